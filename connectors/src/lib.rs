@@ -1,0 +1,1 @@
+//! One file per system that Headwater reads from or writes to, and the registry.

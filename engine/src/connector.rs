@@ -1,0 +1,295 @@
+//! The contracts between the engine and the systems it reads and writes.
+//!
+//! A [`Connector`] is code, listed once in the registry; a [`Connection`] is one opened set of settings; a [`Sink`] is one
+//! target table of it. Traits stay small and abilities are data, so that a caller can show them and a test can walk them.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
+use headwater_pipelines::spec::{Columns, WriteMode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::control::Control;
+use crate::error::{EngineError, Result};
+
+/// What a connector is and can do, as data.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectorSpec {
+    /// The value of `type:` in a connection.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The setting that the one-line form `connections add NAME [TYPE] LOCATION` fills.
+    pub location: &'static str,
+    /// Schemes of locations that name this connector without its type, e.g. `postgres`.
+    pub schemes: &'static [&'static str],
+    /// A connection in YAML that parses; shown in the reference.
+    pub example: &'static str,
+    /// Whether tables can be read.
+    pub reads: bool,
+    /// Whether `{ connection, query }` can be read.
+    pub queries: bool,
+    /// Write modes of its sinks; empty if it can't be written.
+    pub writes: &'static [WriteMode],
+}
+
+/// The code of one kind of system.
+pub trait Connector: Debug + Send + Sync + 'static {
+    /// What it is and can do.
+    fn spec(&self) -> &'static ConnectorSpec;
+
+    /// JSON Schema of its settings, from the types that read them.
+    fn settings_schema(&self) -> Value;
+
+    /// The settings with every secret replaced by `***`, fit to be shown and logged.
+    fn redact(&self, settings: &Value) -> Value;
+
+    /// The literal secrets in the settings, to be erased from whatever is logged.
+    fn secrets(&self, settings: &Value) -> Vec<String>;
+
+    /// Validates settings (`${…}` already resolved) without touching the network.
+    fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>>;
+}
+
+/// One opened set of settings. A stage opens each of its connections once, so an implementation can share one source
+/// snapshot among all tables that the stage reads through it.
+#[async_trait]
+pub trait Connection: Debug + Send + Sync + 'static {
+    /// Reaches the system and reports on it; the error tells apart what a user would do differently.
+    async fn check(&self) -> Result<Health>;
+
+    /// What can be read, sorted by path. Columns are filled in when `columns` is set.
+    async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>>;
+
+    /// A lazy table whose schema is known and whose rows are streamed on scan. It reports honestly which filters are exact.
+    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>>;
+
+    /// The target table; it need not exist yet.
+    async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>>;
+
+    /// Ends snapshots and sessions. Dropping a connection does the same without waiting.
+    async fn close(&self);
+}
+
+/// What a connection answered when it was checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// e.g. `PostgreSQL 15.4`, `local folder`.
+    pub version: String,
+    /// The role or identity in use.
+    pub identity: Option<String>,
+    /// e.g. `TLS 1.3, certificate verified`; `none`.
+    pub transport: String,
+    /// Round trip of one trivial request, in microseconds.
+    pub latency_us: u64,
+    /// Tables (or files) that can be read.
+    pub tables: u64,
+    /// Remarks that don't stop anything, e.g. a missing privilege.
+    pub notes: Vec<String>,
+}
+
+/// A table of the catalog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableInfo {
+    /// The path below the connection, e.g. `["public", "orders"]`.
+    pub path: Vec<String>,
+    /// `table`, `view`, `materialized view`, `partitioned table`, `foreign table`, `file`.
+    pub kind: String,
+    /// The source's own estimate.
+    pub rows: Option<u64>,
+    /// The author's comment.
+    pub comment: Option<String>,
+    /// Columns in order, if they were asked for.
+    pub columns: Vec<ColumnInfo>,
+}
+
+/// A column of the catalog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnInfo {
+    /// Its name in the source's case.
+    pub name: String,
+    /// The source's own name of the type, e.g. `numeric(12,2)`.
+    pub native_type: String,
+    /// The Arrow type that Headwater reads it as, in Arrow's display form.
+    pub arrow_type: String,
+    /// Whether it can hold NULL.
+    pub nullable: bool,
+    /// Position in the primary key, from 1.
+    pub primary_key: Option<u32>,
+    /// The author's comment.
+    pub comment: Option<String>,
+}
+
+/// What is to be read.
+#[derive(Debug, Clone)]
+pub struct SourceRequest {
+    /// A table or a query.
+    pub object: SourceObject,
+    /// Projection or type overrides.
+    pub columns: Option<Columns>,
+    /// Ends the source's work: within two seconds nothing of ours is left running there.
+    pub cancel: CancellationToken,
+}
+
+/// A table or a query of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceObject {
+    /// The path below the connection.
+    Table(Vec<String>),
+    /// A statement in the source's language.
+    Query(String),
+}
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+pub struct SinkRequest {
+    /// The path below the connection.
+    pub path: Vec<String>,
+    /// How rows meet those already there.
+    pub mode: WriteMode,
+    /// Key columns (keyed modes).
+    pub keys: Vec<String>,
+    /// Partition columns, outermost first.
+    pub partition_by: Vec<String>,
+}
+
+/// One target table. The order of calls in a load is `prepare`, `taken`, `write`, `commit`; `abort` instead of `commit`
+/// when anything fails or is canceled.
+#[async_trait]
+pub trait Sink: Debug + Send + Sync + 'static {
+    /// Judges the schema against the target and says what a load would do, without changing anything.
+    async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan>;
+
+    /// Writes every row so that nothing is visible yet.
+    async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged>;
+
+    /// Makes the staged rows visible in one atomic step that carries the load id, or finds that another attempt of the
+    /// same load already did. After any error that leaves the outcome open it asks the target before it answers.
+    async fn commit(&self, load: &LoadContext, staged: Staged) -> Result<Commit>;
+
+    /// Which attempt's commit of this load the target holds, if any.
+    async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>>;
+
+    /// Takes the load id in the target by an empty commit, so that no late attempt can commit it; or names the winner.
+    async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>>;
+
+    /// Removes what `write` left. Never fails: what can't be removed now is harmless and swept later.
+    async fn abort(&self, load: &LoadContext, staged: Option<Staged>);
+}
+
+/// What a load would do to its target.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SinkPlan {
+    /// Statements or actions the sink would run first, e.g. `CREATE TABLE …`; empty when the target is ready.
+    pub ddl: Vec<String>,
+    /// Remarks for the plan, e.g. that an overwrite deletes in place because of a foreign key.
+    pub notes: Vec<String>,
+}
+
+/// The identity of a load and what it may use.
+#[derive(Clone)]
+pub struct LoadContext {
+    /// Belongs to (stage run, load task, item): the same for all attempts.
+    pub load_id: Uuid,
+    /// Number of this attempt, from 1.
+    pub attempt: i32,
+    /// Path of the load task.
+    pub task: String,
+    /// What earlier attempts left through [`LoadContext::record_handle`], oldest first: a successor ends their sessions.
+    pub predecessors: Vec<Value>,
+    /// Buffers are reserved here.
+    pub memory: Arc<dyn MemoryPool>,
+    /// Canceled when the run is canceled or the lease is lost.
+    pub cancel: CancellationToken,
+    /// The attempt's line to the control plane.
+    pub control: Arc<dyn Control>,
+}
+
+impl LoadContext {
+    /// Records what a successor needs to end this attempt's session in the target, before the session writes anything.
+    pub async fn record_handle(&self, handle: Value) -> Result<()> {
+        self.control.record_handle(&self.task, handle).await
+    }
+}
+
+impl Debug for LoadContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadContext").field("load_id", &self.load_id).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// Rows that are written and not yet visible.
+#[derive(Debug)]
+pub struct Staged {
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written, as the target stores or receives them.
+    pub bytes: u64,
+    /// Files written; 0 for a database.
+    pub files: u64,
+    /// The sink's own: files, an open transaction.
+    pub state: Box<dyn std::any::Any + Send>,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Commit {
+    /// This attempt's rows are visible.
+    Committed {
+        /// The target's version, e.g. of the Delta table.
+        version: Option<String>,
+    },
+    /// An earlier attempt's rows already are; this attempt's were discarded.
+    Adopted(Taken),
+}
+
+/// The winner of a load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Its attempt number; 0 if a fence took the id.
+    pub attempt: i32,
+    /// The target's version at that commit, where it is known.
+    pub version: Option<String>,
+}
+
+/// All connectors, sorted by name. Built once by the binary and handed down.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    connectors: Arc<[Arc<dyn Connector>]>,
+}
+
+impl Registry {
+    /// Takes the connectors, sorted by name.
+    pub fn new(mut connectors: Vec<Arc<dyn Connector>>) -> Self {
+        connectors.sort_by_key(|connector| connector.spec().name);
+        Self { connectors: connectors.into() }
+    }
+
+    /// All of them, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Connector>> {
+        self.connectors.iter()
+    }
+
+    /// The connector of that name; the error lists the valid names.
+    pub fn get(&self, name: &str) -> Result<&Arc<dyn Connector>> {
+        self.connectors.iter().find(|connector| connector.spec().name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.connectors.iter().map(|connector| connector.spec().name).collect();
+            EngineError::config(format!("there is no connector named '{name}'"))
+                .hint(format!("the connectors are {}", names.join(", ")))
+        })
+    }
+
+    /// The connector that a location's scheme names, e.g. `postgres://…`.
+    pub fn for_location(&self, location: &str) -> Option<&Arc<dyn Connector>> {
+        let scheme = location.split_once("://")?.0;
+        self.connectors.iter().find(|connector| connector.spec().schemes.contains(&scheme))
+    }
+}

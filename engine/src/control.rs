@@ -1,0 +1,139 @@
+//! An attempt's line to the control plane, and the progress it reports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::receipt::Receipt;
+
+/// What an attempt tells and asks the control plane. The worker implements it over the store.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// Persists what a successor needs to end this attempt's session in a target.
+    async fn record_handle(&self, task: &str, handle: Value) -> Result<()>;
+
+    /// The point of no return: persists the intent if the lease token is still valid and the run is not canceled.
+    /// Refused with [`crate::ErrorKind::Canceled`] otherwise.
+    async fn intend(&self, intent: &Intent) -> Result<()>;
+
+    /// The intent that an earlier attempt recorded, which is the truth about cursor and receipt once the target says that
+    /// this attempt won.
+    async fn recorded_intent(&self, load_id: Uuid, attempt: i32) -> Result<Option<Intent>>;
+
+    /// A line for the attempt's log. Lines are batched, capped and stripped of secrets behind this call.
+    fn log(&self, level: LogLevel, task: Option<&str>, message: &str);
+}
+
+/// Written before a load commits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The load.
+    pub load_id: Uuid,
+    /// The attempt that is about to commit.
+    pub attempt: i32,
+    /// Path of the load task.
+    pub task: String,
+    /// What the load will have done if the commit succeeds.
+    pub receipt: Receipt,
+}
+
+/// Levels of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Normal progress.
+    Info,
+    /// Something a person should look at.
+    Warn,
+    /// The reason of a failure.
+    Error,
+}
+
+impl LogLevel {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Counters of one attempt, by task. Readers (heartbeats) and writers (the stage) share it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    tasks: RwLock<BTreeMap<String, Arc<TaskProgress>>>,
+}
+
+/// Counters of one task; they only grow.
+#[derive(Debug, Default)]
+pub struct TaskProgress {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    rejected: AtomicU64,
+    busy_us: AtomicU64,
+}
+
+/// One reading of a task's counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// Rows that left the task.
+    pub rows: u64,
+    /// Their Arrow bytes.
+    pub bytes: u64,
+    /// Rows that violated a rule.
+    pub rejected: u64,
+    /// Time spent producing them, upstream included, in microseconds.
+    pub busy_us: u64,
+}
+
+impl Progress {
+    /// The counters of a task, made at first use.
+    pub fn task(&self, path: &str) -> Arc<TaskProgress> {
+        if let Some(task) = self.tasks.read().get(path) {
+            return Arc::clone(task);
+        }
+        Arc::clone(self.tasks.write().entry(path.to_owned()).or_default())
+    }
+
+    /// All counters now.
+    pub fn counts(&self) -> BTreeMap<String, TaskCounts> {
+        self.tasks.read().iter().map(|(path, task)| (path.clone(), task.counts())).collect()
+    }
+}
+
+impl TaskProgress {
+    /// Adds a batch.
+    pub fn add(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds rows that violated a rule.
+    pub fn reject(&self, rows: u64) {
+        self.rejected.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Adds time.
+    pub fn busy(&self, time: std::time::Duration) {
+        self.busy_us.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The counters now.
+    pub fn counts(&self) -> TaskCounts {
+        TaskCounts {
+            rows: self.rows.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            busy_us: self.busy_us.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! One error type for everything that moves data. Its kind says what the caller can do about it.
+
+use datafusion::error::DataFusionError;
+
+/// What the caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The same attempt may succeed later: the network, a lock, a restarting server.
+    Transient,
+    /// A person has to change a spec, a connection, a privilege or a table.
+    Config,
+    /// A row or value does not fit; trying again changes nothing.
+    Data,
+    /// Another writer won in a way that needs the work to be planned again.
+    Conflict,
+    /// The run was canceled or its lease is gone.
+    Canceled,
+    /// A fault of ours.
+    Bug,
+}
+
+impl ErrorKind {
+    /// Whether the retry policy of a stage applies.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Transient | Self::Conflict)
+    }
+}
+
+/// What happened, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    /// What the caller can do.
+    pub kind: ErrorKind,
+    /// Lower case, without a final stop; names connection, table, column and row where they are known. Never a secret.
+    pub message: String,
+    /// The next thing to try.
+    pub hint: Option<String>,
+    /// The path of the task at fault, where it is known.
+    pub task: Option<String>,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Shorthand for the engine's results.
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+impl EngineError {
+    /// An error of the given kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, task: None, source: None }
+    }
+
+    /// See [`ErrorKind::Transient`].
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Transient, message)
+    }
+
+    /// See [`ErrorKind::Config`].
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    /// See [`ErrorKind::Data`].
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, message)
+    }
+
+    /// See [`ErrorKind::Canceled`].
+    pub fn canceled(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Canceled, message)
+    }
+
+    /// See [`ErrorKind::Bug`].
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Bug, message)
+    }
+
+    /// Adds the next thing to try.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the task at fault, unless it is already named.
+    #[must_use]
+    pub fn in_task(mut self, task: &str) -> Self {
+        self.task.get_or_insert_with(|| task.to_owned());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+/// Our own errors travel through DataFusion as external errors and come out whole.
+impl From<EngineError> for DataFusionError {
+    fn from(error: EngineError) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        unwrap_own(error).unwrap_or_else(|error| {
+            let kind = match error.find_root() {
+                DataFusionError::ResourcesExhausted(_) => ErrorKind::Config,
+                DataFusionError::Internal(_) => ErrorKind::Bug,
+                DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => ErrorKind::Transient,
+                _ => ErrorKind::Data,
+            };
+            let message = error.strip_backtrace();
+            EngineError::new(kind, message).caused_by(error)
+        })
+    }
+}
+
+/// Finds an [`EngineError`] under the wrappers that DataFusion puts around it.
+fn unwrap_own(error: DataFusionError) -> std::result::Result<EngineError, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<EngineError>() {
+            Ok(own) => Ok(*own),
+            Err(inner) => match inner.downcast::<DataFusionError>() {
+                Ok(nested) => unwrap_own(*nested),
+                Err(inner) => Err(DataFusionError::External(inner)),
+            },
+        },
+        DataFusionError::Context(context, inner) => {
+            unwrap_own(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))
+        }
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            unwrap_own(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
+        }
+        DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
+            Ok(inner) => unwrap_own(inner),
+            Err(shared) => match find_own(&shared) {
+                Some(own) => Ok(own),
+                None => Err(DataFusionError::Shared(shared)),
+            },
+        },
+        DataFusionError::ArrowError(inner, backtrace) => match *inner {
+            arrow::error::ArrowError::ExternalError(inner) => unwrap_own(DataFusionError::External(inner)),
+            inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
+        },
+        other => Err(other),
+    }
+}
+
+/// A copy of our error below a shared one, whose cause can't be taken.
+fn find_own(error: &DataFusionError) -> Option<EngineError> {
+    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = current {
+        if let Some(own) = error.downcast_ref::<EngineError>() {
+            return Some(EngineError {
+                kind: own.kind,
+                message: own.message.clone(),
+                hint: own.hint.clone(),
+                task: own.task.clone(),
+                source: None,
+            });
+        }
+        current = error.source();
+    }
+    None
+}

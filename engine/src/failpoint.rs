@@ -1,0 +1,34 @@
+//! Named places where a crash test ends the process or holds it.
+//!
+//! `HEADWATER_FAILPOINTS="before_commit=kill,after_intent=stop"`: `kill` is SIGKILL's effect on itself, `stop` freezes the
+//! process until it is continued, `error` makes the place fail once. Only debug builds look; a release build compiles to nothing.
+
+use crate::error::{EngineError, Result};
+
+/// Every failpoint of the engine, in the order in which a load passes them. Crash tests walk this list.
+pub const FAILPOINTS: [&str; 7] =
+    ["after_claim", "after_first_batch", "after_write", "after_intent", "after_commit", "before_finish", "after_finish"];
+
+/// Passes a named place.
+pub fn failpoint(name: &str) -> Result<()> {
+    debug_assert!(FAILPOINTS.contains(&name), "unknown failpoint {name}");
+    if cfg!(debug_assertions) { act(name) } else { Ok(()) }
+}
+
+fn act(name: &str) -> Result<()> {
+    static SETTING: std::sync::OnceLock<Vec<(String, String)>> = std::sync::OnceLock::new();
+    let settings = SETTING.get_or_init(|| {
+        let text = std::env::var("HEADWATER_FAILPOINTS").unwrap_or_default();
+        text.split(',').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    });
+    let Some((_, action)) = settings.iter().find(|(point, _)| point == name) else { return Ok(()) };
+    tracing::warn!(failpoint = name, action, "failpoint reached");
+    let signal = match action.as_str() {
+        "kill" => "-KILL",
+        "stop" => "-STOP",
+        "error" => return Err(EngineError::transient(format!("failpoint {name}"))),
+        other => return Err(EngineError::bug(format!("failpoint {name} has an unknown action '{other}'"))),
+    };
+    let sent = std::process::Command::new("kill").arg(signal).arg(std::process::id().to_string()).status();
+    sent.map(|_| ()).map_err(|error| EngineError::bug("failpoint could not signal the process").caused_by(error))
+}

@@ -1,0 +1,39 @@
+//! The proof that comes with every load.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a load did. Written to the store with the intent and completed by the commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Path of the load task.
+    pub task: String,
+    /// The load; the target's commit carries the same id.
+    pub load_id: Uuid,
+    /// The attempt whose rows are in the target.
+    pub attempt: i32,
+    /// The target as the spec names it.
+    pub target: String,
+    /// The write mode.
+    pub mode: String,
+    /// Rows that the stage's sources gave.
+    pub rows_read: u64,
+    /// Rows in the target's commit.
+    pub rows_written: u64,
+    /// Rows that checks counted as violations.
+    pub rows_rejected: u64,
+    /// Bytes as the target stores or receives them.
+    pub bytes: u64,
+    /// Files of the commit; 0 for a database.
+    pub files: u64,
+    /// The target's version after the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// From the start of the attempt to the intent, in milliseconds.
+    pub duration_ms: u64,
+    /// Largest amount of memory that the pool had reserved, in bytes.
+    pub peak_memory: u64,
+    /// Whether the commit was found in the target instead of being made by the attempt that reports it.
+    #[serde(default)]
+    pub adopted: bool,
+}

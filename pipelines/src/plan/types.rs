@@ -1,0 +1,254 @@
+//! The plan: a validated spec, cut into stages. It is what a version stores and what workers execute.
+//!
+//! A stored plan is this typed cut and never a serialised DataFusion plan, so that an engine upgrade can't make history
+//! unreadable. `plan_format` says which binaries may execute it.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Columns, OnFailure, Param, Retry, Rule, WriteMode};
+
+/// The format of plans that this build writes; a claim takes only formats that the worker knows.
+pub const PLAN_FORMAT: i32 = 1;
+
+/// Dotted path of a task from the root of the pipeline, e.g. `ingest.orders`.
+pub type TaskPath = String;
+
+/// A pipeline's validated, typed cut.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// See [`PLAN_FORMAT`].
+    pub plan_format: i32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Declared parameters, in the order of the spec.
+    pub params: IndexMap<String, Param>,
+    /// Every task, groups included, in the order of the spec.
+    pub tasks: IndexMap<TaskPath, PlannedTask>,
+    /// Stages in topological order.
+    pub stages: Vec<Stage>,
+}
+
+/// One task of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedTask {
+    /// What the task does.
+    pub work: Work,
+    /// The stages that execute it: one for most tasks, none for a group.
+    pub stages: Vec<String>,
+    /// What the author wrote about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A relation that a dataset or load reads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// The dataset of another task.
+    Task(TaskPath),
+    /// A connection's table, read directly.
+    Table(TableRef),
+}
+
+impl Relation {
+    /// The one name under which the engine registers this relation; SQL in a plan refers to it as a quoted identifier.
+    pub fn internal_name(&self) -> String {
+        match self {
+            Self::Task(path) => path.clone(),
+            Self::Table(table) => table.to_string(),
+        }
+    }
+}
+
+/// `connection.path`, e.g. connection `shop`, path `["public", "orders"]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableRef {
+    /// Name of the connection.
+    pub connection: String,
+    /// The rest of the name; its meaning is the connector's.
+    pub path: Vec<String>,
+}
+
+impl std::fmt::Display for TableRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.connection)?;
+        self.path.iter().try_for_each(|part| write!(f, ".{part}"))
+    }
+}
+
+/// What a task does, with every name resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Reads a table or a query of a connection.
+    Extract {
+        /// Where the rows come from.
+        source: ExtractSource,
+        /// Projection or overrides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        columns: Option<Columns>,
+    },
+    /// SQL over other relations.
+    Transform {
+        /// The statement, each relation rewritten to its internal name.
+        sql: String,
+        /// The relations it reads.
+        reads: Vec<Relation>,
+    },
+    /// A barrier that tests its input's rows.
+    Check {
+        /// The dataset under test.
+        input: Relation,
+        /// The rules, in the order of the spec.
+        rules: Vec<Rule>,
+        /// What a violation does.
+        on_failure: OnFailure,
+    },
+    /// Writes a dataset into a target.
+    Load {
+        /// The dataset to write.
+        input: Relation,
+        /// The target.
+        into: TableRef,
+        /// How rows meet those already there.
+        mode: WriteMode,
+        /// Key columns (keyed modes).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<String>,
+        /// Partition columns, outermost first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        partition_by: Vec<String>,
+    },
+    /// Lets time pass.
+    Wait {
+        /// How long.
+        #[serde(with = "crate::duration::millis")]
+        duration: Duration,
+    },
+    /// Holds other tasks.
+    Group,
+}
+
+impl Work {
+    /// The task's kind as it is spelled in specs and shown to users.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Extract { .. } => "extract",
+            Self::Transform { .. } => "transform",
+            Self::Check { .. } => "check",
+            Self::Load { .. } => "load",
+            Self::Wait { .. } => "wait",
+            Self::Group => "group",
+        }
+    }
+
+    /// The relations whose rows this task reads.
+    pub fn reads(&self) -> Vec<&Relation> {
+        match self {
+            Self::Transform { reads, .. } => reads.iter().collect(),
+            Self::Check { input, .. } | Self::Load { input, .. } => vec![input],
+            Self::Extract { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
+        }
+    }
+
+    /// Whether the task names a lazy table rather than an effect.
+    pub fn is_dataset(&self) -> bool {
+        matches!(self, Self::Extract { .. } | Self::Transform { .. } | Self::Check { .. })
+    }
+}
+
+/// Where an extract's rows come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExtractSource {
+    /// A table, view or set of files.
+    Table(TableRef),
+    /// A statement in the source's own language, run read-only there.
+    Query {
+        /// Name of the connection.
+        connection: String,
+        /// The statement.
+        query: String,
+    },
+}
+
+impl ExtractSource {
+    /// Name of the connection.
+    pub fn connection(&self) -> &str {
+        match self {
+            Self::Table(table) => &table.connection,
+            Self::Query { connection, .. } => connection,
+        }
+    }
+}
+
+/// Tasks that run as one streaming plan; the unit that is queued, leased and retried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Unique within the plan: the path of the task at its head.
+    pub name: String,
+    /// What pulls the stage.
+    pub head: Head,
+    /// Its tasks in topological order, the head last.
+    pub tasks: Vec<TaskPath>,
+    /// Datasets that other stages materialised and this one reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staged_inputs: Vec<TaskPath>,
+    /// Names of the stages that must have succeeded first, through data or `needs`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// When and how often a failed attempt is tried again.
+    pub retry: Retry,
+    /// An attempt that runs longer fails.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::duration::option_millis")]
+    pub timeout: Option<Duration>,
+    /// The routing lane.
+    pub queue: String,
+    /// Higher goes first; 0 unless the spec says otherwise.
+    pub priority: i32,
+}
+
+/// What pulls a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// An action task: a load, a wait.
+    Action,
+    /// A dataset that several stages read: it is materialised once in the run's staging area.
+    Dataset,
+}
+
+impl Plan {
+    /// The stage of that name.
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// Names of all connections that the plan reads or writes, sorted.
+    pub fn connections(&self) -> std::collections::BTreeSet<String> {
+        self.tasks.values().flat_map(|task| task.work.connections()).collect()
+    }
+}
+
+impl Work {
+    /// Names of the connections that this task reads or writes.
+    pub fn connections(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .reads()
+            .into_iter()
+            .filter_map(|relation| match relation {
+                Relation::Table(table) => Some(table.connection.clone()),
+                Relation::Task(_) => None,
+            })
+            .collect();
+        match self {
+            Self::Extract { source, .. } => names.push(source.connection().to_owned()),
+            Self::Load { into, .. } => names.push(into.connection.clone()),
+            _ => {}
+        }
+        names
+    }
+}

@@ -1,0 +1,417 @@
+//! Tasks and their kinds.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Retry;
+
+/// A node of the graph. Exactly one of the kinds (`extract` to `group`) is set; `plan` says so if not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Task {
+    /// Dataset: reads from a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extract: Option<ExtractTask>,
+    /// Dataset: one SELECT over other datasets and tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+    /// Dataset: lets its input through if it holds the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckTask>,
+    /// Action: writes a dataset into a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadTask>,
+    /// Action: runs another pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PipelineTask>,
+    /// Action: sends a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpTask>,
+    /// Action: runs a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandTask>,
+    /// Action: waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approve: Option<ApproveTask>,
+    /// Action: tells people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifyTask>,
+    /// Action: lets time pass, e.g. `10s`.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::duration::option_text")]
+    #[schemars(with = "Option<crate::duration::DurationText>")]
+    pub wait: Option<Duration>,
+    /// Holds other tasks, to any depth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<IndexMap<String, Task>>,
+
+    /// Tasks that must have succeeded first, besides those whose data is read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// SQL over metrics; the task is skipped when it is not true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Runs the task once for each item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<serde_json::Value>,
+    /// When and how often a failed attempt is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// An attempt that runs longer fails, e.g. `30m`.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::duration::option_text")]
+    #[schemars(with = "Option<crate::duration::DurationText>")]
+    pub timeout: Option<Duration>,
+    /// The routing lane; `default` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Higher goes first; 0 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// What the task is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Reads a table (`from`), a set of tables (`tables`) or a query of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExtractTask {
+    /// `connection.path`, e.g. `shop.public.orders`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Several tables at once, e.g. `shop.public.*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<String>,
+    /// Tables left out of `tables`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// The connection of `query`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// A statement in the source's own language, run read-only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// A column whose growth marks new rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How far behind the cursor late rows are still looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookback: Option<String>,
+    /// What happens to rows whose cursor is NULL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor_nulls: Option<CursorNulls>,
+    /// A list projects; a map overrides the named columns and keeps the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// What happens to a value that its type can't hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_value: Option<OnValue>,
+}
+
+/// A list of columns projects; a map overrides types and masks and keeps the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Columns {
+    /// Only these columns, in this order.
+    Only(Vec<String>),
+    /// All columns, some of them read as another type.
+    Override(IndexMap<String, ColumnOverride>),
+}
+
+/// How one column is read: the short form is a type name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ColumnOverride {
+    /// A type, e.g. `text`, `decimal(12,2)`, `timestamptz`.
+    Type(String),
+    /// A type, a mask or both.
+    Full(ColumnRule),
+}
+
+/// The long form of a column's override.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnRule {
+    /// The type to read it as.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// How its values are hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
+}
+
+/// What happens to rows whose cursor is NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CursorNulls {
+    /// They are read each time.
+    Include,
+    /// The run fails.
+    Fail,
+}
+
+/// What happens to a value that its type can't hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnValue {
+    /// The run fails and names column and key.
+    Fail,
+    /// It becomes NULL.
+    Null,
+    /// The row is rejected.
+    Quarantine,
+}
+
+/// A barrier that tests its input's rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckTask {
+    /// The dataset under test.
+    pub input: String,
+    /// What must hold.
+    pub rules: Vec<Rule>,
+    /// What a violation does.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// What a violated rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The stage fails; nothing is committed.
+    #[default]
+    Fail,
+    /// The violations are counted and shown.
+    Warn,
+    /// The offending rows are set aside, the rest goes on.
+    Quarantine,
+}
+
+/// One rule of a check: exactly one kind is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rule {
+    /// What the rule is called in messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// None of these columns is NULL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_null: Option<Vec<String>>,
+    /// No two rows agree in all these columns (NULLs don't count as equal).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Vec<String>>,
+    /// The column holds only these values (or NULL).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_values: Option<Values>,
+    /// The column lies in a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// A SQL condition that is true (or NULL) for every row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+}
+
+/// The one kind that a [`Rule`] sets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RuleKind<'a> {
+    /// See [`Rule::not_null`].
+    NotNull(&'a [String]),
+    /// See [`Rule::unique`].
+    Unique(&'a [String]),
+    /// See [`Rule::accepted_values`].
+    AcceptedValues(&'a Values),
+    /// See [`Rule::sql`].
+    Sql(&'a str),
+}
+
+impl Rule {
+    /// The rule's kind; `None` when none or several are set (which `plan` refuses) or it does not execute yet.
+    pub fn kind(&self) -> Option<RuleKind<'_>> {
+        let kinds = [
+            self.not_null.as_deref().map(RuleKind::NotNull),
+            self.unique.as_deref().map(RuleKind::Unique),
+            self.accepted_values.as_ref().map(RuleKind::AcceptedValues),
+            self.sql.as_deref().map(RuleKind::Sql),
+        ];
+        let mut set = kinds.into_iter().flatten();
+        let first = set.next()?;
+        set.next().is_none().then_some(first)
+    }
+
+    /// The name given, or one made from the kind and its columns.
+    pub fn label(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        match self.kind() {
+            Some(RuleKind::NotNull(columns)) => format!("not_null({})", columns.join(", ")),
+            Some(RuleKind::Unique(columns)) => format!("unique({})", columns.join(", ")),
+            Some(RuleKind::AcceptedValues(values)) => format!("accepted_values({})", values.column),
+            Some(RuleKind::Sql(sql)) => sql.to_owned(),
+            None => "rule".to_owned(),
+        }
+    }
+}
+
+/// A column and the values it may hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    /// The column.
+    pub column: String,
+    /// Strings, numbers or booleans.
+    pub values: Vec<serde_json::Value>,
+}
+
+/// A column and its bounds, both inclusive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// The column.
+    pub column: String,
+    /// Lower bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<serde_json::Value>,
+    /// Upper bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<serde_json::Value>,
+}
+
+/// Writes a dataset into a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadTask {
+    /// The dataset to write.
+    pub input: String,
+    /// `connection.path`, e.g. `lake.orders`.
+    pub into: String,
+    /// How rows meet those already there.
+    pub mode: WriteMode,
+    /// Key columns (upsert, delete_insert, scd2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Columns whose change opens a version (scd2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub track: Vec<String>,
+    /// Partition columns, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
+    /// Which of several rows of one key wins (upsert).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<String>,
+    /// What a late change does (scd2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<LateRows>,
+    /// Largest share of rows that may vanish, e.g. `20%` (scd2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_delete: Option<String>,
+    /// `checksum` compares source and target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
+}
+
+/// What a late change does (scd2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LateRows {
+    /// History is split.
+    Split,
+    /// The row is rejected.
+    Reject,
+}
+
+/// How loaded rows meet those already in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// They are added.
+    Append,
+    /// They replace everything.
+    Overwrite,
+    /// Rows of the same key are updated, others inserted.
+    Upsert,
+    /// The slices that `keys` name are replaced.
+    DeleteInsert,
+    /// History is kept in `valid_from`, `valid_to`, `is_current`.
+    Scd2,
+}
+
+impl WriteMode {
+    /// As it is spelled in a spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Overwrite => "overwrite",
+            Self::Upsert => "upsert",
+            Self::DeleteInsert => "delete_insert",
+            Self::Scd2 => "scd2",
+        }
+    }
+}
+
+impl std::fmt::Display for WriteMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Runs another pipeline and waits for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineTask {
+    /// Its name.
+    pub name: String,
+    /// Values of its parameters.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub params: IndexMap<String, serde_json::Value>,
+}
+
+/// Sends a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpTask {
+    /// The address.
+    pub url: String,
+    /// GET if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub headers: IndexMap<String, String>,
+    /// Body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
+}
+
+/// Runs a program on the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandTask {
+    /// Program and arguments.
+    pub run: Vec<String>,
+    /// Environment.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env: IndexMap<String, String>,
+}
+
+/// Waits for a person.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApproveTask {
+    /// What the person is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Tells people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyTask {
+    /// The connection to tell through.
+    pub connection: String,
+    /// The text; `{{ … }}` is filled in.
+    pub message: String,
+}

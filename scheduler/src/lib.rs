@@ -1,0 +1,1 @@
+//! Time becomes runs; the reaper and the reconciler.

@@ -1,0 +1,1 @@
+//! The control plane's state in Postgres: state machines, queue, history, connections.

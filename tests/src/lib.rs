@@ -1,0 +1,1 @@
+//! End to end: service harness, crash tests, golden cases, benchmarks.

@@ -1,0 +1,1 @@
+//! The apalis runtime over the store's queue: attempts, heartbeats, the finisher.
