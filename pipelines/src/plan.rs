@@ -1,5 +1,259 @@
 //! From a spec to a plan: names resolved, a graph without cycles, tasks cut into stages.
+//!
+//! Planning is structural: it knows names, not schemas. `headwater_engine::check` adds types to what it leaves.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+
+use crate::decode::Step;
+use crate::diagnostic::{Code, Diagnostic, Finding, has_errors, tidy};
+use crate::document::Document;
+use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec};
+use crate::sql::{self, Resolved, Scope, SqlFinding};
+
+mod graph;
+mod names;
+mod stages;
+mod tree;
 mod types;
+mod validate;
 
+pub use names::CONTEXT_PARAMETERS;
 pub use types::{ExtractSource, Head, PLAN_FORMAT, Plan, PlannedTask, Relation, Stage, TableRef, TaskPath, Work};
+pub use validate::check_value;
+
+use graph::{Edge, TaskGraph};
+use names::GroupScope;
+use tree::{Placed, Tree};
+
+/// What planning a document gave.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan, if nothing is wrong.
+    pub plan: Option<Plan>,
+    /// Every task whose names resolved, for checks that go further even when others failed.
+    pub works: BTreeMap<TaskPath, Work>,
+    /// Parsed transforms, with positions of the original text.
+    pub queries: BTreeMap<TaskPath, Resolved>,
+    /// The path of each task in the document.
+    pub steps: BTreeMap<TaskPath, Vec<Step>>,
+    /// Everything that is wrong, those of reading the document included.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Plans a document. `connections` are the names that exist besides those the document brings.
+pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
+    let mut planned = Planned {
+        plan: None,
+        works: BTreeMap::new(),
+        queries: BTreeMap::new(),
+        steps: BTreeMap::new(),
+        diagnostics: document.diagnostics.clone(),
+    };
+    if let Some(spec) = &document.spec {
+        let connections: BTreeSet<String> = connections.iter().chain(spec.connections.keys()).cloned().collect();
+        let tree = Tree::new(spec);
+        planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections));
+        Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
+    }
+    tidy(&mut planned.diagnostics);
+    if has_errors(&planned.diagnostics) {
+        planned.plan = None;
+    }
+    planned
+}
+
+struct Planner<'a> {
+    document: &'a Document,
+    spec: &'a Spec,
+    tree: &'a Tree<'a>,
+    connections: &'a BTreeSet<String>,
+    planned: &'a mut Planned,
+}
+
+impl Planner<'_> {
+    fn plan(&mut self) {
+        let parameters: Vec<&str> = self.spec.params.keys().map(String::as_str).chain(CONTEXT_PARAMETERS).collect();
+        let mut graph = TaskGraph::default();
+        for (path, placed) in &self.tree.tasks {
+            self.planned.steps.insert(path.clone(), placed.steps.clone());
+            if placed.task.group.is_none() {
+                graph.add_task(path);
+            }
+        }
+        for (path, placed) in &self.tree.tasks {
+            let scope = GroupScope { tree: self.tree, group: &placed.group, connections: self.connections, parameters: &parameters };
+            self.needs(path, placed, &scope, &mut graph);
+            let Some(work) = self.work(path, placed, &scope) else { continue };
+            for relation in work.reads() {
+                if let Relation::Task(above) = relation {
+                    graph.add_edge(above, path, Edge::Data);
+                }
+            }
+            self.planned.works.insert(path.clone(), work);
+        }
+        match graph.order() {
+            Err(cycle) => self.cycle(&cycle),
+            Ok(order) => self.cut(&graph, &order),
+        }
+    }
+
+    /// A group's `needs` hold for all tasks in it; needing a group is needing all its tasks.
+    fn needs(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>, graph: &mut TaskGraph) {
+        for (index, name) in placed.task.needs.iter().enumerate() {
+            let steps: Vec<Step> = placed.steps.iter().cloned().chain([Step::from("needs"), Step::from(index)]).collect();
+            let target = sql::split_name(name).and_then(|parts| scope.task(&parts).unwrap_or_else(|| Err(scope.unknown(&parts))));
+            match target {
+                Err(finding) => self.add(&steps, finding),
+                Ok(target) => {
+                    for below in self.tree.leaves(path) {
+                        for above in self.tree.leaves(&target) {
+                            graph.add_edge(above, below, Edge::Needs);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn work(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
+        let task = placed.task;
+        if let Some(extract) = &task.extract {
+            return self.extract(extract, placed);
+        }
+        if let Some(sql) = &task.transform {
+            return self.transform(path, sql, placed, scope);
+        }
+        if let Some(check) = &task.check {
+            return self.check(check, placed, scope);
+        }
+        if let Some(load) = &task.load {
+            return self.load(load, placed, scope);
+        }
+        if let Some(duration) = task.wait {
+            return Some(Work::Wait { duration });
+        }
+        task.group.is_some().then_some(Work::Group)
+    }
+
+    fn extract(&mut self, extract: &ExtractTask, placed: &Placed<'_>) -> Option<Work> {
+        let columns = extract.columns.clone();
+        if let (Some(connection), Some(query)) = (&extract.connection, &extract.query) {
+            if !self.connections.contains(connection) {
+                self.add(&inside(placed, &["extract", "connection"]), unknown_connection(connection, self.connections));
+                return None;
+            }
+            let source = ExtractSource::Query { connection: connection.clone(), query: query.clone() };
+            return Some(Work::Extract { source, columns });
+        }
+        let table = self.table(extract.from.as_ref()?, &inside(placed, &["extract", "from"]))?;
+        Some(Work::Extract { source: ExtractSource::Table(table), columns })
+    }
+
+    fn transform(&mut self, path: &TaskPath, text: &str, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
+        match sql::resolve(text, scope) {
+            Ok(resolved) => {
+                let work = Work::Transform { sql: resolved.sql(), reads: resolved.reads.iter().cloned().collect() };
+                self.planned.queries.insert(path.clone(), resolved);
+                Some(work)
+            }
+            Err(findings) => {
+                self.add_in_text(&inside(placed, &["transform"]), findings);
+                None
+            }
+        }
+    }
+
+    fn check(&mut self, check: &CheckTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
+        for (index, rule) in check.rules.iter().enumerate() {
+            let mut steps = inside(placed, &["check", "rules"]);
+            steps.extend([Step::from(index), Step::from("sql")]);
+            self.rule(rule, &steps, scope);
+        }
+        let input = self.relation(&check.input, &inside(placed, &["check", "input"]), scope)?;
+        Some(Work::Check { input, rules: check.rules.clone(), on_failure: check.on_failure })
+    }
+
+    fn rule(&mut self, rule: &Rule, steps: &[Step], scope: &GroupScope<'_>) {
+        if let Some(text) = &rule.sql
+            && let Err(findings) = sql::condition(text, &scope.parameters())
+        {
+            self.add_in_text(steps, findings);
+        }
+    }
+
+    fn load(&mut self, load: &LoadTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
+        let input = self.relation(&load.input, &inside(placed, &["load", "input"]), scope);
+        let into = self.table(&load.into, &inside(placed, &["load", "into"]));
+        let LoadTask { mode, keys, partition_by, .. } = load;
+        Some(Work::Load { input: input?, into: into?, mode: *mode, keys: keys.clone(), partition_by: partition_by.clone() })
+    }
+
+    fn relation(&mut self, name: &str, steps: &[Step], scope: &GroupScope<'_>) -> Option<Relation> {
+        match sql::split_name(name).and_then(|parts| scope.relation(&parts)) {
+            Ok(relation) => Some(relation),
+            Err(finding) => {
+                self.add(steps, finding);
+                None
+            }
+        }
+    }
+
+    fn table(&mut self, name: &str, steps: &[Step]) -> Option<TableRef> {
+        let table = sql::split_name(name).and_then(|parts| match parts.split_first() {
+            Some((connection, _)) if !self.connections.contains(connection) => Err(unknown_connection(connection, self.connections)),
+            Some((connection, rest)) if !rest.is_empty() => Ok(TableRef { connection: connection.clone(), path: rest.to_vec() }),
+            _ => Err(Finding::error(Code::UnknownTable, format!("'{name}' names a connection and no table")).hint("write connection.table")),
+        });
+        table.map_err(|finding| self.add(steps, finding)).ok()
+    }
+
+    fn cycle(&mut self, cycle: &[TaskPath]) {
+        let told: Vec<&str> = cycle.iter().chain(cycle.first()).map(String::as_str).collect();
+        let message = format!("these tasks wait for each other: {}", told.join(" → "));
+        if let Some(placed) = cycle.first().and_then(|path| self.tree.tasks.get(path)) {
+            let finding = Finding::error(Code::Cycle, message).hint("remove one of the edges: a name that is read, or an entry of `needs`");
+            self.planned.diagnostics.push(self.document.at_key(&placed.steps, finding));
+        }
+    }
+
+    fn cut(&mut self, graph: &TaskGraph, order: &[TaskPath]) {
+        if has_errors(&self.planned.diagnostics) {
+            return;
+        }
+        let stages = stages::cut(self.tree, &self.planned.works, graph, order);
+        let mut tasks = IndexMap::new();
+        for (path, placed) in &self.tree.tasks {
+            let Some(work) = self.planned.works.get(path) else { continue };
+            let homes = stages.iter().filter(|stage| stage.tasks.contains(path)).map(|stage| stage.name.clone()).collect();
+            tasks.insert(path.clone(), PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() });
+        }
+        self.planned.plan =
+            Some(Plan { plan_format: PLAN_FORMAT, pipeline: self.spec.name.clone(), params: self.spec.params.clone(), tasks, stages });
+    }
+
+    fn add(&mut self, steps: &[Step], finding: Finding) {
+        self.planned.diagnostics.push(self.document.at(steps, finding));
+    }
+
+    fn add_in_text(&mut self, steps: &[Step], findings: Vec<SqlFinding>) {
+        let placed = findings.into_iter().map(|SqlFinding { line, column, length, finding }| self.document.at_text(steps, line, column, length, finding));
+        self.planned.diagnostics.extend(placed);
+    }
+}
+
+fn inside(placed: &Placed<'_>, fields: &[&str]) -> Vec<Step> {
+    placed.steps.iter().cloned().chain(fields.iter().map(|field| Step::from(*field))).collect()
+}
+
+fn unknown_connection(name: &str, connections: &BTreeSet<String>) -> Finding {
+    let finding = Finding::error(Code::UnknownConnection, format!("there is no connection named '{name}'"));
+    if connections.is_empty() {
+        return finding.hint(format!("add it: headwater connections add {name} postgres://user@host/database"));
+    }
+    finding.nearest(name, connections.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Every code that a diagnostic can carry, with what `headwater explain CODE` prints.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $title:literal $text:literal)*) => {
+        /// What kind of finding a diagnostic is. Codes are stable: scripts match on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $(#[doc = $title] $variant),* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            /// As it is printed and matched on.
+            pub fn as_str(self) -> &'static str { match self { $(Code::$variant => $name),* } }
+
+            /// One line.
+            pub fn title(self) -> &'static str { match self { $(Code::$variant => $title),* } }
+
+            /// What it means and what to do.
+            pub fn explanation(self) -> &'static str { match self { $(Code::$variant => $text),* } }
+        }
+    };
+}
+
+codes! {
+    YamlSyntax "yaml_syntax" "The file is not valid YAML"
+        "The YAML parser stopped here, so nothing behind this place was read. Usual causes: a tab in the indentation, a missing space behind a colon, a quote or bracket that is not closed, a value with ': ' in it that needs quotes."
+    DuplicateKey "duplicate_key" "A key appears twice in one mapping"
+        "Two entries of one mapping have the same key, e.g. two tasks of the same name in one group. The first one was kept for the other checks. Rename or remove one."
+    UnknownField "unknown_field" "A field that does not exist here"
+        "Specs are strict: a misspelled field would otherwise be ignored in silence. `headwater schema` prints the JSON Schema with all fields; editors use it to complete them."
+    WrongType "wrong_type" "A value of the wrong type"
+        "The value can't be read as what this field expects, e.g. a number where text is needed. Text that looks like a number, date or boolean needs quotes in YAML."
+    MissingField "missing_field" "A required field is missing"
+        "Add the field that the message names."
+    BadName "bad_name" "A name with characters that are not allowed"
+        "Names of pipelines, tasks, groups and parameters begin with a letter and hold letters, digits and underscores, at most 63 characters, so that SQL can use them without quotes."
+    TaskKind "task_kind" "A task has no kind, or more than one"
+        "A task has exactly one of extract, transform, check, load, pipeline, http, command, approve, notify, wait and group."
+    NotAllowed "not_allowed" "A field that this kind of task does not take"
+        "Dataset tasks (extract, transform, check) are lazy tables that run inside the stage of whatever reads them: they take needs, queue and description. when, for_each, retry, timeout and priority belong to action tasks and groups."
+    NotYet "not_yet" "Part of the format that does not execute yet"
+        "The field is part of the format, and this version of Headwater does not execute it. It is refused so that nothing you write is ignored in silence."
+    UnknownName "unknown_name" "A name that nothing has"
+        "A name is looked for among the task's siblings, then outward group by group; `group.task` reaches into a group; then `connection.schema.table` reads a connection directly."
+    NotADataset "not_a_dataset" "The name is a task that holds no rows"
+        "Rows come from extract, transform and check tasks. To run after a load, a wait or a group, use `needs`."
+    NameTaken "name_taken" "A task or group is named like a connection"
+        "The same name would mean a task in one place and a connection in another. Rename the task."
+    Cycle "cycle" "Tasks that wait for each other"
+        "Following data and `needs`, a task depends on itself, so none of them could ever start. Remove one of the edges named in the message."
+    SqlSyntax "sql_syntax" "SQL that does not parse"
+        "Transforms are SELECT statements in the dialect of Postgres, run by DataFusion."
+    SqlStatement "sql_statement" "Not one SELECT"
+        "A transform is exactly one SELECT (WITH and UNION included). Effects belong in loads."
+    UnknownParameter "unknown_parameter" "A parameter that is not declared"
+        "$name refers to a parameter under `params`, or to the run's $run_id, $interval_start or $interval_end."
+    BadParameter "bad_parameter" "A parameter's default does not fit its type"
+        "Give a default of the declared type, or change the type."
+    BadSchedule "bad_schedule" "A schedule that can't fire"
+        "Give either `cron` (five POSIX fields: minute, hour, day of month, month, day of week) or `every` (e.g. 15m), and an IANA time zone such as Europe/Berlin."
+    BadRule "bad_rule" "A check rule without a kind, or with several"
+        "A rule has exactly one of not_null, unique, accepted_values, range and sql."
+    BadLoad "bad_load" "A load whose mode and fields don't fit together"
+        "upsert, delete_insert and scd2 need keys; append and overwrite take none."
+    BadExtract "bad_extract" "An extract that names no source, or two"
+        "An extract has `from`, or `connection` and `query` together."
+    UnknownConnection "unknown_connection" "A connection that does not exist"
+        "`headwater connections list` shows what there is; `headwater connections add NAME LOCATION` adds one; a file can bring its own under `connections:`."
+    UnknownTable "unknown_table" "A table that the connection does not have"
+        "The connection was reached and has no table of this name that its role may read. `headwater connections catalog NAME` lists what it can."
+    UnknownColumn "unknown_column" "A column that its table does not have"
+        "An unquoted column matches exactly, then in lower case, then case-insensitively if only one column does."
+    AmbiguousColumn "ambiguous_column" "A column name that several columns match"
+        "Qualify the column with its table, or write it in double quotes with the exact case."
+    SqlType "sql_type" "SQL that does not type-check"
+        "The statement parses and its names exist, but an operator or function does not take these types."
+    SinkType "sink_type" "The target can't hold what the load would write"
+        "A type has no exact equivalent in the target, or the existing table differs. Nothing is converted in silence: cast in a transform, or say it under `columns:`."
+    Unreachable "unreachable" "A connection that could not be read while planning"
+        "Schemas come from the real systems. The message says what failed; `headwater connections check NAME` tries it alone."
+    Abilities "abilities" "Something the connector can't do"
+        "Each connector says whether it can be read, queried and written, and with which modes."
+}
+
+impl Code {
+    /// The code of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

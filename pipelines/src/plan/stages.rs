@@ -1,0 +1,77 @@
+//! Cutting the graph of tasks into stages.
+//!
+//! Every action task is the head of a stage, which takes in the datasets that only it needs. A dataset that several stages
+//! read, that nothing reads, that another stage waits for, or that has a lane of its own becomes a stage: it is
+//! materialised once, so that all its readers see the same rows. Because every way out of a stage's datasets leads through
+//! its head, the stages of a graph without cycles have none either.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::{Edge, TaskGraph};
+use super::tree::Tree;
+use super::{Head, Stage, TaskPath, Work};
+
+/// Cuts the graph; `order` is a topological order of its tasks.
+pub(super) fn cut(tree: &Tree<'_>, works: &BTreeMap<TaskPath, Work>, graph: &TaskGraph, order: &[TaskPath]) -> Vec<Stage> {
+    let homes = homes(tree, works, graph, order);
+    let names: Vec<&TaskPath> = order.iter().filter(|path| homes.get(*path) == Some(path)).collect();
+    names.into_iter().map(|name| stage(name, tree, works, graph, order, &homes)).collect()
+}
+
+/// The stage that each task belongs to, by the path of the stage's head.
+fn homes(tree: &Tree<'_>, works: &BTreeMap<TaskPath, Work>, graph: &TaskGraph, order: &[TaskPath]) -> BTreeMap<TaskPath, TaskPath> {
+    let mut homes: BTreeMap<TaskPath, TaskPath> = BTreeMap::new();
+    for path in order.iter().rev() {
+        let mut readers = BTreeSet::new();
+        let mut waits = false;
+        for (below, edge) in graph.below(path) {
+            let home = homes.get(below).cloned().unwrap_or_else(|| below.clone());
+            match edge {
+                Edge::Data => {
+                    readers.insert(home);
+                }
+                Edge::Needs => waits = true,
+            }
+        }
+        let queue = |path: &str| tree.tasks[path].inherited.queue().to_owned();
+        let home = match readers.first() {
+            Some(reader) if readers.len() == 1 && !waits && works[path].is_dataset() && queue(reader) == queue(path) => reader.clone(),
+            _ => path.clone(),
+        };
+        homes.insert(path.clone(), home);
+    }
+    homes
+}
+
+fn stage(
+    name: &TaskPath,
+    tree: &Tree<'_>,
+    works: &BTreeMap<TaskPath, Work>,
+    graph: &TaskGraph,
+    order: &[TaskPath],
+    homes: &BTreeMap<TaskPath, TaskPath>,
+) -> Stage {
+    let tasks: Vec<TaskPath> = order.iter().filter(|path| &homes[*path] == name).cloned().collect();
+    let mut staged_inputs = BTreeSet::new();
+    let mut after = BTreeSet::new();
+    for path in &tasks {
+        for (above, edge) in graph.above(path).filter(|(above, _)| &homes[*above] != name) {
+            after.insert(homes[above].clone());
+            if edge == Edge::Data {
+                staged_inputs.insert(above.clone());
+            }
+        }
+    }
+    let inherited = &tree.tasks[name].inherited;
+    Stage {
+        name: name.clone(),
+        head: if works[name].is_dataset() { Head::Dataset } else { Head::Action },
+        tasks,
+        staged_inputs: staged_inputs.into_iter().collect(),
+        after: after.into_iter().collect(),
+        retry: inherited.retry.clone().unwrap_or_default(),
+        timeout: inherited.timeout,
+        queue: inherited.queue().to_owned(),
+        priority: inherited.priority.unwrap_or(0),
+    }
+}

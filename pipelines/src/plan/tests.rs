@@ -1,0 +1,157 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use super::*;
+
+fn planned(text: &str) -> Planned {
+    let connections = ["shop", "lake", "drop"].map(str::to_owned).into();
+    plan(&Document::read("p.yaml", text), &connections)
+}
+
+fn told(planned: &Planned) -> Vec<String> {
+    planned.diagnostics.iter().map(|d| format!("{}:{} {} {}", d.line, d.column, d.code, d.message)).collect()
+}
+
+/// Stages as `name(head): tasks <- staged inputs, after`.
+fn stages(text: &str) -> Vec<String> {
+    let planned = planned(text);
+    let plan = planned.plan.as_ref().unwrap_or_else(|| panic!("{:?}", told(&planned)));
+    let told = |stage: &Stage| format!("{}: {} <- {} after {}", stage.name, stage.tasks.join(" "), stage.staged_inputs.join(" "), stage.after.join(" "));
+    plan.stages.iter().map(told).collect()
+}
+
+#[test]
+fn datasets_join_the_stage_of_the_one_load_that_reads_them() {
+    let text = "
+name: p
+tasks:
+  ingest:
+    group:
+      orders: { extract: { from: shop.public.orders } }
+      customers: { extract: { from: shop.public.customers } }
+  joined: { transform: 'SELECT * FROM ingest.orders o JOIN ingest.customers c ON o.c = c.id' }
+  clean: { check: { input: joined, rules: [ { not_null: [id] } ] } }
+  publish: { load: { input: clean, into: lake.orders, mode: append } }
+";
+    assert_eq!(stages(text), ["publish: ingest.orders ingest.customers joined clean publish <-  after "]);
+}
+
+#[test]
+fn a_dataset_that_two_stages_read_is_materialised_once() {
+    let text = "
+name: p
+tasks:
+  a: { extract: { from: shop.t } }
+  b: { transform: SELECT * FROM a }
+  one: { load: { input: b, into: lake.one, mode: append } }
+  two: { load: { input: b, into: lake.two, mode: append }, needs: [one] }
+";
+    assert_eq!(stages(text), ["b: a b <-  after ", "one: one <- b after b", "two: two <- b after b one"]);
+}
+
+#[test]
+fn a_dataset_that_nothing_reads_or_that_something_waits_for_is_a_stage_of_its_own() {
+    let text = "
+name: p
+tasks:
+  a: { extract: { from: shop.t } }
+  seen: { check: { input: a, rules: [ { not_null: [id] } ] } }
+  pause: { wait: 1s, needs: [seen] }
+  l: { load: { input: shop.u, into: lake.u, mode: append }, needs: [pause] }
+";
+    assert_eq!(stages(text), ["seen: a seen <-  after ", "pause: pause <-  after seen", "l: l <-  after pause"]);
+}
+
+#[test]
+fn a_queue_cuts_a_stage_and_groups_hand_settings_down() {
+    let text = "
+name: p
+tasks:
+  g:
+    queue: big
+    retry: { attempts: 4 }
+    priority: 7
+    timeout: 1m
+    group:
+      a: { extract: { from: shop.t }, queue: small }
+      l: { load: { input: a, into: lake.t, mode: append } }
+";
+    assert_eq!(stages(text), ["g.a: g.a <-  after ", "g.l: g.l <- g.a after g.a"]);
+    let plan = planned(text).plan.unwrap();
+    let load = plan.stage("g.l").unwrap();
+    assert_eq!((load.queue.as_str(), load.retry.attempts, load.priority), ("big", 4, 7));
+    assert_eq!(load.timeout, Some(std::time::Duration::from_secs(60)));
+    assert_eq!(plan.stage("g.a").unwrap().queue, "small");
+}
+
+#[test]
+fn needing_a_group_is_needing_all_its_tasks_and_a_group_hands_its_needs_down() {
+    let text = "
+name: p
+tasks:
+  first: { group: { a: { wait: 0s }, b: { group: { c: { wait: 0s } } } } }
+  second: { needs: [first], group: { d: { wait: 0s } } }
+";
+    assert_eq!(stages(text), ["first.a: first.a <-  after ", "first.b.c: first.b.c <-  after ", "second.d: second.d <-  after first.a first.b.c"]);
+}
+
+#[test]
+fn names_resolve_among_siblings_first_and_then_outward() {
+    let text = "
+name: p
+tasks:
+  t: { extract: { from: shop.outer } }
+  g:
+    group:
+      t: { extract: { from: shop.inner } }
+      x: { transform: SELECT * FROM t }
+      l: { load: { input: x, into: lake.x, mode: append } }
+  y: { transform: SELECT * FROM t }
+  l: { load: { input: y, into: lake.y, mode: append } }
+";
+    assert_eq!(stages(text), ["g.l: g.t g.x g.l <-  after ", "l: t y l <-  after "]);
+}
+
+#[test]
+fn a_cycle_is_told_with_its_tasks() {
+    let text = "
+name: p
+tasks:
+  a: { transform: SELECT * FROM b }
+  b: { transform: SELECT * FROM a }
+  w: { wait: 1s, needs: [w] }
+";
+    assert_eq!(told(&planned(text)), ["4:3 cycle these tasks wait for each other: a → b → a"]);
+}
+
+#[test]
+fn what_does_not_execute_yet_is_refused_and_never_ignored() {
+    let text = "
+name: p
+tasks:
+  a: { extract: { from: shop.t, cursor: id, columns: { x: { mask: hash } } } }
+  c: { check: { input: a, on_failure: quarantine, rules: [ { range: { column: x, min: 1 } } ] } }
+  l: { load: { input: c, into: lake.t, mode: upsert, keys: [id], verify: checksum }, when: 'true' }
+  n: { notify: { connection: shop, message: done } }
+";
+    let planned = planned(text);
+    assert!(planned.plan.is_none());
+    let codes: Vec<(usize, Code)> = planned.diagnostics.iter().map(|d| (d.line, d.code)).collect();
+    assert_eq!(codes, [(4, Code::NotYet), (4, Code::NotYet), (5, Code::NotYet), (5, Code::NotYet), (6, Code::NotYet), (6, Code::NotYet), (6, Code::NotYet), (7, Code::NotYet)]);
+}
+
+#[test]
+fn names_and_kinds_that_are_wrong_are_all_told_with_hints() {
+    let text = "
+name: my pipeline
+schedule: { cron: '61 6 * * *', timezone: Europe/Berln }
+tasks:
+  shop: { wait: 1s }
+  orders: { extract: { from: shp.public.orders } }
+  joined: { transform: SELECT * FROM ordrs }
+  both: { wait: 1s, transform: SELECT 1 }
+  l: { load: { input: both_, into: lake, mode: append, keys: [id] } }
+  late: { extract: { from: shop.t }, retry: { attempts: 2 }, needs: [nobody] }
+";
+    let planned = planned(text);
+    insta::assert_snapshot!(planned.diagnostics.iter().map(|d| format!("{d}\n")).collect::<String>());
+}

@@ -1,0 +1,27 @@
+//! The JSON Schema of the spec, for editors and models.
+
+use schemars::generate::SchemaSettings;
+
+use crate::spec::Spec;
+
+/// The schema of a spec, generated from the types that read it.
+pub fn spec_schema() -> serde_json::Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Spec>().to_value();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), "Headwater pipeline".into());
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_names_every_field_of_a_task() {
+        let schema = super::spec_schema();
+        let task = &schema["$defs"]["Task"]["properties"];
+        for field in ["extract", "transform", "check", "load", "wait", "group", "needs", "retry", "timeout", "queue", "priority"] {
+            assert!(task.get(field).is_some(), "{field} is missing");
+        }
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}
