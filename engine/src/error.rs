@@ -92,6 +92,11 @@ impl EngineError {
         self
     }
 
+    /// An error to tell in a second place, without its cause.
+    pub fn copy_of(error: &DataFusionError) -> Self {
+        find_own(error).unwrap_or_else(|| Self::data(error.strip_backtrace()))
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

@@ -90,7 +90,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestFile {
     /// Where it is.
-    pub url: Url,
+    pub url: String,
     /// Its rows.
     pub rows: u64,
     /// Its size in bytes.

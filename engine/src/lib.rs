@@ -1,10 +1,27 @@
 //! How data moves: connector contracts, the DataFusion session, stages, checks, receipts.
 
+pub mod columns;
 pub mod connector;
 pub mod control;
 pub mod error;
 pub mod failpoint;
 pub mod job;
+pub mod memory;
+pub mod nodes;
+pub mod parameters;
 pub mod receipt;
+pub mod relations;
+pub mod session;
+pub mod settings;
+pub mod stage;
+mod staging;
+pub mod transform;
 
 pub use error::{EngineError, ErrorKind, Result};
+
+/// This machine's name, which says who can read staged files on a local disk.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other))
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}

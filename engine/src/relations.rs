@@ -1,0 +1,142 @@
+//! A stage's relations: connections opened once, upstream datasets as lazy views, all in one session.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::SessionContext;
+use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
+use headwater_pipelines::spec::Columns;
+use tokio_util::sync::CancellationToken;
+
+use crate::connector::{Connection, Registry, SourceObject, SourceRequest};
+use crate::control::Progress;
+use crate::error::{EngineError, Result};
+use crate::job::ConnectionSettings;
+use crate::nodes::{BoundaryNode, extension};
+use crate::settings;
+
+/// Connections by name, each opened at most once.
+#[derive(Debug)]
+pub struct Connections {
+    registry: Registry,
+    settings: BTreeMap<String, ConnectionSettings>,
+    opened: parking_lot::Mutex<BTreeMap<String, Arc<dyn Connection>>>,
+}
+
+impl Connections {
+    /// Connections that can be opened with these settings.
+    pub fn new(registry: Registry, settings: BTreeMap<String, ConnectionSettings>) -> Self {
+        Self { registry, settings, opened: parking_lot::Mutex::default() }
+    }
+
+    /// The opened connection of that name.
+    pub fn open(&self, name: &str) -> Result<Arc<dyn Connection>> {
+        if let Some(connection) = self.opened.lock().get(name) {
+            return Ok(Arc::clone(connection));
+        }
+        let ConnectionSettings { connector, settings } = self.settings.get(name).ok_or_else(|| {
+            EngineError::config(format!("there is no connection named '{name}'")).hint("add it with `headwater connections add`")
+        })?;
+        let settings = settings::resolve(name, settings, &|variable| std::env::var(variable).ok())?;
+        let connection = self.registry.get(connector)?.open(name, &settings)?;
+        self.opened.lock().insert(name.to_owned(), Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// What the connector of a connection is and can do.
+    pub fn spec(&self, name: &str) -> Result<&'static crate::connector::ConnectorSpec> {
+        let settings = self.settings.get(name).ok_or_else(|| EngineError::config(format!("there is no connection named '{name}'")))?;
+        Ok(self.registry.get(&settings.connector)?.spec())
+    }
+
+    /// A lazy table of a connection.
+    pub async fn source(
+        &self,
+        source: &ExtractSource,
+        columns: Option<&Columns>,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let object = match source {
+            ExtractSource::Table(table) => SourceObject::Table(table.path.clone()),
+            ExtractSource::Query { query, .. } => SourceObject::Query(query.clone()),
+        };
+        let request = SourceRequest { object, columns: columns.cloned(), cancel: cancel.clone() };
+        self.open(source.connection())?.source(&request).await
+    }
+
+    /// Ends every session that was opened.
+    pub async fn close(&self) {
+        let opened = std::mem::take(&mut *self.opened.lock());
+        for connection in opened.into_values() {
+            connection.close().await;
+        }
+    }
+}
+
+/// The relations that statements of one stage can name.
+pub struct Relations {
+    session: SessionContext,
+    schemas: BTreeMap<String, SchemaRef>,
+    plans: BTreeMap<String, LogicalPlan>,
+}
+
+impl Relations {
+    /// An empty set over a session.
+    pub fn new(session: SessionContext) -> Self {
+        Self { session, schemas: BTreeMap::new(), plans: BTreeMap::new() }
+    }
+
+    /// The session that statements are planned in.
+    pub fn session(&self) -> &SessionContext {
+        &self.session
+    }
+
+    /// Whether a relation is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.plans.contains_key(name)
+    }
+
+    /// The schema of a relation.
+    pub fn schema(&self, name: &str) -> Option<&SchemaRef> {
+        self.schemas.get(name)
+    }
+
+    /// Column names by relation, for settling columns.
+    pub fn columns(&self) -> BTreeMap<String, Vec<String>> {
+        let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect();
+        self.schemas.iter().map(|(name, schema)| (name.clone(), names(schema))).collect()
+    }
+
+    /// The plan that gives a relation's rows.
+    pub fn plan(&self, relation: &Relation) -> Result<LogicalPlan> {
+        let name = relation.internal_name();
+        self.plans.get(&name).cloned().ok_or_else(|| EngineError::bug(format!("relation '{name}' is not part of the stage")))
+    }
+
+    /// Adds a table of a source under its internal name, counted as `task`.
+    pub fn add_table(&mut self, name: &str, provider: Arc<dyn TableProvider>, progress: &Progress) -> Result<()> {
+        let scan = LogicalPlanBuilder::scan(TableReference::bare(name), provider_as_source(provider), None)?.build()?;
+        self.add_plan(name, scan, progress)
+    }
+
+    /// Adds a dataset that a plan computes, counted as `task`.
+    pub fn add_plan(&mut self, name: &str, plan: LogicalPlan, progress: &Progress) -> Result<()> {
+        let plan = extension(BoundaryNode { task: name.into(), progress: progress.task(name), input: plan });
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let view = ViewTable::new(plan.clone(), None);
+        self.session.register_table(TableReference::bare(name), Arc::new(view))?;
+        self.schemas.insert(name.to_owned(), schema);
+        self.plans.insert(name.to_owned(), plan);
+        Ok(())
+    }
+}
+
+/// The internal name of a table that is read directly.
+pub(crate) fn direct_name(table: &TableRef) -> String {
+    Relation::Table(table.clone()).internal_name()
+}

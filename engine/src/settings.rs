@@ -1,0 +1,68 @@
+//! `${NAME}` in a connection's settings, resolved from the environment at the moment the connection is opened.
+
+use serde_json::Value;
+
+use crate::error::{EngineError, Result};
+
+/// Replaces every `${NAME}` in every string by the value that `lookup` gives; `$${` stands for a literal `${`.
+pub fn resolve(connection: &str, settings: &Value, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Value> {
+    Ok(match settings {
+        Value::String(text) => Value::String(resolve_text(connection, text, lookup)?),
+        Value::Array(items) => Value::Array(items.iter().map(|item| resolve(connection, item, lookup)).collect::<Result<_>>()?),
+        Value::Object(fields) => {
+            let resolved = fields.iter().map(|(key, value)| Ok((key.clone(), resolve(connection, value, lookup)?)));
+            Value::Object(resolved.collect::<Result<_>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+fn resolve_text(connection: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        if let Some(before) = rest[..start].strip_suffix('$') {
+            out.push_str(before);
+            out.push_str("${");
+            rest = &rest[start + 2..];
+            continue;
+        }
+        let behind = &rest[start + 2..];
+        let end = behind.find('}').ok_or_else(|| {
+            EngineError::config(format!("connection '{connection}': a '${{' in its settings is not closed")).hint("write ${NAME}")
+        })?;
+        let name = &behind[..end];
+        let value = lookup(name).ok_or_else(|| {
+            EngineError::config(format!("connection '{connection}' needs the environment variable {name}, which is not set"))
+                .hint(format!("export {name}=… where the worker runs"))
+        })?;
+        out.push_str(&rest[..start]);
+        out.push_str(&value);
+        rest = &behind[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn lookup(name: &str) -> Option<String> {
+        (name == "SECRET").then(|| "s3cr$t".to_owned())
+    }
+
+    #[test]
+    fn variables_are_resolved_at_any_depth_and_escapes_kept() {
+        let settings = serde_json::json!({ "url": "postgres://a:${SECRET}@h", "options": ["$${x}", "${SECRET}${SECRET}"] });
+        let resolved = resolve("shop", &settings, &lookup).unwrap();
+        assert_eq!(resolved, serde_json::json!({ "url": "postgres://a:s3cr$t@h", "options": ["${x}", "s3cr$ts3cr$t"] }));
+    }
+
+    #[test]
+    fn a_missing_variable_is_named_with_its_connection() {
+        let error = resolve("shop", &Value::String("${OTHER}".to_owned()), &lookup).unwrap_err();
+        assert_eq!(error.message, "connection 'shop' needs the environment variable OTHER, which is not set");
+    }
+}

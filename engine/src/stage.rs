@@ -1,0 +1,213 @@
+//! Running one attempt of a stage: one streaming plan, pulled by the stage's head.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use headwater_pipelines::plan::{Head, Plan, Stage, Work};
+use tokio_util::sync::CancellationToken;
+
+use crate::connector::{Registry, SinkRequest, Taken};
+use crate::control::{Control, Progress};
+use crate::error::{EngineError, Result};
+use crate::failpoint::failpoint;
+use crate::job::{StageJob, StageOutcome, StageReport};
+use crate::memory::StagePool;
+use crate::parameters;
+use crate::receipt::Receipt;
+use crate::relations::Connections;
+use crate::session::{EngineConfig, SessionFactory};
+use crate::staging;
+
+mod build;
+mod load;
+mod pull;
+
+use build::{Built, Builder};
+use load::Load;
+
+/// Plans, checks and runs stages. One per process: its stages share one memory pool.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    registry: Registry,
+    sessions: SessionFactory,
+}
+
+impl Engine {
+    /// An engine over these connectors.
+    pub fn new(registry: Registry, config: EngineConfig) -> Self {
+        Self { registry, sessions: SessionFactory::new(config) }
+    }
+
+    /// An engine for planning alone.
+    pub fn for_planning(registry: Registry) -> Self {
+        Self::new(registry, EngineConfig::new(PathBuf::from(std::env::temp_dir())))
+    }
+
+    /// The connectors.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The factory of sessions.
+    pub fn sessions(&self) -> &SessionFactory {
+        &self.sessions
+    }
+
+    /// Runs one attempt. Never panics and never leaves half a load visible; what went wrong is in the report.
+    pub async fn run_stage(
+        &self,
+        job: StageJob,
+        control: Arc<dyn Control>,
+        progress: Arc<Progress>,
+        cancel: CancellationToken,
+    ) -> StageReport {
+        let mut report = StageReport { outcome: StageOutcome::Succeeded, tasks: Default::default(), receipts: Vec::new(), manifest: None };
+        let attempt = Attempt { engine: self, job: &job, control: &control, progress: &progress, cancel: &cancel };
+        let ran = match attempt.stage().and_then(|stage| Ok((stage, stage.timeout))) {
+            Ok((stage, Some(limit))) => match tokio::time::timeout(limit, attempt.run(stage, &mut report)).await {
+                Ok(ran) => ran,
+                Err(_) => {
+                    staging::discard(&job).await;
+                    let limit = headwater_pipelines::duration::format(limit);
+                    Err(EngineError::transient(format!("the attempt ran longer than its timeout of {limit}"))
+                        .hint("raise `timeout`, or make the stage smaller"))
+                }
+            },
+            Ok((stage, None)) => attempt.run(stage, &mut report).await,
+            Err(error) => Err(error),
+        };
+        report.tasks = progress.counts().into_iter().filter(|(task, _)| job.plan.tasks.contains_key(task)).collect();
+        match ran {
+            Ok(outcome) => report.outcome = outcome,
+            Err(error) => {
+                report.receipts.clear();
+                report.manifest = None;
+                report.outcome = match error.kind {
+                    crate::ErrorKind::Canceled => StageOutcome::Canceled,
+                    _ => StageOutcome::Failed(error.in_task(&job.stage)),
+                };
+            }
+        }
+        report
+    }
+
+    /// Takes a load's id in its target, so that no late attempt can commit it; or finds the commit that is there.
+    pub async fn fence(&self, job: &StageJob) -> Result<Option<Taken>> {
+        let stage = find_stage(&job.plan, &job.stage)?;
+        let Some(request) = sink_of(&job.plan, stage) else { return Ok(None) };
+        let connections = Connections::new(self.registry.clone(), job.connections.clone());
+        let sink = connections.open(&request.0)?.sink(&request.1).await?;
+        let taken = sink.fence(job.load_id).await;
+        connections.close().await;
+        taken
+    }
+}
+
+fn find_stage<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
+    plan.stage(name).ok_or_else(|| EngineError::bug(format!("the plan has no stage '{name}'")))
+}
+
+/// Connection and target of a stage whose head is a load.
+fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
+    match &plan.tasks.get(&stage.name)?.work {
+        Work::Load { into, mode, keys, partition_by, .. } => {
+            let request = SinkRequest { path: into.path.clone(), mode: *mode, keys: keys.clone(), partition_by: partition_by.clone() };
+            Some((into.connection.clone(), request))
+        }
+        _ => None,
+    }
+}
+
+/// One attempt and what it talks to.
+struct Attempt<'a> {
+    engine: &'a Engine,
+    job: &'a StageJob,
+    control: &'a Arc<dyn Control>,
+    progress: &'a Arc<Progress>,
+    cancel: &'a CancellationToken,
+}
+
+impl<'a> Attempt<'a> {
+    fn stage(&self) -> Result<&'a Stage> {
+        find_stage(&self.job.plan, &self.job.stage)
+    }
+
+    async fn run(&self, stage: &Stage, report: &mut StageReport) -> Result<StageOutcome> {
+        failpoint("after_claim")?;
+        if self.cancel.is_cancelled() {
+            return Ok(StageOutcome::Canceled);
+        }
+        let head = &self.job.plan.tasks[&stage.name].work;
+        if let Work::Wait { duration } = head {
+            let over = self.job.woken_at.is_some() || duration.is_zero();
+            return Ok(if over { StageOutcome::Succeeded } else { StageOutcome::Waiting(*duration) });
+        }
+        let connections = Connections::new(self.engine.registry.clone(), self.job.connections.clone());
+        let ran = self.flow(stage, head, &connections, report).await;
+        connections.close().await;
+        ran.map(|()| StageOutcome::Succeeded)
+    }
+
+    async fn flow(&self, stage: &Stage, head: &Work, connections: &Connections, report: &mut StageReport) -> Result<()> {
+        let pool = Arc::new(StagePool::new(Arc::clone(self.engine.sessions.pool())));
+        let parameters = parameters::bind(&self.job.plan.params, &self.job.run)?;
+        let builder = Builder { attempt: self, connections, parameters: &parameters, pool: &pool };
+        match (stage.head, head) {
+            (Head::Action, Work::Load { .. }) => {
+                let receipt = self.load(stage, connections, &builder, &pool).await?;
+                report.receipts.push(receipt);
+            }
+            (Head::Dataset, _) => {
+                let built = builder.build(stage).await?;
+                let stream = pull::stream(&built, &builder).await?;
+                let written = self.stopped_by_cancel(staging::write(self.job, &stage.name, stream)).await;
+                match (written, built.verdicts(&builder).await) {
+                    (Ok(manifest), Ok(())) => report.manifest = Some(manifest),
+                    (Err(error), _) | (_, Err(error)) => {
+                        staging::discard(self.job).await;
+                        return Err(error);
+                    }
+                }
+            }
+            (Head::Action, other) => return Err(EngineError::bug(format!("a {} can't head a stage", other.kind()))),
+        }
+        Ok(())
+    }
+
+    async fn load(&self, stage: &Stage, connections: &Connections, builder: &Builder<'_>, pool: &Arc<StagePool>) -> Result<Receipt> {
+        let Some((connection, request)) = sink_of(&self.job.plan, stage) else {
+            return Err(EngineError::bug(format!("'{}' is not a load", stage.name)));
+        };
+        let sink = connections.open(&connection)?.sink(&request).await.map_err(|error| error.in_task(&stage.name))?;
+        let target = [&[connection], request.path.as_slice()].concat().join(".");
+        let load = Load { attempt: self, task: &stage.name, sink, target, mode: request.mode, pool };
+        load.run(|| builder.build(stage), builder).await
+    }
+
+    /// Waits for a piece of work, or for the run to be canceled, whichever comes first.
+    async fn stopped_by_cancel<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(EngineError::canceled("the run was canceled")),
+            done = work => done,
+        }
+    }
+}
+
+/// Rows that the stage's sources gave: those of its extracts, and of tables and datasets that it reads directly.
+fn rows_read(plan: &Plan, stage: &Stage, progress: &Progress) -> u64 {
+    let counts = progress.counts();
+    let is_transformed = |task: &str| plan.tasks.get(task).is_some_and(|task| !matches!(task.work, Work::Extract { .. }));
+    let own = |task: &String| stage.tasks.contains(task) && is_transformed(task);
+    counts.iter().filter(|(task, _)| !own(task)).map(|(_, counts)| counts.rows).sum()
+}
+
+/// The plan of the dataset that a stage's head reads or is.
+fn head_plan(built: &Built, plan: &Plan, stage: &Stage) -> Result<LogicalPlan> {
+    let relation = match &plan.tasks[&stage.name].work {
+        Work::Load { input, .. } => input.clone(),
+        _ => headwater_pipelines::plan::Relation::Task(stage.name.clone()),
+    };
+    built.relations.plan(&relation)
+}

@@ -1,0 +1,110 @@
+//! From a stage's tasks to one logical plan: sources, staged inputs, transforms and checks as relations of one session.
+
+use std::sync::Arc;
+
+use datafusion::common::DFSchema;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::logical_expr::LogicalPlan;
+use headwater_pipelines::plan::{ExtractSource, Relation, Stage, TaskPath, Work};
+use headwater_pipelines::spec::{OnFailure, Rule};
+
+use super::{Attempt, head_plan};
+use crate::error::{EngineError, Result};
+use crate::memory::StagePool;
+use crate::nodes::{Barrier, BarrierNode, compile, extension};
+use crate::relations::{Connections, Relations, direct_name};
+use crate::staging;
+use crate::transform::{self, Parameters};
+
+/// What building needs.
+pub(super) struct Builder<'a> {
+    pub(super) attempt: &'a Attempt<'a>,
+    pub(super) connections: &'a Connections,
+    pub(super) parameters: &'a Parameters,
+    pub(super) pool: &'a Arc<StagePool>,
+}
+
+/// A stage's logical plan and its checks.
+pub(super) struct Built {
+    pub(super) relations: Relations,
+    pub(super) checks: Vec<(TaskPath, Arc<Barrier>)>,
+    pub(super) plan: LogicalPlan,
+}
+
+impl Builder<'_> {
+    /// Builds the stage's plan with joins that hash; `pull` builds it again if a build side might not fit into memory.
+    pub(super) async fn build(&self, stage: &Stage) -> Result<Built> {
+        self.build_with(stage, true).await
+    }
+
+    pub(super) async fn build_with(&self, stage: &Stage, hash_joins: bool) -> Result<Built> {
+        let pool: Arc<dyn MemoryPool> = Arc::clone(self.pool) as Arc<dyn MemoryPool>;
+        let session = self.attempt.engine.sessions.session(pool, hash_joins)?;
+        let mut relations = Relations::new(session);
+        let mut checks = Vec::new();
+        let plan = &self.attempt.job.plan;
+        for input in &stage.staged_inputs {
+            let manifest = self.attempt.job.manifests.get(input).ok_or_else(|| {
+                EngineError::transient(format!("the staged dataset '{input}' is gone")).hint("rerun the run: its producer runs again")
+            })?;
+            relations.add_table(input, staging::table(manifest)?, self.attempt.progress)?;
+        }
+        for task in &stage.tasks {
+            let work = &plan.tasks[task].work;
+            self.task(task, work, &mut relations, &mut checks).await.map_err(|error| error.in_task(task))?;
+        }
+        let mut built = Built { relations, checks, plan: LogicalPlan::default() };
+        built.plan = head_plan(&built, plan, stage)?;
+        Ok(built)
+    }
+
+    async fn task(&self, task: &TaskPath, work: &Work, relations: &mut Relations, checks: &mut Vec<(TaskPath, Arc<Barrier>)>) -> Result<()> {
+        for relation in work.reads() {
+            if let Relation::Table(table) = relation
+                && !relations.contains(&direct_name(table))
+            {
+                let source = ExtractSource::Table(table.clone());
+                let provider = self.connections.source(&source, None, self.attempt.cancel).await?;
+                relations.add_table(&direct_name(table), provider, self.attempt.progress)?;
+            }
+        }
+        match work {
+            Work::Extract { source, columns } => {
+                let provider = self.connections.source(source, columns.as_ref(), self.attempt.cancel).await?;
+                relations.add_table(task, provider, self.attempt.progress)
+            }
+            Work::Transform { sql, .. } => {
+                let plan = transform::plan_text(sql, relations, self.parameters).await?;
+                relations.add_plan(task, plan, self.attempt.progress)
+            }
+            Work::Check { input, rules, on_failure } => self.check(task, input, rules, *on_failure, relations, checks),
+            Work::Load { .. } | Work::Wait { .. } | Work::Group => Ok(()),
+        }
+    }
+
+    fn check(
+        &self,
+        task: &TaskPath,
+        input: &Relation,
+        rules: &[Rule],
+        on_failure: OnFailure,
+        relations: &mut Relations,
+        checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
+    ) -> Result<()> {
+        let input = relations.plan(input)?;
+        let state = relations.session().state();
+        let schema: &DFSchema = input.schema();
+        let compiled = rules.iter().map(|rule| {
+            compile(rule, schema, &state).map_err(|findings| {
+                let messages: Vec<String> = findings.into_iter().map(|found| found.finding.finding.message).collect();
+                EngineError::config(format!("rule {}: {}", rule.label(), messages.join("; ")))
+            })
+        });
+        let rules = compiled.collect::<Result<Vec<_>>>()?;
+        let progress = self.attempt.progress.task(task);
+        let barrier = Barrier::new(task, on_failure, progress, Arc::clone(self.attempt.control), relations.session().clone());
+        let barrier = Arc::new(barrier);
+        checks.push((task.clone(), Arc::clone(&barrier)));
+        relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)
+    }
+}

@@ -1,0 +1,187 @@
+//! A load: write so that nothing is visible, wait for the checks, record the intent, commit once.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::{Stream, StreamExt};
+use headwater_pipelines::spec::WriteMode;
+
+use super::build::{Builder, Built};
+use super::{Attempt, pull, rows_read};
+use crate::connector::{Commit, LoadContext, Sink, Staged, Taken};
+use crate::control::{Intent, LogLevel, TaskProgress};
+use crate::error::{EngineError, Result};
+use crate::failpoint::failpoint;
+use crate::memory::StagePool;
+use crate::receipt::Receipt;
+
+/// One attempt of a load.
+pub(super) struct Load<'a> {
+    pub(super) attempt: &'a Attempt<'a>,
+    pub(super) task: &'a str,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) target: String,
+    pub(super) mode: WriteMode,
+    pub(super) pool: &'a Arc<StagePool>,
+}
+
+impl Load<'_> {
+    /// Runs the load. What an earlier attempt has committed is adopted without reading the source again.
+    pub(super) async fn run<B: Future<Output = Result<Built>>>(&self, build: impl FnOnce() -> B, builder: &Builder<'_>) -> Result<Receipt> {
+        let started = Instant::now();
+        let context = self.context();
+        if let Some(taken) = self.sink.taken(context.load_id).await.map_err(|error| error.in_task(self.task))? {
+            return self.adopt(&taken, started).await;
+        }
+        let built = pull::fitting(build().await?, builder).await?;
+        let schema: SchemaRef = Arc::new(built.plan.schema().as_arrow().clone());
+        self.sink.prepare(&schema).await.map_err(|error| error.in_task(self.task))?;
+        let stream = pull::stream(&built, builder).await?;
+        let progress = self.attempt.progress.task(self.task);
+        let stream: SendableRecordBatchStream = Box::pin(Counted { input: stream, progress, first: true });
+        let written = self.attempt.stopped_by_cancel(self.sink.write(&context, stream)).await;
+        let staged = match written {
+            Ok(staged) => staged,
+            Err(error) => {
+                self.sink.abort(&context, None).await;
+                return Err(error.in_task(self.task));
+            }
+        };
+        match self.conclude(&built, builder, &staged, started).await {
+            Ok(receipt) => self.commit(&context, staged, receipt, started).await.map_err(|error| error.in_task(self.task)),
+            Err(error) => {
+                self.sink.abort(&context, Some(staged)).await;
+                Err(error.in_task(self.task))
+            }
+        }
+    }
+
+    /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.
+    async fn conclude(&self, built: &Built, builder: &Builder<'_>, staged: &Staged, started: Instant) -> Result<Receipt> {
+        failpoint("after_write")?;
+        built.verdicts(builder).await?;
+        let receipt = self.receipt(staged, started)?;
+        let StageIdentity { load_id, attempt } = self.identity();
+        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone() };
+        self.attempt.control.intend(&intent).await?;
+        failpoint("after_intent")?;
+        Ok(receipt)
+    }
+
+    async fn commit(&self, context: &LoadContext, staged: Staged, receipt: Receipt, started: Instant) -> Result<Receipt> {
+        let commit = self.sink.commit(context, staged).await?;
+        failpoint("after_commit")?;
+        match commit {
+            Commit::Committed { version } => Ok(Receipt { version, ..receipt }),
+            Commit::Adopted(taken) => self.adopt(&taken, started).await,
+        }
+    }
+
+    /// The winner's intent is the truth about what the target holds.
+    async fn adopt(&self, taken: &Taken, started: Instant) -> Result<Receipt> {
+        let StageIdentity { load_id, .. } = self.identity();
+        if taken.attempt == 0 {
+            return Err(EngineError::canceled("the load was fenced in its target before this attempt could commit"));
+        }
+        let recorded = self.attempt.control.recorded_intent(load_id, taken.attempt).await?;
+        let intent = recorded.ok_or_else(|| {
+            EngineError::config(format!(
+                "target {} holds a commit of load {load_id}, attempt {}, that the control plane does not know", self.target, taken.attempt
+            ))
+            .hint("the control plane's database may have been restored from a backup: compare the target with its source before you rerun")
+        })?;
+        let message = format!("attempt {} of this load had committed: its commit is adopted, nothing is loaded twice", taken.attempt);
+        self.attempt.control.log(LogLevel::Info, Some(self.task), &message);
+        let duration_ms = millis(started).max(intent.receipt.duration_ms);
+        Ok(Receipt { version: taken.version.clone(), adopted: true, duration_ms, ..intent.receipt })
+    }
+
+    fn receipt(&self, staged: &Staged, started: Instant) -> Result<Receipt> {
+        let job = self.attempt.job;
+        let stage = super::find_stage(&job.plan, &job.stage)?;
+        let counts = self.attempt.progress.counts();
+        let handed = counts.get(self.task).map_or(0, |counts| counts.rows);
+        if handed != staged.rows {
+            return Err(EngineError::bug(format!("the sink of {} took {} of {handed} rows", self.target, staged.rows)));
+        }
+        let StageIdentity { load_id, attempt } = self.identity();
+        Ok(Receipt {
+            task: self.task.to_owned(),
+            load_id,
+            attempt,
+            target: self.target.clone(),
+            mode: self.mode.to_string(),
+            rows_read: rows_read(&job.plan, stage, self.attempt.progress),
+            rows_written: staged.rows,
+            rows_rejected: counts.values().map(|counts| counts.rejected).sum(),
+            bytes: staged.bytes,
+            files: staged.files,
+            version: None,
+            duration_ms: millis(started),
+            peak_memory: self.pool.peak(),
+            adopted: false,
+        })
+    }
+
+    fn identity(&self) -> StageIdentity {
+        StageIdentity { load_id: self.attempt.job.load_id, attempt: self.attempt.job.attempt }
+    }
+
+    fn context(&self) -> LoadContext {
+        let StageIdentity { load_id, attempt } = self.identity();
+        LoadContext {
+            load_id,
+            attempt,
+            task: self.task.to_owned(),
+            predecessors: self.attempt.job.predecessors.clone(),
+            memory: Arc::clone(self.pool) as Arc<dyn MemoryPool>,
+            cancel: self.attempt.cancel.clone(),
+            control: Arc::clone(self.attempt.control),
+        }
+    }
+}
+
+struct StageIdentity {
+    load_id: uuid::Uuid,
+    attempt: i32,
+}
+
+fn millis(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Counts what is handed to the sink.
+struct Counted {
+    input: SendableRecordBatchStream,
+    progress: Arc<TaskProgress>,
+    first: bool,
+}
+
+impl Stream for Counted {
+    type Item = datafusion::error::Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.input.poll_next_unpin(cx);
+        if let Poll::Ready(Some(Ok(batch))) = &polled {
+            self.progress.add(batch.num_rows() as u64, batch.get_array_memory_size() as u64);
+            if std::mem::take(&mut self.first)
+                && let Err(error) = failpoint("after_first_batch")
+            {
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        }
+        polled
+    }
+}
+
+impl RecordBatchStream for Counted {
+    fn schema(&self) -> SchemaRef {
+        self.input.schema()
+    }
+}
