@@ -1,0 +1,112 @@
+//! One error type. Its kind says what the caller can do about it.
+
+use std::fmt::Display;
+
+/// What the caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The database can't be reached or asked for the transaction again; trying later may succeed.
+    Unavailable,
+    /// There is no such thing.
+    NotFound,
+    /// The request can't be carried out as it stands; a person has to change something.
+    Invalid,
+    /// The lease token is not the current one: somebody else has the stage run, or it has ended.
+    Stale,
+    /// The run was canceled.
+    Canceled,
+    /// A fault of ours.
+    Bug,
+}
+
+/// What happened and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    /// What the caller can do.
+    pub kind: StoreErrorKind,
+    /// Lower case, without a final stop.
+    pub message: String,
+    /// The next thing to try.
+    pub hint: Option<String>,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Shorthand for the store's results.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+impl StoreError {
+    /// An error of the given kind.
+    pub fn new(kind: StoreErrorKind, message: impl Display) -> Self {
+        Self { kind, message: message.to_string(), hint: None, source: None }
+    }
+
+    pub(crate) fn invalid(message: impl Display) -> Self {
+        Self::new(StoreErrorKind::Invalid, message)
+    }
+
+    pub(crate) fn not_found(message: impl Display) -> Self {
+        Self::new(StoreErrorKind::NotFound, message)
+    }
+
+    pub(crate) fn bug(message: impl Display) -> Self {
+        Self::new(StoreErrorKind::Bug, message)
+    }
+
+    pub(crate) fn stale() -> Self {
+        Self::new(StoreErrorKind::Stale, "the lease token is not the current one: the attempt has lost its stage run")
+    }
+
+    pub(crate) fn canceled() -> Self {
+        Self::new(StoreErrorKind::Canceled, "the run was canceled")
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        self.kind == StoreErrorKind::Unavailable
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let kind = if is_transient(&error) { StoreErrorKind::Unavailable } else { StoreErrorKind::Bug };
+        let message = match &error {
+            sqlx::Error::Database(cause) => format!("the control plane's database refused: {}", cause.message()),
+            sqlx::Error::PoolTimedOut => "no connection to the control plane's database came free in time".to_owned(),
+            other => format!("the control plane's database can't be used: {other}"),
+        };
+        Self { kind, message, hint: None, source: Some(Box::new(error)) }
+    }
+}
+
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        // Serialisation, deadlock, connection, resources, shutdown and start-up; 25006 is a standby that was just promoted away.
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            matches!(&code[..2], "40" | "08" | "53" | "57") || matches!(code.as_ref(), "25006" | "55P03")
+        }),
+        _ => false,
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::bug(format!("a stored document can't be read: {error}")).caused_by(error)
+    }
+}

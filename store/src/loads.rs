@@ -1,0 +1,112 @@
+//! Loads: handles, intents, and what earlier attempts intended.
+
+use serde_json::Value;
+use sqlx::PgTransaction;
+use uuid::Uuid;
+
+use crate::queue::LeaseKey;
+use crate::{Result, Store, StoreError, Workspace};
+
+/// An intent that is to be persisted.
+#[derive(Debug, Clone)]
+pub struct IntentRow {
+    /// The load.
+    pub load_id: Uuid,
+    /// The attempt that is about to commit.
+    pub attempt: i32,
+    /// Path of the load task.
+    pub task: String,
+    /// The intent as the engine wrote it.
+    pub intent: Value,
+}
+
+impl Store {
+    /// Persists what a successor needs to end this attempt's session in a target. Only the holder of the lease may.
+    pub async fn record_handle(&self, lease: &LeaseKey, handle: &Value) -> Result<()> {
+        let updated = sqlx::query!(
+            r#"UPDATE attempts a SET handles = a.handles || jsonb_build_array($3::jsonb)
+               FROM leases l
+               WHERE l.stage_run_id = $1 AND l.token = $2 AND a.workspace_id = l.workspace_id AND a.id = l.attempt_id"#,
+            lease.stage_run_id,
+            lease.token,
+            handle
+        )
+        .execute(self.durable())
+        .await?;
+        if updated.rows_affected() == 0 { Err(StoreError::stale()) } else { Ok(()) }
+    }
+
+    /// The point of no return. Under the run's lock, which a cancel takes too: either the cancel came first and the intent is
+    /// refused, or the intent came first and the load may commit.
+    pub async fn intend(&self, lease: &LeaseKey, intent: &IntentRow) -> Result<()> {
+        let mut tx = self.durable().begin().await?;
+        check_may_commit(&mut tx, lease).await?;
+        sqlx::query!(
+            r#"INSERT INTO loads AS l (workspace_id, load_id, run_id, stage_run_id, task, state, attempt, intent)
+               VALUES ($1, $2, $3, $4, $5, 'committing', $6, $7)
+               ON CONFLICT (workspace_id, load_id) DO UPDATE
+               SET run_id = $3, stage_run_id = $4, state = 'committing', attempt = $6, intent = $7, finished_at = NULL
+               WHERE l.state IN ('committing', 'failed') AND NOT l.fenced"#,
+            lease.workspace_id,
+            intent.load_id,
+            lease.run_id,
+            lease.stage_run_id,
+            intent.task,
+            intent.attempt,
+            intent.intent
+        )
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query!(
+            r#"INSERT INTO intents (workspace_id, load_id, attempt, intent) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (workspace_id, load_id, attempt) DO UPDATE SET intent = EXCLUDED.intent"#,
+            lease.workspace_id,
+            intent.load_id,
+            intent.attempt,
+            intent.intent
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+impl Workspace {
+    /// What an attempt intended: the truth about its load, once the target says that it won.
+    pub async fn recorded_intent(&self, load_id: Uuid, attempt: i32) -> Result<Option<Value>> {
+        Ok(sqlx::query_scalar!(
+            "SELECT intent FROM intents WHERE workspace_id = $1 AND load_id = $2 AND attempt = $3",
+            self.id(),
+            load_id,
+            attempt
+        )
+        .fetch_optional(self.durable())
+        .await?)
+    }
+}
+
+async fn check_may_commit(tx: &mut PgTransaction<'_>, lease: &LeaseKey) -> Result<()> {
+    let canceled = sqlx::query_scalar!(
+        r#"SELECT cancel_requested_at IS NOT NULL AS "canceled!" FROM runs
+           WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
+        lease.workspace_id,
+        lease.run_id
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or_else(StoreError::stale)?;
+    // A statement of its own, after the lock: its snapshot sees what the lock's former holder did to the lease.
+    let held = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM leases WHERE stage_run_id = $1 AND token = $2) AS "held!""#,
+        lease.stage_run_id,
+        lease.token
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    match (held, canceled) {
+        (false, _) => Err(StoreError::stale()),
+        (true, true) => Err(StoreError::canceled()),
+        (true, false) => Ok(()),
+    }
+}

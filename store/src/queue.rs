@@ -1,0 +1,16 @@
+//! The queue: claim, finish, wake. docs/state_machine.md has the transitions.
+
+mod claim;
+mod decide;
+mod finish;
+mod settle;
+mod wake;
+
+pub use claim::{AttemptInputs, Claimed, LeaseKey, Taker};
+pub use decide::{AttemptEnd, Failure, MAX_LOST};
+pub use finish::{Finish, FinishReport, Finished, LoadReceipt};
+
+pub(crate) use settle::count_ended;
+
+#[cfg(test)]
+mod tests;

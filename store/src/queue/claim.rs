@@ -1,0 +1,205 @@
+//! Claiming: rows of `ready` become leases and attempts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::{Result, Store, Workspace};
+
+/// Who claims, and what it can take.
+#[derive(Debug, Clone)]
+pub struct Taker {
+    /// The worker's incarnation.
+    pub worker_id: Uuid,
+    /// The queues it serves.
+    pub queues: Vec<String>,
+    /// The plan formats it can execute.
+    pub plan_formats: Vec<i32>,
+    /// Its host: staged datasets on a local disk pin a run to theirs.
+    pub host: String,
+    /// Set for a worker that executes a single run.
+    pub only_run: Option<Uuid>,
+}
+
+/// What names a lease. Whoever answers with another token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseKey {
+    /// The workspace.
+    pub workspace_id: Uuid,
+    /// The run.
+    pub run_id: Uuid,
+    /// The stage run.
+    pub stage_run_id: Uuid,
+    /// Random, made at the claim.
+    pub token: Uuid,
+}
+
+/// A stage run that was claimed.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The lease.
+    pub lease: LeaseKey,
+    /// The attempt.
+    pub attempt_id: Uuid,
+    /// Its number: counts from 1 within the load.
+    pub number: i32,
+    /// Name of the stage.
+    pub stage: String,
+    /// The routing lane.
+    pub queue: String,
+    /// The stage's load.
+    pub load_id: Uuid,
+    /// What the run executes.
+    pub version_id: Uuid,
+    /// Values of the parameters.
+    pub params: Value,
+    /// Start of the data interval.
+    pub interval_start: Option<DateTime<Utc>>,
+    /// End of the data interval, exclusive.
+    pub interval_end: Option<DateTime<Utc>>,
+    /// Not to be run: its load id is to be taken in the target so that no late attempt can commit it.
+    pub fence: bool,
+    /// When the stage run was due to wake, on the attempt that follows a wait.
+    pub woken_at: Option<DateTime<Utc>>,
+}
+
+/// What an attempt needs beside its plan, read only by those that need it.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptInputs {
+    /// What earlier attempts of the load recorded, oldest first.
+    pub handles: Vec<Value>,
+    /// Manifests of the stages before it that materialised a dataset, by stage name.
+    pub manifests: BTreeMap<String, Value>,
+}
+
+impl Store {
+    /// Takes at most `slots` stage runs out of the queue.
+    pub async fn claim(&self, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
+        claim_on(self.relaxed(), taker, slots).await
+    }
+
+    /// Another lease of the same attempt is impossible: whether this one still holds.
+    pub async fn lease_holds(&self, lease: &LeaseKey) -> Result<bool> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM leases WHERE stage_run_id = $1 AND token = $2) AS "holds!""#,
+            lease.stage_run_id,
+            lease.token
+        )
+        .fetch_one(self.durable())
+        .await?)
+    }
+}
+
+impl Workspace {
+    /// Reads handles of earlier attempts and manifests of earlier stages.
+    pub async fn attempt_inputs(&self, claimed: &Claimed) -> Result<AttemptInputs> {
+        let handles = sqlx::query_scalar!(
+            r#"WITH RECURSIVE chain AS (
+                   SELECT id, rerun_of FROM runs WHERE workspace_id = $1 AND id = $4
+                   UNION ALL
+                   SELECT r.id, r.rerun_of FROM chain c JOIN runs r ON r.workspace_id = $1 AND r.id = c.rerun_of)
+               SELECT h.handle AS "handle!"
+               FROM chain
+               JOIN stage_runs s ON s.workspace_id = $1 AND s.run_id = chain.id AND s.load_id = $2
+               JOIN attempts a ON a.workspace_id = $1 AND a.stage_run_id = s.id AND a.id <> $3,
+                    jsonb_array_elements(a.handles) WITH ORDINALITY AS h (handle, n)
+               ORDER BY a.id, h.n"#,
+            self.id(),
+            claimed.load_id,
+            claimed.attempt_id,
+            claimed.lease.run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        let manifests = sqlx::query!(
+            r#"SELECT up.stage, up.manifest::text AS "manifest!"
+               FROM stage_runs up
+               WHERE up.workspace_id = $1 AND up.run_id = $2 AND up.manifest IS NOT NULL AND up.state = 'succeeded'"#,
+            self.id(),
+            claimed.lease.run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        let manifests = manifests
+            .into_iter()
+            .map(|row| Ok((row.stage, serde_json::from_str(&row.manifest)?)))
+            .collect::<Result<_>>()?;
+        Ok(AttemptInputs { handles, manifests })
+    }
+}
+
+/// The one statement of a claim. Rows go by rank, which has priority and age in it; rows that another claimer holds are passed
+/// over. Limits will lock their own rows between the choice and the lease, which is why the choice is a step of its own.
+pub(super) async fn claim_on(executor: impl PgExecutor<'_>, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
+    if slots == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"WITH chosen AS (
+               DELETE FROM ready WHERE stage_run_id = ANY (ARRAY(
+                   SELECT stage_run_id FROM ready
+                   WHERE queue = ANY ($2) AND run_at <= clock_timestamp() AND plan_format = ANY ($3)
+                     AND (host IS NULL OR host = $4) AND (worker_id IS NULL OR worker_id = $1)
+                     AND ($5::uuid IS NULL OR run_id = $5)
+                   ORDER BY rank LIMIT $6 FOR UPDATE SKIP LOCKED))
+               RETURNING workspace_id, stage_run_id, run_id, fence),
+           starting AS (
+               SELECT r.workspace_id, r.id FROM runs r
+               WHERE r.state = 'queued' AND (r.workspace_id, r.id) IN (SELECT workspace_id, run_id FROM chosen)
+               ORDER BY r.id FOR NO KEY UPDATE),
+           started AS (
+               UPDATE runs SET state = 'running', started_at = clock_timestamp() FROM starting
+               WHERE runs.workspace_id = starting.workspace_id AND runs.id = starting.id),
+           taken AS (
+               UPDATE stage_runs s
+               SET state = 'running', attempt = s.attempt + 1, run_at = NULL,
+                   started_at = COALESCE(s.started_at, clock_timestamp())
+               FROM chosen c WHERE s.workspace_id = c.workspace_id AND s.id = c.stage_run_id
+               RETURNING s.workspace_id, s.id, s.run_id, s.stage, s.queue, s.load_id, s.attempt, s.wake_at, c.fence),
+           leased AS (
+               INSERT INTO leases (workspace_id, stage_run_id, run_id, attempt_id, number, token, worker_id, fence)
+               SELECT workspace_id, id, run_id, uuid_v7(), attempt, gen_random_uuid(), $1, fence FROM taken
+               RETURNING workspace_id, stage_run_id, run_id, attempt_id, number, token, fence),
+           attempted AS (
+               INSERT INTO attempts (workspace_id, id, run_id, stage_run_id, number, kind, worker_id, state)
+               SELECT workspace_id, attempt_id, run_id, stage_run_id, number, CASE WHEN fence THEN 'fence' ELSE 'run' END, $1, 'running'
+               FROM leased)
+           SELECT l.workspace_id, l.run_id, l.stage_run_id, l.attempt_id, l.number, l.token, l.fence,
+                  t.stage AS "stage!", t.queue AS "queue!", t.load_id AS "load_id!", t.wake_at,
+                  r.version_id, r.params, r.interval_start, r.interval_end
+           FROM leased l
+           JOIN taken t ON t.workspace_id = l.workspace_id AND t.id = l.stage_run_id
+           JOIN runs r ON r.workspace_id = l.workspace_id AND r.id = l.run_id"#,
+        taker.worker_id,
+        &taker.queues,
+        &taker.plan_formats,
+        taker.host,
+        taker.only_run,
+        i64::try_from(slots).unwrap_or(i64::MAX)
+    )
+    .fetch_all(executor)
+    .await?;
+    let claimed = rows.into_iter().map(|row| Claimed {
+        lease: LeaseKey {
+            workspace_id: row.workspace_id,
+            run_id: row.run_id,
+            stage_run_id: row.stage_run_id,
+            token: row.token,
+        },
+        attempt_id: row.attempt_id,
+        number: row.number,
+        stage: row.stage,
+        queue: row.queue,
+        load_id: row.load_id,
+        version_id: row.version_id,
+        params: row.params,
+        interval_start: row.interval_start,
+        interval_end: row.interval_end,
+        fence: row.fence,
+        woken_at: row.wake_at,
+    });
+    Ok(claimed.collect())
+}

@@ -1,0 +1,351 @@
+//! Runs: reading their history.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::state::{AttemptState, RunState, StageRunState};
+use crate::{Result, StoreError, Workspace};
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only these states; all if empty.
+    pub states: Vec<RunState>,
+    /// Only this pipeline.
+    pub pipeline: Option<String>,
+    /// Only runs older than this one: the last of the page before.
+    pub before: Option<Uuid>,
+    /// At most so many; 20 if absent.
+    pub limit: Option<i64>,
+}
+
+/// One line of a list of runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: Uuid,
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Number of the version.
+    pub version: i32,
+    /// Where it is.
+    pub state: RunState,
+    /// Why it exists.
+    pub trigger: String,
+    /// The schedule's nominal time.
+    pub fire_time: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When its first stage was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When its last stage ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Whether somebody asked for it to end.
+    pub cancel_requested: bool,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The task at fault.
+    pub error_task: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Everything about one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunDetail {
+    /// The run itself.
+    #[serde(flatten)]
+    pub run: RunSummary,
+    /// What it executes.
+    pub version_id: Uuid,
+    /// Values of the parameters.
+    pub params: Value,
+    /// Start of the data interval.
+    pub interval_start: Option<DateTime<Utc>>,
+    /// End of the data interval, exclusive.
+    pub interval_end: Option<DateTime<Utc>>,
+    /// The run that it does again.
+    pub rerun_of: Option<Uuid>,
+    /// Its stage runs in topological order.
+    pub stage_runs: Vec<StageRunRow>,
+    /// Its task runs in the order of the spec; groups have none.
+    pub tasks: Vec<TaskRunRow>,
+    /// All attempts, oldest first.
+    pub attempts: Vec<AttemptRow>,
+    /// The receipts of its committed loads.
+    pub receipts: Vec<Value>,
+}
+
+/// A stage run.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageRunRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Name of the stage.
+    pub stage: String,
+    /// Where it is.
+    pub state: StageRunState,
+    /// The routing lane.
+    pub queue: String,
+    /// Its load.
+    pub load_id: Uuid,
+    /// Number of the latest attempt.
+    pub attempt: i32,
+    /// When the next attempt may start, if it is queued for later.
+    pub run_at: Option<DateTime<Utc>>,
+    /// When it wakes, if it waits.
+    pub wake_at: Option<DateTime<Utc>>,
+    /// The stage run of an earlier run whose result it took over.
+    pub reused_from: Option<Uuid>,
+    /// When its first attempt started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// `{message, task, hint}` of its last failure.
+    pub error: Option<Value>,
+}
+
+/// A task run. While its stage run goes on, state and counters are those of the latest heartbeat.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskRunRow {
+    /// Path of the task.
+    pub path: String,
+    /// extract, transform, check, load, wait.
+    pub kind: String,
+    /// Where it is.
+    pub state: String,
+    /// Its stage run.
+    pub stage_run_id: Uuid,
+    /// Rows that left it.
+    pub rows: i64,
+    /// Their bytes.
+    pub bytes: i64,
+    /// Rows that violated a rule.
+    pub rejected: i64,
+    /// Time spent producing them, in microseconds.
+    pub busy_us: i64,
+    /// Attempts of its stage in this run.
+    pub attempts: i64,
+    /// When its stage started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When its stage ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// An attempt.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its stage run.
+    pub stage_run_id: Uuid,
+    /// Name of the stage.
+    pub stage: String,
+    /// Counts from 1 within the load.
+    pub number: i32,
+    /// `run`, or `fence` for the taking of a load id in its target.
+    pub kind: String,
+    /// The worker's incarnation.
+    pub worker_id: Uuid,
+    /// Where it is.
+    pub state: AttemptState,
+    /// When it was claimed.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// `{message, task, hint}`.
+    pub error: Option<Value>,
+}
+
+impl Workspace {
+    /// Runs, newest first.
+    pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
+        self.summaries(filter, None).await
+    }
+
+    /// One run.
+    pub async fn run(&self, run_id: Uuid) -> Result<RunSummary> {
+        let found = self.summaries(&RunFilter::default(), Some(run_id)).await?.pop();
+        found.ok_or_else(|| {
+            StoreError::not_found(format!("there is no run {run_id}")).hint("`headwater runs list` shows the newest")
+        })
+    }
+
+    async fn summaries(&self, filter: &RunFilter, only: Option<Uuid>) -> Result<Vec<RunSummary>> {
+        let states: Vec<String> = filter.states.iter().map(|state| state.as_str().to_owned()).collect();
+        let states = (!states.is_empty()).then_some(states);
+        let rows = sqlx::query!(
+            r#"SELECT r.id, p.name, v.number, r.state, r.trigger, r.fire_time, r.created_at, r.started_at, r.finished_at,
+                      r.cancel_requested_at IS NOT NULL AS "cancel_requested!", r.error_message, r.error_task, r.error_hint
+               FROM runs r
+               JOIN pipelines p ON p.workspace_id = r.workspace_id AND p.id = r.pipeline_id
+               JOIN versions v ON v.workspace_id = r.workspace_id AND v.id = r.version_id
+               WHERE r.workspace_id = $1 AND ($2::text[] IS NULL OR r.state = ANY ($2)) AND ($3::text IS NULL OR p.name = $3)
+                 AND ($4::uuid IS NULL OR r.id < $4) AND ($6::uuid IS NULL OR r.id = $6)
+               ORDER BY r.id DESC LIMIT $5"#,
+            self.id,
+            states as Option<Vec<String>>,
+            filter.pipeline.as_deref(),
+            filter.before,
+            filter.limit.unwrap_or(20),
+            only
+        )
+        .fetch_all(self.durable())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(RunSummary {
+                    run_id: row.id,
+                    pipeline: row.name,
+                    version: row.number,
+                    state: row.state.parse()?,
+                    trigger: row.trigger,
+                    fire_time: row.fire_time,
+                    created_at: row.created_at,
+                    started_at: row.started_at,
+                    finished_at: row.finished_at,
+                    cancel_requested: row.cancel_requested,
+                    error: row.error_message,
+                    error_task: row.error_task,
+                    hint: row.error_hint,
+                })
+            })
+            .collect()
+    }
+
+    /// Everything about one run, with the progress of the latest heartbeats.
+    pub async fn show_run(&self, run_id: Uuid) -> Result<RunDetail> {
+        let run = self.run(run_id).await?;
+        let more = sqlx::query!(
+            "SELECT version_id, params, interval_start, interval_end, rerun_of FROM runs WHERE workspace_id = $1 AND id = $2",
+            self.id,
+            run_id
+        )
+        .fetch_one(self.durable())
+        .await?;
+        Ok(RunDetail {
+            run,
+            version_id: more.version_id,
+            params: more.params,
+            interval_start: more.interval_start,
+            interval_end: more.interval_end,
+            rerun_of: more.rerun_of,
+            stage_runs: self.stage_runs(run_id).await?,
+            tasks: self.task_runs(run_id).await?,
+            attempts: self.attempts(run_id).await?,
+            receipts: self.receipts(run_id).await?,
+        })
+    }
+
+    async fn stage_runs(&self, run_id: Uuid) -> Result<Vec<StageRunRow>> {
+        let rows = sqlx::query!(
+            "SELECT id, stage, state, queue, load_id, attempt, run_at, wake_at, reused_from, started_at, finished_at, error
+             FROM stage_runs WHERE workspace_id = $1 AND run_id = $2 ORDER BY position",
+            self.id,
+            run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(StageRunRow {
+                    id: row.id,
+                    stage: row.stage,
+                    state: row.state.parse()?,
+                    queue: row.queue,
+                    load_id: row.load_id,
+                    attempt: row.attempt,
+                    run_at: row.run_at,
+                    wake_at: row.wake_at,
+                    reused_from: row.reused_from,
+                    started_at: row.started_at,
+                    finished_at: row.finished_at,
+                    error: row.error,
+                })
+            })
+            .collect()
+    }
+
+    async fn task_runs(&self, run_id: Uuid) -> Result<Vec<TaskRunRow>> {
+        let rows = sqlx::query!(
+            r#"SELECT t.task, t.kind, t.stage_run_id, t.rows, t.bytes, t.rejected, t.busy_us, l.progress AS "progress?",
+                      CASE WHEN t.state = 'pending' THEN s.state ELSE t.state END AS "state!", s.started_at, s.finished_at,
+                      (SELECT count(*) FROM attempts a WHERE a.workspace_id = t.workspace_id AND a.stage_run_id = t.stage_run_id
+                        AND a.kind = 'run') AS "attempts!"
+               FROM task_runs t
+               JOIN stage_runs s ON s.workspace_id = t.workspace_id AND s.id = t.stage_run_id
+               LEFT JOIN leases l ON l.stage_run_id = t.stage_run_id
+               WHERE t.workspace_id = $1 AND t.run_id = $2
+               ORDER BY t.position, s.position"#,
+            self.id,
+            run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let live = row.progress.as_ref().and_then(|progress| progress.get(&row.task));
+                let count = |name: &str, ended: i64| {
+                    live.and_then(|counts| counts.get(name)).and_then(Value::as_i64).map_or(ended, |live| live.max(ended))
+                };
+                TaskRunRow {
+                    rows: count("rows", row.rows),
+                    bytes: count("bytes", row.bytes),
+                    rejected: count("rejected", row.rejected),
+                    busy_us: count("busy_us", row.busy_us),
+                    path: row.task,
+                    kind: row.kind,
+                    state: row.state,
+                    stage_run_id: row.stage_run_id,
+                    attempts: row.attempts,
+                    started_at: row.started_at,
+                    finished_at: row.finished_at,
+                }
+            })
+            .collect())
+    }
+
+    async fn attempts(&self, run_id: Uuid) -> Result<Vec<AttemptRow>> {
+        let rows = sqlx::query!(
+            "SELECT a.id, a.stage_run_id, s.stage, a.number, a.kind, a.worker_id, a.state, a.started_at, a.finished_at, a.error
+             FROM stage_runs s JOIN attempts a ON a.workspace_id = s.workspace_id AND a.stage_run_id = s.id
+             WHERE s.workspace_id = $1 AND s.run_id = $2 ORDER BY a.id",
+            self.id,
+            run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(AttemptRow {
+                    id: row.id,
+                    stage_run_id: row.stage_run_id,
+                    stage: row.stage,
+                    number: row.number,
+                    kind: row.kind,
+                    worker_id: row.worker_id,
+                    state: row.state.parse()?,
+                    started_at: row.started_at,
+                    finished_at: row.finished_at,
+                    error: row.error,
+                })
+            })
+            .collect()
+    }
+
+    async fn receipts(&self, run_id: Uuid) -> Result<Vec<Value>> {
+        let rows = sqlx::query_scalar!(
+            r#"SELECT l.receipt AS "receipt!"
+               FROM stage_runs s JOIN loads l ON l.workspace_id = s.workspace_id AND l.load_id = s.load_id
+               WHERE s.workspace_id = $1 AND s.run_id = $2 AND l.state = 'committed' ORDER BY s.position"#,
+            self.id,
+            run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        Ok(rows)
+    }
+}

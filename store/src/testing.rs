@@ -1,0 +1,122 @@
+//! Support for tests: one throwaway server for each test process, and a migrated database of its own for each test.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+
+use crate::Store;
+use crate::embedded::{PgUser, find_servers};
+
+const TEMPLATE: &str = "template_headwater";
+
+/// A migrated database that no other test uses.
+#[derive(Debug, Clone)]
+pub struct TestDatabase {
+    /// Connected to it.
+    pub store: Store,
+    /// Its URL.
+    pub url: String,
+}
+
+/// A fresh, migrated database.
+pub async fn database() -> TestDatabase {
+    let url = create_database(Some(TEMPLATE)).await;
+    let store = Store::connect(&url).await.expect("connect to the test's database");
+    TestDatabase { store, url }
+}
+
+/// A fresh, empty database: its URL.
+pub async fn empty_database() -> String {
+    create_database(None).await
+}
+
+async fn create_database(template: Option<&str>) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let server = tokio::task::spawn_blocking(server).await.expect("start the test server");
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let template = template.map(|template| format!(" TEMPLATE {template}")).unwrap_or_default();
+    let mut connection = connect(server, "postgres").await;
+    connection.execute(sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}{template}")))).await.expect("make a database");
+    connection.close().await.expect("close");
+    url(server, &name)
+}
+
+fn url(socket_dir: &Path, database: &str) -> String {
+    format!("postgres://postgres@localhost/{database}?host={}", socket_dir.display())
+}
+
+async fn connect(socket_dir: &Path, database: &str) -> PgConnection {
+    let options: sqlx::postgres::PgConnectOptions = url(socket_dir, database).parse().expect("a URL of our own");
+    options.connect().await.expect("connect to the test server")
+}
+
+/// The server of this process, started at first use.
+fn server() -> &'static Path {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let folder = start();
+        // A runtime of its own: the caller's may be gone before the process is.
+        let made = folder.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(make_template(&made));
+        });
+        thread.join().expect("make the template database");
+        folder
+    })
+}
+
+async fn make_template(folder: &Path) {
+    let mut connection = connect(folder, "postgres").await;
+    connection.execute(sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE}")))).await.expect("make the template");
+    connection.close().await.expect("close");
+    let store = Store::connect(&url(folder, TEMPLATE)).await.expect("connect to the template");
+    store.migrate().await.expect("migrate the template");
+    store.close().await;
+}
+
+/// Makes a cluster without fsync, starts it, and leaves a shell behind that removes it when this process is gone, however it went.
+fn start() -> PathBuf {
+    let server = find_servers().into_iter().next().expect("a Postgres server must be installed for tests");
+    let user = PgUser::resolve(None).expect("a user for the test server");
+    let folder = PathBuf::from(format!("/tmp/hwtest-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+    std::fs::create_dir(&folder).expect("make the test server's folder");
+    PgUser::own(user.as_ref(), &folder).expect("give the folder to the server's user");
+    let data = folder.join("pg");
+    run(crate::embedded::command_as(&server.bin.join("initdb"), user.as_ref())
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C", "--no-sync", "--no-instructions", "-D"])
+        .arg(&data));
+    let options = format!(
+        "-k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=500 -c jit=off -c shared_buffers=64MB",
+        folder.display()
+    );
+    run(crate::embedded::command_as(&server.bin.join("pg_ctl"), user.as_ref())
+        .args(["start", "-w", "-s", "-D"])
+        .arg(&data)
+        .arg("-l")
+        .arg(folder.join("log"))
+        .arg("-o")
+        .arg(options));
+    let watch = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.3; done; \
+                 kill -QUIT \"$(head -n 1 \"$2/pg/postmaster.pid\")\"; sleep 0.5; rm -rf \"$2\"";
+    Command::new("setsid")
+        .args(["sh", "-c", watch, "watch"])
+        .arg(std::process::id().to_string())
+        .arg(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start the watcher");
+    folder
+}
+
+fn run(command: &mut Command) {
+    let output = command.stdout(Stdio::null()).output().expect("run a program of the server");
+    assert!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,273 @@
+//! Workers: registration, heartbeats, and what the reaper needs.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::queue::{AttemptEnd, Finish, LeaseKey};
+use crate::{Result, Store};
+
+/// A worker that is about to start.
+#[derive(Debug, Clone)]
+pub struct WorkerSpec {
+    /// Random, new for each start.
+    pub id: Uuid,
+    /// Where it runs.
+    pub host: String,
+    /// The queues it serves.
+    pub queues: Vec<String>,
+    /// Attempts it executes at a time.
+    pub slots: i32,
+    /// The plan formats it can execute.
+    pub plan_formats: Vec<i32>,
+    /// Where it stages datasets.
+    pub staging: Option<String>,
+    /// Set for a worker that executes a single run.
+    pub only_run: Option<Uuid>,
+}
+
+/// A registered worker.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkerRow {
+    /// Its incarnation.
+    pub id: Uuid,
+    /// Where it runs.
+    pub host: String,
+    /// The queues it serves.
+    pub queues: Vec<String>,
+    /// Attempts it executes at a time.
+    pub slots: i32,
+    /// Set for a worker that executes a single run.
+    pub only_run: Option<Uuid>,
+    /// Whether it takes nothing new.
+    pub draining: bool,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Time since its last heartbeat on the database's clock, in milliseconds.
+    pub silent_ms: i64,
+}
+
+/// Progress of one lease.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    /// The stage run.
+    pub stage_run_id: Uuid,
+    /// The lease's token.
+    pub token: Uuid,
+    /// Counters by task.
+    pub progress: Value,
+}
+
+/// What a heartbeat is answered.
+#[derive(Debug, Clone, Default)]
+pub struct BeatAnswer {
+    /// The worker was given up: its attempts must stop and it must start anew.
+    pub lost: bool,
+    /// Stage runs of the worker whose run is to be canceled.
+    pub canceled: Vec<Uuid>,
+    /// Tokens of the leases it holds.
+    pub held: Vec<Uuid>,
+}
+
+/// A beat as the reaper sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerBeat {
+    /// The worker.
+    pub id: Uuid,
+    /// Its counter.
+    pub beat: i64,
+}
+
+impl Store {
+    /// Registers a worker. Claims need it.
+    pub async fn register_worker(&self, worker: &WorkerSpec) -> Result<()> {
+        sqlx::query!(
+            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            worker.id,
+            worker.host,
+            &worker.queues,
+            worker.slots,
+            &worker.plan_formats,
+            worker.staging,
+            worker.only_run
+        )
+        .execute(self.durable())
+        .await?;
+        Ok(())
+    }
+
+    /// Bumps the worker's beat and stores progress. Progress of a row that is being finished is passed over rather than waited for.
+    pub async fn heartbeat(&self, worker_id: Uuid, beats: &[Beat]) -> Result<BeatAnswer> {
+        let beaten = sqlx::query!(
+            "UPDATE workers SET beat = beat + 1, beat_at = clock_timestamp() WHERE id = $1",
+            worker_id
+        )
+        .execute(self.relaxed())
+        .await?;
+        if beaten.rows_affected() == 0 {
+            return Ok(BeatAnswer { lost: true, ..BeatAnswer::default() });
+        }
+        if !beats.is_empty() {
+            let stage_runs: Vec<Uuid> = beats.iter().map(|beat| beat.stage_run_id).collect();
+            let tokens: Vec<Uuid> = beats.iter().map(|beat| beat.token).collect();
+            let progress: Vec<Value> = beats.iter().map(|beat| beat.progress.clone()).collect();
+            sqlx::query!(
+                r#"WITH beats AS (
+                       SELECT l.stage_run_id, b.progress
+                       FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[]) AS b (stage_run_id, token, progress)
+                       JOIN leases l ON l.stage_run_id = b.stage_run_id AND l.token = b.token
+                       FOR UPDATE OF l SKIP LOCKED)
+                   UPDATE leases l SET progress = beats.progress FROM beats WHERE l.stage_run_id = beats.stage_run_id"#,
+                &stage_runs,
+                &tokens,
+                &progress
+            )
+            .execute(self.relaxed())
+            .await?;
+        }
+        let rows = sqlx::query!(
+            r#"SELECT l.stage_run_id, l.token, l.fence, r.cancel_requested_at IS NOT NULL AS "canceled!"
+               FROM leases l JOIN runs r ON r.workspace_id = l.workspace_id AND r.id = l.run_id
+               WHERE l.worker_id = $1"#,
+            worker_id
+        )
+        .fetch_all(self.relaxed())
+        .await?;
+        Ok(BeatAnswer {
+            lost: false,
+            canceled: rows.iter().filter(|row| row.canceled && !row.fence).map(|row| row.stage_run_id).collect(),
+            held: rows.into_iter().map(|row| row.token).collect(),
+        })
+    }
+
+    /// Says that a worker takes nothing new.
+    pub async fn drain_worker(&self, worker_id: Uuid) -> Result<()> {
+        sqlx::query!("UPDATE workers SET draining = true WHERE id = $1", worker_id).execute(self.durable()).await?;
+        Ok(())
+    }
+
+    /// Removes a worker that has stopped by itself. Leases that it still has are given up at once, and runs that were pinned to it
+    /// are open to all.
+    pub async fn remove_worker(&self, worker_id: Uuid) -> Result<()> {
+        sqlx::query!("DELETE FROM workers WHERE id = $1", worker_id).execute(self.durable()).await?;
+        self.give_up_leases(worker_id).await?;
+        self.unpin(worker_id).await
+    }
+
+    /// Every worker's beat, for an observer that compares them over time on its own clock.
+    pub async fn worker_beats(&self) -> Result<Vec<WorkerBeat>> {
+        Ok(sqlx::query_as!(WorkerBeat, "SELECT id, beat FROM workers").fetch_all(self.relaxed()).await?)
+    }
+
+    /// Gives a worker up if its beat is still the one observed. Its attempts are lost; what they held goes on elsewhere. Answers
+    /// with the number of attempts lost, or `None` if it has beaten meanwhile.
+    pub async fn lose_worker(&self, observed: WorkerBeat) -> Result<Option<usize>> {
+        let gone = sqlx::query!("DELETE FROM workers WHERE id = $1 AND beat = $2", observed.id, observed.beat)
+            .execute(self.durable())
+            .await?;
+        if gone.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let lost = self.give_up_leases(observed.id).await?;
+        self.unpin(observed.id).await?;
+        Ok(Some(lost))
+    }
+
+    /// Live workers, oldest first.
+    pub async fn workers(&self) -> Result<Vec<WorkerRow>> {
+        Ok(sqlx::query_as!(
+            WorkerRow,
+            r#"SELECT id, host, queues, slots, only_run, draining, started_at,
+                      (extract(epoch FROM clock_timestamp() - beat_at) * 1000)::bigint AS "silent_ms!"
+               FROM workers ORDER BY started_at"#
+        )
+        .fetch_all(self.durable())
+        .await?)
+    }
+
+    /// Whether a worker that beat within the given time serves a queue for everybody.
+    pub async fn queue_is_served(&self, queue: &str, within: std::time::Duration) -> Result<bool> {
+        let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+        Ok(self
+            .workers()
+            .await?
+            .iter()
+            .any(|worker| {
+                worker.only_run.is_none()
+                    && !worker.draining
+                    && worker.silent_ms <= within_ms
+                    && worker.queues.iter().any(|served| served == queue)
+            }))
+    }
+
+    /// Ends every attempt of a worker as lost. Also mends leases whose worker is no longer registered.
+    pub(crate) async fn give_up_leases(&self, worker_id: Uuid) -> Result<usize> {
+        let rows = sqlx::query!(
+            "SELECT workspace_id, run_id, stage_run_id, token, progress FROM leases WHERE worker_id = $1 ORDER BY run_id",
+            worker_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        let batch: Vec<Finish> = rows
+            .into_iter()
+            .map(|row| Finish {
+                lease: LeaseKey {
+                    workspace_id: row.workspace_id,
+                    run_id: row.run_id,
+                    stage_run_id: row.stage_run_id,
+                    token: row.token,
+                },
+                end: AttemptEnd::Lost,
+                tasks: Vec::new(),
+                receipts: Vec::new(),
+                manifest: None,
+                host: None,
+            })
+            .collect();
+        Ok(self.finish(&batch, None).await?.results.len())
+    }
+
+    /// Opens runs that only this worker might execute to every worker.
+    async fn unpin(&self, worker_id: Uuid) -> Result<()> {
+        let mut tx = self.durable().begin().await?;
+        let runs = sqlx::query_scalar!(
+            r#"WITH pinned AS (
+                   SELECT workspace_id, id FROM runs WHERE pinned_worker = $1 AND state IN ('pending', 'queued', 'running')
+                   ORDER BY id FOR NO KEY UPDATE)
+               UPDATE runs SET pinned_worker = NULL FROM pinned
+               WHERE runs.workspace_id = pinned.workspace_id AND runs.id = pinned.id
+               RETURNING runs.id"#,
+            worker_id
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let queues = sqlx::query_scalar!(
+            "UPDATE ready SET worker_id = NULL WHERE run_id = ANY ($1) AND worker_id = $2 RETURNING queue",
+            &runs,
+            worker_id
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.inner.notifier.ready(queues);
+        Ok(())
+    }
+}
+
+/// Counters by task as a document, for a heartbeat.
+impl Beat {
+    /// A beat from counters by task.
+    pub fn new<C: Serialize>(lease: &LeaseKey, counts: &BTreeMap<String, C>) -> Result<Self> {
+        Ok(Self {
+            stage_run_id: lease.stage_run_id,
+            token: lease.token,
+            progress: serde_json::to_value(counts)?,
+        })
+    }
+}
