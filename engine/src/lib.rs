@@ -1,5 +1,6 @@
 //! How data moves: connector contracts, the DataFusion session, stages, checks, receipts.
 
+pub mod check;
 pub mod columns;
 pub mod connector;
 pub mod control;
@@ -9,6 +10,7 @@ pub mod job;
 pub mod memory;
 pub mod nodes;
 pub mod parameters;
+pub mod query;
 pub mod receipt;
 pub mod relations;
 pub mod session;

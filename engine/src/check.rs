@@ -1,0 +1,351 @@
+//! `plan`'s second half: the schema of every edge, derived from the real sources without reading a row of data.
+//!
+//! Every task is judged on its own inputs. A task whose input could not be judged is passed over, so that a mistake is told
+//! where it is and its consequences are not told at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use headwater_pipelines::decode::Step;
+use headwater_pipelines::diagnostic::{Code, Diagnostic, Finding, tidy};
+use headwater_pipelines::document::Document;
+use headwater_pipelines::plan::{ExtractSource, Planned, Relation, TableRef, TaskPath, Work};
+use headwater_pipelines::spec::{Columns, Rule, WriteMode};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::columns::settle;
+use crate::connector::{SinkPlan, SinkRequest};
+use crate::control::Progress;
+use crate::error::{EngineError, ErrorKind};
+use crate::job::ConnectionSettings;
+use crate::nodes::compile;
+use crate::parameters;
+use crate::relations::{Connections, Relations, direct_name};
+use crate::stage::Engine;
+use crate::transform::{self, Parameters};
+
+/// What checking found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The schema of every dataset that could be judged.
+    pub schemas: BTreeMap<TaskPath, SchemaRef>,
+    /// What each load would do to its target.
+    pub loads: BTreeMap<TaskPath, TargetPlan>,
+    /// Findings of planning and checking together, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A load's target and what would be done to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TargetPlan {
+    /// The target as the spec names it.
+    pub target: String,
+    /// Statements and remarks.
+    #[serde(flatten)]
+    pub plan: SinkPlan,
+}
+
+impl Engine {
+    /// Checks a planned document against the real systems. Works on whatever resolved, even if the plan has mistakes.
+    pub async fn check(
+        &self,
+        document: &Document,
+        planned: &Planned,
+        connections: BTreeMap<String, ConnectionSettings>,
+    ) -> crate::Result<Checked> {
+        let session = self.sessions().session(Arc::clone(self.sessions().pool()), true)?;
+        let connections = Connections::new(self.registry().clone(), connections);
+        let declared = document.spec.as_ref().map(|spec| spec.params.clone()).unwrap_or_default();
+        let mut checker = Checker {
+            document,
+            planned,
+            connections: &connections,
+            parameters: parameters::placeholders(&declared),
+            relations: Relations::new(session),
+            progress: Progress::default(),
+            cancel: CancellationToken::new(),
+            unreachable: BTreeSet::new(),
+            checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
+        };
+        for task in order(planned) {
+            checker.task(&task, &planned.works[&task]).await;
+        }
+        let mut checked = checker.checked;
+        connections.close().await;
+        tidy(&mut checked.diagnostics);
+        Ok(checked)
+    }
+}
+
+/// Tasks so that each comes after those it reads; those of a cycle, which planning has reported, are left out.
+fn order(planned: &Planned) -> Vec<TaskPath> {
+    let mut done: BTreeSet<&TaskPath> = BTreeSet::new();
+    let mut order = Vec::new();
+    loop {
+        let ready = |work: &Work| {
+            work.reads().into_iter().all(|relation| match relation {
+                Relation::Task(path) => done.contains(path) || !planned.works.contains_key(path),
+                Relation::Table(_) => true,
+            })
+        };
+        let next: Vec<&TaskPath> = planned.works.iter().filter(|(path, work)| !done.contains(path) && ready(work)).map(|(path, _)| path).collect();
+        if next.is_empty() {
+            return order;
+        }
+        done.extend(next.iter().copied());
+        order.extend(next.into_iter().cloned());
+    }
+}
+
+struct Checker<'a> {
+    document: &'a Document,
+    planned: &'a Planned,
+    connections: &'a Connections,
+    parameters: Parameters,
+    relations: Relations,
+    progress: Progress,
+    cancel: CancellationToken,
+    /// Connections that failed: one finding each is enough.
+    unreachable: BTreeSet<String>,
+    checked: Checked,
+}
+
+impl Checker<'_> {
+    async fn task(&mut self, task: &TaskPath, work: &Work) {
+        match work {
+            Work::Extract { source, columns } => self.extract(task, source, columns.as_ref()).await,
+            Work::Transform { .. } => self.transform(task, work).await,
+            Work::Check { input, rules, .. } => self.check(task, input, rules).await,
+            Work::Load { input, into, mode, keys, partition_by } => {
+                let request = SinkRequest { path: into.path.clone(), mode: *mode, keys: keys.clone(), partition_by: partition_by.clone() };
+                self.load(task, input, into, &request).await;
+            }
+            Work::Wait { .. } | Work::Group => {}
+        }
+    }
+
+    async fn extract(&mut self, task: &TaskPath, source: &ExtractSource, columns: Option<&Columns>) {
+        let place = match source {
+            ExtractSource::Table(_) => ["extract", "from"],
+            ExtractSource::Query { .. } => ["extract", "query"],
+        };
+        let steps = self.steps(task, &place);
+        let Some(plain) = self.source(source, None, &steps).await else { return };
+        let provider = match columns {
+            None => plain,
+            Some(columns) => {
+                let names: Vec<String> = plain.schema().fields().iter().map(|field| field.name().clone()).collect();
+                if !self.names(task, columns, &names) {
+                    return;
+                }
+                let steps = self.steps(task, &["extract", "columns"]);
+                let Some(typed) = self.source(source, Some(columns), &steps).await else { return };
+                typed
+            }
+        };
+        self.keep(task, |relations, progress| relations.add_table(task, provider, progress));
+    }
+
+    /// Whether all the columns that an extract names are there.
+    fn names(&mut self, task: &TaskPath, columns: &Columns, names: &[String]) -> bool {
+        let valid: Vec<&str> = names.iter().map(String::as_str).collect();
+        let named: Vec<(Step, &String)> = match columns {
+            Columns::Only(list) => list.iter().enumerate().map(|(index, name)| (Step::from(index), name)).collect(),
+            Columns::Override(map) => map.keys().map(|name| (Step::from(name.as_str()), name)).collect(),
+        };
+        let mut fine = true;
+        for (step, name) in named {
+            if let Err(finding) = settle(name, &valid) {
+                let steps = [self.steps(task, &["extract", "columns"]), vec![step]].concat();
+                self.checked.diagnostics.push(self.document.at_key(&steps, finding));
+                fine = false;
+            }
+        }
+        fine
+    }
+
+    async fn source(
+        &mut self,
+        source: &ExtractSource,
+        columns: Option<&Columns>,
+        steps: &[Step],
+    ) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+        if let Some(finding) = self.inability(source) {
+            self.add(steps, finding);
+            return None;
+        }
+        match self.connections.source(source, columns, &self.cancel).await {
+            Ok(provider) => Some(provider),
+            Err(error) => {
+                self.failed(Code::UnknownTable, source.connection(), steps, error).await;
+                None
+            }
+        }
+    }
+
+    fn inability(&self, source: &ExtractSource) -> Option<Finding> {
+        let spec = self.connections.spec(source.connection()).ok()?;
+        let able = match source {
+            ExtractSource::Table(_) => spec.reads,
+            ExtractSource::Query { .. } => spec.queries,
+        };
+        let what = if matches!(source, ExtractSource::Table(_)) { "read tables" } else { "run queries" };
+        (!able).then(|| Finding::error(Code::Abilities, format!("a {} connection can't {what}", spec.name)))
+    }
+
+    /// Tables that a statement reads directly. Whether everything the work reads is there.
+    async fn inputs(&mut self, task: &TaskPath, work: &Work, place: &[&str]) -> bool {
+        let mut complete = true;
+        for relation in work.reads() {
+            if let Relation::Table(table) = relation
+                && !self.relations.contains(&direct_name(table))
+            {
+                let steps = self.steps(task, place);
+                let source = ExtractSource::Table(table.clone());
+                if let Some(provider) = self.source(&source, None, &steps).await {
+                    let name = direct_name(table);
+                    self.keep(&name, |relations, progress| relations.add_table(&name, provider, progress));
+                }
+            }
+            complete &= self.relations.contains(&relation.internal_name());
+        }
+        complete
+    }
+
+    async fn transform(&mut self, task: &TaskPath, work: &Work) {
+        if !self.inputs(task, work, &["transform"]).await {
+            return;
+        }
+        let Some(resolved) = self.planned.queries.get(task) else { return };
+        match transform::plan(&resolved.query, &self.relations, &self.parameters).await {
+            Ok(plan) => self.keep(task, |relations, progress| relations.add_plan(task, plan, progress)),
+            Err(findings) => {
+                let steps = self.steps(task, &["transform"]);
+                for found in findings {
+                    let placed = self.document.at_text(&steps, found.line, found.column, found.length, found.finding);
+                    self.checked.diagnostics.push(placed);
+                }
+            }
+        }
+    }
+
+    async fn check(&mut self, task: &TaskPath, input: &Relation, rules: &[Rule]) {
+        let work = &self.planned.works[task];
+        if !self.inputs(task, work, &["check", "input"]).await {
+            return;
+        }
+        let Ok(input) = self.relations.plan(input) else { return };
+        let state = self.relations.session().state();
+        for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.kind().is_some()) {
+            let Err(findings) = compile(rule, input.schema(), &state) else { continue };
+            for found in findings {
+                let rule = [self.steps(task, &["check", "rules"]), vec![Step::from(index), Step::from(found.field)]].concat();
+                let steps = [rule, found.index.map(Step::from).into_iter().collect()].concat();
+                let inner = found.finding;
+                self.checked.diagnostics.push(match found.field {
+                    "sql" => self.document.at_text(&steps, inner.line, inner.column, inner.length, inner.finding),
+                    _ => self.document.at(&steps, inner.finding),
+                });
+            }
+        }
+        self.keep(task, |relations, progress| relations.add_plan(task, input, progress));
+    }
+
+    async fn load(&mut self, task: &TaskPath, input: &Relation, into: &TableRef, request: &SinkRequest) {
+        let work = &self.planned.works[task];
+        if !self.inputs(task, work, &["load", "input"]).await {
+            return;
+        }
+        let Some(schema) = self.relations.schema(&input.internal_name()).cloned() else { return };
+        if !self.partition_columns(task, request, &schema) {
+            return;
+        }
+        if let Some(finding) = self.write_inability(into, request.mode) {
+            let steps = self.steps(task, &["load", "mode"]);
+            self.add(&steps, finding);
+            return;
+        }
+        let steps = self.steps(task, &["load", "into"]);
+        match self.prepared(into, request, &schema).await {
+            Ok(plan) => {
+                self.checked.loads.insert(task.clone(), TargetPlan { target: into.to_string(), plan });
+            }
+            Err(error) => self.failed(Code::SinkType, &into.connection, &steps, error).await,
+        }
+    }
+
+    fn partition_columns(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
+        let valid: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let mut fine = true;
+        for (index, name) in request.partition_by.iter().enumerate().filter(|(_, name)| !valid.contains(&name.as_str())) {
+            let steps = [self.steps(task, &["load", "partition_by"]), vec![Step::from(index)]].concat();
+            let finding = Finding::error(Code::UnknownColumn, format!("there is no column '{name}'")).nearest(name, valid.iter().copied());
+            self.add(&steps, finding);
+            fine = false;
+        }
+        fine
+    }
+
+    fn write_inability(&self, into: &TableRef, mode: WriteMode) -> Option<Finding> {
+        let spec = self.connections.spec(&into.connection).ok()?;
+        if spec.writes.contains(&mode) {
+            return None;
+        }
+        let modes: Vec<&str> = spec.writes.iter().map(|mode| mode.as_str()).collect();
+        let finding = Finding::error(Code::Abilities, format!("a {} connection can't be written with mode {mode}", spec.name));
+        Some(if modes.is_empty() { finding } else { finding.hint(format!("it takes {}", modes.join(", "))) })
+    }
+
+    async fn prepared(&self, into: &TableRef, request: &SinkRequest, schema: &SchemaRef) -> crate::Result<SinkPlan> {
+        self.connections.open(&into.connection)?.sink(request).await?.prepare(schema).await
+    }
+
+    fn keep(&mut self, name: &str, add: impl FnOnce(&mut Relations, &Progress) -> crate::Result<()>) {
+        match add(&mut self.relations, &self.progress) {
+            Ok(()) => {
+                if let Some(schema) = self.relations.schema(name).filter(|_| self.planned.works.contains_key(name)) {
+                    self.checked.schemas.insert(name.to_owned(), Arc::clone(schema));
+                }
+            }
+            Err(error) => {
+                let steps = self.planned.steps.get(name).cloned().unwrap_or_default();
+                self.add(&steps, Finding::error(Code::SqlType, error.message));
+            }
+        }
+    }
+
+    /// A connection that can't be used is told once; everything else is told where it was asked for.
+    async fn failed(&mut self, code: Code, connection: &str, steps: &[Step], error: EngineError) {
+        if self.unreachable.contains(connection) {
+            return;
+        }
+        let (code, error) = match self.usable(connection).await {
+            Ok(()) if error.kind == ErrorKind::Transient => (Code::Unreachable, error),
+            Ok(()) => (code, error),
+            Err(cause) => {
+                self.unreachable.insert(connection.to_owned());
+                (Code::Unreachable, cause)
+            }
+        };
+        let finding = Finding::error(code, error.message);
+        self.add(steps, match error.hint {
+            Some(hint) => finding.hint(hint),
+            None => finding,
+        });
+    }
+
+    async fn usable(&self, connection: &str) -> crate::Result<()> {
+        self.connections.open(connection)?.check().await.map(|_| ())
+    }
+
+    fn add(&mut self, steps: &[Step], finding: Finding) {
+        self.checked.diagnostics.push(self.document.at(steps, finding));
+    }
+
+    fn steps(&self, task: &str, fields: &[&str]) -> Vec<Step> {
+        let start = self.planned.steps.get(task).cloned().unwrap_or_default();
+        start.into_iter().chain(fields.iter().map(|field| Step::from(*field))).collect()
+    }
+}

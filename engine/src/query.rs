@@ -1,0 +1,98 @@
+//! `headwater sql`: one read-only SELECT across connections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execute_stream;
+use headwater_pipelines::diagnostic::{Code, Finding};
+use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
+use headwater_pipelines::sql::{self, Scope, SqlFinding};
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Progress;
+use crate::error::{EngineError, Result};
+use crate::job::ConnectionSettings;
+use crate::relations::{Connections, Relations, direct_name};
+use crate::stage::Engine;
+use crate::transform::{self, Parameters};
+
+/// A running query. The connections live as long as its stream is read.
+pub struct Query {
+    /// The rows.
+    pub rows: SendableRecordBatchStream,
+    connections: Connections,
+}
+
+impl Query {
+    /// Ends the sessions in the sources.
+    pub async fn close(self) {
+        drop(self.rows);
+        self.connections.close().await;
+    }
+}
+
+/// What is wrong with a query: places in its text, or a failure of a source.
+#[derive(Debug)]
+pub enum QueryError {
+    /// The statement itself.
+    Statement(Vec<SqlFinding>),
+    /// A source or the engine.
+    Engine(EngineError),
+}
+
+impl From<EngineError> for QueryError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl Engine {
+    /// Runs one SELECT over tables named `connection.path`.
+    pub async fn query(
+        &self,
+        text: &str,
+        settings: BTreeMap<String, ConnectionSettings>,
+        cancel: &CancellationToken,
+    ) -> Result<Query, QueryError> {
+        let names: BTreeSet<String> = settings.keys().cloned().collect();
+        let resolved = sql::resolve(text, &ConnectionsOnly(&names)).map_err(QueryError::Statement)?;
+        let connections = Connections::new(self.registry().clone(), settings);
+        let session = self.sessions().session(Arc::clone(self.sessions().pool()), true)?;
+        let mut relations = Relations::new(session);
+        let progress = Progress::default();
+        for relation in &resolved.reads {
+            if let Relation::Table(table) = relation {
+                let provider = connections.source(&ExtractSource::Table(table.clone()), None, cancel).await?;
+                relations.add_table(&direct_name(table), provider, &progress)?;
+            }
+        }
+        let plan = transform::plan(&resolved.query, &relations, &Parameters::new()).await.map_err(QueryError::Statement)?;
+        let session = relations.session();
+        let physical = session.state().create_physical_plan(&plan).await.map_err(EngineError::from)?;
+        let rows = execute_stream(physical, session.task_ctx()).map_err(EngineError::from)?;
+        Ok(Query { rows, connections })
+    }
+}
+
+/// Outside a pipeline there are no tasks to name.
+struct ConnectionsOnly<'a>(&'a BTreeSet<String>);
+
+impl Scope for ConnectionsOnly<'_> {
+    fn relation(&self, parts: &[String]) -> Result<Relation, Finding> {
+        match parts.split_first() {
+            Some((connection, rest)) if self.0.contains(connection) && !rest.is_empty() => {
+                Ok(Relation::Table(TableRef { connection: connection.clone(), path: rest.to_vec() }))
+            }
+            Some((connection, _)) => {
+                let finding = Finding::error(Code::UnknownName, format!("there is no connection named '{connection}'"));
+                Err(finding.nearest(connection, self.0.iter().map(String::as_str)))
+            }
+            None => Err(Finding::error(Code::UnknownName, "a table has no name")),
+        }
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
