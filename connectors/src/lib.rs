@@ -1,1 +1,22 @@
 //! One file per system that Headwater reads from or writes to, and the registry.
+
+use std::sync::Arc;
+
+use headwater_engine::connector::{Connector, Registry};
+
+mod conform;
+mod delta;
+mod location;
+mod postgres;
+mod select;
+mod settings;
+mod types;
+
+/// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.
+pub const NATIVE_TYPE: &str = "headwater.native_type";
+
+/// Every connector, sorted by name.
+pub fn registry() -> Registry {
+    let connectors: Vec<Arc<dyn Connector>> = vec![Arc::new(delta::Delta), Arc::new(postgres::Postgres)];
+    Registry::new(connectors)
+}

@@ -1,0 +1,178 @@
+//! Delta Lake tables.
+//!
+//! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown.
+//! Writes: data files first, then one commit that holds them and `txn(hw/<load id>, attempt)`, so that a load commits once
+//! whatever is retried. Limits: local folders for now; tables with writer features that Headwater doesn't implement
+//! (column mapping, generated or identity columns, constraints, change data feed, deletion vectors) are read and not written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use headwater_engine::connector::{
+    ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceObject, SourceRequest, TableInfo,
+};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::spec::WriteMode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{location, settings};
+
+mod commit;
+mod protocol;
+mod sink;
+mod table;
+mod write;
+
+use table::Location;
+
+static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "delta",
+    summary: "Delta Lake tables in a folder",
+    location: "location",
+    schemes: &["delta"],
+    example: "type: delta\nlocation: \"file:///srv/lake\"\n",
+    reads: true,
+    queries: false,
+    writes: &[WriteMode::Append, WriteMode::Overwrite],
+};
+
+/// Settings of a `delta` connection.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// The folder that holds the tables, e.g. `file:///srv/lake`. A table's name is its path below it.
+    location: String,
+    /// Options of the object store, e.g. its region. A local folder has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    options: BTreeMap<String, String>,
+}
+
+/// The connector.
+#[derive(Debug)]
+pub(crate) struct Delta;
+
+impl Connector for Delta {
+    fn spec(&self) -> &'static ConnectorSpec {
+        &SPEC
+    }
+
+    fn settings_schema(&self) -> Value {
+        schemars::schema_for!(Settings).into()
+    }
+
+    fn redact(&self, settings: &Value) -> Value {
+        settings::redact(settings, &self.secrets(settings))
+    }
+
+    fn secrets(&self, settings: &Value) -> Vec<String> {
+        settings::secret_options(settings)
+    }
+
+    fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
+        let settings: Settings = settings::read(name, &SPEC, settings)?;
+        let folder = location::folder(name, &settings.location)?;
+        if let Some(option) = settings.options.keys().next() {
+            return Err(EngineError::config(format!("connection '{name}': a local folder has no option '{option}'"))
+                .hint("leave `options` out"));
+        }
+        Ok(Arc::new(DeltaConnection { name: name.to_owned(), folder }))
+    }
+}
+
+#[derive(Debug)]
+struct DeltaConnection {
+    name: String,
+    folder: PathBuf,
+}
+
+impl DeltaConnection {
+    fn locate(&self, path: &[String]) -> Result<Location> {
+        Location::new(&self.name, path, location::join(&self.folder, path)?)
+    }
+
+    fn unreadable(&self, error: std::io::Error) -> EngineError {
+        EngineError::config(format!("connection '{}': {} can't be read: {error}", self.name, self.folder.display()))
+            .hint("does the folder exist, and may this user read it?")
+            .caused_by(error)
+    }
+}
+
+#[async_trait]
+impl Connection for DeltaConnection {
+    async fn check(&self) -> Result<Health> {
+        let start = Instant::now();
+        let mut notes = Vec::new();
+        match tokio::fs::metadata(&self.folder).await {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(self.unreadable(std::io::Error::other("not a folder"))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                notes.push(format!("{} does not exist yet; the first load makes it", self.folder.display()));
+            }
+            Err(error) => return Err(self.unreadable(error)),
+        }
+        let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let tables = table::find(self.folder.clone()).await.map_err(|error| self.unreadable(error))?;
+        Ok(Health {
+            version: "local folder".to_owned(),
+            identity: None,
+            transport: "none".to_owned(),
+            latency_us,
+            tables: u64::try_from(tables.len()).unwrap_or(u64::MAX),
+            notes,
+        })
+    }
+
+    async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>> {
+        let mut tables = Vec::new();
+        for path in table::find(self.folder.clone()).await.map_err(|error| self.unreadable(error))? {
+            let location = self.locate(&path)?;
+            let Some(table) = location.open().await? else { continue };
+            let described = match columns {
+                true => column_infos(table::arrow_schema(&table)?.as_ref()),
+                false => Vec::new(),
+            };
+            tables.push(TableInfo {
+                path,
+                kind: "table".to_owned(),
+                rows: table::row_count(&table),
+                comment: table.snapshot().ok().and_then(|state| state.metadata().description().map(str::to_owned)),
+                columns: described,
+            });
+        }
+        Ok(tables)
+    }
+
+    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+        let SourceObject::Table(path) = &request.object else {
+            return Err(EngineError::config(format!("connection '{}' can't run queries", self.name))
+                .hint("read a table with `from`, and filter it in a transform"));
+        };
+        let provider = self.locate(path)?.provider().await?;
+        crate::select::columns(provider, request.columns.as_ref(), &format!("{}.{}", self.name, path.join(".")))
+    }
+
+    async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {
+        let location = self.locate(&request.path)?;
+        Ok(Arc::new(sink::DeltaSink::new(location, request)?))
+    }
+
+    async fn close(&self) {}
+}
+
+fn column_infos(schema: &arrow::datatypes::Schema) -> Vec<ColumnInfo> {
+    let info = |field: &Arc<arrow::datatypes::Field>| ColumnInfo {
+        name: field.name().clone(),
+        native_type: field.data_type().to_string(),
+        arrow_type: field.data_type().to_string(),
+        nullable: field.is_nullable(),
+        primary_key: None,
+        comment: field.metadata().get("comment").cloned(),
+    };
+    schema.fields().iter().map(info).collect()
+}

@@ -1,0 +1,125 @@
+//! The one commit of a load, and how it finds out who won.
+
+use std::time::Duration;
+
+use deltalake::DeltaTable;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use futures::TryStreamExt;
+use headwater_engine::connector::{Commit, Taken};
+use headwater_engine::{EngineError, Result};
+use uuid::Uuid;
+
+use super::table::Location;
+
+/// Other writers may come first this often before the load gives up and is planned again.
+const ATTEMPTS: u32 = 40;
+
+/// The longest pause between two tries; each is drawn at random below its bound, so that rivals spread out.
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+
+/// What a commit holds besides the load id.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Contents {
+    pub adds: Vec<Add>,
+    /// Every file of the table's latest version is removed in the same commit.
+    pub replace: bool,
+    pub partition_by: Vec<String>,
+}
+
+/// The name under which a table remembers a load.
+fn app_id(load_id: Uuid) -> String {
+    format!("hw/{load_id}")
+}
+
+/// Which attempt of the load this very version holds.
+pub(super) async fn taken(location: &Location, table: &DeltaTable, load_id: Uuid) -> Result<Option<Taken>> {
+    let state = table.snapshot().map_err(|error| location.failed("reading", error))?;
+    let version = state
+        .transaction_version(table.log_store().as_ref(), app_id(load_id))
+        .await
+        .map_err(|error| location.failed("asking", error))?;
+    Ok(version.map(|attempt| Taken { attempt: i32::try_from(attempt).unwrap_or(i32::MAX), version: None }))
+}
+
+/// Commits the load, or finds the attempt that already has.
+///
+/// The load id is looked for on the snapshot that the commit is built on, and the commit is tried on that version alone: if
+/// anything was committed since, or the answer is lost, the id is looked for again on a fresh snapshot. So no order of
+/// retries, rivals and lost answers can commit a load twice.
+pub(super) async fn once(
+    location: &Location,
+    load_id: Uuid,
+    attempt: i32,
+    contents: &Contents,
+    check: impl Fn(&DeltaTable) -> Result<()>,
+) -> Result<Commit> {
+    let mut last_error = None;
+    let mut unknown_outcome = false;
+    for round in 0..ATTEMPTS {
+        let Some(table) = location.open().await? else {
+            return Err(EngineError::config(format!("the Delta table {} is gone", location.label))
+                .hint("was it deleted while the load ran? run again to make it anew"));
+        };
+        match taken(location, &table, load_id).await? {
+            // Our own commit, whose answer was lost.
+            Some(taken) if taken.attempt == attempt && unknown_outcome => {
+                return Ok(Commit::Committed { version: table.version().map(|version| version.to_string()) });
+            }
+            Some(taken) => return Ok(Commit::Adopted(taken)),
+            None => {}
+        }
+        check(&table)?;
+        match try_once(location, &table, load_id, attempt, contents).await {
+            Ok(version) => return Ok(Commit::Committed { version: Some(version) }),
+            Err(error) => {
+                tracing::debug!(table = location.label, round, %error, "a commit did not go through; the table is asked");
+                unknown_outcome = true;
+                last_error = Some(error);
+            }
+        }
+        pause(round).await;
+    }
+    Err(last_error.unwrap_or_else(|| EngineError::transient(format!("committing to {}", location.label)))
+        .hint("many writers commit to this table at once; let them take turns"))
+}
+
+async fn try_once(
+    location: &Location,
+    table: &DeltaTable,
+    load_id: Uuid,
+    attempt: i32,
+    contents: &Contents,
+) -> Result<String> {
+    let failed = |error| location.failed("committing to", error);
+    let state = table.snapshot().map_err(failed)?;
+    let mut actions: Vec<Action> = contents.adds.iter().cloned().map(Action::Add).collect();
+    if contents.replace {
+        let removes = state.snapshot().file_views(table.log_store().as_ref(), None);
+        let removes: Vec<Action> =
+            removes.map_ok(|file| Action::Remove(file.remove_action(true))).try_collect().await.map_err(failed)?;
+        actions.extend(removes);
+    }
+    let now = chrono::Utc::now().timestamp_millis();
+    let transaction = Transaction::new_with_last_update(app_id(load_id), i64::from(attempt), Some(now));
+    let properties = CommitProperties::default()
+        .with_application_transaction(transaction)
+        .with_max_retries(0)
+        .with_create_checkpoint(true)
+        .with_cleanup_expired_logs(None);
+    let operation = DeltaOperation::Write {
+        mode: if contents.replace { SaveMode::Overwrite } else { SaveMode::Append },
+        partition_by: (!contents.partition_by.is_empty()).then(|| contents.partition_by.clone()),
+        predicate: None,
+    };
+    let commit = CommitBuilder::from(properties).with_actions(actions).build(Some(state), table.log_store(), operation);
+    Ok(commit.await.map_err(failed)?.version().to_string())
+}
+
+async fn pause(round: u32) {
+    let bound = LONGEST_PAUSE.min(Duration::from_millis(10) * 2u32.saturating_pow(round.min(8)));
+    // A random id is random enough to spread rivals, and needs no generator of its own.
+    let share = f64::from(u16::from_be_bytes([Uuid::new_v4().as_bytes()[0], Uuid::new_v4().as_bytes()[0]])) / 65536.0;
+    tokio::time::sleep(bound.mul_f64(share)).await;
+}

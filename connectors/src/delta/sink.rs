@@ -1,0 +1,176 @@
+//! The target table of a load.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::execution::SendableRecordBatchStream;
+use deltalake::DeltaTable;
+use deltalake::kernel::Add;
+use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::spec::WriteMode;
+use uuid::Uuid;
+
+use super::commit::{self, Contents};
+use super::table::{self, Location};
+use super::{protocol, write};
+use crate::conform;
+
+/// Appends to or overwrites one table.
+#[derive(Debug)]
+pub(super) struct DeltaSink {
+    location: Location,
+    mode: WriteMode,
+    partition_by: Vec<String>,
+}
+
+/// What `write` leaves for `commit`.
+struct Files {
+    table: DeltaTable,
+    adds: Vec<Add>,
+    partition_by: Vec<String>,
+    schema: SchemaRef,
+}
+
+impl DeltaSink {
+    pub(super) fn new(location: Location, request: &SinkRequest) -> Result<Self> {
+        if !super::SPEC.writes.contains(&request.mode) {
+            return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
+                .hint("use append or overwrite"));
+        }
+        Ok(Self { location, mode: request.mode, partition_by: request.partition_by.clone() })
+    }
+
+    /// Judges a dataset against the table; returns the table's schema in Arrow types, and its partition columns.
+    fn judge(&self, incoming: &Schema, table: &DeltaTable) -> Result<(SchemaRef, Vec<String>)> {
+        protocol::check(&self.location.label, table, self.mode)?;
+        let schema = table::arrow_schema(table)?;
+        conform::match_table(&self.location.label, incoming, &schema)?;
+        let state = table.snapshot().map_err(|error| self.location.failed("reading", error))?;
+        let existing = state.metadata().partition_columns().to_vec();
+        if !self.partition_by.is_empty() && self.partition_by != existing {
+            let kept = if existing.is_empty() { "not partitioned".to_owned() } else { format!("partitioned by {}", existing.join(", ")) };
+            return Err(EngineError::config(format!("the Delta table {} is {kept}", self.location.label))
+                .hint("leave partition_by out, or load into another table"));
+        }
+        Ok((schema, existing))
+    }
+
+    /// The schema of a table that is to be made.
+    fn new_schema(&self, incoming: &Schema) -> Result<SchemaRef> {
+        let schema = conform::lake_schema(incoming)?;
+        for name in &self.partition_by {
+            let field = schema.field_with_name(name).map_err(|_| write::no_column(name))?;
+            if matches!(field.data_type(), DataType::List(_) | DataType::Struct(_) | DataType::Binary) {
+                return Err(EngineError::config(format!("a table can't be partitioned by {name} ({})", field.data_type())));
+            }
+        }
+        if self.partition_by.len() == schema.fields().len() {
+            return Err(EngineError::config("a table can't be partitioned by all its columns"));
+        }
+        Ok(Arc::new(schema))
+    }
+
+    async fn open_or_create(&self, incoming: &Schema) -> Result<(DeltaTable, SchemaRef, Vec<String>)> {
+        let table = match self.location.open().await? {
+            Some(table) => table,
+            None => self.location.create(&self.new_schema(incoming)?, &self.partition_by).await?,
+        };
+        let (schema, partition_by) = self.judge(incoming, &table)?;
+        Ok((table, schema, partition_by))
+    }
+
+    fn contents(&self, files: &Files) -> Contents {
+        Contents {
+            adds: files.adds.clone(),
+            replace: self.mode == WriteMode::Overwrite,
+            partition_by: files.partition_by.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for DeltaSink {
+    async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan> {
+        match self.location.open().await? {
+            Some(table) => {
+                self.judge(schema, &table)?;
+                Ok(SinkPlan::default())
+            }
+            None => {
+                let schema = self.new_schema(schema)?;
+                Ok(SinkPlan { ddl: vec![create_statement(&self.location.label, &schema, &self.partition_by)], notes: vec![] })
+            }
+        }
+    }
+
+    async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
+        let (table, schema, partition_by) = self.open_or_create(&input.schema()).await?;
+        let written = write::files(&self.location, &table, &schema, &partition_by, load, input).await?;
+        Ok(Staged {
+            rows: written.rows,
+            bytes: written.adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum(),
+            files: u64::try_from(written.adds.len()).unwrap_or_default(),
+            state: Box::new(Files { table, adds: written.adds, partition_by, schema }),
+        })
+    }
+
+    async fn commit(&self, load: &LoadContext, staged: Staged) -> Result<Commit> {
+        let files = staged
+            .state
+            .downcast::<Files>()
+            .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
+        // Files were written for this schema; a table that changed meanwhile needs the load to be planned again.
+        let unchanged = |table: &DeltaTable| {
+            let (schema, partition_by) = self.judge(&files.schema, table)?;
+            if schema == files.schema && partition_by == files.partition_by {
+                return Ok(());
+            }
+            Err(EngineError::new(
+                headwater_engine::ErrorKind::Conflict,
+                format!("the schema of {} changed while the load ran", self.location.label),
+            ))
+        };
+        let contents = self.contents(&files);
+        let commit = commit::once(&self.location, load.load_id, load.attempt, &contents, unchanged).await?;
+        if let Commit::Adopted(winner) = &commit
+            && winner.attempt != load.attempt
+        {
+            write::remove(&files.table, &files.adds).await;
+        }
+        Ok(commit)
+    }
+
+    async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>> {
+        match self.location.open().await? {
+            Some(table) => commit::taken(&self.location, &table, load_id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {
+        // An attempt that might still commit has made the table before it wrote; without a table there is none.
+        if self.location.open().await?.is_none() {
+            return Ok(None);
+        }
+        match commit::once(&self.location, load_id, 0, &Contents::default(), |_| Ok(())).await? {
+            Commit::Committed { .. } => Ok(None),
+            Commit::Adopted(taken) => Ok(Some(taken)),
+        }
+    }
+
+    async fn abort(&self, _load: &LoadContext, staged: Option<Staged>) {
+        if let Some(files) = staged.and_then(|staged| staged.state.downcast::<Files>().ok()) {
+            write::remove(&files.table, &files.adds).await;
+        }
+    }
+}
+
+fn create_statement(label: &str, schema: &Schema, partition_by: &[String]) -> String {
+    let columns: Vec<String> =
+        schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+    let partitions =
+        if partition_by.is_empty() { String::new() } else { format!(" PARTITIONED BY ({})", partition_by.join(", ")) };
+    format!("CREATE TABLE {label} ({}) USING DELTA{partitions}", columns.join(", "))
+}

@@ -1,0 +1,153 @@
+//! Opening tables and reading them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use deltalake::kernel::StructField;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::operations::create::CreateBuilder;
+use deltalake::protocol::SaveMode;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use headwater_engine::{EngineError, ErrorKind, Result};
+use url::Url;
+
+/// How long a table remembers which loads it holds; no retry is older than half of it.
+const REMEMBER_LOADS: &str = "interval 7 days";
+
+/// Folders below a location are searched for tables to this depth.
+const SEARCH_DEPTH: usize = 4;
+
+/// Where a table is.
+#[derive(Debug, Clone)]
+pub(super) struct Location {
+    /// `connection.path`, for messages.
+    pub label: String,
+    pub folder: PathBuf,
+    pub url: Url,
+}
+
+impl Location {
+    pub(super) fn new(connection: &str, path: &[String], folder: PathBuf) -> Result<Self> {
+        let label = format!("{connection}.{}", path.join("."));
+        let url = Url::from_directory_path(&folder)
+            .map_err(|()| EngineError::config(format!("{} is not an absolute path", folder.display())))?;
+        Ok(Self { label, folder, url })
+    }
+
+    /// The table at its latest version, if there is one.
+    pub(super) async fn open(&self) -> Result<Option<DeltaTable>> {
+        if !tokio::fs::try_exists(self.folder.join("_delta_log")).await.unwrap_or(false) {
+            return Ok(None);
+        }
+        let mut table = self.handle()?;
+        match table.load().await {
+            Ok(()) => Ok(Some(table)),
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(self.failed("opening", error)),
+        }
+    }
+
+    fn handle(&self) -> Result<DeltaTable> {
+        let builder = DeltaTableBuilder::from_url(self.url.clone()).map_err(|error| self.failed("opening", error))?;
+        builder.build().map_err(|error| self.failed("opening", error))
+    }
+
+    /// The table, made first if it isn't there. Of several that make it at once, one wins and the others open it.
+    pub(super) async fn create(&self, schema: &SchemaRef, partition_by: &[String]) -> Result<DeltaTable> {
+        tokio::fs::create_dir_all(&self.folder).await.map_err(|error| {
+            EngineError::config(format!("{} can't be made: {error}", self.folder.display())).caused_by(error)
+        })?;
+        let columns = schema.fields().iter().map(|field| {
+            let column: std::result::Result<StructField, _> = field.as_ref().try_into_kernel();
+            column.map_err(|error| EngineError::config(format!("column {}: {error}", field.name())))
+        });
+        CreateBuilder::new()
+            .with_log_store(self.handle()?.log_store())
+            .with_columns(columns.collect::<Result<Vec<_>>>()?)
+            .with_partition_columns(partition_by.iter().cloned())
+            .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(REMEMBER_LOADS))
+            .with_save_mode(SaveMode::Ignore)
+            .await
+            .map_err(|error| self.failed("making", error))
+    }
+
+    /// The table's latest version as a lazy table with plain types.
+    pub(super) async fn provider(&self) -> Result<Arc<dyn TableProvider>> {
+        let Some(table) = self.open().await? else {
+            return Err(EngineError::config(format!("there is no Delta table {} in {}", self.label, self.folder.display()))
+                .hint("`headwater connections catalog` lists the tables; a load makes its table"));
+        };
+        let snapshot = table.snapshot().map_err(|error| self.failed("reading", error))?.snapshot().clone();
+        let config = DeltaScanConfig {
+            wrap_partition_values: false,
+            schema_force_view_types: false,
+            ..DeltaScanConfig::new()
+        };
+        let scan = DeltaScanNext::new(Arc::new(snapshot), config).map_err(EngineError::from)?;
+        Ok(Arc::new(scan))
+    }
+
+    /// Puts an error of the table into words.
+    pub(super) fn failed(&self, doing: &str, error: DeltaTableError) -> EngineError {
+        let kind = match &error {
+            DeltaTableError::ObjectStore { .. } | DeltaTableError::Io { .. } => ErrorKind::Transient,
+            DeltaTableError::Transaction { .. } => ErrorKind::Conflict,
+            DeltaTableError::Arrow { .. } | DeltaTableError::Parquet { .. } => ErrorKind::Data,
+            _ => ErrorKind::Config,
+        };
+        let text = error.to_string();
+        let full = text.contains("No space left");
+        let failed = EngineError::new(kind, format!("{doing} the Delta table {}: {text}", self.label)).caused_by(error);
+        if full { failed.hint("the disk is full; free some space and run again") } else { failed }
+    }
+}
+
+/// The table's schema in Arrow's plain types.
+pub(super) fn arrow_schema(table: &DeltaTable) -> Result<SchemaRef> {
+    let state = table.snapshot().map_err(|error| EngineError::bug(error.to_string()))?;
+    Ok(state.snapshot().arrow_schema())
+}
+
+/// Rows by the files' statistics, if all have them.
+pub(super) fn row_count(table: &DeltaTable) -> Option<u64> {
+    let state = table.snapshot().ok()?;
+    let log = state.snapshot().try_log_data().ok()?;
+    log.iter().map(|file| file.num_records().and_then(|rows| u64::try_from(rows).ok())).sum()
+}
+
+/// Paths of the tables below a folder.
+pub(super) async fn find(folder: PathBuf) -> std::io::Result<Vec<Vec<String>>> {
+    let search = move || {
+        let mut found = Vec::new();
+        walk(&folder, &mut Vec::new(), &mut found)?;
+        found.sort();
+        Ok(found)
+    };
+    tokio::task::spawn_blocking(search).await.map_err(std::io::Error::other)?
+}
+
+fn walk(folder: &Path, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with(['.', '_']) || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        path.push(name);
+        if entry.path().join("_delta_log").is_dir() {
+            found.push(path.clone());
+        } else if path.len() < SEARCH_DEPTH {
+            walk(&entry.path(), path, found)?;
+        }
+        path.pop();
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! PostgreSQL: tables, views and queries to read, tables to write.
+//!
+//! Reads: one snapshot for all tables of a stage; binary COPY over ranges of ctid, decoded straight into Arrow; projection,
+//! limit and a written list of filters happen on the server. Cancelling ends the statement on the server.
+//! Writes: binary COPY in one transaction together with the load's row in `_headwater_loads`, so that a load commits once.
+//! Limits: Postgres 12 or newer (one COPY per table before 14); values that Arrow can't hold exactly are refused, not
+//! rounded (see the types in `types.rs`).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use headwater_engine::connector::{
+    Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceRequest, TableInfo,
+};
+use headwater_engine::Result;
+use headwater_pipelines::spec::WriteMode;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::settings;
+
+mod catalog;
+mod decode;
+mod endpoint;
+mod failure;
+mod filters;
+mod names;
+mod numeric;
+mod profile;
+mod relation;
+mod rows;
+mod scan;
+mod session;
+
+mod snapshot;
+mod source;
+mod tls;
+mod types;
+
+use session::{Dialer, Session};
+use endpoint::{Endpoint, Host, Settings};
+use snapshot::Snapshots;
+
+static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "postgres",
+    summary: "PostgreSQL 12 or newer, and servers that speak its protocol",
+    location: "url",
+    schemes: &["postgres", "postgresql"],
+    example: "type: postgres\nurl: \"postgres://app:${SHOP_PASSWORD}@db.example.com:5432/shop?sslmode=verify-full\"\n",
+    reads: true,
+    queries: true,
+    writes: &[WriteMode::Append, WriteMode::Overwrite],
+};
+
+/// The connector.
+#[derive(Debug)]
+pub(crate) struct Postgres;
+
+impl Connector for Postgres {
+    fn spec(&self) -> &'static ConnectorSpec {
+        &SPEC
+    }
+
+    fn settings_schema(&self) -> Value {
+        schemars::schema_for!(Settings).into()
+    }
+
+    fn redact(&self, settings: &Value) -> Value {
+        settings::redact(settings, &self.secrets(settings))
+    }
+
+    fn secrets(&self, settings: &Value) -> Vec<String> {
+        let text = |key: &str| settings.get(key).and_then(Value::as_str);
+        let in_url = text("url").and_then(endpoint::password_in);
+        let mut secrets: Vec<String> = in_url.into_iter().flatten().collect();
+        secrets.extend(text("password").map(str::to_owned));
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
+    }
+
+    fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
+        let settings: Settings = settings::read(name, &SPEC, settings)?;
+        let endpoint = Endpoint::resolve(&settings, &|variable| std::env::var(variable).ok())?;
+        let shared = Shared { dialer: Dialer::new(name, endpoint), snapshots: Snapshots::default() };
+        Ok(Arc::new(PostgresConnection { shared: Arc::new(shared), spare: Mutex::new(None) }))
+    }
+}
+
+/// What sources, scans and sinks of one opened connection share.
+#[derive(Debug)]
+struct Shared {
+    dialer: Dialer,
+    snapshots: Snapshots,
+}
+
+impl Shared {
+    fn is_socket(&self) -> bool {
+        matches!(self.dialer.endpoint.host, Host::Socket(_))
+    }
+}
+
+/// One opened connection.
+struct PostgresConnection {
+    shared: Arc<Shared>,
+    /// A session for questions to the catalog, kept between them.
+    spare: Mutex<Option<Session>>,
+}
+
+impl std::fmt::Debug for PostgresConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shared.dialer.fmt(f)
+    }
+}
+
+impl PostgresConnection {
+    /// Runs questions on the spare session, which is kept only if they were answered.
+    async fn ask<T>(&self, question: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
+        let mut spare = self.spare.lock().await;
+        let session = match spare.take() {
+            Some(session) => session,
+            None => self.shared.dialer.dial().await?,
+        };
+        let answer = question(&session).await?;
+        *spare = Some(session);
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Connection for PostgresConnection {
+    async fn check(&self) -> Result<Health> {
+        self.ask(async |session| catalog::check(&self.shared, session).await).await
+    }
+
+    async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>> {
+        self.ask(async |session| catalog::catalog(session, columns).await).await
+    }
+
+    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+        let shared = Arc::clone(&self.shared);
+        let table = self.ask(async |session| source::PostgresTable::open(shared, session, request).await).await?;
+        Ok(Arc::new(table))
+    }
+
+    async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {
+        let _ = request; Err(headwater_engine::EngineError::bug("sink"))
+    }
+
+    async fn close(&self) {
+        self.spare.lock().await.take();
+        self.shared.snapshots.release().await;
+        self.shared.dialer.close().await;
+    }
+}

@@ -1,0 +1,392 @@
+//! Settings of a connection: the url, the environment for what it leaves out, the password file.
+//!
+//! libpq's urls know more than tokio-postgres reads, so they are parsed here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use headwater_engine::{EngineError, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Settings of a `postgres` connection.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    /// `postgres://user@host:5432/database?sslmode=verify-full`, as libpq reads it. What it leaves out comes from the PG*
+    /// variables of the environment and from `~/.pgpass`.
+    pub url: String,
+    /// The password, if it is kept apart from the url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// How much TLS is demanded, as libpq names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl SslMode {
+    fn parse(text: &str) -> Result<Self> {
+        Ok(match text {
+            "disable" => Self::Disable,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            other => {
+                return Err(EngineError::config(format!("'{other}' is not an sslmode"))
+                    .hint("use disable, allow, prefer, require, verify-ca or verify-full"));
+            }
+        })
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Host {
+    Tcp(String),
+    /// A folder with the server's Unix socket.
+    Socket(PathBuf),
+}
+
+/// Everything needed to connect.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub host: Host,
+    pub port: u16,
+    pub user: String,
+    pub database: String,
+    pub password: Option<String>,
+    pub sslmode: SslMode,
+    /// A PEM file, or `system` for the system's own roots.
+    pub root_cert: Option<PathBuf>,
+    pub require_channel_binding: bool,
+    pub application_name: String,
+    pub connect_timeout: Duration,
+    pub options: Option<String>,
+    /// Why a password file was not used, for the hint of a refused password.
+    pub password_file_note: Option<String>,
+}
+
+/// Secrets never reach logs, so only the address is shown.
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.address())
+    }
+}
+
+/// Longer than a slow TLS handshake, short enough for a person who waits.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The parts of a url before defaults are applied.
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Parts {
+    user: Option<String>,
+    password: Option<String>,
+    host: Option<String>,
+    port: Option<String>,
+    database: Option<String>,
+    query: Vec<(String, String)>,
+}
+
+impl Endpoint {
+    /// Reads the settings; `env` looks up a variable of the environment.
+    pub(super) fn resolve(settings: &Settings, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut parts = split_url(&settings.url)?;
+        let mut query = std::mem::take(&mut parts.query);
+        let env = |variable: &str| env(variable).filter(|value| !value.is_empty());
+        let mut take = |name: &str| {
+            let position = query.iter().position(|(key, _)| key == name)?;
+            Some(query.remove(position).1)
+        };
+        let sslmode = take("sslmode").or_else(|| env("PGSSLMODE"));
+        let sslmode = sslmode.map_or(Ok(SslMode::Prefer), |text| SslMode::parse(&text))?;
+        let root_cert = take("sslrootcert").or_else(|| env("PGSSLROOTCERT")).map(PathBuf::from);
+        let application_name = take("application_name").or_else(|| env("PGAPPNAME"));
+        let timeout = take("connect_timeout").or_else(|| env("PGCONNECT_TIMEOUT"));
+        let options = take("options").or_else(|| env("PGOPTIONS"));
+        let binding = take("channel_binding").or_else(|| env("PGCHANNELBINDING"));
+        let host = take("host").or(parts.host.take()).or_else(|| env("PGHOST"));
+        let port = take("port").or(parts.port.take()).or_else(|| env("PGPORT"));
+        let user = take("user").or(parts.user.take()).or_else(|| env("PGUSER")).or_else(|| env("USER"));
+        let database = take("dbname").or(parts.database.take()).or_else(|| env("PGDATABASE"));
+        let password = take("password").or(parts.password.take());
+        refuse_unknown(&query)?;
+        let user = user.ok_or_else(|| {
+            EngineError::config("the url names no user").hint("write postgres://USER@host/database, or set PGUSER")
+        })?;
+        let mut endpoint = Self {
+            host: parse_host(host.as_deref().unwrap_or("localhost")),
+            port: parse_port(port.as_deref())?,
+            database: database.unwrap_or_else(|| user.clone()),
+            user,
+            password: password.or_else(|| settings.password.clone()).or_else(|| env("PGPASSWORD")),
+            sslmode,
+            root_cert,
+            require_channel_binding: binding.as_deref() == Some("require"),
+            application_name: application_name.unwrap_or_else(|| "headwater".to_owned()),
+            connect_timeout: parse_timeout(timeout.as_deref())?,
+            options,
+            password_file_note: None,
+        };
+        if endpoint.password.is_none() {
+            endpoint.read_password_file(&env);
+        }
+        Ok(endpoint)
+    }
+
+    /// `host:port/database`, without secrets.
+    pub(super) fn address(&self) -> String {
+        match &self.host {
+            Host::Tcp(host) => format!("{host}:{}/{}", self.port, self.database),
+            Host::Socket(folder) => format!("{}/.s.PGSQL.{}, database {}", folder.display(), self.port, self.database),
+        }
+    }
+
+    fn read_password_file(&mut self, env: &dyn Fn(&str) -> Option<String>) {
+        let explicit = env("PGPASSFILE").map(PathBuf::from);
+        let Some(path) = explicit.or_else(|| env("HOME").map(|home| Path::new(&home).join(".pgpass"))) else { return };
+        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        if is_open_to_others(&path) {
+            self.password_file_note =
+                Some(format!("{} was not used because others may read it; run chmod 600 on it", path.display()));
+            return;
+        }
+        self.password = find_password(&text, self);
+        if self.password.is_none() {
+            self.password_file_note = Some(format!("{} has no line for {}", path.display(), self.address()));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_path: &Path) -> bool {
+    false
+}
+
+/// The password in a url, as it is written and as it is meant.
+pub(super) fn password_in(url: &str) -> Option<Vec<String>> {
+    let (_, rest) = url.split_once("://")?;
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let login = rest.split('/').next()?.rsplit_once('@').map(|(login, _)| login);
+    let written = login.and_then(|login| login.split_once(':')).map(|(_, password)| password);
+    let parameter = query.split('&').find_map(|pair| pair.strip_prefix("password="));
+    let all = written.into_iter().chain(parameter);
+    Some(all.flat_map(|text| [Some(text.to_owned()), percent_decode(text)]).flatten().collect())
+}
+
+fn refuse_unknown(query: &[(String, String)]) -> Result<()> {
+    /// Accepted because they ask for what happens anyway.
+    const HARMLESS: [(&str, &[&str]); 4] = [
+        ("gssencmode", &["disable", "prefer"]),
+        ("target_session_attrs", &["any"]),
+        ("client_encoding", &["utf8", "UTF8", "auto"]),
+        ("sslnegotiation", &["postgres"]),
+    ];
+    for (key, value) in query {
+        let harmless = HARMLESS.iter().any(|(name, values)| name == key && values.contains(&value.as_str()));
+        if !harmless {
+            return Err(EngineError::config(format!("the url's parameter '{key}={value}' is not supported")).hint(
+                "use sslmode, sslrootcert, channel_binding, application_name, connect_timeout, options, host, port, user, \
+                 password, dbname",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn split_url(url: &str) -> Result<Parts> {
+    let malformed = |what: &str| {
+        EngineError::config(format!("the url {what}")).hint("write postgres://user:password@host:5432/database?sslmode=require")
+    };
+    let rest = url
+        .strip_prefix("postgres://")
+        .or_else(|| url.strip_prefix("postgresql://"))
+        .ok_or_else(|| malformed("doesn't begin with postgres://"))?;
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let (login, address) = authority.rsplit_once('@').map_or((None, authority), |(login, address)| (Some(login), address));
+    if address.contains(',') {
+        return Err(malformed("names several hosts, which is not supported yet"));
+    }
+    let (host, port) = split_address(address).ok_or_else(|| malformed("has a '[' without ']' in its host"))?;
+    let decode = |text: &str| percent_decode(text).ok_or_else(|| malformed("has a malformed %-escape"));
+    let filled = |text: &str| if text.is_empty() { Ok(None) } else { decode(text).map(Some) };
+    let (user, password) = match login {
+        None => (None, None),
+        Some(login) => match login.split_once(':') {
+            Some((user, password)) => (filled(user)?, filled(password)?),
+            None => (filled(login)?, None),
+        },
+    };
+    let mut pairs = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| malformed("has a parameter without '='"))?;
+        pairs.push((decode(key)?, decode(value)?));
+    }
+    Ok(Parts { user, password, host: filled(host)?, port: filled(port)?, database: filled(database)?, query: pairs })
+}
+
+/// Host and port; an IPv6 host stands in brackets.
+fn split_address(address: &str) -> Option<(&str, &str)> {
+    match address.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            Some((host, rest.strip_prefix(':').unwrap_or("")))
+        }
+        None => Some(address.split_once(':').unwrap_or((address, ""))),
+    }
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let high = char::from(bytes.next()?).to_digit(16)?;
+            let low = char::from(bytes.next()?).to_digit(16)?;
+            out.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+fn parse_host(host: &str) -> Host {
+    if host.starts_with('/') { Host::Socket(PathBuf::from(host)) } else { Host::Tcp(host.to_owned()) }
+}
+
+fn parse_port(port: Option<&str>) -> Result<u16> {
+    match port {
+        None | Some("") => Ok(5432),
+        Some(text) => text
+            .parse()
+            .map_err(|_| EngineError::config(format!("'{text}' is not a port")).hint("use a number from 1 to 65535")),
+    }
+}
+
+fn parse_timeout(text: Option<&str>) -> Result<Duration> {
+    match text {
+        None => Ok(CONNECT_TIMEOUT),
+        Some(text) => text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(|| {
+            EngineError::config(format!("'{text}' is not a connect_timeout")).hint("use a number of seconds")
+        }),
+    }
+}
+
+/// The password of the first line of a password file that fits.
+fn find_password(text: &str, endpoint: &Endpoint) -> Option<String> {
+    let hosts = match &endpoint.host {
+        Host::Tcp(host) => vec![host.clone()],
+        Host::Socket(folder) => vec![folder.display().to_string(), "localhost".to_owned()],
+    };
+    let port = endpoint.port.to_string();
+    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+        let fields = split_escaped(line);
+        let [host, line_port, database, user, password] = fields.as_slice() else { return None };
+        let fits = |pattern: &String, value: &str| pattern == "*" || pattern == value;
+        let matches = hosts.iter().any(|candidate| fits(host, candidate))
+            && fits(line_port, &port)
+            && fits(database, &endpoint.database)
+            && fits(user, &endpoint.user);
+        matches.then(|| password.clone())
+    })
+}
+
+/// Splits at colons; a backslash takes the next character as it is.
+fn split_escaped(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            ':' => fields.push(String::new()),
+            '\\' => fields.last_mut().into_iter().for_each(|field| field.extend(characters.next())),
+            other => fields.last_mut().into_iter().for_each(|field| field.push(other)),
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn resolve(url: &str, env: &[(&str, &str)]) -> Result<Endpoint> {
+        let lookup = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Endpoint::resolve(&Settings { url: url.to_owned(), password: None }, &lookup)
+    }
+
+    #[test]
+    fn a_url_gives_every_part() {
+        let endpoint = resolve("postgres://a%40b:p%3aw@db.example:6432/shop?sslmode=verify-full&connect_timeout=3", &[]).unwrap();
+        assert_eq!(endpoint.host, Host::Tcp("db.example".to_owned()));
+        assert_eq!((endpoint.port, endpoint.user.as_str(), endpoint.database.as_str()), (6432, "a@b", "shop"));
+        assert_eq!(endpoint.password.as_deref(), Some("p:w"));
+        assert_eq!(endpoint.sslmode, SslMode::VerifyFull);
+        assert_eq!(endpoint.connect_timeout, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_socket_is_named_by_parameter_or_escaped_host() {
+        for url in ["postgres://app@/shop?host=/run/pg", "postgres://app@%2Frun%2Fpg/shop"] {
+            assert_eq!(resolve(url, &[]).unwrap().host, Host::Socket(PathBuf::from("/run/pg")));
+        }
+    }
+
+    #[test]
+    fn the_environment_fills_what_the_url_leaves_out() {
+        let env = [("PGHOST", "h"), ("PGPORT", "7"), ("PGUSER", "u"), ("PGDATABASE", "d"), ("PGPASSWORD", "s"), ("PGSSLMODE", "require")];
+        let endpoint = resolve("postgres://", &env).unwrap();
+        assert_eq!(endpoint.address(), "h:7/d");
+        assert_eq!((endpoint.user.as_str(), endpoint.password.as_deref()), ("u", Some("s")));
+        assert_eq!(endpoint.sslmode, SslMode::Require);
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_refused_with_the_valid_ones() {
+        let error = resolve("postgres://u@h/d?sslmod=require", &[]).unwrap_err();
+        assert!(error.message.contains("sslmod=require"), "{error}");
+        assert!(error.hint.unwrap().contains("sslmode"));
+    }
+
+    #[test]
+    fn the_first_fitting_line_of_the_password_file_wins() {
+        let endpoint = resolve("postgres://u@h/d", &[]).unwrap();
+        let text = "# comment\nother:*:*:*:no\nh:5432:d:u:a\\:b\\\\c\n*:*:*:*:late\n";
+        assert_eq!(find_password(text, &endpoint).as_deref(), Some("a:b\\c"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_password_file_that_others_may_read_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "*:*:*:*:secret\n").unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let with_mode = |mode| {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            resolve("postgres://u@h/d", &[("PGPASSFILE", path.as_str())]).unwrap()
+        };
+        assert_eq!(with_mode(0o600).password.as_deref(), Some("secret"));
+        let open = with_mode(0o644);
+        assert_eq!(open.password, None);
+        assert!(open.password_file_note.unwrap().contains("chmod 600"));
+    }
+}

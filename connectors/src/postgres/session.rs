@@ -1,0 +1,258 @@
+//! One session on a server: connecting, simple statements, COPY, and an end that leaves nothing running behind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use headwater_engine::{EngineError, Result};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio_postgres::{CancelToken, Client, Config, CopyInSink, CopyOutStream, NoTls, SimpleQueryMessage};
+use tokio_util::task::TaskTracker;
+
+use super::failure;
+use super::endpoint::{Endpoint, Host, SslMode};
+use super::tls::Tls;
+
+/// How long a cancel request may take before the socket is closed without it.
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Opens sessions and outlives them until their ends are done.
+pub(super) struct Dialer {
+    /// The connection's name, for messages.
+    pub name: String,
+    pub endpoint: Endpoint,
+    /// Tasks that drive sockets; `close` waits for them.
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer").field("name", &self.name).field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// One session. Dropping it cancels what it does on the server and closes it.
+pub(super) struct Session {
+    client: Client,
+    name: String,
+    /// A statement is running, so that an end has to cancel it.
+    busy: Arc<AtomicBool>,
+    /// What protects the socket, for reports.
+    pub transport: String,
+    /// Dropped with the session, which tells the driving task to end.
+    _ended: oneshot::Sender<()>,
+}
+
+/// A row of text values, as simple statements answer.
+pub(super) type TextRow = Vec<Option<String>>;
+
+impl Dialer {
+    pub(super) fn new(name: &str, endpoint: Endpoint) -> Self {
+        Self { name: name.to_owned(), endpoint, tasks: TaskTracker::new() }
+    }
+
+    /// Waits until every socket is closed, for at most the time that cancelling takes.
+    pub(super) async fn close(&self) {
+        self.tasks.close();
+        // A socket that doesn't close in time is closed by its own task; there is nobody to tell.
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT * 2, self.tasks.wait()).await;
+        self.tasks.reopen();
+    }
+
+    /// Opens a session with the TLS that sslmode asks for.
+    pub(super) async fn dial(&self) -> Result<Session> {
+        let limit = self.endpoint.connect_timeout;
+        match tokio::time::timeout(limit, self.dial_by_mode()).await {
+            Ok(result) => result,
+            Err(_) => Err(EngineError::transient(format!(
+                "connection '{}': {} did not answer within {} s",
+                self.name,
+                self.endpoint.address(),
+                limit.as_secs()
+            ))
+            .hint("a firewall or an allow-list may drop packets; connect_timeout can be raised")),
+        }
+    }
+
+    async fn dial_by_mode(&self) -> Result<Session> {
+        use tokio_postgres::config::SslMode as Wire;
+        if matches!(self.endpoint.host, Host::Socket(_)) {
+            return self.dial_plain().await;
+        }
+        match self.endpoint.sslmode {
+            SslMode::Disable => self.dial_plain().await,
+            SslMode::Allow => match self.dial_plain().await {
+                Ok(session) => Ok(session),
+                Err(_) => self.dial_tls(Wire::Require).await,
+            },
+            SslMode::Prefer => match self.dial_tls(Wire::Prefer).await {
+                Ok(session) => Ok(session),
+                Err(first) if first.message.contains("TLS") => self.dial_plain().await,
+                Err(error) => Err(error),
+            },
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.dial_tls(Wire::Require).await,
+        }
+    }
+
+    async fn dial_plain(&self) -> Result<Session> {
+        let config = self.config(tokio_postgres::config::SslMode::Disable);
+        let (client, connection) = config.connect(NoTls).await.map_err(|e| self.failed(e))?;
+        let cancel = client.cancel_token();
+        let cancel = move || async move { cancel.cancel_query(NoTls).await };
+        Ok(self.drive(client, connection, cancel, "none".to_owned()))
+    }
+
+    async fn dial_tls(&self, mode: tokio_postgres::config::SslMode) -> Result<Session> {
+        let tls = Tls::new(&self.endpoint)?;
+        let (client, connection) =
+            self.config(mode).connect(tls.connector.clone()).await.map_err(|e| self.failed(e))?;
+        let cancel: CancelToken = client.cancel_token();
+        let connector = tls.connector;
+        let cancel = move || async move { cancel.cancel_query(connector).await };
+        let mut session = self.drive(client, connection, cancel, String::new());
+        session.transport = session.describe_transport(tls.verified).await;
+        Ok(session)
+    }
+
+    fn failed(&self, error: tokio_postgres::Error) -> EngineError {
+        failure::connecting(&self.name, &self.endpoint, error)
+    }
+
+    fn config(&self, ssl_mode: tokio_postgres::config::SslMode) -> Config {
+        let endpoint = &self.endpoint;
+        let mut config = Config::new();
+        config.user(&endpoint.user).dbname(&endpoint.database).port(endpoint.port).ssl_mode(ssl_mode);
+        config.application_name(&endpoint.application_name).connect_timeout(endpoint.connect_timeout);
+        config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        match &endpoint.host {
+            Host::Tcp(host) => config.host(host),
+            Host::Socket(folder) => config.host_path(folder),
+        };
+        if let Some(password) = &endpoint.password {
+            config.password(password);
+        }
+        if let Some(options) = &endpoint.options {
+            config.options(options);
+        }
+        if endpoint.require_channel_binding {
+            config.channel_binding(tokio_postgres::config::ChannelBinding::Require);
+        }
+        config
+    }
+
+    /// Drives the socket until the session is dropped; then cancels a running statement and closes.
+    fn drive<S, T, C, F>(
+        &self,
+        client: Client,
+        connection: tokio_postgres::Connection<S, T>,
+        cancel: C,
+        transport: String,
+    ) -> Session
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        C: FnOnce() -> F + Send + 'static,
+        F: Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send,
+    {
+        let busy = Arc::new(AtomicBool::new(false));
+        let (ended, on_end) = oneshot::channel::<()>();
+        let was_busy = Arc::clone(&busy);
+        self.tasks.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                _ = &mut connection => return,
+                _ = on_end => {}
+            }
+            if was_busy.load(Ordering::Acquire) {
+                // The socket is read meanwhile, so that the server is not stuck in a write when the request arrives.
+                let cancel = tokio::time::timeout(CANCEL_TIMEOUT, cancel());
+                tokio::pin!(cancel);
+                tokio::select! {
+                    _ = &mut connection => {}
+                    _ = &mut cancel => {}
+                }
+            }
+            // An idle session ends by the client's own farewell.
+            let _ = tokio::time::timeout(CANCEL_TIMEOUT, &mut connection).await;
+        });
+        Session { client, name: self.name.clone(), busy, transport, _ended: ended }
+    }
+}
+
+impl Session {
+    /// Runs statements that answer nothing. `doing` says in messages what they are for.
+    pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<()> {
+        self.tracked(self.client.batch_execute(sql)).await.map_err(|error| self.failed(doing, error))
+    }
+
+    /// Rows of a statement, as text. Simple statements need nothing that a pooler would have to remember.
+    pub(super) async fn rows(&self, doing: &str, sql: &str) -> Result<Vec<TextRow>> {
+        let messages = self.tracked(self.client.simple_query(sql)).await.map_err(|error| self.failed(doing, error))?;
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect())
+            }
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// The first value of the first row.
+    pub(super) async fn value(&self, doing: &str, sql: &str) -> Result<Option<String>> {
+        Ok(self.rows(doing, sql).await?.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
+    }
+
+    /// Describes a statement's columns: name, type's oid, type modifier.
+    pub(super) async fn describe(&self, doing: &str, sql: &str) -> Result<Vec<(String, u32, i32)>> {
+        let statement = self.tracked(self.client.prepare(sql)).await.map_err(|error| self.failed(doing, error))?;
+        let columns = statement.columns().iter();
+        Ok(columns.map(|c| (c.name().to_owned(), c.type_().oid(), c.type_modifier())).collect())
+    }
+
+    /// Starts a COPY … TO STDOUT. The session counts as busy until [`Session::idle`] is called.
+    pub(super) async fn copy_out(&self, sql: &str) -> std::result::Result<CopyOutStream, tokio_postgres::Error> {
+        self.busy.store(true, Ordering::Release);
+        self.client.copy_out(sql).await
+    }
+
+    /// Starts a COPY … FROM STDIN. The session counts as busy until [`Session::idle`] is called.
+    pub(super) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>> {
+        self.busy.store(true, Ordering::Release);
+        self.client.copy_in(sql).await.map_err(|error| self.failed("starting to copy", error))
+    }
+
+    /// The running COPY has ended.
+    pub(super) fn idle(&self) {
+        self.busy.store(false, Ordering::Release);
+    }
+
+    /// Puts an error of this session into words.
+    pub(super) fn failed(&self, doing: &str, error: tokio_postgres::Error) -> EngineError {
+        failure::working(&self.name, doing, error)
+    }
+
+    /// Round trip of a trivial statement.
+    pub(super) async fn latency(&self) -> Result<Duration> {
+        let start = Instant::now();
+        self.run("checking the connection", "SELECT 1").await?;
+        Ok(start.elapsed())
+    }
+
+    /// A future that is dropped half-way leaves the session busy, so that its end cancels what still runs.
+    async fn tracked<T>(&self, statement: impl Future<Output = T>) -> T {
+        self.busy.store(true, Ordering::Release);
+        let result = statement.await;
+        self.busy.store(false, Ordering::Release);
+        result
+    }
+
+    async fn describe_transport(&self, verified: &str) -> String {
+        let sql = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+        match self.value("asking about TLS", sql).await {
+            Ok(Some(version)) => format!("{}, {verified}", version.replace("TLSv", "TLS ")),
+            _ => "none".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One snapshot for everything that a connection reads, so that joined tables agree.
+
+use headwater_engine::{EngineError, Result};
+use tokio::sync::{Mutex, OnceCell};
+
+use super::session::{Dialer, Session};
+
+/// How every transaction begins: its own statement, so that a pooler hands over one server for all that follows.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// What text forms and long reads depend on, whatever the role's defaults are.
+const SETTINGS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+    SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres';
+    SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'";
+
+/// The snapshot of one opened connection, taken when the first row is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    current: Mutex<Option<Exported>>,
+    /// Whether other sessions can import it; poolers in front of several servers can't.
+    importable: OnceCell<bool>,
+}
+
+struct Exported {
+    /// Keeps the snapshot alive; its transaction stays open.
+    _holder: Session,
+    name: String,
+}
+
+impl std::fmt::Debug for Exported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Snapshots {
+    /// Whether several sessions can share the snapshot. Asked once.
+    pub(super) async fn importable(&self, dialer: &Dialer) -> Result<bool> {
+        let probe = || async {
+            let name = self.name(dialer).await?;
+            let session = dialer.dial().await?;
+            let imported = session.run("importing the snapshot", &import(&name)).await;
+            if let Err(error) = &imported {
+                tracing::warn!(connection = dialer.name, %error, "the snapshot can't be shared; each table is read by one COPY");
+            }
+            Ok::<_, EngineError>(imported.is_ok())
+        };
+        self.importable.get_or_try_init(probe).await.copied()
+    }
+
+    /// A session in a read-only transaction that sees the shared snapshot, where it can be shared.
+    pub(super) async fn reader(&self, dialer: &Dialer) -> Result<Session> {
+        let begin = if self.importable(dialer).await? { import(&self.name(dialer).await?) } else { BEGIN.to_owned() };
+        let session = dialer.dial().await?;
+        session.run("importing the snapshot", &begin).await?;
+        session.run("preparing to read", SETTINGS).await?;
+        notice_lost_client(&session).await?;
+        Ok(session)
+    }
+
+    /// Ends the snapshot.
+    pub(super) async fn release(&self) {
+        self.current.lock().await.take();
+    }
+
+    async fn name(&self, dialer: &Dialer) -> Result<String> {
+        let mut current = self.current.lock().await;
+        if let Some(exported) = &*current {
+            return Ok(exported.name.clone());
+        }
+        let holder = dialer.dial().await?;
+        holder.run("starting the snapshot", &format!("{BEGIN}; {SETTINGS}")).await?;
+        let name = holder.value("exporting the snapshot", "SELECT pg_export_snapshot()").await?;
+        let name = name.ok_or_else(|| EngineError::bug("the server exported a snapshot without a name"))?;
+        *current = Some(Exported { _holder: holder, name: name.clone() });
+        Ok(name)
+    }
+}
+
+fn import(name: &str) -> String {
+    format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{name}'")
+}
+
+/// Asks the server to notice within a second that we are gone, e.g. killed, while it waits or sorts. Not every server can.
+async fn notice_lost_client(session: &Session) -> Result<()> {
+    let sql = "SAVEPOINT hw; SET LOCAL client_connection_check_interval = '1s'; RELEASE hw";
+    match session.run("setting up the session", sql).await {
+        Ok(()) => Ok(()),
+        Err(_) => session.run("setting up the session", "ROLLBACK TO hw").await,
+    }
+}

@@ -1,0 +1,141 @@
+//! Opening connections, reading them and loading through their sinks, as the engine does.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use headwater_engine::connector::{
+    Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest,
+};
+use headwater_engine::control::{Control, Intent, LogLevel};
+use headwater_pipelines::spec::{Columns, WriteMode};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub fn open(connector: &str, settings: Value) -> Arc<dyn Connection> {
+    headwater_connectors::registry().get(connector).unwrap().open("shop", &settings).unwrap()
+}
+
+pub fn postgres(url: &str) -> Arc<dyn Connection> {
+    open("postgres", json!({ "url": url }))
+}
+
+pub fn delta(folder: &std::path::Path) -> Arc<dyn Connection> {
+    open("delta", json!({ "location": folder.to_str().unwrap() }))
+}
+
+pub fn path(name: &str) -> Vec<String> {
+    name.split('.').map(str::to_owned).collect()
+}
+
+pub fn request(object: SourceObject) -> SourceRequest {
+    SourceRequest { object, columns: None, cancel: CancellationToken::new() }
+}
+
+pub async fn table(connection: &Arc<dyn Connection>, name: &str) -> headwater_engine::Result<Arc<dyn TableProvider>> {
+    connection.source(&request(SourceObject::Table(path(name)))).await
+}
+
+pub async fn with_columns(
+    connection: &Arc<dyn Connection>,
+    name: &str,
+    columns: Value,
+) -> headwater_engine::Result<Arc<dyn TableProvider>> {
+    let columns: Columns = serde_json::from_value(columns).unwrap();
+    let request =
+        SourceRequest { object: SourceObject::Table(path(name)), columns: Some(columns), cancel: CancellationToken::new() };
+    connection.source(&request).await
+}
+
+pub fn session() -> SessionContext {
+    SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2).with_information_schema(false))
+}
+
+/// Runs SQL over one table named `t`.
+pub async fn sql(table: Arc<dyn TableProvider>, sql: &str) -> headwater_engine::Result<Vec<RecordBatch>> {
+    let context = session();
+    context.register_table("t", table)?;
+    Ok(context.sql(sql).await?.collect().await?)
+}
+
+pub async fn read(table: Arc<dyn TableProvider>) -> headwater_engine::Result<Vec<RecordBatch>> {
+    sql(table, "SELECT * FROM t").await
+}
+
+/// The rows as one text, sorted.
+pub fn show(batches: &[RecordBatch]) -> Vec<String> {
+    let options = arrow::util::display::FormatOptions::default().with_null("NULL");
+    let mut lines = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap())
+            .collect();
+        for row in 0..batch.num_rows() {
+            lines.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|"));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+#[derive(Default)]
+pub struct Recorder {
+    pub handles: parking_lot::Mutex<Vec<Value>>,
+}
+
+#[async_trait::async_trait]
+impl Control for Recorder {
+    async fn record_handle(&self, _task: &str, handle: Value) -> headwater_engine::Result<()> {
+        self.handles.lock().push(handle);
+        Ok(())
+    }
+
+    async fn intend(&self, _intent: &Intent) -> headwater_engine::Result<()> {
+        Ok(())
+    }
+
+    async fn recorded_intent(&self, _load_id: Uuid, _attempt: i32) -> headwater_engine::Result<Option<Intent>> {
+        Ok(None)
+    }
+
+    fn log(&self, _level: LogLevel, _task: Option<&str>, _message: &str) {}
+}
+
+pub fn load(load_id: Uuid, attempt: i32) -> LoadContext {
+    LoadContext {
+        load_id,
+        attempt,
+        task: "publish".to_owned(),
+        predecessors: Vec::new(),
+        memory: Arc::new(GreedyMemoryPool::new(256 << 20)),
+        cancel: CancellationToken::new(),
+        control: Arc::new(Recorder::default()),
+    }
+}
+
+pub fn stream(schema: SchemaRef, batches: Vec<RecordBatch>) -> datafusion::execution::SendableRecordBatchStream {
+    let batches = futures::stream::iter(batches.into_iter().map(Ok));
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+}
+
+pub async fn sink(connection: &Arc<dyn Connection>, name: &str, mode: WriteMode) -> Arc<dyn Sink> {
+    let request = SinkRequest { path: path(name), mode, keys: Vec::new(), partition_by: Vec::new() };
+    connection.sink(&request).await.unwrap()
+}
+
+/// Loads a whole table into another, as one attempt.
+pub async fn copy(table: Arc<dyn TableProvider>, sink: &Arc<dyn Sink>) -> headwater_engine::Result<(u64, Commit)> {
+    let context = load(Uuid::now_v7(), 1);
+    sink.prepare(&table.schema()).await?;
+    let stream = session().read_table(table)?.execute_stream().await?;
+    let staged = sink.write(&context, stream).await?;
+    let rows = staged.rows;
+    Ok((rows, sink.commit(&context, staged).await?))
+}

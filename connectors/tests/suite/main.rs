@@ -1,0 +1,14 @@
+//! The connectors against real systems: a throwaway Postgres per process, real folders.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and starts its own server"
+)]
+
+mod cluster;
+mod load;
+mod postgres_source;
