@@ -7,9 +7,12 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use headwater_pipelines::plan::{Head, PLAN_FORMAT, Plan, PlannedTask, Stage, Work};
+use headwater_pipelines::spec::Retry;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use uuid::Uuid;
 
-use crate::Store;
+use crate::{NewRun, NewVersion, Store, Trigger};
 use crate::embedded::{PgUser, find_servers};
 
 const TEMPLATE: &str = "template_headwater";
@@ -119,4 +122,59 @@ fn start() -> PathBuf {
 fn run(command: &mut Command) {
     let output = command.stdout(Stdio::null()).output().expect("run a program of the server");
     assert!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A plan of stages that each consist of one task of the same name (a wait), with the stages they come after.
+pub fn plan(pipeline: &str, stages: &[(&str, &[&str])]) -> Plan {
+    let mut tasks = Vec::new();
+    let mut planned = Vec::new();
+    for (name, after) in stages {
+        tasks.push(((*name).to_owned(), wait_task(name)));
+        planned.push(Stage {
+            name: (*name).to_owned(),
+            head: Head::Action,
+            tasks: vec![(*name).to_owned()],
+            staged_inputs: Vec::new(),
+            after: after.iter().map(|up| (*up).to_owned()).collect(),
+            retry: Retry::default(),
+            timeout: None,
+            queue: "default".to_owned(),
+            priority: 0,
+        });
+    }
+    Plan {
+        plan_format: PLAN_FORMAT,
+        pipeline: pipeline.to_owned(),
+        params: Default::default(),
+        tasks: tasks.into_iter().collect(),
+        stages: planned,
+    }
+}
+
+fn wait_task(stage: &str) -> PlannedTask {
+    PlannedTask {
+        work: Work::Wait { duration: std::time::Duration::ZERO },
+        stages: vec![stage.to_owned()],
+        description: None,
+    }
+}
+
+/// Stores a plan as a version of the default workspace: its id.
+pub async fn save(store: &Store, plan: &Plan) -> Uuid {
+    let text = serde_json::to_string(plan).expect("a plan is JSON");
+    let spec = serde_json::json!({ "name": plan.pipeline });
+    let version = NewVersion { spec_text: &text, spec: &spec, plan };
+    store.default_workspace().save_version(&version).await.expect("store the version").id
+}
+
+/// Makes a manual run of a plan: its id.
+pub async fn start_run(store: &Store, plan: &Plan) -> Uuid {
+    let run = NewRun {
+        version_id: save(store, plan).await,
+        params: serde_json::Map::new(),
+        trigger: Trigger::Manual,
+        interval: None,
+        pinned_worker: None,
+    };
+    store.default_workspace().create_run(&run).await.expect("make the run")
 }
