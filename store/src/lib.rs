@@ -69,6 +69,8 @@ struct Inner {
     durable: PgPool,
     /// Commits may be lost in a crash of the server, which costs no more than a retry: claims, heartbeats, progress, logs.
     relaxed: PgPool,
+    /// One connection for heartbeats alone: nothing that a worker does may keep it from beating.
+    beats: PgPool,
     notifier: notify::Notifier,
     options: PgConnectOptions,
 }
@@ -90,8 +92,9 @@ impl Store {
         let options = options.application_name("headwater");
         let durable = pool(&options, 12, "on");
         let relaxed = pool(&options, 8, "off");
+        let beats = pool(&options, 1, "off");
         let notifier = notify::Notifier::start(pool(&options, 1, "off"));
-        let store = Self { inner: Arc::new(Inner { durable, relaxed, notifier, options }) };
+        let store = Self { inner: Arc::new(Inner { durable, relaxed, beats, notifier, options }) };
         store.check_floor().await?;
         Ok(store)
     }
@@ -146,10 +149,15 @@ impl Store {
         self.inner.notifier.flush().await;
         self.inner.durable.close().await;
         self.inner.relaxed.close().await;
+        self.inner.beats.close().await;
     }
 
     fn durable(&self) -> &PgPool {
         &self.inner.durable
+    }
+
+    fn beats(&self) -> &PgPool {
+        &self.inner.beats
     }
 
     fn relaxed(&self) -> &PgPool {

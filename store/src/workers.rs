@@ -105,7 +105,7 @@ impl Store {
             "UPDATE workers SET beat = beat + 1, beat_at = clock_timestamp() WHERE id = $1",
             worker_id
         )
-        .execute(self.relaxed())
+        .execute(self.beats())
         .await?;
         if beaten.rows_affected() == 0 {
             return Ok(BeatAnswer { lost: true, ..BeatAnswer::default() });
@@ -125,7 +125,7 @@ impl Store {
                 &tokens,
                 &progress
             )
-            .execute(self.relaxed())
+            .execute(self.beats())
             .await?;
         }
         let rows = sqlx::query!(
@@ -134,7 +134,7 @@ impl Store {
                WHERE l.worker_id = $1"#,
             worker_id
         )
-        .fetch_all(self.relaxed())
+        .fetch_all(self.beats())
         .await?;
         Ok(BeatAnswer {
             lost: false,

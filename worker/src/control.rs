@@ -1,0 +1,92 @@
+//! An attempt's line to the control plane.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use headwater_engine::control::{Control, Intent, LogLevel};
+use headwater_engine::{EngineError, Result};
+use headwater_store::{IntentRow, LeaseKey, Store, StoreError, StoreErrorKind};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::logs::AttemptLog;
+
+/// Tries of a call whose database can't be reached, with a pause that doubles from 100 ms: a restart of the database takes
+/// some seconds, and an intent is worth waiting for.
+const TRIES: u32 = 7;
+
+/// Implements the engine's contract over the store.
+pub(crate) struct AttemptControl {
+    store: Store,
+    lease: LeaseKey,
+    log: Arc<AttemptLog>,
+}
+
+impl AttemptControl {
+    pub(crate) fn new(store: Store, lease: LeaseKey, log: Arc<AttemptLog>) -> Self {
+        Self { store, lease, log }
+    }
+}
+
+#[async_trait]
+impl Control for AttemptControl {
+    async fn record_handle(&self, _task: &str, handle: Value) -> Result<()> {
+        persistently(|| self.store.record_handle(&self.lease, &handle)).await
+    }
+
+    async fn intend(&self, intent: &Intent) -> Result<()> {
+        let document = serde_json::to_value(intent)
+            .map_err(|error| EngineError::bug("an intent could not be written as JSON").caused_by(error))?;
+        let row = IntentRow {
+            load_id: intent.load_id,
+            attempt: intent.attempt,
+            task: intent.task.clone(),
+            intent: document,
+        };
+        persistently(|| self.store.intend(&self.lease, &row)).await
+    }
+
+    async fn recorded_intent(&self, load_id: Uuid, attempt: i32) -> Result<Option<Intent>> {
+        let workspace = self.store.workspace(self.lease.workspace_id);
+        let document = persistently(|| workspace.recorded_intent(load_id, attempt)).await?;
+        document
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|error| EngineError::bug("a recorded intent can't be read").caused_by(error))
+    }
+
+    fn log(&self, level: LogLevel, task: Option<&str>, message: &str) {
+        self.log.say(level, task, message);
+    }
+}
+
+/// Calls again while the database can't be reached. Every call behind it is idempotent.
+async fn persistently<T, F>(mut call: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = headwater_store::Result<T>>,
+{
+    let mut pause = Duration::from_millis(100);
+    for _ in 1..TRIES {
+        match call().await {
+            Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
+            answer => return answer.map_err(engine_error),
+        }
+        pause *= 2;
+    }
+    call().await.map_err(engine_error)
+}
+
+/// What a store's refusal means to the engine.
+pub(crate) fn engine_error(error: StoreError) -> EngineError {
+    let engine_error = match error.kind {
+        StoreErrorKind::Unavailable => EngineError::transient(&error.message),
+        StoreErrorKind::NotFound | StoreErrorKind::Invalid => EngineError::config(&error.message),
+        StoreErrorKind::Stale | StoreErrorKind::Canceled => EngineError::canceled(&error.message),
+        StoreErrorKind::Bug => EngineError::bug(&error.message),
+    };
+    match &error.hint {
+        Some(hint) => engine_error.hint(hint.clone()).caused_by(error),
+        None => engine_error.caused_by(error),
+    }
+}

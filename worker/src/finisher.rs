@@ -1,0 +1,165 @@
+//! Ends attempts in batches: whatever ended while the last transaction was in flight goes into the next one. No timer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_store::{AttemptEnd, Claimed, Failure, Finish, Finished, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::backend::Attempt;
+use crate::start::Shared;
+
+/// Attempts ended in one transaction. More would keep other transactions waiting for the runs' locks.
+const LARGEST_BATCH: usize = 256;
+
+/// Longest pause between two tries while the database can't be reached.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The end of an attempt on its way to the store.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    finish: Finish,
+    permit: Option<OwnedSemaphorePermit>,
+    answer: oneshot::Sender<Finished>,
+}
+
+/// Where ends of attempts are handed in.
+#[derive(Debug, Clone)]
+pub(crate) struct Finisher {
+    ended: mpsc::UnboundedSender<Ended>,
+}
+
+impl Finisher {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Ended>) {
+        let (ended, received) = mpsc::unbounded_channel();
+        (Self { ended }, received)
+    }
+
+    /// Hands an end in. The slot goes with it: it is passed on to what is handed over, or comes free.
+    pub(crate) fn send(&self, finish: Finish, permit: Option<OwnedSemaphorePermit>) -> oneshot::Receiver<Finished> {
+        let (answer, wait) = oneshot::channel();
+        // A closed channel drops the sender of the answer, which the receiver notices.
+        let _ = self.ended.send(Ended { finish, permit, answer });
+        wait
+    }
+}
+
+/// The end of an attempt that was never started, or stopped without being asked by its run.
+pub(crate) fn hand_back(claimed: &Claimed) -> Finish {
+    Finish {
+        lease: claimed.lease,
+        end: AttemptEnd::Canceled,
+        tasks: Vec::new(),
+        receipts: Vec::new(),
+        manifest: None,
+        host: None,
+    }
+}
+
+/// Runs until `shared.finished` is canceled and everything handed in is done.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut ended: mpsc::UnboundedReceiver<Ended>,
+    handed_over: mpsc::UnboundedSender<Attempt>,
+) {
+    loop {
+        let first = tokio::select! {
+            biased;
+            next = ended.recv() => next,
+            () = shared.finished.cancelled() => ended.try_recv().ok(),
+        };
+        let Some(first) = first else { return };
+        let mut batch = vec![first];
+        while batch.len() < LARGEST_BATCH {
+            let Ok(next) = ended.try_recv() else { break };
+            batch.push(next);
+        }
+        finish(&shared, batch, &handed_over).await;
+    }
+}
+
+async fn finish(shared: &Shared, batch: Vec<Ended>, handed_over: &mpsc::UnboundedSender<Attempt>) {
+    let mut finishes = Vec::with_capacity(batch.len());
+    let mut permits = Vec::with_capacity(batch.len());
+    let mut answers = Vec::with_capacity(batch.len());
+    for ended in batch {
+        finishes.push(ended.finish);
+        permits.extend(ended.permit);
+        answers.push(ended.answer);
+    }
+    let (results, claimed) = store_batch(shared, &finishes, permits.len()).await;
+    for claimed in claimed {
+        let Some(permit) = permits.pop() else { break };
+        // The backend is gone only when the worker is, and then the reaper finds the lease.
+        let _ = handed_over.send(Attempt { claimed, permit });
+    }
+    if !permits.is_empty() {
+        drop(permits);
+        shared.wake.notify_one();
+    }
+    for (answer, result) in answers.into_iter().zip(results) {
+        // An attempt that no longer waits for its answer has been dropped with the worker.
+        let _ = answer.send(result);
+    }
+}
+
+/// Stores a batch, however long the database can't be reached. A batch that is refused is stored one by one, so that one end that
+/// can't be stored does not hold up the others.
+async fn store_batch(shared: &Shared, finishes: &[Finish], slots: usize) -> (Vec<Finished>, Vec<Claimed>) {
+    let mut report = match persist(shared, finishes, slots).await {
+        Ok(report) => return (report.results, report.claimed),
+        Err(error) if finishes.len() == 1 => {
+            let result = store_as_failure(shared, &finishes[0], &error).await;
+            return (vec![result], Vec::new());
+        }
+        Err(_) => headwater_store::FinishReport::default(),
+    };
+    for finish in finishes {
+        match persist(shared, std::slice::from_ref(finish), 0).await {
+            Ok(one) => report.results.extend(one.results),
+            Err(error) => report.results.push(store_as_failure(shared, finish, &error).await),
+        }
+    }
+    (report.results, report.claimed)
+}
+
+async fn persist(shared: &Shared, finishes: &[Finish], slots: usize) -> Result<headwater_store::FinishReport, StoreError> {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let taker = shared.taker.read().clone();
+        let hand_over = (!shared.stopping.is_cancelled()).then_some((&taker, slots));
+        match shared.store.finish(finishes, hand_over).await {
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = %error, attempts = finishes.len(), "ends of attempts not stored yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// An end that the database refuses is a fault of ours. The attempt still has to end.
+async fn store_as_failure(shared: &Shared, finish: &Finish, error: &StoreError) -> Finished {
+    tracing::error!(error = %error, stage_run = %finish.lease.stage_run_id, "the end of an attempt was refused");
+    let failure = Failure {
+        message: format!("the end of the attempt could not be stored: {error}"),
+        unsettled: true,
+        ..Failure::default()
+    };
+    let failed = Finish {
+        lease: finish.lease,
+        end: AttemptEnd::Failed(failure),
+        tasks: Vec::new(),
+        receipts: Vec::new(),
+        manifest: None,
+        host: None,
+    };
+    match persist(shared, std::slice::from_ref(&failed), 0).await {
+        Ok(report) => report.results.first().copied().unwrap_or(Finished::Stale),
+        Err(error) => {
+            tracing::error!(error = %error, stage_run = %finish.lease.stage_run_id, "an attempt could not be ended");
+            Finished::Stale
+        }
+    }
+}
