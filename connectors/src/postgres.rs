@@ -22,9 +22,11 @@ use crate::settings;
 
 mod catalog;
 mod decode;
+mod encode;
 mod endpoint;
 mod failure;
 mod filters;
+mod loads;
 mod names;
 mod numeric;
 mod profile;
@@ -32,9 +34,12 @@ mod relation;
 mod rows;
 mod scan;
 mod session;
+mod sink;
 
 mod snapshot;
 mod source;
+mod swap;
+mod target;
 mod tls;
 mod types;
 
@@ -144,7 +149,7 @@ impl Connection for PostgresConnection {
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {
-        let _ = request; Err(headwater_engine::EngineError::bug("sink"))
+        Ok(Arc::new(sink::PostgresSink::open(Arc::clone(&self.shared), request)?))
     }
 
     async fn close(&self) {

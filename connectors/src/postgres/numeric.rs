@@ -53,39 +53,58 @@ pub(super) fn decode(bytes: &[u8], precision: u8, scale: u8) -> Result<i128, Unf
     }
     // The power of ten by which the integer made of all digits is still to be multiplied.
     let exponent = 4 * (weight + 1 - i32::from(half(0))) + i32::from(scale);
-    let integer = read_digits(digits)?;
-    let unscaled = shift(integer, exponent)?;
+    let unscaled = if count <= FAST_DIGITS { fast(digits, exponent)? } else { slow(digits, exponent)? };
     if unscaled >= POWERS[usize::from(precision.min(38))] {
         return Err(Unfit::Precision);
     }
     Ok(if sign == NEGATIVE { -unscaled } else { unscaled })
 }
 
-fn read_digits(digits: &[u8]) -> Result<i128, Unfit> {
-    let groups = digits.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-    if digits.len() <= FAST_DIGITS * 2 {
-        return Ok(i128::from(groups.fold(0u64, |value, group| value * 10_000 + u64::from(group))));
+/// Few digits: one 64-bit integer, shifted once.
+fn fast(digits: &[u8], exponent: i32) -> Result<i128, Unfit> {
+    let integer = groups(digits).fold(0u64, |value, group| value * 10_000 + u64::from(group));
+    if integer == 0 {
+        return Ok(0);
     }
-    groups.into_iter().try_fold(0i128, |value, group| {
-        value.checked_mul(10_000).and_then(|value| value.checked_add(i128::from(group))).ok_or(Unfit::Precision)
-    })
+    if exponent >= 0 {
+        return i128::from(integer).checked_mul(power(exponent).ok_or(Unfit::Precision)?).ok_or(Unfit::Precision);
+    }
+    let divisor = power(-exponent).and_then(|power| u64::try_from(power).ok()).ok_or(Unfit::Scale)?;
+    if integer % divisor == 0 { Ok(i128::from(integer / divisor)) } else { Err(Unfit::Scale) }
 }
 
-fn shift(integer: i128, exponent: i32) -> Result<i128, Unfit> {
-    let power = usize::try_from(exponent.unsigned_abs()).ok().and_then(|index| POWERS.get(index));
-    match (integer, power) {
-        (0, _) => Ok(0),
-        (_, None) if exponent > 0 => Err(Unfit::Precision),
-        (_, None) => Err(Unfit::Scale),
-        (value, Some(power)) if exponent >= 0 => value.checked_mul(*power).ok_or(Unfit::Precision),
-        // Most negative shifts are 10^2 (two decimals in a group of four), which 64 bits divide quickly.
-        (value, Some(power)) => match (u64::try_from(value), u64::try_from(*power)) {
-            (Ok(value), Ok(power)) if value % power == 0 => Ok(i128::from(value / power)),
-            (Ok(_), Ok(_)) => Err(Unfit::Scale),
-            _ if value % power == 0 => Ok(value / power),
-            _ => Err(Unfit::Scale),
-        },
+/// Many digits: those behind the scale are cut off first, because all of them together may pass 128 bits.
+fn slow(digits: &[u8], exponent: i32) -> Result<i128, Unfit> {
+    let surplus = usize::try_from(-exponent).unwrap_or(0);
+    let kept = digits.len().saturating_sub(surplus / 4 * 2);
+    let (kept, cut) = digits.split_at(kept);
+    if groups(cut).any(|group| group != 0) {
+        return Err(Unfit::Scale);
     }
+    let (head, last) = kept.split_at(kept.len().saturating_sub(2));
+    let add = |value: i128, group: u16| {
+        value.checked_mul(10_000).and_then(|value| value.checked_add(i128::from(group))).ok_or(Unfit::Precision)
+    };
+    let head = groups(head).try_fold(0i128, add)?;
+    let last = groups(last).next().unwrap_or(0);
+    if exponent >= 0 {
+        return add(head, last)?.checked_mul(power(exponent).ok_or(Unfit::Precision)?).ok_or(Unfit::Precision);
+    }
+    let places = surplus % 4;
+    let (divisor, factor) = (POWERS[places], POWERS[4 - places]);
+    if i128::from(last) % divisor != 0 {
+        return Err(Unfit::Scale);
+    }
+    let shifted = head.checked_mul(factor).ok_or(Unfit::Precision)?;
+    shifted.checked_add(i128::from(last) / divisor).ok_or(Unfit::Precision)
+}
+
+fn groups(digits: &[u8]) -> impl Iterator<Item = u16> {
+    digits.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+}
+
+fn power(exponent: i32) -> Option<i128> {
+    POWERS.get(usize::try_from(exponent).ok()?).copied()
 }
 
 /// Appends an unscaled integer as a numeric, without its length.

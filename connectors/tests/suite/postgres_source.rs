@@ -119,7 +119,7 @@ async fn views_queries_partitions_and_odd_names_are_read() {
     assert_eq!(read_table("Sales.select").await, ["1|x"]);
     assert_eq!(read_table("public.v").await, ["1"]);
     assert_eq!(read_table("mv").await, ["1"]);
-    assert_eq!(read_table("public.part").await, ["1|a", "11|b"]);
+    assert_eq!(read_table("public.part").await, ["11|b", "1|a"]);
     assert_eq!(read_table("public.empty").await, Vec::<String>::new());
     let query = SourceObject::Query("SELECT k * 2 AS double, t FROM part WHERE k > 5;".to_owned());
     let source = shop.source(&request(query)).await.unwrap();

@@ -1,0 +1,347 @@
+//! The target table of a load: one transaction that holds the rows and, last, the load's id.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{SinkExt, StreamExt};
+use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::spec::WriteMode;
+use uuid::Uuid;
+
+use super::Shared;
+use super::encode;
+use super::loads::{self, Backend};
+use super::names::{self, ident, literal};
+use super::relation::{self, Relation};
+use super::session::Session;
+use super::swap;
+use super::target::{self, Fit};
+use crate::conform::Caster;
+
+/// A table that another session holds for longer than this fails the attempt, which is tried again.
+const LOCK_TIMEOUT: &str = "60s";
+
+/// A frozen process may hold its open transaction this long; a successor ends it sooner.
+const IDLE_TIMEOUT: &str = "15min";
+
+/// Rows are sent in pieces of about this size.
+const SEND_BYTES: usize = 256 << 10;
+
+/// The temporary table through which texts pass that the server has to cast.
+const INCOMING: &str = "_hw_incoming";
+
+/// Appends to or overwrites one table.
+#[derive(Debug)]
+pub(super) struct PostgresSink {
+    shared: Arc<Shared>,
+    schema: String,
+    name: String,
+    mode: WriteMode,
+}
+
+/// An open transaction with all rows in it.
+struct Open {
+    session: Session,
+    backend: Backend,
+    rows: u64,
+    /// The target and the table built beside it.
+    swap: Option<(Relation, String)>,
+}
+
+/// The target as it is now.
+struct Target {
+    relation: Option<Relation>,
+    fit: Fit,
+    create: Vec<String>,
+    /// What keeps an overwrite from swapping.
+    dependents: Vec<String>,
+}
+
+impl PostgresSink {
+    pub(super) fn open(shared: Arc<Shared>, request: &SinkRequest) -> Result<Self> {
+        let label = format!("{}.{}", shared.dialer.name, request.path.join("."));
+        if !super::SPEC.writes.contains(&request.mode) {
+            return Err(EngineError::config(format!("{label}: mode {} is not supported yet", request.mode))
+                .hint("use append or overwrite"));
+        }
+        if !request.partition_by.is_empty() {
+            return Err(EngineError::config(format!("{label}: a Postgres table is not partitioned by a load"))
+                .hint("leave partition_by out; a table that is already partitioned can be loaded"));
+        }
+        let (schema, name) = match request.path.as_slice() {
+            [name] => ("public".to_owned(), name.clone()),
+            [schema, name] => (schema.clone(), name.clone()),
+            _ => {
+                return Err(EngineError::config(format!("{label} is not a table"))
+                    .hint("name the target as connection.schema.table"));
+            }
+        };
+        Ok(Self { shared, schema, name, mode: request.mode })
+    }
+
+    fn label(&self) -> String {
+        format!("{}.{}.{}", self.shared.dialer.name, self.schema, self.name)
+    }
+
+    /// Looks at the target and fits the dataset to it, or to the table that would be made.
+    async fn look(&self, session: &Session, incoming: &SchemaRef) -> Result<Target> {
+        let quoted = names::path(&[&self.schema, &self.name]);
+        let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(&quoted));
+        if session.value("looking for the target", &exists).await?.as_deref() != Some("t") {
+            let columns = target::new_columns(incoming)?;
+            let columns = known_types(session, columns).await?;
+            return Ok(Target {
+                relation: None,
+                fit: self.fit_new(session, incoming, &columns).await?,
+                create: target::create_statements(&self.schema, &self.name, &columns),
+                dependents: Vec::new(),
+            });
+        }
+        let path = [self.schema.clone(), self.name.clone()];
+        let relation = relation::find(session, &self.shared.dialer.name, &path).await?;
+        if !matches!(relation.kind, 'r' | 'p') {
+            let kind = relation::kind_name(relation.kind);
+            return Err(EngineError::config(format!("{} is a {kind}, which can't be loaded", self.label()))
+                .hint("load into a table"));
+        }
+        let columns = relation::columns(session, &format!("c.oid = {}", relation.oid)).await?;
+        let columns: Vec<_> = columns.into_iter().map(|(_, column)| column).collect();
+        let fit = target::fit(&self.label(), incoming, &columns)?;
+        let dependents = match self.mode {
+            WriteMode::Overwrite => swap::dependents(session, &relation).await?,
+            _ => Vec::new(),
+        };
+        Ok(Target { relation: Some(relation), fit, create: Vec::new(), dependents })
+    }
+
+    /// Fits the dataset to a table that doesn't exist, by the types that its columns would have.
+    async fn fit_new(&self, session: &Session, incoming: &SchemaRef, columns: &[(String, String)]) -> Result<Fit> {
+        let casts: Vec<String> =
+            columns.iter().map(|(name, kind)| format!("CAST(NULL AS {kind}) AS {}", ident(name))).collect();
+        session.run("preparing to describe the table", "BEGIN READ ONLY").await?;
+        let described = session.describe("describing the new table", &format!("SELECT {}", casts.join(", "))).await;
+        session.run("describing the new table", "ROLLBACK").await?;
+        let mut metas = relation::described(session, &described?).await?;
+        metas.iter_mut().for_each(|meta| meta.nullable = true);
+        target::fit(&self.label(), incoming, &metas)
+    }
+
+    /// Begins the transaction and makes the table that the rows go into; answers what follows COPY.
+    async fn begin(&self, session: &Session, load: &LoadContext, target: &Target) -> Result<(String, Option<(Relation, String)>)> {
+        let begin = format!(
+            "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}';
+             SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'"
+        );
+        session.run("beginning the load", &begin).await?;
+        for statement in &target.create {
+            session.run(&format!("making {}", self.label()), statement).await?;
+        }
+        let mut into = names::path(&[&self.schema, &self.name]);
+        let mut swapped = None;
+        if let (WriteMode::Overwrite, Some(relation)) = (self.mode, &target.relation) {
+            if target.dependents.is_empty() {
+                let beside = swap::beside(load.load_id, load.attempt);
+                session.run("making the new table", &swap::create_beside(relation, &beside)).await?;
+                into = names::path(&[self.schema.as_str(), &beside]);
+                swapped = Some((relation.clone(), beside));
+            } else {
+                session.run("deleting the old rows", &format!("DELETE FROM {into}")).await?;
+            }
+        }
+        Ok((into, swapped))
+    }
+
+    /// Sends all rows; answers their number and bytes.
+    async fn send(&self, session: &Session, fit: &Fit, into: &str, input: SendableRecordBatchStream) -> Result<(u64, u64)> {
+        let columns = if fit.columns.is_empty() { String::new() } else { format!(" ({})", fit.names()) };
+        if !fit.casts() {
+            return copy(session, fit, &format!("COPY {into}{columns} FROM STDIN (FORMAT BINARY)"), input).await;
+        }
+        let declared: Vec<String> = fit
+            .columns
+            .iter()
+            .map(|column| match &column.cast {
+                Some(_) => format!("CAST(NULL AS text) AS {}", ident(&column.name)),
+                None => ident(&column.name),
+            })
+            .collect();
+        let make = format!(
+            "CREATE TEMP TABLE {INCOMING} ON COMMIT DROP AS SELECT {} FROM {into} WITH NO DATA",
+            declared.join(", ")
+        );
+        session.run("making room for the texts", &make).await?;
+        let sent = copy(session, fit, &format!("COPY {INCOMING}{columns} FROM STDIN (FORMAT BINARY)"), input).await?;
+        let values: Vec<String> = fit
+            .columns
+            .iter()
+            .map(|column| match &column.cast {
+                Some(kind) => format!("CAST({} AS {kind})", ident(&column.name)),
+                None => ident(&column.name),
+            })
+            .collect();
+        let insert = format!(
+            "INSERT INTO {into}{columns} OVERRIDING SYSTEM VALUE SELECT {} FROM {INCOMING}",
+            values.join(", ")
+        );
+        session.run("casting the texts", &insert).await?;
+        Ok(sent)
+    }
+
+    /// Asks the target, on a session of its own, how a commit ended whose answer was lost.
+    async fn outcome(&self, load: &LoadContext, backend: &Backend, error: EngineError) -> Result<Commit> {
+        let session = self.shared.dialer.dial().await?;
+        // While the old session lives, its commit may still happen.
+        backend.end(&session).await?;
+        match loads::taken(&session, &self.schema, load.load_id).await? {
+            Some(taken) if taken.attempt == load.attempt => Ok(Commit::Committed { version: None }),
+            Some(taken) => Ok(Commit::Adopted(taken)),
+            None => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for PostgresSink {
+    async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan> {
+        let session = self.shared.dialer.dial().await?;
+        let target = self.look(&session, schema).await?;
+        let mut notes = target.fit.notes;
+        if !target.dependents.is_empty() {
+            notes.push(format!(
+                "the rows of {} are deleted and inserted in one transaction instead of swapping tables, because of {}",
+                self.label(),
+                target.dependents.join(", ")
+            ));
+        }
+        Ok(SinkPlan { ddl: target.create, notes })
+    }
+
+    async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
+        let session = self.shared.dialer.dial().await?;
+        for backend in load.predecessors.iter().filter_map(Backend::from_handle) {
+            backend.end(&session).await?;
+        }
+        let backend = Backend::of(&session).await?;
+        load.record_handle(backend.to_handle()).await?;
+        loads::ensure(&session, &self.schema).await?;
+        let target = self.look(&session, &input.schema()).await?;
+        let work = async {
+            let (into, swap) = self.begin(&session, load, &target).await?;
+            let (rows, bytes) = self.send(&session, &target.fit, &into, input).await?;
+            Ok::<_, EngineError>((rows, bytes, swap))
+        };
+        let canceled = || EngineError::canceled(format!("writing {} was canceled", self.label()));
+        let (rows, bytes, swap) = load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))?;
+        let state = Box::new(Open { session, backend, rows, swap });
+        Ok(Staged { rows, bytes, files: 0, state })
+    }
+
+    async fn commit(&self, load: &LoadContext, staged: Staged) -> Result<Commit> {
+        let open = staged
+            .state
+            .downcast::<Open>()
+            .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
+        if let Some((table, beside)) = &open.swap {
+            swap::swap(&open.session, table, beside).await?;
+        }
+        let insert =
+            loads::insert(&self.schema, load.load_id, load.attempt, &load.task, &self.label(), open.rows);
+        // One round trip: whatever goes wrong in it, the target is asked how it ended.
+        let committed = open.session.run("committing the load", &format!("{insert}; COMMIT")).await;
+        let Err(error) = committed else { return Ok(Commit::Committed { version: None }) };
+        let Open { session, backend, .. } = *open;
+        drop(session);
+        self.outcome(load, &backend, error).await
+    }
+
+    async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>> {
+        let session = self.shared.dialer.dial().await?;
+        loads::taken(&session, &self.schema, load_id).await
+    }
+
+    async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {
+        let session = self.shared.dialer.dial().await?;
+        loads::ensure(&session, &self.schema).await?;
+        let insert = loads::insert(&self.schema, load_id, 0, "fence", &self.label(), 0);
+        let sql = format!(
+            "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {insert} ON CONFLICT DO NOTHING; COMMIT"
+        );
+        session.run("fencing the load", &sql).await?;
+        Ok(loads::taken(&session, &self.schema, load_id).await?.filter(|taken| taken.attempt != 0))
+    }
+
+    async fn abort(&self, _load: &LoadContext, staged: Option<Staged>) {
+        if let Some(open) = staged.and_then(|staged| staged.state.downcast::<Open>().ok()) {
+            // A session that can't roll back any more rolls back by ending.
+            let _ = open.session.run("rolling back", "ROLLBACK").await;
+        }
+    }
+}
+
+/// Types that a table in this database can have; a remembered type that doesn't exist here (an enum, an extension) is text.
+async fn known_types(session: &Session, columns: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+    let kinds: Vec<String> = columns.iter().map(|(_, kind)| format!("to_regtype({}) IS NOT NULL", literal(plain(kind)))).collect();
+    if kinds.is_empty() {
+        return Ok(columns);
+    }
+    let sql = format!("SELECT {}", kinds.join(", "));
+    let row = session.rows("looking for types", &sql).await?.into_iter().next().unwrap_or_default();
+    let known = |(index, (name, kind)): (usize, (String, String))| {
+        let kind = if relation::flag(&row, index) {
+            kind
+        } else if kind.ends_with("[]") {
+            "text[]".to_owned()
+        } else {
+            "text".to_owned()
+        };
+        (name, kind)
+    };
+    Ok(columns.into_iter().enumerate().map(known).collect())
+}
+
+/// A type's name without its modifier, which not every version of `to_regtype` reads.
+fn plain(kind: &str) -> &str {
+    match kind.split_once('(') {
+        Some((name, rest)) if !rest.contains(") ") => name,
+        Some(("timestamp", rest)) if rest.contains("with time zone") => "timestamptz",
+        Some(("timestamp", _)) => "timestamp",
+        _ => kind,
+    }
+}
+
+/// Encodes and sends batches; answers rows and bytes.
+async fn copy(session: &Session, fit: &Fit, sql: &str, mut input: SendableRecordBatchStream) -> Result<(u64, u64)> {
+    let caster = Caster::new(&input.schema(), Arc::clone(&fit.schema))?;
+    let wires = fit.wires();
+    let mut sink = std::pin::pin!(session.copy_in(sql).await?);
+    let mut buffer = Vec::with_capacity(2 * SEND_BYTES);
+    encode::header(&mut buffer);
+    let mut bytes = 0;
+    while let Some(batch) = input.next().await {
+        let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
+        // A large batch is encoded in slices, so that the buffer stays small.
+        for start in (0..batch.num_rows()).step_by(1024) {
+            let slice = batch.slice(start, 1024.min(batch.num_rows() - start));
+            encode::batch(&slice, &wires, &mut buffer)?;
+            if buffer.len() >= SEND_BYTES {
+                bytes += u64::try_from(buffer.len()).unwrap_or_default();
+                let full = std::mem::replace(&mut buffer, Vec::with_capacity(2 * SEND_BYTES));
+                if sink.send(Bytes::from(full)).await.is_err() {
+                    // The server has ended the COPY; finishing asks it why.
+                    break;
+                }
+            }
+        }
+    }
+    encode::trailer(&mut buffer);
+    bytes += u64::try_from(buffer.len()).unwrap_or_default();
+    let sent = sink.send(Bytes::from(buffer)).await;
+    let rows = sink.as_mut().finish().await.map_err(|error| session.failed("writing rows", error))?;
+    sent.map_err(|error| session.failed("writing rows", error))?;
+    session.idle();
+    Ok((rows, bytes))
+}
