@@ -1,9 +1,11 @@
 //! Counts for dashboards. Each is one cheap query over hot tables or a partial index.
 
+use serde::Serialize;
+
 use crate::{Result, Store};
 
 /// The control plane's counts at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Counts {
     /// What is ready, by queue.
     pub queues: Vec<QueueDepth>,
@@ -20,7 +22,7 @@ pub struct Counts {
 }
 
 /// One queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct QueueDepth {
     /// Its name.
     pub queue: String,

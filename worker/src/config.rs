@@ -23,6 +23,8 @@ pub struct WorkerConfig {
     pub beat_interval: Duration,
     /// How often it looks for work when nobody wakes it.
     pub poll_interval: Duration,
+    /// How long attempts may go on after the worker was told to stop.
+    pub grace: Duration,
     /// Set for a worker that executes a single run.
     pub only_run: Option<Uuid>,
     /// Where runs stage their datasets; each run has a folder below.
@@ -43,6 +45,7 @@ impl WorkerConfig {
             lease_time: Duration::from_secs(30),
             beat_interval: Duration::from_millis(500),
             poll_interval: Duration::from_millis(500),
+            grace: Duration::from_secs(600),
             only_run: None,
             staging,
             master_key,

@@ -16,7 +16,7 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 pub(crate) async fn run(shared: Arc<Shared>, fetched: mpsc::UnboundedSender<Attempt>) {
     let mut failing = false;
     loop {
-        match claim(&shared, &fetched).await {
+        match wake_own(&shared).await.and(claim(&shared, &fetched).await) {
             Ok(()) => failing = false,
             // Said once; the next poll tries again.
             Err(error) if !failing => {
@@ -31,6 +31,14 @@ pub(crate) async fn run(shared: Arc<Shared>, fetched: mpsc::UnboundedSender<Atte
             () = tokio::time::sleep(shared.config.poll_interval) => {}
         }
     }
+}
+
+/// A worker that executes a single run may be the only process there is: it wakes what waits itself, as a scheduler would.
+async fn wake_own(shared: &Shared) -> headwater_store::Result<()> {
+    if shared.config.only_run.is_some() {
+        shared.store.wake_due().await?;
+    }
+    Ok(())
 }
 
 async fn claim(shared: &Shared, fetched: &mpsc::UnboundedSender<Attempt>) -> headwater_store::Result<()> {

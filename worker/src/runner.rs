@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use headwater_engine::connector::Taken;
 use headwater_engine::control::{Control, Progress};
 use headwater_engine::job::{ConnectionSettings, StageJob, StageReport};
+use headwater_engine::stage::Engine;
 use tokio_util::sync::CancellationToken;
 
 /// Executes stages.
@@ -26,4 +27,25 @@ pub trait StageRunner: Send + Sync + 'static {
 
     /// The literal secrets of these connections, to be erased from whatever is logged.
     fn secrets(&self, connections: &BTreeMap<String, ConnectionSettings>) -> Vec<String>;
+}
+
+#[async_trait]
+impl StageRunner for Engine {
+    async fn run_stage(
+        &self,
+        job: StageJob,
+        control: Arc<dyn Control>,
+        progress: Arc<Progress>,
+        cancel: CancellationToken,
+    ) -> StageReport {
+        Engine::run_stage(self, job, control, progress, cancel).await
+    }
+
+    async fn fence(&self, job: StageJob) -> headwater_engine::Result<Option<Taken>> {
+        Engine::fence(self, &job).await
+    }
+
+    fn secrets(&self, connections: &BTreeMap<String, ConnectionSettings>) -> Vec<String> {
+        Engine::secrets(self, connections)
+    }
 }

@@ -155,9 +155,9 @@ impl WorkerHandle {
         self.shared.active.tokens().len()
     }
 
-    /// Stops gracefully: claims nothing more, lets attempts end by themselves for `grace`, then tells them to stop, which hands
-    /// their stage runs back, and takes leave of the store.
-    pub async fn shutdown(self, grace: Duration) {
+    /// Stops gracefully: claims nothing more, lets attempts end by themselves for the configured grace, then tells them to stop,
+    /// which hands their stage runs back, and takes leave of the store.
+    pub async fn shutdown(self) {
         let Self { shared, stop_apalis, apalis, fetch, finisher, logs, _background } = self;
         shared.stopping.cancel();
         if let Err(error) = shared.store.drain_worker(shared.taker.read().worker_id).await {
@@ -166,7 +166,7 @@ impl WorkerHandle {
         join("fetcher", fetch).await;
         stop_apalis.cancel();
         let mut apalis = apalis;
-        if tokio::time::timeout(grace, &mut apalis).await.is_err() {
+        if tokio::time::timeout(shared.config.grace, &mut apalis).await.is_err() {
             shared.active.cancel_all();
             if tokio::time::timeout(LAST_GRACE, &mut apalis).await.is_err() {
                 tracing::warn!(attempts = shared.active.tokens().len(), "attempts did not end in time; their leases are given up");

@@ -1,0 +1,184 @@
+//! Runs the chores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use headwater_store::Store;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::fires;
+use crate::reaper::Reaper;
+
+/// A scheduler's settings.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    /// Whether schedules fire. A process that only looks after its own run leaves them to others.
+    pub fires: bool,
+    /// How long a worker may be silent before its attempts are given up. The same for all workers and reapers.
+    pub lease_time: Duration,
+    /// How often due schedules, waits and held runs are looked for.
+    pub tick: Duration,
+    /// How often the invariants are checked.
+    pub reconcile_interval: Duration,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self {
+            fires: true,
+            lease_time: Duration::from_secs(30),
+            tick: Duration::from_millis(200),
+            reconcile_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a chore came to when it was done last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoreStatus {
+    /// When it was done last.
+    pub at: DateTime<Utc>,
+    /// What it did, or why it could not.
+    pub result: Result<String, String>,
+}
+
+/// The latest status of every chore, by name.
+type Board = Arc<Mutex<BTreeMap<&'static str, ChoreStatus>>>;
+
+/// Turns time into runs and heals what is broken.
+#[derive(Debug)]
+pub struct Scheduler;
+
+/// A scheduler that runs. Dropping it stops it.
+#[derive(Debug)]
+pub struct SchedulerHandle {
+    stop: CancellationToken,
+    board: Board,
+    chores: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Scheduler {
+    /// Starts every chore.
+    pub fn start(store: Store, config: SchedulerConfig) -> SchedulerHandle {
+        let stop = CancellationToken::new();
+        let board = Board::default();
+        let mut chores = Vec::new();
+        let mut add = |name, every, chore: Box<dyn Chore>| {
+            let running = drive(name, every, chore, Arc::clone(&board), stop.clone());
+            chores.push(AbortOnDropHandle::new(tokio::spawn(running)));
+        };
+        if config.fires {
+            add("fires", config.tick, Box::new(Fires(store.clone())));
+        }
+        add("wakes", config.tick, Box::new(Wakes(store.clone())));
+        add("held runs", config.tick, Box::new(Held(store.clone())));
+        // The lease time is measured in looks, so there must be several in it.
+        add("reaper", config.lease_time / 6, Box::new(Reap(store.clone(), Reaper::new(config.lease_time))));
+        add("reconciler", config.reconcile_interval, Box::new(Reconcile(store)));
+        SchedulerHandle { stop, board, chores }
+    }
+}
+
+impl SchedulerHandle {
+    /// What every chore did last.
+    pub fn status(&self) -> BTreeMap<&'static str, ChoreStatus> {
+        self.board.lock().clone()
+    }
+
+    /// Lets every chore finish what it is doing, and ends.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        for chore in self.chores {
+            if let Err(error) = chore.await {
+                tracing::error!(error = %error, "a chore of the scheduler ended badly");
+            }
+        }
+    }
+}
+
+/// Something that is done again and again.
+#[async_trait::async_trait]
+trait Chore: Send + 'static {
+    /// Does it once. Answers with what was done, if anything.
+    async fn once(&mut self) -> headwater_store::Result<Option<String>>;
+}
+
+async fn drive(name: &'static str, every: Duration, mut chore: Box<dyn Chore>, board: Board, stop: CancellationToken) {
+    loop {
+        let result = chore.once().await;
+        let mut failed_before = false;
+        let status = match result {
+            Ok(done) => ChoreStatus { at: Utc::now(), result: Ok(done.unwrap_or_default()) },
+            Err(error) => ChoreStatus { at: Utc::now(), result: Err(error.to_string()) },
+        };
+        if let Some(last) = board.lock().insert(name, status.clone()) {
+            failed_before = last.result.is_err();
+        }
+        match &status.result {
+            Err(error) if !failed_before => tracing::warn!(chore = name, error, "chore failed; it is tried again"),
+            Ok(done) if !done.is_empty() => tracing::info!(chore = name, done, "chore done"),
+            _ => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+struct Fires(Store);
+
+#[async_trait::async_trait]
+impl Chore for Fires {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let made = fires::fire_due(&self.0).await?;
+        Ok((made > 0).then(|| format!("{made} runs made")))
+    }
+}
+
+struct Wakes(Store);
+
+#[async_trait::async_trait]
+impl Chore for Wakes {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let woken = self.0.wake_due().await?;
+        Ok((woken > 0).then(|| format!("{woken} stage runs woken")))
+    }
+}
+
+struct Held(Store);
+
+#[async_trait::async_trait]
+impl Chore for Held {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let released = self.0.release_held().await?;
+        Ok((released > 0).then(|| format!("{released} held runs released")))
+    }
+}
+
+struct Reap(Store, Reaper);
+
+#[async_trait::async_trait]
+impl Chore for Reap {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let lost = self.1.look(&self.0, std::time::Instant::now()).await?;
+        Ok((lost > 0).then(|| format!("{lost} workers given up")))
+    }
+}
+
+struct Reconcile(Store);
+
+#[async_trait::async_trait]
+impl Chore for Reconcile {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let repairs = self.0.reconcile().await?;
+        for repair in &repairs {
+            tracing::warn!(run = ?repair.run_id, what = repair.what, "an invariant did not hold");
+        }
+        Ok((!repairs.is_empty()).then(|| format!("{} repairs", repairs.len())))
+    }
+}
