@@ -1,0 +1,239 @@
+//! Files in a folder: CSV, JSON lines and Parquet.
+//!
+//! Reads: one file, a glob (`drop."2026/*.csv.gz"`) or a dataset folder; `.gz` and `.zst` are unpacked while reading. CSV
+//! columns are text unless typed by `columns:` or `infer: true`; a broken row is named by file and line.
+//! Writes: hidden temporaries first, then a manifest named by the load id, put only if absent, picks the winner, whose files
+//! anyone may then complete. Limits: local folders for now; to foreign readers a set of files becomes visible file by file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use headwater_engine::connector::{
+    ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceObject, SourceRequest, TableInfo,
+};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::spec::WriteMode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{location, settings};
+
+mod csv;
+mod format;
+mod infer;
+mod json;
+mod listing;
+mod manifest;
+mod scan;
+mod sink;
+mod source;
+mod text;
+mod write;
+
+use format::Format;
+
+static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "files",
+    summary: "CSV, JSON lines and Parquet files in a folder",
+    location: "location",
+    schemes: &["file"],
+    example: "type: files\nlocation: \"file:///srv/drop\"\nformat: csv\n",
+    reads: true,
+    queries: false,
+    writes: &[WriteMode::Append, WriteMode::Overwrite],
+};
+
+/// Settings of a `files` connection.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The folder that holds the files, e.g. `file:///srv/drop`.
+    location: String,
+    /// Format of files whose names don't tell; a name's ending wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    /// CSV: the character between fields.
+    #[serde(default = "comma")]
+    delimiter: char,
+    /// CSV: the character around fields that hold delimiters or line ends.
+    #[serde(default = "quote")]
+    quote: char,
+    /// CSV: the character that takes the next one as it is; a quote is doubled if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    escape: Option<char>,
+    /// CSV: whether the first line names the columns.
+    #[serde(default = "yes")]
+    header: bool,
+    /// CSV: the text that means NULL.
+    #[serde(default)]
+    null: String,
+    /// CSV: the files' encoding, by its WHATWG name, e.g. `windows-1252`.
+    #[serde(default = "utf8")]
+    encoding: String,
+    /// CSV: whether a byte order mark is written. When reading, one is skipped anyway.
+    #[serde(default)]
+    bom: bool,
+    /// CSV: derives types from all the values instead of reading text.
+    #[serde(default)]
+    infer: bool,
+}
+
+fn comma() -> char {
+    ','
+}
+
+fn quote() -> char {
+    '"'
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn utf8() -> String {
+    "utf-8".to_owned()
+}
+
+/// The connector.
+#[derive(Debug)]
+pub(crate) struct Files;
+
+impl Connector for Files {
+    fn spec(&self) -> &'static ConnectorSpec {
+        &SPEC
+    }
+
+    fn settings_schema(&self) -> Value {
+        schemars::schema_for!(Settings).into()
+    }
+
+    fn redact(&self, settings: &Value) -> Value {
+        settings.clone()
+    }
+
+    fn secrets(&self, _settings: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
+        let settings: Settings = settings::read(name, &SPEC, settings)?;
+        let folder = location::folder(name, &settings.location)?;
+        let dialect = csv::Dialect::new(name, &settings)?;
+        let shared = Shared { name: name.to_owned(), folder, format: settings.format, infer: settings.infer, dialect };
+        Ok(Arc::new(FilesConnection { shared: Arc::new(shared) }))
+    }
+}
+
+/// What sources and sinks of one connection share.
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    folder: PathBuf,
+    format: Option<Format>,
+    infer: bool,
+    dialect: csv::Dialect,
+}
+
+#[derive(Debug)]
+struct FilesConnection {
+    shared: Arc<Shared>,
+}
+
+impl FilesConnection {
+    fn unreadable(&self, error: std::io::Error) -> EngineError {
+        let (name, folder) = (&self.shared.name, self.shared.folder.display());
+        EngineError::config(format!("connection '{name}': {folder} can't be read: {error}"))
+            .hint("does the folder exist, and may this user read it?")
+            .caused_by(error)
+    }
+
+    async fn list(&self) -> Result<Vec<listing::Found>> {
+        let (folder, format) = (self.shared.folder.clone(), self.shared.format);
+        blocking(move || listing::catalog(&folder, format)).await?.map_err(|error| self.unreadable(error))
+    }
+}
+
+#[async_trait]
+impl Connection for FilesConnection {
+    async fn check(&self) -> Result<Health> {
+        let start = Instant::now();
+        let mut notes = Vec::new();
+        match tokio::fs::metadata(&self.shared.folder).await {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(self.unreadable(std::io::Error::other("not a folder"))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                notes.push(format!("{} does not exist yet; the first load makes it", self.shared.folder.display()));
+            }
+            Err(error) => return Err(self.unreadable(error)),
+        }
+        let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let tables = u64::try_from(self.list().await?.len()).unwrap_or(u64::MAX);
+        let version = "local folder".to_owned();
+        Ok(Health { version, identity: None, transport: "none".to_owned(), latency_us, tables, notes })
+    }
+
+    async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>> {
+        let mut tables = Vec::new();
+        for found in self.list().await? {
+            let described = match columns {
+                true => match source::open(Arc::clone(&self.shared), &found.path, None, Default::default()).await {
+                    Ok(table) => column_infos(&table.schema()),
+                    // A broken file is still listed; reading it says what is wrong.
+                    Err(_) => Vec::new(),
+                },
+                false => Vec::new(),
+            };
+            tables.push(TableInfo { path: found.path, kind: found.kind.to_owned(), rows: None, comment: None, columns: described });
+        }
+        Ok(tables)
+    }
+
+    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+        let SourceObject::Table(path) = &request.object else {
+            return Err(EngineError::config(format!("connection '{}' can't run queries", self.shared.name))
+                .hint("read files with `from`, and filter them in a transform"));
+        };
+        source::open(Arc::clone(&self.shared), path, request.columns.as_ref(), request.cancel.clone()).await
+    }
+
+    async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(sink::FilesSink::new(Arc::clone(&self.shared), request)?))
+    }
+
+    async fn close(&self) {}
+}
+
+fn column_infos(schema: &arrow::datatypes::Schema) -> Vec<ColumnInfo> {
+    let info = |field: &Arc<arrow::datatypes::Field>| ColumnInfo {
+        name: field.name().clone(),
+        native_type: field.data_type().to_string(),
+        arrow_type: field.data_type().to_string(),
+        nullable: field.is_nullable(),
+        primary_key: None,
+        comment: None,
+    };
+    schema.fields().iter().map(info).collect()
+}
+
+/// Runs file work off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| EngineError::bug("file work ended early").caused_by(error))
+}
+
+/// Puts a file's error into words.
+fn io_error(doing: &str, path: &std::path::Path, error: std::io::Error) -> EngineError {
+    use std::io::ErrorKind;
+    let message = format!("{doing} {}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::StorageFull => EngineError::transient(message).hint("the disk is full; free some space and run again"),
+        ErrorKind::NotFound => EngineError::config(message).hint("was the file moved or deleted just now?"),
+        ErrorKind::PermissionDenied => EngineError::config(message).hint("may this user read and write there?"),
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => EngineError::data(message),
+        _ => EngineError::transient(message),
+    }
+    .caused_by(error)
+}

@@ -1,0 +1,118 @@
+//! Types of CSV columns, from all their values.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use headwater_engine::Result;
+
+use super::csv::{Dialect, text_schema};
+
+/// Rows looked at in one go.
+const BATCH: usize = 8192;
+
+/// What a column can still be, after the values seen so far.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    seen: bool,
+    integer: bool,
+    float: bool,
+    boolean: bool,
+    date: bool,
+    timestamp: bool,
+    timestamptz: bool,
+}
+
+impl Candidate {
+    const ALL: Self = Self {
+        seen: false,
+        integer: true,
+        float: true,
+        boolean: true,
+        date: true,
+        timestamp: true,
+        timestamptz: true,
+    };
+
+    fn look(&mut self, value: &str) {
+        self.seen = true;
+        let number = is_plain_number(value);
+        self.integer &= number && value.parse::<i64>().is_ok();
+        self.float &= number && value.parse::<f64>().is_ok();
+        self.boolean &= matches!(value, "true" | "false");
+        self.date &= NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok() && value.len() == 10;
+        self.timestamp &= is_timestamp(value);
+        self.timestamptz &= DateTime::parse_from_rfc3339(&value.replacen(' ', "T", 1)).is_ok();
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Self { seen: false, .. } => DataType::Utf8,
+            Self { integer: true, .. } => DataType::Int64,
+            Self { float: true, .. } => DataType::Float64,
+            Self { boolean: true, .. } => DataType::Boolean,
+            Self { date: true, .. } => DataType::Date32,
+            Self { timestamp: true, .. } => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self { timestamptz: true, .. } => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
+            _ => DataType::Utf8,
+        }
+    }
+}
+
+/// A number whose text would come back the same: no leading zeros or plus, as post codes and phone numbers have.
+fn is_plain_number(value: &str) -> bool {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let whole = digits.split(['.', 'e', 'E']).next().unwrap_or_default();
+    let plain = whole.bytes().all(|byte| byte.is_ascii_digit()) && !whole.is_empty();
+    plain && (whole == "0" || !whole.starts_with('0'))
+}
+
+fn is_timestamp(value: &str) -> bool {
+    let value = value.replacen('T', " ", 1);
+    NaiveDateTime::parse_from_str(&value, "%Y-%m-%d %H:%M:%S%.f").is_ok()
+}
+
+/// Reads all files and gives every column the narrowest type that holds all its values.
+pub(super) fn schema(dialect: &Dialect, files: &[PathBuf], names: &[String]) -> Result<Schema> {
+    let texts: SchemaRef = Arc::new(text_schema(names));
+    let mut candidates = vec![Candidate::ALL; names.len()];
+    for file in files {
+        for batch in dialect.read(file, &texts, BATCH)? {
+            let batch = batch?;
+            for (candidate, column) in candidates.iter_mut().zip(batch.columns()) {
+                let values = column.as_string::<i32>();
+                (0..values.len()).filter(|row| values.is_valid(*row)).for_each(|row| candidate.look(values.value(row)));
+            }
+        }
+    }
+    let fields = names.iter().zip(candidates).map(|(name, candidate)| Field::new(name, candidate.data_type(), true));
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn infer(values: &[&str]) -> DataType {
+        let mut candidate = Candidate::ALL;
+        values.iter().for_each(|value| candidate.look(value));
+        candidate.data_type()
+    }
+
+    #[test]
+    fn the_narrowest_type_that_holds_every_value_wins() {
+        assert_eq!(infer(&["1", "-2"]), DataType::Int64);
+        assert_eq!(infer(&["1", "2.5"]), DataType::Float64);
+        assert_eq!(infer(&["2026-01-01"]), DataType::Date32);
+        assert_eq!(infer(&["2026-01-01 10:00:00", "2026-01-01T10:00:00.5"]), DataType::Timestamp(TimeUnit::Microsecond, None));
+        assert_eq!(infer(&["true", "no"]), DataType::Utf8);
+    }
+
+    #[test]
+    fn leading_zeros_stay_text() {
+        assert_eq!(infer(&["01099", "80331"]), DataType::Utf8);
+        assert_eq!(infer(&["0", "0.5"]), DataType::Float64);
+    }
+}

@@ -1,0 +1,189 @@
+//! Files as a lazy table of the engine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::spec::Columns;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use tokio_util::sync::CancellationToken;
+
+use super::format::Format;
+use super::listing::{self, Selection};
+use super::scan::{FilesScan, Reading};
+use super::{Shared, blocking, csv, infer, io_error, json};
+use crate::{conform, select, types};
+
+/// Opens the files that a path names.
+pub(super) async fn open(
+    shared: Arc<Shared>,
+    path: &[String],
+    columns: Option<&Columns>,
+    cancel: CancellationToken,
+) -> Result<Arc<dyn TableProvider>> {
+    let label = format!("{}.{}", shared.name, path.join("."));
+    let (path, overrides) = (path.to_vec(), columns.cloned());
+    let described = Arc::clone(&shared);
+    let (selection, schema) = blocking(move || {
+        let selection = listing::select(&described, &path)?;
+        let schema = schema(&described, &selection, overrides.as_ref())?;
+        Ok::<_, EngineError>((selection, schema))
+    })
+    .await??;
+    if selection.format == Format::Parquet {
+        return select::columns(parquet_table(&selection, schema)?, columns, &label);
+    }
+    let files = selection.files;
+    let table = FilesTable { shared, label: label.clone(), format: selection.format, files, schema: Arc::new(schema), cancel };
+    // Types are read as asked for; what is left is a projection.
+    let only = columns.filter(|columns| matches!(columns, Columns::Only(_)));
+    select::columns(Arc::new(table), only, &label)
+}
+
+/// The schema under which the files are read.
+fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> Result<Schema> {
+    let schema = match selection.format {
+        Format::Csv => {
+            let names = same_columns(shared, &selection.files)?;
+            match shared.infer {
+                true => infer::schema(&shared.dialect, &selection.files, &names)?,
+                false => csv::text_schema(&names),
+            }
+        }
+        Format::Jsonl => json::schema(&selection.files)?,
+        Format::Parquet => return parquet_schema(&selection.files),
+    };
+    let Some(Columns::Override(overrides)) = columns else { return Ok(schema) };
+    if let Some(name) = overrides.keys().find(|name| schema.field_with_name(name).is_err()) {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        return Err(EngineError::config(format!("the files of {} have no column {name}", shared.name))
+            .hint(format!("their columns are {}", names.join(", "))));
+    }
+    let fields = schema.fields().iter().map(|field| match overrides.get(field.name()) {
+        Some(rule) => {
+            let data_type = types::parse(field.name(), select::kind(field.name(), rule)?)?;
+            Ok(Field::new(field.name(), data_type, true))
+        }
+        None => Ok(field.as_ref().clone()),
+    });
+    Ok(Schema::new(fields.collect::<Result<Vec<_>>>()?))
+}
+
+/// The columns of CSV files, which must be the same in all of them.
+fn same_columns(shared: &Shared, files: &[PathBuf]) -> Result<Vec<String>> {
+    let first = shared.dialect.columns(&files[0])?;
+    for file in &files[1..] {
+        let names = shared.dialect.columns(file)?;
+        if names != first {
+            return Err(EngineError::data(format!(
+                "{} has the columns {}, and {} has {}",
+                files[0].display(),
+                first.join(", "),
+                file.display(),
+                names.join(", ")
+            ))
+            .hint("files that are read together need the same columns in the same order"));
+        }
+    }
+    Ok(first)
+}
+
+fn parquet_schema(files: &[PathBuf]) -> Result<Schema> {
+    let read = |file: &PathBuf| -> Result<SchemaRef> {
+        let open = std::fs::File::open(file).map_err(|error| io_error("reading", file, error))?;
+        let metadata = ArrowReaderMetadata::load(&open, Default::default())
+            .map_err(|error| EngineError::data(format!("{} is not a Parquet file: {error}", file.display())))?;
+        Ok(Arc::clone(metadata.schema()))
+    };
+    let first = read(&files[0])?;
+    for file in &files[1..] {
+        let other = read(file)?;
+        if plain(&other)? != plain(&first)? {
+            return Err(EngineError::data(format!(
+                "the columns of {} differ from those of {}",
+                file.display(),
+                files[0].display()
+            ))
+            .hint("files that are read together need the same columns and types"));
+        }
+    }
+    plain(&first)
+}
+
+/// Types that every later step knows, e.g. text instead of views and dictionaries.
+fn plain(schema: &Schema) -> Result<Schema> {
+    let fields = schema.fields().iter().map(|field| {
+        let data_type = conform::lake_type(field.name(), field.data_type()).unwrap_or_else(|_| field.data_type().clone());
+        Ok(Field::new(field.name(), data_type, true))
+    });
+    Ok(Schema::new(fields.collect::<Result<Vec<_>>>()?))
+}
+
+fn parquet_table(selection: &Selection, schema: Schema) -> Result<Arc<dyn TableProvider>> {
+    let urls = selection.files.iter().map(|file| {
+        // Built from a url, so that brackets and stars in names are not taken for globs.
+        let url = url::Url::from_file_path(file)
+            .map_err(|()| EngineError::bug(format!("{} is not an absolute path", file.display())))?;
+        ListingTableUrl::try_new(url, None).map_err(EngineError::from)
+    });
+    let format = ParquetFormat::default().with_force_view_types(false);
+    // Files are named one by one, whatever their endings.
+    let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
+    let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<Vec<_>>>()?)
+        .with_listing_options(options)
+        .with_schema(Arc::new(schema));
+    Ok(Arc::new(ListingTable::try_new(config)?))
+}
+
+/// Text files.
+#[derive(Debug)]
+struct FilesTable {
+    shared: Arc<Shared>,
+    label: String,
+    format: Format,
+    files: Vec<PathBuf>,
+    schema: SchemaRef,
+    cancel: CancellationToken,
+}
+
+#[async_trait]
+impl TableProvider for FilesTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        let reading = Reading {
+            dialect: self.shared.dialect.clone(),
+            format: self.format,
+            schema: Arc::clone(&self.schema),
+            projection: projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
+            limit,
+            label: self.label.clone(),
+            cancel: self.cancel.clone(),
+        };
+        let readers = state.config().target_partitions().clamp(1, self.files.len());
+        let mut partitions = vec![Vec::new(); readers];
+        for (index, file) in self.files.iter().enumerate() {
+            partitions[index % readers].push(file.clone());
+        }
+        Ok(Arc::new(FilesScan::new(reading, partitions)?))
+    }
+}

@@ -1,0 +1,181 @@
+//! Writing files, hidden, off the async threads.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::json::LineDelimitedWriter;
+use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
+use headwater_engine::{EngineError, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression as ParquetCompression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use tokio::sync::mpsc::Receiver;
+
+use super::csv::Dialect;
+use super::format::{Compression, Format};
+use super::io_error;
+
+/// A row group's encoded size; what a Parquet writer holds in memory until it is written.
+const ROW_GROUP_BYTES: usize = 24 << 20;
+
+/// Large writes keep the number of system calls low.
+const BUFFER: usize = 1 << 20;
+
+/// What a file is to be.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub format: Format,
+    pub compression: Compression,
+    pub dialect: Dialect,
+}
+
+/// A file that was written and is safe on the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finished {
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Bytes on their way to the disk, packed or not.
+enum Packed {
+    Plain(BufWriter<File>),
+    Gzip(flate2::write::GzEncoder<BufWriter<File>>),
+    Zstd(zstd::Encoder<'static, BufWriter<File>>),
+}
+
+impl Packed {
+    fn new(file: File, compression: Compression) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(BUFFER, file);
+        Ok(match compression {
+            Compression::None => Self::Plain(file),
+            Compression::Gzip => Self::Gzip(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
+            Compression::Zstd => Self::Zstd(zstd::Encoder::new(file, 3)?),
+        })
+    }
+
+    fn finish(self) -> io::Result<File> {
+        let buffered = match self {
+            Self::Plain(file) => file,
+            Self::Gzip(encoder) => encoder.finish()?,
+            Self::Zstd(encoder) => encoder.finish()?,
+        };
+        buffered.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+}
+
+impl Write for Packed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+            Self::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.flush(),
+            Self::Gzip(encoder) => encoder.flush(),
+            Self::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
+
+/// A file in work.
+enum Writer {
+    Csv(Box<arrow::csv::Writer<Packed>>),
+    Jsonl(arrow::json::Writer<Packed, LineDelimited>),
+    Parquet(Box<ArrowWriter<BufWriter<File>>>),
+}
+
+impl Writer {
+    fn open(path: &PathBuf, schema: &SchemaRef, shape: &Shape) -> Result<Self> {
+        let failed = |error: io::Error| io_error("writing", path, error);
+        let file = File::create(path).map_err(failed)?;
+        Ok(match shape.format {
+            Format::Csv => {
+                let mut packed = Packed::new(file, shape.compression).map_err(failed)?;
+                if shape.dialect.bom {
+                    packed.write_all(&[0xEF, 0xBB, 0xBF]).map_err(failed)?;
+                }
+                let mut writer = shape.dialect.writer(true).build(packed);
+                // The header is there even if no row is.
+                let empty = RecordBatch::new_empty(Arc::clone(schema));
+                writer.write(&empty).map_err(|error| arrow_error(path, error))?;
+                Self::Csv(Box::new(writer))
+            }
+            Format::Jsonl => {
+                let packed = Packed::new(file, shape.compression).map_err(failed)?;
+                let writer: LineDelimitedWriter<Packed> = JsonBuilder::new().with_explicit_nulls(true).build(packed);
+                Self::Jsonl(writer)
+            }
+            Format::Parquet => {
+                let level = ZstdLevel::try_new(1).map_err(|error| EngineError::bug(error.to_string()))?;
+                let properties = WriterProperties::builder()
+                    .set_compression(ParquetCompression::ZSTD(level))
+                    .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+                    .set_created_by(format!("headwater {}", env!("CARGO_PKG_VERSION")))
+                    .build();
+                let file = BufWriter::with_capacity(BUFFER, file);
+                let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
+                    .map_err(|error| EngineError::config(format!("writing {}: {error}", path.display())))?;
+                Self::Parquet(Box::new(writer))
+            }
+        })
+    }
+
+    fn write(&mut self, path: &PathBuf, batch: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Csv(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
+            Self::Jsonl(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
+            Self::Parquet(writer) => writer.write(batch).map_err(|error| arrow_error(path, error.into())),
+        }
+    }
+
+    fn finish(self, path: &PathBuf) -> Result<File> {
+        let failed = |error: io::Error| io_error("writing", path, error);
+        match self {
+            Self::Csv(writer) => writer.into_inner().finish().map_err(failed),
+            Self::Jsonl(mut writer) => {
+                writer.finish().map_err(|error| arrow_error(path, error))?;
+                writer.into_inner().finish().map_err(failed)
+            }
+            Self::Parquet(writer) => {
+                let buffered = writer.into_inner().map_err(|error| arrow_error(path, error.into()))?;
+                buffered.into_inner().map_err(|error| failed(error.into_error()))
+            }
+        }
+    }
+}
+
+/// Writes all batches of a channel into one file. Runs on a thread of its own.
+pub(super) fn file(path: &PathBuf, schema: &SchemaRef, shape: &Shape, mut batches: Receiver<RecordBatch>) -> Result<Finished> {
+    let mut writer = Writer::open(path, schema, shape)?;
+    let mut rows = 0;
+    while let Some(batch) = batches.blocking_recv() {
+        writer.write(path, &batch)?;
+        rows += u64::try_from(batch.num_rows()).unwrap_or_default();
+    }
+    let file = writer.finish(path)?;
+    file.sync_all().map_err(|error| io_error("writing", path, error))?;
+    let bytes = file.metadata().map_err(|error| io_error("writing", path, error))?.len();
+    Ok(Finished { rows, bytes })
+}
+
+fn arrow_error(path: &PathBuf, error: ArrowError) -> EngineError {
+    match error {
+        ArrowError::IoError(_, source) => io_error("writing", path, source),
+        other => {
+            let text = other.to_string();
+            if text.contains("No space left") {
+                return io_error("writing", path, io::Error::from(io::ErrorKind::StorageFull));
+            }
+            EngineError::config(format!("writing {}: {text}", path.display()))
+        }
+    }
+}
