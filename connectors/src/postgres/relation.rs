@@ -23,8 +23,6 @@ pub(super) struct ColumnMeta {
     pub width: Option<usize>,
     /// GENERATED ALWAYS AS (…) STORED: never written.
     pub generated: bool,
-    /// `a` GENERATED ALWAYS AS IDENTITY, `d` BY DEFAULT.
-    pub identity: Option<char>,
     /// Has a default, so that a load may leave it out.
     pub has_default: bool,
 }
@@ -85,7 +83,7 @@ const COLUMNS: &str = "
 SELECT c.oid, a.attname, format_type(a.atttypid, a.atttypmod), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
        a.attnotnull, CASE WHEN i.indexrelid IS NOT NULL THEN array_position(i.indkey::int2[], a.attnum) + 1 END,
        col_description(c.oid, a.attnum), coalesce(co.collisdeterministic, true), s.avg_width,
-       a.attgenerated <> '', nullif(a.attidentity::text, ''), a.atthasdef OR a.attidentity <> ''
+       a.attgenerated <> '', a.atthasdef OR a.attidentity <> ''
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -125,8 +123,7 @@ fn column(row: &TextRow) -> Result<ColumnMeta> {
         bytewise: flag(row, 11),
         width: optional(row, 12),
         generated: flag(row, 13),
-        identity: letter(row, 14),
-        has_default: flag(row, 15),
+        has_default: flag(row, 14),
     })
 }
 
@@ -143,7 +140,7 @@ pub(super) async fn described(session: &Session, columns: &[(String, u32, i32)])
     // The same columns as `COLUMNS` answers, so that one function reads both.
     let sql = format!(
         "SELECT 0, q.name, format_type(q.oid, q.modifier), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
-                false, NULL, NULL, false, NULL, false, NULL, false
+                false, NULL, NULL, false, NULL, false, false
          FROM (VALUES {}) q(position, name, oid, modifier)
          CROSS JOIN LATERAL (
            WITH RECURSIVE d(oid, typmod, typtype, typbasetype, typtypmod, typelem, typcategory) AS (

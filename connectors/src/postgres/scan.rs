@@ -224,6 +224,9 @@ impl Work {
                 }
             }
             open.idle();
+            if !rows.is_finished() {
+                return Err(EngineError::transient(format!("reading {}: the answer ended in the middle", self.label)));
+            }
             if rows.rows() > 0 && output.send(Ok(self.batch(&rows)?)).await.is_err() {
                 return Ok(());
             }

@@ -26,13 +26,14 @@ fn binaries() -> PathBuf {
     found.pop().unwrap_or_else(|| PathBuf::from(""))
 }
 
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
 /// Root may not run a server, so it is started as `postgres`.
 fn as_owner(program: &Path) -> Command {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|metadata| {
-        use std::os::unix::fs::MetadataExt;
-        metadata.uid() == 0
-    });
-    if is_root {
+    if is_root() {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--"]).arg(program);
         command
@@ -50,7 +51,9 @@ fn start() -> Cluster {
     let folder = PathBuf::from(format!("/tmp/hwpg-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).unwrap();
-    std::process::Command::new("chmod").args(["777"]).arg(&folder).status().unwrap();
+    if is_root() {
+        Command::new("chown").arg("postgres").arg(&folder).status().unwrap();
+    }
     let data = folder.join("data");
     let bin = binaries();
     let made = as_owner(&bin.join("initdb"))
@@ -89,7 +92,6 @@ fn start() -> Cluster {
 
 /// A database of its own.
 pub struct Database {
-    pub name: String,
     pub url: String,
     pub client: tokio_postgres::Client,
 }
@@ -101,7 +103,7 @@ impl Database {
         let admin = connect("postgres", "postgres").await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let client = connect("postgres", &name).await;
-        Self { url: url("postgres", &name), name, client }
+        Self { url: url("postgres", &name), client }
     }
 
     pub async fn run(&self, sql: &str) {

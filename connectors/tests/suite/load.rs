@@ -3,15 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use headwater_engine::connector::{
-    Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest,
-};
-use headwater_engine::control::{Control, Intent, LogLevel};
+use headwater_engine::connector::{Commit, Connection, Sink, SinkRequest, SourceObject, SourceRequest};
+use headwater_engine::testing::attempt;
 use headwater_pipelines::spec::{Columns, WriteMode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -85,46 +80,6 @@ pub fn show(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-#[derive(Default)]
-pub struct Recorder {
-    pub handles: parking_lot::Mutex<Vec<Value>>,
-}
-
-#[async_trait::async_trait]
-impl Control for Recorder {
-    async fn record_handle(&self, _task: &str, handle: Value) -> headwater_engine::Result<()> {
-        self.handles.lock().push(handle);
-        Ok(())
-    }
-
-    async fn intend(&self, _intent: &Intent) -> headwater_engine::Result<()> {
-        Ok(())
-    }
-
-    async fn recorded_intent(&self, _load_id: Uuid, _attempt: i32) -> headwater_engine::Result<Option<Intent>> {
-        Ok(None)
-    }
-
-    fn log(&self, _level: LogLevel, _task: Option<&str>, _message: &str) {}
-}
-
-pub fn load(load_id: Uuid, attempt: i32) -> LoadContext {
-    LoadContext {
-        load_id,
-        attempt,
-        task: "publish".to_owned(),
-        predecessors: Vec::new(),
-        memory: Arc::new(GreedyMemoryPool::new(256 << 20)),
-        cancel: CancellationToken::new(),
-        control: Arc::new(Recorder::default()),
-    }
-}
-
-pub fn stream(schema: SchemaRef, batches: Vec<RecordBatch>) -> datafusion::execution::SendableRecordBatchStream {
-    let batches = futures::stream::iter(batches.into_iter().map(Ok));
-    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
-}
-
 pub async fn sink(connection: &Arc<dyn Connection>, name: &str, mode: WriteMode) -> Arc<dyn Sink> {
     let request = SinkRequest { path: path(name), mode, keys: Vec::new(), partition_by: Vec::new() };
     connection.sink(&request).await.unwrap()
@@ -132,7 +87,7 @@ pub async fn sink(connection: &Arc<dyn Connection>, name: &str, mode: WriteMode)
 
 /// Loads a whole table into another, as one attempt.
 pub async fn copy(table: Arc<dyn TableProvider>, sink: &Arc<dyn Sink>) -> headwater_engine::Result<(u64, Commit)> {
-    let context = load(Uuid::now_v7(), 1);
+    let context = attempt(Uuid::now_v7(), 1);
     sink.prepare(&table.schema()).await?;
     let stream = session().read_table(table)?.execute_stream().await?;
     let staged = sink.write(&context, stream).await?;

@@ -10,5 +10,11 @@
 )]
 
 mod cluster;
+mod conformance;
+mod delta;
+mod files;
 mod load;
+mod postgres_connect;
+mod postgres_filters;
+mod postgres_sink;
 mod postgres_source;

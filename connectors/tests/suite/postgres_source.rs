@@ -93,8 +93,8 @@ async fn a_large_table_is_read_in_ranges_and_loaded_into_delta_once() {
     let expected = database.rows("SELECT count(*), count(distinct id), sum(id), sum(amount), max(at) FROM orders").await;
     assert_eq!(show(&sums)[0].replace('T', " "), expected[0]);
     shop.close().await;
-    let left = database.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headwater'").await;
-    assert_eq!(left, ["0"]);
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headwater' AND datname = current_database()";
+    assert_eq!(database.rows(left).await, ["0"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,146 @@
+//! Reaching a server, or saying why not; leaving nothing behind.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use headwater_engine::ErrorKind;
+use headwater_engine::connector::{SourceObject, SourceRequest};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::{Database, cluster, url};
+use crate::load::{postgres, session, table};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_reports_version_role_and_tables() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE a (id int PRIMARY KEY, note text); COMMENT ON COLUMN a.note IS 'what'; CREATE VIEW b AS SELECT 1 AS x;
+             CREATE TABLE hidden (y int); CREATE ROLE narrow LOGIN; GRANT SELECT ON a TO narrow",
+        )
+        .await;
+    let health = postgres(&database.url).check().await.unwrap();
+    assert!(health.version.starts_with("PostgreSQL 1"), "{health:?}");
+    assert_eq!((health.identity.as_deref(), health.transport.as_str(), health.tables), (Some("postgres"), "Unix socket", 3));
+    let narrow = postgres(&database.url.replace("postgres://postgres@", "postgres://narrow@"));
+    let catalog = narrow.catalog(true).await.unwrap();
+    assert_eq!(catalog.len(), 1);
+    let columns: Vec<_> = catalog[0].columns.iter().map(|c| (c.name.as_str(), c.native_type.as_str(), c.primary_key)).collect();
+    assert_eq!(columns, [("id", "integer", Some(1)), ("note", "text", None)]);
+    assert_eq!(catalog[0].columns[1].comment.as_deref(), Some("what"));
+    let denied = table(&narrow, "public.hidden").await.unwrap_err();
+    assert!(denied.message.contains("may not read") && denied.hint.unwrap().contains("GRANT SELECT"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reasons_for_a_failed_connection_are_told_apart() {
+    let database = Database::new().await;
+    database.run("CREATE ROLE secret_keeper LOGIN PASSWORD 'right'").await;
+    let port = cluster().port;
+    let reason = async |url: String| postgres(&url).check().await.unwrap_err();
+    let missing = reason(url("postgres", "no_such_database")).await;
+    assert!(missing.message.contains("no database 'no_such_database'"), "{missing}");
+    let socket = cluster().socket.display();
+    let wrong = reason(format!("postgres://secret_keeper:wrong@/postgres?host={socket}&port={port}")).await;
+    assert!(wrong.message.contains("refused the password"), "{wrong}");
+    let none = reason(format!("postgres://secret_keeper@/postgres?host={socket}&port={port}")).await;
+    assert!(none.message.contains("asks for the password"), "{none}");
+    let refused = reason("postgres://u@127.0.0.1:1/d?sslmode=disable".to_owned()).await;
+    assert!(refused.message.contains("refused the connection"), "{refused}");
+    assert_eq!(refused.kind, ErrorKind::Transient);
+    let unknown = reason("postgres://u@no-such-host.invalid/d".to_owned()).await;
+    assert!(unknown.message.contains("is unknown"), "{unknown}");
+    let tls = reason(format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=require")).await;
+    assert!(tls.message.contains("does not offer TLS"), "{tls}");
+    for error in [missing, wrong, none, refused, unknown, tls] {
+        assert!(error.hint.is_some(), "{error} has no hint");
+        assert!(!error.message.contains("right") || !error.message.contains("wrong@"), "{error}");
+    }
+}
+
+#[test]
+fn secrets_are_known_and_redacted() {
+    let registry = headwater_connectors::registry();
+    let connector = registry.get("postgres").unwrap();
+    let settings = json!({ "url": "postgres://u:p%40ss@h/d?password=x1", "password": "other" });
+    let redacted = connector.redact(&settings).to_string();
+    for secret in ["p%40ss", "x1", "other"] {
+        assert!(!redacted.contains(secret), "{redacted}");
+    }
+    assert!(connector.secrets(&settings).contains(&"p@ss".to_owned()));
+}
+
+/// Sessions of ours that do anything on this database.
+async fn busy(database: &Database) -> String {
+    let sql = "SELECT count(*) FROM pg_stat_activity
+               WHERE application_name = 'headwater' AND datname = current_database() AND state = 'active'";
+    database.rows(sql).await.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelling_ends_the_statement_on_the_server() {
+    let database = Database::new().await;
+    let shop = postgres(&database.url);
+    // One in the middle of its rows, one that sleeps before the first.
+    for query in ["SELECT g, repeat('x', 100) FROM generate_series(1, 1000000000) g", "SELECT pg_sleep(600)::text"] {
+        let cancel = CancellationToken::new();
+        let request =
+            SourceRequest { object: SourceObject::Query(query.to_owned()), columns: None, cancel: cancel.clone() };
+        let source = shop.source(&request).await.unwrap();
+        let mut rows = session().read_table(source).unwrap().execute_stream().await.unwrap();
+        let reading = tokio::spawn(async move { while rows.next().await.is_some_and(|batch| batch.is_ok()) {} });
+        while busy(&database).await == "0" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let start = Instant::now();
+        cancel.cancel();
+        reading.await.unwrap();
+        while busy(&database).await != "0" {
+            assert!(start.elapsed() < Duration::from_secs(2), "{query} is still running");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_a_stream_ends_the_statement_on_the_server() {
+    let database = Database::new().await;
+    let shop = postgres(&database.url);
+    let query = SourceObject::Query("SELECT g FROM generate_series(1, 1000000000) g".to_owned());
+    let source = shop.source(&crate::load::request(query)).await.unwrap();
+    let mut rows = session().read_table(source).unwrap().execute_stream().await.unwrap();
+    rows.next().await.unwrap().unwrap();
+    drop(rows);
+    let start = Instant::now();
+    while busy(&database).await != "0" {
+        assert!(start.elapsed() < Duration::from_secs(2), "the statement is still running");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_being_altered_is_not_waited_for() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE locked (id int); INSERT INTO locked VALUES (1)").await;
+    let shop = postgres(&database.url);
+    let source = table(&shop, "public.locked").await.unwrap();
+    database.run("BEGIN; ALTER TABLE locked ADD COLUMN more int").await;
+    let start = Instant::now();
+    let error = crate::load::read(source).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Transient);
+    assert!(error.hint.unwrap().contains("lock") && start.elapsed() < Duration::from_secs(2));
+    database.run("ROLLBACK").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_one_connection_are_read_in_one_snapshot() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE a (id int); CREATE TABLE b (id int); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)").await;
+    let shop = postgres(&database.url);
+    let (a, b) = (table(&shop, "public.a").await.unwrap(), table(&shop, "public.b").await.unwrap());
+    assert_eq!(crate::load::show(&crate::load::read(a).await.unwrap()), ["1"]);
+    database.run("INSERT INTO a VALUES (2); INSERT INTO b VALUES (2)").await;
+    assert_eq!(crate::load::show(&crate::load::read(b).await.unwrap()), ["1"]);
+}
