@@ -1,2 +1,32 @@
 //! The `headwater` command.
-fn main() {}
+
+mod args;
+mod commands;
+mod config;
+mod context;
+mod failure;
+mod logging;
+mod output;
+mod sources;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Two TLS providers are linked; naming one keeps rustls from guessing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let args = args::Args::parse();
+    logging::start(args.global.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&anyhow::Error::new(error).context("the runtime could not start")),
+    };
+    let done = runtime.block_on(commands::dispatch(args));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    match done {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

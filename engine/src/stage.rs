@@ -1,5 +1,6 @@
 //! Running one attempt of a stage: one streaming plan, pulled by the stage's head.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,13 +12,13 @@ use crate::connector::{Registry, SinkRequest, Taken};
 use crate::control::{Control, Progress};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
-use crate::job::{StageJob, StageOutcome, StageReport};
+use crate::job::{ConnectionSettings, StageJob, StageOutcome, StageReport};
 use crate::memory::StagePool;
 use crate::parameters;
 use crate::receipt::Receipt;
 use crate::relations::Connections;
 use crate::session::{EngineConfig, SessionFactory};
-use crate::staging;
+use crate::{settings, staging};
 
 mod build;
 mod load;
@@ -90,6 +91,17 @@ impl Engine {
             }
         }
         report
+    }
+
+    /// The literal secrets of these connections, to be erased from whatever is logged: those that are stored and those that
+    /// `${NAME}` stands for.
+    pub fn secrets(&self, connections: &BTreeMap<String, ConnectionSettings>) -> Vec<String> {
+        let of = |(name, connection): (&String, &ConnectionSettings)| {
+            let Ok(connector) = self.registry.get(&connection.connector) else { return Vec::new() };
+            let resolved = settings::resolve(name, &connection.settings, &|variable| std::env::var(variable).ok());
+            connector.secrets(&resolved.unwrap_or_else(|_| connection.settings.clone()))
+        };
+        connections.iter().flat_map(of).collect()
     }
 
     /// Takes a load's id in its target, so that no late attempt can commit it; or finds the commit that is there.

@@ -53,7 +53,8 @@ impl Load<'_> {
                 return Err(error.in_task(self.task));
             }
         };
-        match self.conclude(&built, builder, &staged, started).await {
+        let written = Written { rows: staged.rows, bytes: staged.bytes, files: staged.files };
+        match self.conclude(&built, builder, written, started).await {
             Ok(receipt) => self.commit(&context, staged, receipt, started).await.map_err(|error| error.in_task(self.task)),
             Err(error) => {
                 self.sink.abort(&context, Some(staged)).await;
@@ -63,10 +64,10 @@ impl Load<'_> {
     }
 
     /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.
-    async fn conclude(&self, built: &Built, builder: &Builder<'_>, staged: &Staged, started: Instant) -> Result<Receipt> {
+    async fn conclude(&self, built: &Built, builder: &Builder<'_>, written: Written, started: Instant) -> Result<Receipt> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
-        let receipt = self.receipt(staged, started)?;
+        let receipt = self.receipt(written, started)?;
         let StageIdentity { load_id, attempt } = self.identity();
         let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone() };
         self.attempt.control.intend(&intent).await?;
@@ -102,13 +103,13 @@ impl Load<'_> {
         Ok(Receipt { version: taken.version.clone(), adopted: true, duration_ms, ..intent.receipt })
     }
 
-    fn receipt(&self, staged: &Staged, started: Instant) -> Result<Receipt> {
+    fn receipt(&self, written: Written, started: Instant) -> Result<Receipt> {
         let job = self.attempt.job;
         let stage = super::find_stage(&job.plan, &job.stage)?;
         let counts = self.attempt.progress.counts();
         let handed = counts.get(self.task).map_or(0, |counts| counts.rows);
-        if handed != staged.rows {
-            return Err(EngineError::bug(format!("the sink of {} took {} of {handed} rows", self.target, staged.rows)));
+        if handed != written.rows {
+            return Err(EngineError::bug(format!("the sink of {} took {} of {handed} rows", self.target, written.rows)));
         }
         let StageIdentity { load_id, attempt } = self.identity();
         Ok(Receipt {
@@ -118,10 +119,10 @@ impl Load<'_> {
             target: self.target.clone(),
             mode: self.mode.to_string(),
             rows_read: rows_read(&job.plan, stage, self.attempt.progress),
-            rows_written: staged.rows,
+            rows_written: written.rows,
             rows_rejected: counts.values().map(|counts| counts.rejected).sum(),
-            bytes: staged.bytes,
-            files: staged.files,
+            bytes: written.bytes,
+            files: written.files,
             version: None,
             duration_ms: millis(started),
             peak_memory: self.pool.peak(),
@@ -145,6 +146,14 @@ impl Load<'_> {
             control: Arc::clone(self.attempt.control),
         }
     }
+}
+
+/// What the sink says it wrote.
+#[derive(Clone, Copy)]
+struct Written {
+    rows: u64,
+    bytes: u64,
+    files: u64,
 }
 
 struct StageIdentity {

@@ -1,0 +1,43 @@
+# The commands of daily work. `make demo` and `make test` do all the set-up that a fresh machine needs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Scale factor of the demo's TPC-H data; 1 is about 1 GB.
+SF ?= 0.1
+
+export CARGO_TERM_COLOR ?= auto
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: ## Install what is missing: a C compiler, Postgres, Python for the independent readers
+	@scripts/setup
+
+build: setup ## Compile everything (the first time takes 20 to 30 minutes on two cores)
+	@scripts/first-build-notice
+	cargo build --workspace --all-targets --locked
+
+demo: build ## Run the example pipeline on TPC-H data (SF=0.1)
+	@SF=$(SF) scripts/demo
+
+demo-clean: ## Remove the demo's data
+	@scripts/demo --clean
+
+test: build ## Run all tests
+	@scripts/test
+
+lint: setup ## Formatting, clippy, documentation, licences, SQL metadata
+	@scripts/lint
+
+bench: setup ## Measure against the peers and the floors (release build)
+	@scripts/bench
+
+dev: build ## Run everything in one process, with the demo's data directory
+	@scripts/demo --serve
+
+install: setup ## Install the headwater command into cargo's bin folder
+	cargo install --path cli --locked
+
+.PHONY: help setup build demo demo-clean test lint bench dev install

@@ -1,0 +1,391 @@
+//! The command line. Every help ends with two examples that run.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+/// Pipelines that can be trusted: planned before they run, committed once.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Examples:\n  headwater run pipelines/examples/wait.yaml\n  headwater runs list")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Global {
+    /// Control plane's Postgres; without it Headwater runs its own
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Where the embedded Postgres, the master key and staged data live
+    #[arg(long, global = true, env = "HEADWATER_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// User that the embedded Postgres runs as when started by root
+    #[arg(long, global = true, env = "HEADWATER_PG_USER", value_name = "USER")]
+    pub(crate) pg_user: Option<String>,
+    /// Settings file [default: ./headwater.toml if it is there]
+    #[arg(long, global = true, env = "HEADWATER_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Form of the log lines on standard error (RUST_LOG chooses which)
+    #[arg(long, global = true, env = "HEADWATER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run server, scheduler and worker in one process
+    #[command(after_help = "Examples:\n  headwater up\n  headwater up --port 7700 --slots 4")]
+    Up(ServeArgs),
+    /// Run the named roles
+    #[command(after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big")]
+    Serve {
+        /// What this process does
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        roles: Vec<Role>,
+        #[command(flatten)]
+        serve: ServeArgs,
+    },
+    /// Validate a spec, check it against the real schemas, show stages and DDL
+    #[command(after_help = "Examples:\n  headwater plan orders.yaml\n  headwater plan orders.yaml --json")]
+    Plan {
+        /// The spec
+        file: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Approve specs as their pipelines' next versions
+    #[command(after_help = "Examples:\n  headwater apply orders.yaml\n  headwater apply pipelines/")]
+    Apply {
+        /// A spec, or a folder of specs
+        path: PathBuf,
+    },
+    /// Run a spec or an approved pipeline and wait for it
+    #[command(after_help = "Examples:\n  headwater run orders.yaml\n  headwater run orders --param country=DE --json")]
+    Run(RunArgs),
+    /// Write a commented spec that copies tables
+    #[command(after_help = "Examples:\n  headwater new --from shop.public.* --into lake > shop.yaml\n  headwater new --from shop.public.orders --into lake --name orders")]
+    New {
+        /// Tables to copy: connection.path, with * as a wildcard
+        #[arg(long, value_name = "TABLES")]
+        from: String,
+        /// Connection to copy into
+        #[arg(long, value_name = "CONNECTION")]
+        into: String,
+        /// Name of the pipeline
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Look at runs, cancel them, run them again
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Look at schedules and pause them
+    #[command(subcommand)]
+    Schedules(SchedulesCommand),
+    /// Add and look at connections
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// Run one read-only SELECT across connections
+    #[command(after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql \"SELECT * FROM shop.public.orders\" --format csv")]
+    Sql {
+        /// The statement; tables are named connection.path
+        query: String,
+        /// Form of the result
+        #[arg(long, value_enum, default_value_t = SqlFormat::Table)]
+        format: SqlFormat,
+        /// Write to a file instead of standard output
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Rows to print [default: 200 as a table, all otherwise]
+        #[arg(long)]
+        limit: Option<usize>,
+        /// The same as --format json
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
+    },
+    /// Print the JSON Schema of specs
+    #[command(after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres")]
+    Schema {
+        /// Print the settings of this connector instead
+        #[arg(long)]
+        connector: Option<String>,
+    },
+    /// Explain a diagnostic's code
+    #[command(after_help = "Examples:\n  headwater explain unknown_column\n  headwater explain --list")]
+    Explain {
+        /// The code in brackets
+        code: Option<String>,
+        /// List all codes
+        #[arg(long, conflicts_with = "code")]
+        list: bool,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  headwater completions bash > /etc/bash_completion.d/headwater\n  headwater completions zsh")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Look after the control plane
+    #[command(subcommand)]
+    Admin(AdminCommand),
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// HTTP: health, readiness, metrics.
+    Server,
+    /// Fires schedules, reaps and reconciles.
+    Scheduler,
+    /// Executes stages.
+    Worker,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    /// Address of the server
+    #[arg(long, env = "HEADWATER_BIND", value_name = "ADDRESS")]
+    pub(crate) bind: Option<std::net::IpAddr>,
+    /// Port of the server [default: 7700]
+    #[arg(long, env = "HEADWATER_PORT")]
+    pub(crate) port: Option<u16>,
+    /// Stages that run at a time [default: 2]
+    #[arg(long, env = "HEADWATER_SLOTS")]
+    pub(crate) slots: Option<usize>,
+    /// Queues to serve [default: default]
+    #[arg(long, env = "HEADWATER_QUEUES", value_delimiter = ',')]
+    pub(crate) queues: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// A spec file, or the name of an approved pipeline
+    pub(crate) target: String,
+    /// A parameter's value, NAME=VALUE; can be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub(crate) params: Vec<(String, String)>,
+    /// End with one JSON document on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Execute in this process even if a worker serves the queue
+    #[arg(long, conflicts_with = "remote")]
+    pub(crate) local: bool,
+    /// Leave it to the workers, even if none is there yet
+    #[arg(long)]
+    pub(crate) remote: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs, newest first
+    #[command(after_help = "Examples:\n  headwater runs list\n  headwater runs list --state failed --pipeline orders --limit 50")]
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: i64,
+        /// Only this state; can be repeated
+        #[arg(long)]
+        state: Vec<String>,
+        /// Only this pipeline
+        #[arg(long)]
+        pipeline: Option<String>,
+        /// Only runs older than this one
+        #[arg(long, value_name = "RUN")]
+        before: Option<Uuid>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run's tasks, attempts and receipts
+    #[command(after_help = "Examples:\n  headwater runs show\n  headwater runs show 0199c2c0-7d1e-7cc0-8000-000000000001 --json")]
+    Show {
+        /// The run [default: the newest]
+        run: Option<Uuid>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a run's log
+    #[command(after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e-7cc0-8000-000000000001")]
+    Logs {
+        /// The run [default: the newest]
+        run: Option<Uuid>,
+    },
+    /// Ask a run to end
+    #[command(after_help = "Examples:\n  headwater runs cancel\n  headwater runs cancel 0199c2c0-7d1e-7cc0-8000-000000000001")]
+    Cancel {
+        /// The run [default: the newest]
+        run: Option<Uuid>,
+    },
+    /// Run a finished run again: what failed, as the same loads
+    #[command(after_help = "Examples:\n  headwater runs rerun\n  headwater runs rerun 0199c2c0-7d1e-7cc0-8000-000000000001 --all")]
+    Rerun {
+        /// The run [default: the newest]
+        run: Option<Uuid>,
+        /// Everything again, as new loads: an append adds its rows a second time
+        #[arg(long)]
+        all: bool,
+        /// End with one JSON document on standard output
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchedulesCommand {
+    /// List schedules
+    #[command(after_help = "Examples:\n  headwater schedules list\n  headwater schedules list --json")]
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show when a pipeline or spec file would run next
+    #[command(after_help = "Examples:\n  headwater schedules preview orders\n  headwater schedules preview orders.yaml --count 20")]
+    Preview {
+        /// Name of a pipeline, or a spec file
+        target: String,
+        /// How many fires
+        #[arg(long, default_value_t = 10)]
+        count: usize,
+    },
+    /// Stop a pipeline's schedule
+    #[command(after_help = "Examples:\n  headwater schedules pause orders\n  headwater schedules resume orders")]
+    Pause {
+        /// Name of the pipeline
+        pipeline: String,
+    },
+    /// Start a pipeline's schedule again
+    #[command(after_help = "Examples:\n  headwater schedules resume orders\n  headwater schedules preview orders")]
+    Resume {
+        /// Name of the pipeline
+        pipeline: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionsCommand {
+    /// Add a connection, or replace it, and check it
+    #[command(after_help = "Examples:\n  headwater connections add lake delta file:///srv/lake\n  headwater connections add shop postgres://app@db.example.com/shop")]
+    Add {
+        /// Name that specs use
+        name: String,
+        /// [CONNECTOR] LOCATION; the connector may be left out when the location's scheme names it
+        #[arg(value_name = "CONNECTOR LOCATION", num_args = 0..=2)]
+        what: Vec<String>,
+        /// A further setting of the connector, KEY=VALUE; can be repeated
+        #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_param)]
+        settings: Vec<(String, String)>,
+        /// Read the location from standard input, so that it appears in no process list
+        #[arg(long)]
+        url_stdin: bool,
+        /// Store it even if the check fails
+        #[arg(long)]
+        no_check: bool,
+    },
+    /// List connections
+    #[command(after_help = "Examples:\n  headwater connections list\n  headwater connections list --json")]
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that a connection can be used
+    #[command(after_help = "Examples:\n  headwater connections check shop\n  headwater connections check lake")]
+    Check {
+        /// Its name
+        name: String,
+    },
+    /// List what a connection can read
+    #[command(after_help = "Examples:\n  headwater connections catalog shop\n  headwater connections catalog shop --columns")]
+    Catalog {
+        /// Its name
+        name: String,
+        /// Columns too
+        #[arg(long)]
+        columns: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a connection
+    #[command(after_help = "Examples:\n  headwater connections remove old_shop\n  headwater connections list")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Bring the control plane's schema up to date
+    #[command(after_help = "Examples:\n  headwater admin migrate\n  headwater admin migrate --database-url postgres://hw@db/headwater")]
+    Migrate,
+    /// Say what is there and what is wrong with it
+    #[command(after_help = "Examples:\n  headwater admin doctor\n  headwater admin doctor --json")]
+    Doctor {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open psql on the control plane, or on another database of the embedded server
+    #[command(after_help = "Examples:\n  headwater admin psql\n  headwater admin psql --database demo_source -- -c '\\dt'")]
+    Psql {
+        /// Another database of the embedded server; made if it is not there
+        #[arg(long)]
+        database: Option<String>,
+        /// Arguments for psql
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Form of a query's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SqlFormat {
+    /// For people.
+    Table,
+    /// With a header.
+    Csv,
+    /// One document with columns and rows.
+    Json,
+    /// A file; needs --output.
+    Parquet,
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_help_ends_with_two_examples() {
+        fn walk(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            if command.get_subcommands().next().is_none() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert_eq!(help.lines().filter(|line| line.starts_with("  headwater ")).count(), 2, "{path}");
+            }
+            command.get_subcommands().for_each(|child| walk(child, &path));
+        }
+        walk(&super::Args::command(), "");
+    }
+}

@@ -1,0 +1,94 @@
+//! `headwater admin`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use headwater_store::embedded::{self, Level};
+use serde_json::json;
+
+use crate::args::AdminCommand;
+use crate::config::Config;
+use crate::context::Context;
+use crate::failure::Hinted;
+use crate::output;
+
+pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitCode> {
+    match command {
+        AdminCommand::Migrate => {
+            // Opening the control plane migrates it.
+            Context::open(config).await?.close().await?;
+            output::line("the control plane's schema is up to date");
+            Ok(ExitCode::SUCCESS)
+        }
+        AdminCommand::Doctor { json } => doctor(config, json).await,
+        AdminCommand::Psql { database, arguments } => {
+            let context = Context::open(config).await?;
+            let done = psql(&context, database.as_deref(), &arguments).await;
+            context.close().await?;
+            done
+        }
+    }
+}
+
+async fn doctor(config: Config, as_json: bool) -> Result<ExitCode> {
+    if let Some(url) = &config.database_url {
+        let context = Context::open(config.clone()).await.with_context(|| format!("the control plane given by --database-url ({} characters) can't be used", url.len()))?;
+        let counts = context.store.counts().await?;
+        let workers = context.store.workers().await?;
+        context.close().await?;
+        if as_json {
+            output::json(&json!({ "healthy": true, "workers": workers.len(), "counts": counts }))?;
+        } else {
+            output::line(&format!("ok    the control plane answers; {} workers are registered", workers.len()));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = embedded::doctor(&config.data_dir, config.pg_user.as_deref()).await?;
+    if as_json {
+        output::json(&json!({ "healthy": report.is_healthy(), "report": report }))?;
+    } else {
+        output::line(&format!("data directory {}", report.data_dir.display()));
+        for finding in &report.findings {
+            let level = match finding.level {
+                Level::Ok => "ok   ",
+                Level::Warn => "warn ",
+                Level::Error => "error",
+            };
+            output::line(&format!("{level} {}", finding.what));
+            finding.hint.iter().for_each(|hint| output::line(&format!("      try: {hint}")));
+        }
+    }
+    Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn psql(context: &Context, database: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
+    let url = match (context.embedded(), database) {
+        (Some(embedded), Some(database)) => {
+            embedded.ensure_database(database).await?;
+            embedded.url_of(database)
+        }
+        (Some(embedded), None) => embedded.url(),
+        (None, Some(_)) => return Err(Hinted::new("--database names a database of the embedded server", "leave out --database-url")),
+        (None, None) => context.config.database_url.clone().unwrap_or_default(),
+    };
+    let (url, password) = without_password(&url);
+    let status = tokio::process::Command::new("psql")
+        .arg(url)
+        .args(arguments)
+        .envs(password.map(|password| ("PGPASSWORD", password)))
+        .kill_on_drop(true)
+        .status()
+        .await
+        .context("psql could not be started; is the Postgres client installed?")?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::from(1), ExitCode::from))
+}
+
+/// The password travels in the environment: an argument could be read in the process list.
+fn without_password(text: &str) -> (String, Option<String>) {
+    let Ok(mut url) = url::Url::parse(text) else { return (text.to_owned(), None) };
+    let password = url.password().map(|password| percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned());
+    if password.is_some() && url.set_password(None).is_err() {
+        return (text.to_owned(), None);
+    }
+    (url.into(), password)
+}

@@ -1,0 +1,142 @@
+//! `headwater run`: make a run and see it through.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use headwater_engine::parameters;
+use headwater_pipelines::plan::{Plan, check_value};
+use headwater_scheduler::{Scheduler, SchedulerConfig, SchedulerHandle};
+use headwater_store::{NewRun, RerunMode, Trigger, VersionRow};
+use headwater_worker::{Worker, WorkerConfig, WorkerHandle};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::runs::document;
+use crate::args::RunArgs;
+use crate::context::Context;
+use crate::failure::Hinted;
+use crate::output;
+use crate::sources::{Source, is_spec};
+use crate::watch;
+
+/// A worker that was silent for longer doesn't count as serving a queue.
+const WORKER_IS_ALIVE: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
+    let version = version(context, &args.target).await?;
+    let params = bind(&version.plan, &args.params)?;
+    let local = args.local || (!args.remote && !is_served(context, &version.plan).await?);
+    let worker_id = local.then(Uuid::new_v4);
+    let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval: None, pinned_worker: worker_id };
+    let run = context.workspace.create_run(&new).await?;
+    see_through(context, run, &version.plan, worker_id, args.json).await
+}
+
+pub(super) async fn rerun(context: &Context, run: Uuid, mode: RerunMode, json: bool) -> Result<ExitCode> {
+    let old = context.workspace.show_run(run).await?;
+    let version = context.workspace.version(old.version_id).await?;
+    let worker_id = (!is_served(context, &version.plan).await?).then(Uuid::new_v4);
+    let run = context.workspace.rerun(run, mode, worker_id).await?;
+    see_through(context, run, &version.plan, worker_id, json).await
+}
+
+/// Executes a run here if a worker was chosen for it, watches it, and prints what came of it.
+async fn see_through(context: &Context, run: Uuid, plan: &Plan, worker_id: Option<Uuid>, json: bool) -> Result<ExitCode> {
+    let how = if worker_id.is_some() { "in this process" } else { "by the workers of its queues" };
+    output::error_line(&format!("run {run} of {} is executed {how}", plan.pipeline));
+    let local = match worker_id {
+        Some(id) => Some(Local::start(context, id, run, plan).await?),
+        None => None,
+    };
+    let watched = watch::until_end(context, run, plan).await;
+    if let Some(local) = local {
+        local.shutdown().await;
+    }
+    watched?;
+    let detail = context.workspace.show_run(run).await?;
+    if json {
+        output::json(&document(&detail))?;
+    } else {
+        super::runs::show_detail(&detail);
+    }
+    Ok(if detail.run.state.as_str() == "succeeded" { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn version(context: &Context, target: &str) -> Result<VersionRow> {
+    let path = Path::new(target);
+    if !is_spec(path) && !path.is_file() {
+        return Ok(context.workspace.current_version(target).await?);
+    }
+    if !path.is_file() {
+        return Err(Hinted::new(format!("there is no file '{target}'"), "give the path of a spec, or the name of an approved pipeline"));
+    }
+    let source = Source::load_valid(context, path).await?;
+    source.store_connections(context).await?;
+    Ok(context.workspace.save_version(&source.version()?).await?)
+}
+
+/// Values of the parameters, checked against their types before a run exists.
+fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
+    let mut params = Map::new();
+    for (name, text) in given {
+        let Some(param) = plan.params.get(name) else {
+            let hint = headwater_pipelines::diagnostic::nearest_hint(name, plan.params.keys().map(String::as_str));
+            return Err(Hinted::new(
+                format!("pipeline {} has no parameter '{name}'", plan.pipeline),
+                hint.unwrap_or_else(|| "it takes no parameters".to_owned()),
+            ));
+        };
+        let value = parameters::parse(param.kind, text);
+        check_value(param.kind, &value).map_err(|reason| Hinted::new(format!("parameter '{name}': {reason}"), format!("--param {name}=…")))?;
+        params.insert(name.clone(), value);
+    }
+    if let Some((name, _)) = plan.params.iter().find(|(name, param)| param.default.is_none() && !params.contains_key(*name)) {
+        return Err(Hinted::new(format!("parameter '{name}' has no value and no default"), format!("--param {name}=…")));
+    }
+    Ok(params)
+}
+
+async fn is_served(context: &Context, plan: &Plan) -> Result<bool> {
+    for stage in &plan.stages {
+        if !context.store.queue_is_served(&stage.queue, WORKER_IS_ALIVE).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A worker for one run, and the chores that wake, reap and mend; with no other process there, nobody else would do them.
+struct Local {
+    worker: WorkerHandle,
+    chores: SchedulerHandle,
+}
+
+impl Local {
+    async fn start(context: &Context, id: Uuid, run: Uuid, plan: &Plan) -> Result<Self> {
+        let worker = start_worker(context, id, run, plan).await?;
+        let chores = Scheduler::start(context.store.clone(), SchedulerConfig { fires: false, ..SchedulerConfig::default() });
+        Ok(Self { worker, chores })
+    }
+
+    async fn shutdown(self) {
+        self.chores.shutdown().await;
+        self.worker.shutdown().await;
+    }
+}
+
+async fn start_worker(context: &Context, id: Uuid, run: Uuid, plan: &Plan) -> Result<WorkerHandle> {
+    let mut queues: Vec<String> = plan.stages.iter().map(|stage| stage.queue.clone()).collect();
+    queues.sort();
+    queues.dedup();
+    let config = WorkerConfig {
+        id: Some(id),
+        queues,
+        slots: context.config.slots,
+        only_run: Some(run),
+        ..WorkerConfig::new(context.staging()?, Arc::clone(&context.key), headwater_engine::host_name())
+    };
+    Ok(Worker::start(context.store.clone(), Arc::new(context.engine.clone()), config).await?)
+}

@@ -1,0 +1,106 @@
+//! Settings: `headwater.toml`, then `HEADWATER_*` in the environment, then flags.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use crate::args::{Global, ServeArgs};
+
+/// The server's port.
+const DEFAULT_PORT: u16 = 7700;
+
+/// Stages that one process runs at a time.
+const DEFAULT_SLOTS: usize = 2;
+
+/// What `headwater.toml` may hold.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    database_url: Option<String>,
+    data_dir: Option<PathBuf>,
+    pg_user: Option<String>,
+    memory_mb: Option<usize>,
+    bind: Option<IpAddr>,
+    port: Option<u16>,
+    slots: Option<usize>,
+    queues: Option<Vec<String>>,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The control plane's Postgres; `None` means the embedded one.
+    pub(crate) database_url: Option<String>,
+    /// Where the embedded Postgres, the master key and staged data live.
+    pub(crate) data_dir: PathBuf,
+    /// User of the embedded Postgres when started by root.
+    pub(crate) pg_user: Option<String>,
+    /// The memory pool, in bytes.
+    pub(crate) memory: usize,
+    /// The server's address.
+    pub(crate) bind: IpAddr,
+    /// The server's port.
+    pub(crate) port: u16,
+    /// Stages at a time.
+    pub(crate) slots: usize,
+    /// Queues to serve.
+    pub(crate) queues: Vec<String>,
+}
+
+impl Config {
+    /// Settings for a command that serves nothing.
+    pub(crate) fn load(global: &Global) -> Result<Self> {
+        let file = read(global.config.as_deref())?;
+        let data_dir = global.data_dir.clone().or_else(|| file.data_dir.clone()).map_or_else(default_data_dir, Ok)?;
+        let memory_mb = match std::env::var("HEADWATER_MEMORY_MB") {
+            Ok(text) => Some(text.parse().with_context(|| format!("HEADWATER_MEMORY_MB is '{text}'; expected a number"))?),
+            Err(_) => file.memory_mb,
+        };
+        Ok(Self {
+            database_url: global.database_url.clone().or(file.database_url),
+            data_dir: std::path::absolute(&data_dir).with_context(|| format!("'{}' is not a folder", data_dir.display()))?,
+            pg_user: global.pg_user.clone().or(file.pg_user),
+            memory: memory_mb.map_or(headwater_engine::session::EngineConfig::DEFAULT_MEMORY, |mb| mb << 20),
+            bind: file.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            port: file.port.unwrap_or(DEFAULT_PORT),
+            slots: file.slots.unwrap_or(DEFAULT_SLOTS),
+            queues: file.queues.unwrap_or_else(|| vec!["default".to_owned()]),
+        })
+    }
+
+    /// The same, with the flags of a command that serves.
+    pub(crate) fn serving(self, flags: &ServeArgs) -> Self {
+        Self {
+            bind: flags.bind.unwrap_or(self.bind),
+            port: flags.port.unwrap_or(self.port),
+            slots: flags.slots.unwrap_or(self.slots),
+            queues: if flags.queues.is_empty() { self.queues } else { flags.queues.clone() },
+            ..self
+        }
+    }
+}
+
+fn read(path: Option<&Path>) -> Result<File> {
+    let usual = Path::new("headwater.toml");
+    let path = match path {
+        Some(path) => path,
+        None if usual.is_file() => usual,
+        None => return Ok(File::default()),
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a settings file", path.display()))
+}
+
+/// As root a folder that an unprivileged server can enter; else the user's own data folder.
+fn default_data_dir() -> Result<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/headwater"));
+    }
+    let base = match std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()) {
+        Some(base) => PathBuf::from(base),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither HOME nor XDG_DATA_HOME is set; use --data-dir")?).join(".local/share"),
+    };
+    Ok(base.join("headwater"))
+}

@@ -1,0 +1,114 @@
+//! What commands share: the store, the engine, and the connections' settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use headwater_engine::job::ConnectionSettings;
+use headwater_engine::session::EngineConfig;
+use headwater_engine::stage::Engine;
+use headwater_pipelines::spec::ConnectionSpec;
+use headwater_store::embedded::{Attached, EmbeddedPostgres};
+use headwater_store::{MasterKey, Store, Workspace};
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// An opened control plane and an engine.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) workspace: Workspace,
+    pub(crate) engine: Engine,
+    pub(crate) key: Arc<MasterKey>,
+    attached: Option<Attached>,
+}
+
+impl Context {
+    /// Connects to the control plane, starting the embedded Postgres if none is given, and brings its schema up to date.
+    pub(crate) async fn open(config: Config) -> Result<Self> {
+        let attached = match &config.database_url {
+            Some(_) => None,
+            None => Some(EmbeddedPostgres::attach(&config.data_dir, config.pg_user.as_deref()).await?),
+        };
+        let url = config.database_url.clone().or_else(|| attached.as_ref().map(Attached::url)).unwrap_or_default();
+        let store = Store::connect(&url).await?;
+        store.migrate().await?;
+        let text = std::env::var("HEADWATER_MASTER_KEY").ok();
+        let key = Arc::new(MasterKey::load(text.as_deref(), &config.data_dir)?);
+        let engine = engine(&config)?;
+        let workspace = store.default_workspace();
+        Ok(Self { config, store, workspace, engine, key, attached })
+    }
+
+    /// Lets go of the control plane; the last user of the embedded Postgres stops it.
+    pub(crate) async fn close(self) -> Result<()> {
+        self.store.close().await;
+        if let Some(attached) = self.attached {
+            attached.detach().await?;
+        }
+        Ok(())
+    }
+
+    /// The embedded server, if it is in use.
+    pub(crate) fn embedded(&self) -> Option<&Attached> {
+        self.attached.as_ref()
+    }
+
+    /// Where runs stage their datasets.
+    pub(crate) fn staging(&self) -> Result<Url> {
+        let folder = make_dir(self.config.data_dir.join("staging"))?;
+        Url::from_directory_path(&folder).map_err(|()| anyhow!("'{}' is not an absolute path", folder.display()))
+    }
+
+    /// Names of all connections.
+    pub(crate) async fn connection_names(&self) -> Result<BTreeSet<String>> {
+        Ok(self.workspace.connections().await?.into_iter().map(|row| row.name).collect())
+    }
+
+    /// Settings of the named connections that exist.
+    pub(crate) async fn settings(&self, names: &BTreeSet<String>) -> Result<BTreeMap<String, ConnectionSettings>> {
+        let known = self.connection_names().await?;
+        let names: Vec<String> = names.intersection(&known).cloned().collect();
+        let opened = self.workspace.open_connections(&self.key, &names).await?;
+        Ok(opened.into_iter().map(|row| (row.name, ConnectionSettings { connector: row.connector, settings: row.settings })).collect())
+    }
+
+    /// Stores a connection.
+    pub(crate) async fn put_connection(&self, name: &str, connector: &str, settings: &Value) -> Result<()> {
+        let shown = self.engine.registry().get(connector)?.redact(settings);
+        Ok(self.workspace.put_connection(&self.key, name, connector, settings, &shown).await?)
+    }
+
+    /// The newest run, for commands that are given none.
+    pub(crate) async fn run_or_newest(&self, run: Option<Uuid>) -> Result<Uuid> {
+        if let Some(run) = run {
+            return Ok(run);
+        }
+        let filter = headwater_store::RunFilter { limit: Some(1), ..Default::default() };
+        let newest = self.workspace.list_runs(&filter).await?;
+        let newest = newest.first().ok_or_else(|| crate::failure::Hinted::new("there are no runs yet", "headwater run FILE"))?;
+        Ok(newest.run_id)
+    }
+}
+
+/// The engine of this process.
+pub(crate) fn engine(config: &Config) -> Result<Engine> {
+    let spill = make_dir(config.data_dir.join("spill"))?;
+    let engine = EngineConfig { memory: config.memory, ..EngineConfig::new(spill) };
+    Ok(Engine::new(headwater_connectors::registry(), engine))
+}
+
+/// A connection of a spec file in the form that the store and the engine take.
+pub(crate) fn settings_of(spec: &ConnectionSpec) -> ConnectionSettings {
+    let fields = spec.settings.iter().map(|(key, value)| (key.clone(), value.clone()));
+    ConnectionSettings { connector: spec.connector.clone(), settings: Value::Object(fields.collect()) }
+}
+
+fn make_dir(path: PathBuf) -> Result<PathBuf> {
+    std::fs::create_dir_all(&path).with_context(|| format!("the folder '{}' can't be made", path.display()))?;
+    Ok(path)
+}

@@ -1,0 +1,106 @@
+//! Everything that is printed.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+/// A line on standard output. A reader that went away (`| head`) ends the process quietly, as other tools do.
+pub(crate) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(141);
+    }
+}
+
+/// A line on standard error.
+pub(crate) fn error_line(text: &str) {
+    // Nobody is left to be told if standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// One JSON document on standard output.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A table that fits the terminal.
+pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    if !std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    for row in rows {
+        table.add_row(row.into_iter().collect::<Vec<String>>());
+    }
+    line(&table.trim_fmt());
+}
+
+/// Whether standard error shows colours.
+pub(crate) fn color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Columns of the terminal; 100 elsewhere.
+pub(crate) fn width() -> usize {
+    Table::new().width().map_or(100, usize::from)
+}
+
+/// `1,234,567`.
+pub(crate) fn count(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or_default().to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `12.3 MB`.
+pub(crate) fn bytes(number: impl TryInto<u64>) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let mut size = number.try_into().unwrap_or_default() as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 1000.0 {
+            return if unit == "B" { format!("{size} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1000.0;
+    }
+    format!("{size:.1} TB")
+}
+
+/// `1.2 s`, `350 ms`.
+pub(crate) fn duration(time: chrono::TimeDelta) -> String {
+    let ms = time.num_milliseconds().max(0);
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+    }
+}
+
+/// A time to the second, in UTC.
+pub(crate) fn time(time: Option<chrono::DateTime<chrono::Utc>>) -> String {
+    time.map_or_else(String::new, |time| time.format("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(1_234_567u64), "1,234,567");
+        assert_eq!(count(12u64), "12");
+        assert_eq!(bytes(999u64), "999 B");
+        assert_eq!(bytes(1_500_000u64), "1.5 MB");
+        assert_eq!(duration(chrono::TimeDelta::milliseconds(61_500)), "1 min 1 s");
+        assert_eq!(duration(chrono::TimeDelta::milliseconds(1_250)), "1.2 s");
+    }
+}
