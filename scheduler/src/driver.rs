@@ -63,6 +63,7 @@ pub struct SchedulerHandle {
 
 impl Scheduler {
     /// Starts every chore.
+    #[allow(clippy::disallowed_methods, reason = "the handle owns the tasks")]
     pub fn start(store: Store, config: SchedulerConfig) -> SchedulerHandle {
         let stop = CancellationToken::new();
         let board = Board::default();

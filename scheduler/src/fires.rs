@@ -82,7 +82,9 @@ fn decide(due: &DueSchedule, times: &[DateTime<Utc>]) -> Vec<Fire> {
         let (outcome, reason) = match due.schedule.catchup {
             Catchup::All if index >= runnable => (FireOutcome::Fired, None),
             Catchup::All => (FireOutcome::Skipped, Some(format!("more than {MAX_CATCHUP} were missed"))),
-            Catchup::Last => (FireOutcome::Coalesced, Some(format!("missed; the run of {last} stands for it (catchup: last)"))),
+            Catchup::Last => {
+                (FireOutcome::Coalesced, Some(format!("missed; the run of {last} stands for it (catchup: last)")))
+            }
             Catchup::None => (FireOutcome::Skipped, Some("missed (catchup: none)".to_owned())),
         };
         fires.push(Fire { at: *at, outcome, reason, interval: interval(due, previous, *at) });

@@ -59,7 +59,8 @@ impl Reaper {
 
     /// Takes a look's beats in, and answers with those that have stood still for the lease time.
     fn observe(&mut self, beats: &[WorkerBeat], now: Instant) -> Vec<WorkerBeat> {
-        if self.last_look.is_some_and(|last| now.saturating_duration_since(last) > self.lease_time.mul_f64(LARGEST_GAP)) {
+        if self.last_look.is_some_and(|last| now.saturating_duration_since(last) > self.lease_time.mul_f64(LARGEST_GAP))
+        {
             self.seen.clear();
         }
         self.last_look = Some(now);
@@ -88,7 +89,12 @@ mod tests {
     }
 
     /// Looks every five seconds on a clock that the test moves.
-    fn look_at(reaper: &mut Reaper, start: Instant, seconds: std::ops::RangeInclusive<u64>, number: i64) -> Vec<WorkerBeat> {
+    fn look_at(
+        reaper: &mut Reaper,
+        start: Instant,
+        seconds: std::ops::RangeInclusive<u64>,
+        number: i64,
+    ) -> Vec<WorkerBeat> {
         let mut silent = Vec::new();
         for second in seconds.step_by(5) {
             silent = reaper.observe(&[beat(number)], start + Duration::from_secs(second));

@@ -36,7 +36,10 @@ pub struct OpenedConnection {
 /// Secrets never reach logs, so the settings are left out.
 impl std::fmt::Debug for OpenedConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenedConnection").field("name", &self.name).field("connector", &self.connector).finish_non_exhaustive()
+        f.debug_struct("OpenedConnection")
+            .field("name", &self.name)
+            .field("connector", &self.connector)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,8 +101,11 @@ impl Workspace {
         rows.into_iter()
             .map(|row| {
                 let plain = key.open(&self.bound_to(&row.name), &row.sealed).ok_or_else(|| {
-                    StoreError::invalid(format!("the secrets of connection '{}' can't be decrypted with this master key", row.name))
-                        .hint("use the HEADWATER_MASTER_KEY (or the data directory) it was added with, or add it again")
+                    StoreError::invalid(format!(
+                        "the secrets of connection '{}' can't be decrypted with this master key",
+                        row.name
+                    ))
+                    .hint("use the HEADWATER_MASTER_KEY (or the data directory) it was added with, or add it again")
                 })?;
                 Ok(OpenedConnection {
                     name: row.name,

@@ -108,12 +108,7 @@ async fn lock_exclusive(path: PathBuf) -> Result<File> {
 }
 
 fn open_lock(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| unusable(path, error))
+    OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(|error| unusable(path, error))
 }
 
 fn unusable(path: &Path, error: std::io::Error) -> StoreError {

@@ -40,9 +40,7 @@ pub use queue::{
     AttemptEnd, AttemptInputs, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt, MAX_LOST, Taker,
 };
 pub use reconcile::Repair;
-pub use runs::{
-    AttemptRow, NewRun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger,
-};
+pub use runs::{AttemptRow, NewRun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger};
 pub use schedules::ScheduleRow;
 pub use sealing::MasterKey;
 pub use versions::{NewVersion, VersionRow};
@@ -197,12 +195,13 @@ fn pool(options: &PgConnectOptions, size: u32, synchronous_commit: &'static str)
                     ("timezone", "UTC"),
                 ];
                 for (name, value) in settings {
-                    connection
-                        .execute(sqlx::query("SELECT set_config($1, $2, false)").bind(name).bind(value))
-                        .await?;
+                    connection.execute(sqlx::query("SELECT set_config($1, $2, false)").bind(name).bind(value)).await?;
                 }
                 Ok(())
             })
         })
         .connect_lazy_with(options.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
+    #[allow(clippy::disallowed_methods, reason = "the task is owned and ends with the notifier")]
     pub(crate) fn start(pool: PgPool) -> Self {
         let (notices, received) = mpsc::unbounded_channel();
         Self { notices, _task: AbortOnDropHandle::new(tokio::spawn(send(pool, received))) }
@@ -113,7 +114,8 @@ impl Store {
     /// Subscribes to wake-ups on a connection of its own.
     pub async fn listen(&self) -> Result<Listener> {
         // A pool of one: its connection is the listener's and is never put back.
-        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with(self.inner.options.clone());
+        let pool =
+            sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with(self.inner.options.clone());
         let mut inner = PgListener::connect_with(&pool).await?;
         inner.listen_all([READY, CANCEL]).await?;
         Ok(Listener { inner })

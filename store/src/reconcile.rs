@@ -112,7 +112,8 @@ impl Store {
         }
         tx.commit().await?;
         if !lost.is_empty() {
-            repairs.push(Repair::of_run(run_id, format!("{} running stages had no lease and were given up", lost.len())));
+            repairs
+                .push(Repair::of_run(run_id, format!("{} running stages had no lease and were given up", lost.len())));
             self.finish(&lost, None).await?;
         }
         Ok(repairs)
@@ -130,7 +131,10 @@ impl Store {
         Ok(rows
             .into_iter()
             .map(|row| {
-                let what = format!("load {} is committing though its stage is {}: look into the target", row.load_id, row.state);
+                let what = format!(
+                    "load {} is committing though its stage is {}: look into the target",
+                    row.load_id, row.state
+                );
                 Repair::of_run(row.run_id, what)
             })
             .collect())

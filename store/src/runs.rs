@@ -130,7 +130,8 @@ async fn insert_stage_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_i
     let stages = &plan.stages;
     let names: Vec<String> = stages.iter().map(|stage| stage.name.clone()).collect();
     let positions: Vec<i32> = (0i32..).take(stages.len()).collect();
-    let pending: Vec<i32> = stages.iter().map(|stage| i32::try_from(known_ups(plan, stage).len()).unwrap_or(0)).collect();
+    let pending: Vec<i32> =
+        stages.iter().map(|stage| i32::try_from(known_ups(plan, stage).len()).unwrap_or(0)).collect();
     let queues: Vec<String> = stages.iter().map(|stage| stage.queue.clone()).collect();
     let priorities: Vec<i32> = stages.iter().map(|stage| stage.priority).collect();
     let retries = stages.iter().map(|stage| serde_json::to_value(&stage.retry)).collect::<Result<Vec<_>, _>>()?;
@@ -160,7 +161,8 @@ fn known_ups<'a>(plan: &Plan, stage: &'a Stage) -> std::collections::BTreeSet<&'
 }
 
 async fn insert_deps(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid, plan: &Plan) -> Result<()> {
-    let pairs = plan.stages.iter().flat_map(|stage| known_ups(plan, stage).into_iter().map(move |up| (up, &stage.name)));
+    let pairs =
+        plan.stages.iter().flat_map(|stage| known_ups(plan, stage).into_iter().map(move |up| (up, &stage.name)));
     let (ups, downs): (Vec<String>, Vec<String>) = pairs.map(|(up, down)| (up.to_owned(), down.clone())).unzip();
     if ups.is_empty() {
         return Ok(());
@@ -214,7 +216,11 @@ async fn insert_task_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id
 }
 
 /// Puts every pending stage run of a released run that depends on nothing into the queue, and names the queues.
-pub(crate) async fn queue_unblocked(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+pub(crate) async fn queue_unblocked(
+    tx: &mut PgTransaction<'_>,
+    workspace_id: Uuid,
+    run_id: Uuid,
+) -> Result<Vec<String>> {
     let queues = sqlx::query_scalar!(
         r#"WITH open AS (
                UPDATE stage_runs s SET state = 'queued'

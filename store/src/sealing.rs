@@ -63,28 +63,18 @@ impl MasterKey {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(fail)?;
         }
-        match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(mut file) => {
-                let key: [u8; KEY_LEN] = rand::random();
-                file.write_all(hex::encode(key).as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
-                return Self::from_bytes(&key);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(fail(error)),
+        if !path.exists() {
+            make_file(path).map_err(fail)?;
         }
         let mode = std::fs::metadata(path).map_err(fail)?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(StoreError::invalid(format!("others can read the master key {}", path.display()))
                 .hint(format!("chmod 600 {}", path.display())));
         }
-        // Whoever made the file may not have written it yet; a key takes a moment, not more.
-        for _ in 0..50 {
-            let mut text = String::new();
-            std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(fail)?;
-            if let Some(key) = Self::parse(&text) {
-                return Ok(key);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        let mut text = String::new();
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(fail)?;
+        if let Some(key) = Self::parse(&text) {
+            return Ok(key);
         }
         Err(StoreError::invalid(format!("{} holds no key of 32 bytes", path.display()))
             .hint("restore it from a backup: without it the stored secrets can't be read"))
@@ -108,6 +98,21 @@ impl MasterKey {
         let length = self.key.open_in_place(nonce, Aad::from(aad), &mut bytes).ok()?.len();
         bytes.truncate(length);
         Some(bytes)
+    }
+}
+
+/// Makes a key file that nobody ever sees half-written: written under another name and linked to its place, unless another
+/// process was first.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    let draft = path.with_extension(format!("{:016x}", rand::random::<u64>()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let key: [u8; KEY_LEN] = rand::random();
+    file.write_all(hex::encode(key).as_bytes()).and_then(|()| file.sync_all())?;
+    let linked = std::fs::hard_link(&draft, path);
+    std::fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
     }
 }
 

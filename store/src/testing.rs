@@ -12,8 +12,8 @@ use headwater_pipelines::spec::Retry;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
-use crate::{NewRun, NewVersion, Store, Trigger};
 use crate::embedded::{PgUser, find_servers};
+use crate::{NewRun, NewVersion, Store, Trigger};
 
 const TEMPLATE: &str = "template_headwater";
 
@@ -44,7 +44,10 @@ async fn create_database(template: Option<&str>) -> String {
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let template = template.map(|template| format!(" TEMPLATE {template}")).unwrap_or_default();
     let mut connection = connect(server, "postgres").await;
-    connection.execute(sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}{template}")))).await.expect("make a database");
+    connection
+        .execute(sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}{template}"))))
+        .await
+        .expect("make a database");
     connection.close().await.expect("close");
     url(server, &name)
 }
@@ -76,7 +79,10 @@ fn server() -> &'static Path {
 
 async fn make_template(folder: &Path) {
     let mut connection = connect(folder, "postgres").await;
-    connection.execute(sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE}")))).await.expect("make the template");
+    connection
+        .execute(sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE}"))))
+        .await
+        .expect("make the template");
     connection.close().await.expect("close");
     let store = Store::connect(&url(folder, TEMPLATE)).await.expect("connect to the template");
     store.migrate().await.expect("migrate the template");
@@ -84,6 +90,7 @@ async fn make_template(folder: &Path) {
 }
 
 /// Makes a cluster without fsync, starts it, and leaves a shell behind that removes it when this process is gone, however it went.
+#[allow(clippy::zombie_processes, reason = "the watcher outlives this process, whose end it waits for")]
 fn start() -> PathBuf {
     let server = find_servers().into_iter().next().expect("a Postgres server must be installed for tests");
     let user = PgUser::resolve(None).expect("a user for the test server");

@@ -101,12 +101,10 @@ impl Store {
 
     /// Bumps the worker's beat and stores progress. Progress of a row that is being finished is passed over rather than waited for.
     pub async fn heartbeat(&self, worker_id: Uuid, beats: &[Beat]) -> Result<BeatAnswer> {
-        let beaten = sqlx::query!(
-            "UPDATE workers SET beat = beat + 1, beat_at = clock_timestamp() WHERE id = $1",
-            worker_id
-        )
-        .execute(self.beats())
-        .await?;
+        let beaten =
+            sqlx::query!("UPDATE workers SET beat = beat + 1, beat_at = clock_timestamp() WHERE id = $1", worker_id)
+                .execute(self.beats())
+                .await?;
         if beaten.rows_affected() == 0 {
             return Ok(BeatAnswer { lost: true, ..BeatAnswer::default() });
         }
@@ -191,16 +189,12 @@ impl Store {
     /// Whether a worker that beat within the given time serves a queue for everybody.
     pub async fn queue_is_served(&self, queue: &str, within: std::time::Duration) -> Result<bool> {
         let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
-        Ok(self
-            .workers()
-            .await?
-            .iter()
-            .any(|worker| {
-                worker.only_run.is_none()
-                    && !worker.draining
-                    && worker.silent_ms <= within_ms
-                    && worker.queues.iter().any(|served| served == queue)
-            }))
+        Ok(self.workers().await?.iter().any(|worker| {
+            worker.only_run.is_none()
+                && !worker.draining
+                && worker.silent_ms <= within_ms
+                && worker.queues.iter().any(|served| served == queue)
+        }))
     }
 
     /// Ends every attempt of a worker as lost. Also mends leases whose worker is no longer registered.
@@ -264,10 +258,6 @@ impl Store {
 impl Beat {
     /// A beat from counters by task.
     pub fn new<C: Serialize>(lease: &LeaseKey, counts: &BTreeMap<String, C>) -> Result<Self> {
-        Ok(Self {
-            stage_run_id: lease.stage_run_id,
-            token: lease.token,
-            progress: serde_json::to_value(counts)?,
-        })
+        Ok(Self { stage_run_id: lease.stage_run_id, token: lease.token, progress: serde_json::to_value(counts)? })
     }
 }

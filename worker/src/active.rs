@@ -36,7 +36,12 @@ impl Drop for Entry {
 }
 
 impl Active {
-    pub(crate) fn enter(self: &Arc<Self>, lease: LeaseKey, progress: Arc<Progress>, cancel: CancellationToken) -> Entry {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        lease: LeaseKey,
+        progress: Arc<Progress>,
+        cancel: CancellationToken,
+    ) -> Entry {
         self.attempts.lock().insert(lease.token, InHand { lease, progress, cancel });
         Entry { active: Arc::clone(self), token: lease.token }
     }

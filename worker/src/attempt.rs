@@ -146,8 +146,9 @@ fn manifests_of(stage: &Stage, inputs: &AttemptInputs) -> Result<BTreeMap<String
             EngineError::bug(format!("dataset '{task}' was materialised and has no manifest"))
                 .hint("run everything again with `headwater runs rerun … --all`")
         })?;
-        let manifest = serde_json::from_value(document.clone())
-            .map_err(|error| EngineError::bug(format!("the manifest of dataset '{task}' can't be read")).caused_by(error))?;
+        let manifest = serde_json::from_value(document.clone()).map_err(|error| {
+            EngineError::bug(format!("the manifest of dataset '{task}' can't be read")).caused_by(error)
+        })?;
         Ok((task.clone(), manifest))
     });
     named.collect()
@@ -184,7 +185,9 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
 /// What the engine reported, as the store takes it.
 fn finish_of(claimed: &Claimed, plan: &Plan, report: StageReport, log: &AttemptLog) -> Finish {
     let failure = match &report.outcome {
-        StageOutcome::Failed(error) if error.kind != ErrorKind::Canceled => Some(failure_of(error, |text| log.redact(text))),
+        StageOutcome::Failed(error) if error.kind != ErrorKind::Canceled => {
+            Some(failure_of(error, |text| log.redact(text)))
+        }
         _ => None,
     };
     let tasks = task_ends(plan, &claimed.stage, &report, failure.as_ref());
@@ -194,7 +197,11 @@ fn finish_of(claimed: &Claimed, plan: &Plan, report: StageReport, log: &AttemptL
         (None, StageOutcome::Waiting(time)) => AttemptEnd::Waiting(*time),
         (None, StageOutcome::Canceled | StageOutcome::Failed(_)) => AttemptEnd::Canceled,
     };
-    let receipts = if end == AttemptEnd::Succeeded { report.receipts.iter().filter_map(load_receipt).collect() } else { Vec::new() };
+    let receipts = if end == AttemptEnd::Succeeded {
+        report.receipts.iter().filter_map(load_receipt).collect()
+    } else {
+        Vec::new()
+    };
     Finish {
         lease: claimed.lease,
         end,
@@ -212,10 +219,13 @@ fn task_ends(plan: &Plan, stage: &str, report: &StageReport, failure: Option<&Fa
         (StageOutcome::Succeeded, _) => with_state(stage, TaskRunState::Succeeded),
         _ => with_state(stage, TaskRunState::Canceled),
     };
-    states.into_iter().map(|(task, state)| {
-        let counts = report.tasks.get(&task).copied().unwrap_or_default();
-        task_end(task, state, counts)
-    }).collect()
+    states
+        .into_iter()
+        .map(|(task, state)| {
+            let counts = report.tasks.get(&task).copied().unwrap_or_default();
+            task_end(task, state, counts)
+        })
+        .collect()
 }
 
 fn with_state(stage: &Stage, state: TaskRunState) -> Vec<(String, TaskRunState)> {
@@ -261,7 +271,13 @@ fn failed_before_start(claimed: &Claimed, error: &EngineError) -> Finish {
 }
 
 /// Takes the load's id in its target, or adopts the commit that is there.
-async fn fence(shared: &Arc<Shared>, claimed: &Claimed, job: StageJob, control: &AttemptControl, log: &AttemptLog) -> Finish {
+async fn fence(
+    shared: &Arc<Shared>,
+    claimed: &Claimed,
+    job: StageJob,
+    control: &AttemptControl,
+    log: &AttemptLog,
+) -> Finish {
     let plan = Arc::clone(&job.plan);
     let fenced = match shared.runner.fence(job).await {
         // Attempt 0 is an earlier fence.
@@ -270,7 +286,11 @@ async fn fence(shared: &Arc<Shared>, claimed: &Claimed, job: StageJob, control: 
         Err(error) => Err(error),
     };
     let end = fenced.unwrap_or_else(|error| {
-        log.say(LogLevel::Warn, error.task.as_deref(), &format!("the target could not be fenced yet: {}", error.message));
+        log.say(
+            LogLevel::Warn,
+            error.task.as_deref(),
+            &format!("the target could not be fenced yet: {}", error.message),
+        );
         AttemptEnd::Failed(failure_of(&error, |text| log.redact(text)))
     });
     Finish { end, ..hand_back(claimed) }
@@ -291,7 +311,10 @@ async fn adopt(claimed: &Claimed, plan: &Plan, taken: &Taken, control: &AttemptC
         Ok(intent) => intent,
         Err(error) => {
             log.say(LogLevel::Error, None, &error.message);
-            return Finish { end: AttemptEnd::Failed(failure_of(&error, |text| log.redact(text))), ..hand_back(claimed) };
+            return Finish {
+                end: AttemptEnd::Failed(failure_of(&error, |text| log.redact(text))),
+                ..hand_back(claimed)
+            };
         }
     };
     let version = taken.version.clone().or(intent.receipt.version.clone());

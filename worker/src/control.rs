@@ -38,12 +38,8 @@ impl Control for AttemptControl {
     async fn intend(&self, intent: &Intent) -> Result<()> {
         let document = serde_json::to_value(intent)
             .map_err(|error| EngineError::bug("an intent could not be written as JSON").caused_by(error))?;
-        let row = IntentRow {
-            load_id: intent.load_id,
-            attempt: intent.attempt,
-            task: intent.task.clone(),
-            intent: document,
-        };
+        let row =
+            IntentRow { load_id: intent.load_id, attempt: intent.attempt, task: intent.task.clone(), intent: document };
         persistently(|| self.store.intend(&self.lease, &row)).await
     }
 

@@ -123,7 +123,11 @@ async fn store_batch(shared: &Shared, finishes: &[Finish], slots: usize) -> (Vec
     (report.results, report.claimed)
 }
 
-async fn persist(shared: &Shared, finishes: &[Finish], slots: usize) -> Result<headwater_store::FinishReport, StoreError> {
+async fn persist(
+    shared: &Shared,
+    finishes: &[Finish],
+    slots: usize,
+) -> Result<headwater_store::FinishReport, StoreError> {
     let mut pause = Duration::from_millis(50);
     loop {
         let taker = shared.taker.read().clone();

@@ -40,7 +40,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             None => tracing::warn!("heartbeat not answered in time"),
         }
         if !stopped && last_sent.elapsed() > lease_time * 2 / 3 {
-            tracing::error!(silent_ms = last_sent.elapsed().as_millis(), "the leases are about to run out; attempts are stopped");
+            tracing::error!(
+                silent_ms = last_sent.elapsed().as_millis(),
+                "the leases are about to run out; attempts are stopped"
+            );
             shared.active.cancel_all();
             stopped = true;
         }

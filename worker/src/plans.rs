@@ -27,10 +27,10 @@ impl Plans {
         if kept.0.insert(version_id, Arc::clone(&plan)).is_none() {
             kept.1.push_back(version_id);
         }
-        if kept.1.len() > KEPT {
-            if let Some(oldest) = kept.1.pop_front() {
-                kept.0.remove(&oldest);
-            }
+        if kept.1.len() > KEPT
+            && let Some(oldest) = kept.1.pop_front()
+        {
+            kept.0.remove(&oldest);
         }
         Ok(plan)
     }

@@ -118,6 +118,7 @@ impl Worker {
 }
 
 /// A task that ends with its handle.
+#[allow(clippy::disallowed_methods, reason = "the one place that spawns, and the handle owns the task")]
 pub(crate) fn own<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
     AbortOnDropHandle::new(tokio::spawn(task))
 }
@@ -125,13 +126,12 @@ pub(crate) fn own<T: Send + 'static>(task: impl Future<Output = T> + Send + 'sta
 /// apalis' worker: takes attempts out of the queue and drives each through the layers, on a task of its own.
 fn drive(shared: Arc<Shared>, queue: Queue, stop: CancellationToken) -> BoxFuture<'static, Result<(), WorkerError>> {
     let name = format!("headwater-{}", shared.taker.read().worker_id);
-    let worker = WorkerBuilder::new(name)
-        .backend(queue)
-        .layer(CatchPanicLayer::with_panic_handler(panicked))
-        .build(move |attempt: Attempt| -> BoxFuture<'static, Result<(), BoxDynError>> {
+    let worker = WorkerBuilder::new(name).backend(queue).layer(CatchPanicLayer::with_panic_handler(panicked)).build(
+        move |attempt: Attempt| -> BoxFuture<'static, Result<(), BoxDynError>> {
             let shared = Arc::clone(&shared);
             async move { attempt::drive(shared, attempt).await }.boxed()
-        });
+        },
+    );
     let signal = async move {
         stop.cancelled().await;
         Ok::<(), WorkerError>(())
@@ -140,6 +140,7 @@ fn drive(shared: Arc<Shared>, queue: Queue, stop: CancellationToken) -> BoxFutur
 }
 
 /// Attempts catch their own panics; what reaches this net is a fault of the net's users.
+#[allow(clippy::borrowed_box, reason = "the layer's signature")]
 fn panicked(_: &Box<dyn std::any::Any + Send>) -> AbortError {
     AbortError::new(std::io::Error::other("the handler of an attempt panicked"))
 }
@@ -169,7 +170,10 @@ impl WorkerHandle {
         if tokio::time::timeout(shared.config.grace, &mut apalis).await.is_err() {
             shared.active.cancel_all();
             if tokio::time::timeout(LAST_GRACE, &mut apalis).await.is_err() {
-                tracing::warn!(attempts = shared.active.tokens().len(), "attempts did not end in time; their leases are given up");
+                tracing::warn!(
+                    attempts = shared.active.tokens().len(),
+                    "attempts did not end in time; their leases are given up"
+                );
                 drop(apalis);
             }
         }

@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and joins what it spawns"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -401,8 +407,10 @@ async fn a_worker_for_one_run_claims_it_alone_and_wakes_it_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_takes_a_few_milliseconds_a_task() {
     let names: Vec<String> = (0..40).map(|number| format!("s{number:02}")).collect();
-    let ups: Vec<Vec<&str>> = (0..40).map(|number| if number == 0 { vec![] } else { vec![names[number - 1].as_str()] }).collect();
-    let stages: Vec<(&str, &[&str])> = names.iter().zip(&ups).map(|(name, up)| (name.as_str(), up.as_slice())).collect();
+    let ups: Vec<Vec<&str>> =
+        (0..40).map(|number| if number == 0 { vec![] } else { vec![names[number - 1].as_str()] }).collect();
+    let stages: Vec<(&str, &[&str])> =
+        names.iter().zip(&ups).map(|(name, up)| (name.as_str(), up.as_slice())).collect();
     let runner = Scripted::new([]);
     let (_db, run) = run_plan(&plan("chain", &stages), &runner).await;
     let took = run.run.finished_at.unwrap() - run.run.started_at.unwrap();

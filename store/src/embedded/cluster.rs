@@ -179,8 +179,9 @@ impl Cluster {
                     let private = std::fs::Permissions::from_mode(0o700);
                     return std::fs::set_permissions(path, private).map_err(|error| unusable(path, error));
                 }
-                Err(StoreError::invalid(format!("{} belongs to somebody else", path.display()))
-                    .hint("start as the user (and with the --pg-user) that made the data directory, or choose another one"))
+                Err(StoreError::invalid(format!("{} belongs to somebody else", path.display())).hint(
+                    "start as the user (and with the --pg-user) that made the data directory, or choose another one",
+                ))
             }
             Err(error) => Err(unusable(path, error)),
         }

@@ -67,7 +67,11 @@ pub async fn doctor(data_dir: &Path, pg_user: Option<&str>) -> Result<Report> {
         report.add(Level::Ok, format!("started as root, so the server runs as '{}'", user.name), None);
     }
     if !data_dir.is_dir() {
-        report.add(Level::Ok, format!("{} does not exist yet and is made at the first start", data_dir.display()), None);
+        report.add(
+            Level::Ok,
+            format!("{} does not exist yet and is made at the first start", data_dir.display()),
+            None,
+        );
         return Ok(report);
     }
     if let Err(error) = servers::check_can_enter(data_dir, user.as_ref()) {
@@ -84,10 +88,10 @@ fn look_at_servers(report: &mut Report) {
     for server in &servers {
         report.add(Level::Ok, format!("Postgres {} is installed in {}", server.major, server.bin.display()), None);
     }
-    if servers.is_empty() {
-        if let Err(error) = servers::choose(None) {
-            report.add(Level::Error, error.message, error.hint);
-        }
+    if servers.is_empty()
+        && let Err(error) = servers::choose(None)
+    {
+        report.add(Level::Error, error.message, error.hint);
     }
 }
 
@@ -103,10 +107,18 @@ async fn look_at_cluster(report: &mut Report, cluster: &Cluster) -> Result<()> {
     match (cluster.health().await, cluster.postmaster()) {
         (Health::Up, pid) => {
             let pid = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
-            report.add(Level::Ok, format!("the server is up{pid}, its socket is in {}", cluster.socket_dir().display()), None);
+            report.add(
+                Level::Ok,
+                format!("the server is up{pid}, its socket is in {}", cluster.socket_dir().display()),
+                None,
+            );
         }
         (Health::Busy(state), _) => {
-            report.add(Level::Warn, format!("the server is not ready: {state}"), Some("wait a moment and look again".to_owned()));
+            report.add(
+                Level::Warn,
+                format!("the server is not ready: {state}"),
+                Some("wait a moment and look again".to_owned()),
+            );
         }
         (Health::Down, Some(pid)) => report.add(
             Level::Warn,

@@ -9,13 +9,8 @@ use nix::unistd::{Gid, Uid, User};
 use crate::{Result, StoreError};
 
 /// Places where packages put servers, with one directory for each major version.
-const VERSIONED: [&str; 5] = [
-    "/usr/lib/postgresql",
-    "/usr/local/lib/postgresql",
-    "/usr/local/opt",
-    "/opt/homebrew/opt",
-    "/Library/PostgreSQL",
-];
+const VERSIONED: [&str; 5] =
+    ["/usr/lib/postgresql", "/usr/local/lib/postgresql", "/usr/local/opt", "/opt/homebrew/opt", "/Library/PostgreSQL"];
 
 /// Oldest major version that the migrations run on.
 const OLDEST: u32 = 14;

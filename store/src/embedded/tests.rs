@@ -1,0 +1,161 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and joins what it spawns"
+)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use sqlx::Connection;
+
+use super::*;
+
+/// A data directory that a dropped user can enter.
+fn data_dir() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("hw").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+async fn answer(url: &str) -> Result<i32, sqlx::Error> {
+    let mut connection = sqlx::PgConnection::connect(url).await?;
+    let answer: i32 = sqlx::query_scalar("SELECT count(*)::int FROM pg_database WHERE datname = 'headwater'")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(answer)
+}
+
+fn postmaster(folder: &Path) -> String {
+    let text = std::fs::read_to_string(folder.join("postgres/postmaster.pid")).unwrap();
+    text.lines().next().unwrap().to_owned()
+}
+
+/// Another process that holds the shared lock until it is killed, as one of ours that uses the server does.
+fn other_user(folder: &Path) -> Child {
+    let mut child = Command::new("flock")
+        .args(["--no-fork", "--shared"])
+        .arg(folder.join("use.lock"))
+        .args(["sh", "-c", "echo held; exec sleep 600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 4];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+    child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_starts_with_the_first_and_stops_with_the_last() {
+    let folder = data_dir();
+    let first = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let second = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let url = second.url();
+    assert_eq!(answer(&url).await.unwrap(), 1);
+    assert!(!first.detach().await.unwrap());
+    assert_eq!(answer(&url).await.unwrap(), 1);
+    assert!(second.detach().await.unwrap());
+    assert!(answer(&url).await.is_err());
+    // The cluster is kept.
+    let again = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let setting = std::fs::read_to_string(folder.path().join("postgres/headwater.conf")).unwrap();
+    assert!(setting.contains("fsync = on") && setting.contains("listen_addresses = ''"));
+    assert!(again.detach().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_attach_at_once_share_one_server() {
+    let folder = data_dir();
+    let attaching = (0..3).map(|_| {
+        let path = folder.path().to_owned();
+        tokio::spawn(async move { EmbeddedPostgres::attach(&path, None).await.unwrap() })
+    });
+    let mut attached = Vec::new();
+    for task in attaching.collect::<Vec<_>>() {
+        attached.push(task.await.unwrap());
+    }
+    let mut stopped = Vec::new();
+    for one in attached {
+        stopped.push(one.detach().await.unwrap());
+    }
+    assert_eq!(stopped, [false, false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_killed_holds_nothing_up() {
+    let folder = data_dir();
+    let ours = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let mut other = other_user(folder.path());
+    let server = postmaster(folder.path());
+    assert!(!ours.detach().await.unwrap());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    // Nobody stopped the server; the next process finds it and is the last to leave.
+    let next = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    assert_eq!(postmaster(folder.path()), server);
+    assert!(next.detach().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_killed_is_started_again_and_has_lost_nothing() {
+    let folder = data_dir();
+    let first = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    first.ensure_database("shop").await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&first.url_of("shop")).await.unwrap();
+    sqlx::query("CREATE TABLE t AS SELECT 1 AS n").execute(&mut connection).await.unwrap();
+    let report = doctor(folder.path(), None).await.unwrap();
+    assert!(report.is_healthy() && report.findings.iter().any(|finding| finding.what.contains("the server is up")));
+    assert!(Command::new("kill").args(["-KILL", &postmaster(folder.path())]).status().unwrap().success());
+    drop(first);
+    let report = loop {
+        let report = doctor(folder.path(), None).await.unwrap();
+        if report
+            .findings
+            .iter()
+            .any(|finding| finding.level == Level::Warn && finding.what.contains("did not stop by itself"))
+        {
+            break report;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert!(report.is_healthy());
+    let again = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&again.url_of("shop")).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(rows, 1);
+    connection.close().await.unwrap();
+    assert!(again.detach().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_another_major_version_is_refused_with_what_to_do() {
+    let folder = data_dir();
+    std::fs::create_dir(folder.path().join("postgres")).unwrap();
+    std::fs::write(folder.path().join("postgres/PG_VERSION"), "9\n").unwrap();
+    let error = EmbeddedPostgres::attach(folder.path(), None).await.unwrap_err();
+    assert!(error.message.contains("made by Postgres 9"), "{error}");
+    assert!(error.hint.unwrap().contains("dump the cluster"));
+    assert!(!doctor(folder.path(), None).await.unwrap().is_healthy());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_the_dropped_user_cannot_enter_is_refused() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let folder = data_dir();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let error = EmbeddedPostgres::attach(&folder.path().join("data"), None).await.unwrap_err();
+    assert!(error.message.contains("can't enter"), "{error}");
+}
+
+#[test]
+fn a_long_data_directory_has_its_socket_elsewhere() {
+    assert_eq!(socket_dir(Path::new("/var/lib/headwater")), Path::new("/var/lib/headwater/run"));
+    let long = PathBuf::from(format!("/{}", "x".repeat(120)));
+    let short = socket_dir(&long);
+    assert!(short.as_os_str().len() < 60 && short != socket_dir(&long.join("y")));
+}

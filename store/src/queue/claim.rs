@@ -137,42 +137,8 @@ pub(super) async fn claim_on(executor: impl PgExecutor<'_>, taker: &Taker, slots
     if slots == 0 {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query!(
-        r#"WITH chosen AS (
-               DELETE FROM ready WHERE stage_run_id = ANY (ARRAY(
-                   SELECT stage_run_id FROM ready
-                   WHERE queue = ANY ($2) AND run_at <= clock_timestamp() AND plan_format = ANY ($3)
-                     AND (host IS NULL OR host = $4) AND (worker_id IS NULL OR worker_id = $1)
-                     AND ($5::uuid IS NULL OR run_id = $5)
-                   ORDER BY rank LIMIT $6 FOR UPDATE SKIP LOCKED))
-               RETURNING workspace_id, stage_run_id, run_id, fence),
-           starting AS (
-               SELECT r.workspace_id, r.id FROM runs r
-               WHERE r.state = 'queued' AND (r.workspace_id, r.id) IN (SELECT workspace_id, run_id FROM chosen)
-               ORDER BY r.id FOR NO KEY UPDATE),
-           started AS (
-               UPDATE runs SET state = 'running', started_at = clock_timestamp() FROM starting
-               WHERE runs.workspace_id = starting.workspace_id AND runs.id = starting.id),
-           taken AS (
-               UPDATE stage_runs s
-               SET state = 'running', attempt = s.attempt + 1, run_at = NULL,
-                   started_at = COALESCE(s.started_at, clock_timestamp())
-               FROM chosen c WHERE s.workspace_id = c.workspace_id AND s.id = c.stage_run_id
-               RETURNING s.workspace_id, s.id, s.run_id, s.stage, s.queue, s.load_id, s.attempt, s.wake_at, c.fence),
-           leased AS (
-               INSERT INTO leases (workspace_id, stage_run_id, run_id, attempt_id, number, token, worker_id, fence)
-               SELECT workspace_id, id, run_id, uuid_v7(), attempt, gen_random_uuid(), $1, fence FROM taken
-               RETURNING workspace_id, stage_run_id, run_id, attempt_id, number, token, fence),
-           attempted AS (
-               INSERT INTO attempts (workspace_id, id, run_id, stage_run_id, number, kind, worker_id, state)
-               SELECT workspace_id, attempt_id, run_id, stage_run_id, number, CASE WHEN fence THEN 'fence' ELSE 'run' END, $1, 'running'
-               FROM leased)
-           SELECT l.workspace_id, l.run_id, l.stage_run_id, l.attempt_id, l.number, l.token, l.fence,
-                  t.stage AS "stage!", t.queue AS "queue!", t.load_id AS "load_id!", t.wake_at,
-                  r.version_id, r.params, r.interval_start, r.interval_end
-           FROM leased l
-           JOIN taken t ON t.workspace_id = l.workspace_id AND t.id = l.stage_run_id
-           JOIN runs r ON r.workspace_id = l.workspace_id AND r.id = l.run_id"#,
+    let rows = sqlx::query_file!(
+        "src/queue/claim.sql",
         taker.worker_id,
         &taker.queues,
         &taker.plan_formats,

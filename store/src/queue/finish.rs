@@ -101,7 +101,8 @@ fn is_plain_success(finish: &Finish) -> bool {
 
 /// Locks the runs in the order that every transaction keeps, and answers which of them are to be canceled.
 async fn lock_runs(tx: &mut PgTransaction<'_>, batch: &[Finish]) -> Result<HashSet<Uuid>> {
-    let mut pairs: Vec<(Uuid, Uuid)> = batch.iter().map(|finish| (finish.lease.workspace_id, finish.lease.run_id)).collect();
+    let mut pairs: Vec<(Uuid, Uuid)> =
+        batch.iter().map(|finish| (finish.lease.workspace_id, finish.lease.run_id)).collect();
     pairs.sort_unstable();
     pairs.dedup();
     let (workspaces, runs): (Vec<Uuid>, Vec<Uuid>) = pairs.into_iter().unzip();
@@ -133,59 +134,11 @@ async fn finish_successes(
     let manifests: Vec<Option<String>> =
         successes.iter().map(|finish| finish.manifest.as_ref().map(Value::to_string)).collect();
     let hosts: Vec<Option<String>> = successes.iter().map(|finish| finish.host.clone()).collect();
-    let counts = settle::Columns::of(successes.iter().flat_map(|finish| {
-        finish.tasks.iter().map(|task| (finish.lease.stage_run_id, task))
-    }));
-    let rows = sqlx::query!(
-        r#"WITH ended AS (
-               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS e (stage_run_id, token, manifest, host)),
-           freed AS (
-               DELETE FROM leases USING ended
-               WHERE leases.stage_run_id = ended.stage_run_id AND leases.token = ended.token
-               RETURNING leases.workspace_id, leases.stage_run_id, leases.attempt_id, leases.run_id, leases.token,
-                         ended.manifest, ended.host),
-           attempted AS (
-               UPDATE attempts a SET state = 'succeeded', finished_at = clock_timestamp() FROM freed f
-               WHERE a.workspace_id = f.workspace_id AND a.id = f.attempt_id),
-           staged AS (
-               UPDATE stage_runs s SET state = 'succeeded', finished_at = clock_timestamp(), manifest = f.manifest::json,
-                      error = NULL, ending = NULL
-               FROM freed f WHERE s.workspace_id = f.workspace_id AND s.id = f.stage_run_id),
-           counted AS (
-               UPDATE task_runs t SET state = 'succeeded', rows = c.rows, bytes = c.bytes, rejected = c.rejected, busy_us = c.busy_us
-               FROM unnest($5::uuid[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
-                    AS c (stage_run_id, task, rows, bytes, rejected, busy_us)
-               JOIN freed f ON f.stage_run_id = c.stage_run_id
-               WHERE t.workspace_id = f.workspace_id AND t.stage_run_id = f.stage_run_id AND t.task = c.task),
-           totals AS (
-               UPDATE runs r
-               SET remaining = r.remaining - n.ended::int,
-                   host = COALESCE(r.host, n.host),
-                   state = CASE WHEN r.remaining > n.ended THEN r.state
-                                WHEN r.cancel_requested_at IS NOT NULL THEN 'canceled'
-                                WHEN r.failed_stages > 0 THEN 'failed' ELSE 'succeeded' END,
-                   finished_at = CASE WHEN r.remaining = n.ended THEN clock_timestamp() END
-               FROM (SELECT workspace_id, run_id, count(*) AS ended, max(host) AS host FROM freed GROUP BY 1, 2) AS n
-               WHERE r.workspace_id = n.workspace_id AND r.id = n.run_id
-               RETURNING r.workspace_id, r.id, r.pinned_worker, r.host),
-           below AS (
-               SELECT d.workspace_id, d.run_id, d.down_id, count(*) AS ups
-               FROM freed f JOIN deps d ON d.workspace_id = f.workspace_id AND d.up_id = f.stage_run_id GROUP BY 1, 2, 3),
-           counted_down AS (
-               UPDATE stage_runs s
-               SET pending = s.pending - below.ups::int,
-                   state = CASE WHEN s.pending = below.ups THEN 'queued' ELSE s.state END
-               FROM below WHERE s.workspace_id = below.workspace_id AND s.id = below.down_id AND s.state = 'pending'
-               RETURNING s.workspace_id, s.id, s.run_id, s.queue, s.priority, s.plan_format, s.pending),
-           opened AS (
-               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host)
-               SELECT c.workspace_id, c.id, c.run_id, c.queue, clock_timestamp() - c.priority * interval '1 minute',
-                      clock_timestamp(), c.plan_format, t.pinned_worker, t.host
-               FROM counted_down c JOIN totals t ON t.workspace_id = c.workspace_id AND t.id = c.run_id
-               WHERE c.pending = 0
-               RETURNING stage_run_id, queue)
-           SELECT token AS "token?", NULL::uuid AS "opened?", NULL::text AS "queue?" FROM freed
-           UNION ALL SELECT NULL, stage_run_id, queue FROM opened"#,
+    let counts = settle::Columns::of(
+        successes.iter().flat_map(|finish| finish.tasks.iter().map(|task| (finish.lease.stage_run_id, task))),
+    );
+    let rows = sqlx::query_file!(
+        "src/queue/finish.sql",
         &stage_runs,
         &tokens,
         &manifests as &[Option<String>],

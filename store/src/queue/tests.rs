@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and joins what it spawns"
+)]
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -93,7 +99,12 @@ fn many(count: usize) -> Plan {
 }
 
 fn with_retry(mut plan: Plan, attempts: u32) -> Plan {
-    let retry = Retry { attempts, backoff: Backoff::Constant, delay: Duration::from_secs(60), max_delay: Duration::from_secs(60) };
+    let retry = Retry {
+        attempts,
+        backoff: Backoff::Constant,
+        delay: Duration::from_secs(60),
+        max_delay: Duration::from_secs(60),
+    };
     plan.stages.iter_mut().for_each(|stage| stage.retry = retry.clone());
     plan
 }
@@ -183,8 +194,14 @@ async fn both_sides_of_a_join_may_end_in_one_batch() {
     let db = database().await;
     let run_id = start_run(&db.store, &plan("join", &[("a", &[]), ("b", &[]), ("c", &["a", "b"])])).await;
     let taker = taker();
-    let batch: Vec<Finish> =
-        db.store.claim(&taker, 10).await.unwrap().iter().map(|claimed| finish_of(claimed, AttemptEnd::Succeeded)).collect();
+    let batch: Vec<Finish> = db
+        .store
+        .claim(&taker, 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|claimed| finish_of(claimed, AttemptEnd::Succeeded))
+        .collect();
     let report = db.store.finish(&batch, Some((&taker, 2))).await.unwrap();
     assert_eq!(report.claimed.len(), 1);
     end(&db.store, &report.claimed[0], AttemptEnd::Succeeded).await;

@@ -289,7 +289,9 @@ impl Workspace {
             .map(|row| {
                 let live = row.progress.as_ref().and_then(|progress| progress.get(&row.task));
                 let count = |name: &str, ended: i64| {
-                    live.and_then(|counts| counts.get(name)).and_then(Value::as_i64).map_or(ended, |live| live.max(ended))
+                    live.and_then(|counts| counts.get(name))
+                        .and_then(Value::as_i64)
+                        .map_or(ended, |live| live.max(ended))
                 };
                 TaskRunRow {
                     rows: count("rows", row.rows),

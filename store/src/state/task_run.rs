@@ -55,7 +55,11 @@ pub fn ends_after_failure(plan: &Plan, stage: &Stage, at_fault: Option<&str>) ->
     let mut ends = Vec::with_capacity(stage.tasks.len());
     for task in &stage.tasks {
         let reads_failed = plan.tasks.get(task).is_some_and(|planned| {
-            planned.work.reads().iter().any(|read| matches!(read, Relation::Task(path) if behind.contains(path.as_str())))
+            planned
+                .work
+                .reads()
+                .iter()
+                .any(|read| matches!(read, Relation::Task(path) if behind.contains(path.as_str())))
         });
         let state = if Some(task.as_str()) == at_fault {
             TaskRunState::Failed

@@ -67,11 +67,12 @@ async fn the_checks_of_the_database_list_the_same_states() {
         ("task_runs_state", TaskRunState::ALL.iter().map(|state| state.as_str()).collect()),
     ];
     for (check, states) in machines {
-        let text: String = sqlx::query_scalar("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1 LIMIT 1")
-            .bind(check)
-            .fetch_one(db.store.durable())
-            .await
-            .unwrap();
+        let text: String =
+            sqlx::query_scalar("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1 LIMIT 1")
+                .bind(check)
+                .fetch_one(db.store.durable())
+                .await
+                .unwrap();
         let listed: BTreeSet<&str> = text.split('\'').skip(1).step_by(2).collect();
         assert_eq!(listed, states.into_iter().collect(), "{check}: {text}");
     }
