@@ -84,8 +84,8 @@ impl Dialect {
             builder = builder.with_escape(escape);
         }
         let label = path.display().to_string();
-        let reader = builder.build_buffered(reader).map_err(|error| broken(&label, &error.to_string()))?;
-        Ok(Batches { reader, label })
+        let reader = builder.build_buffered(reader).map_err(|error| broken(&label, &error.to_string(), schema))?;
+        Ok(Batches { reader, label, schema: Arc::clone(schema) })
     }
 
     /// A writer of the same dialect.
@@ -113,6 +113,7 @@ pub(super) fn text_schema(names: &[String]) -> Schema {
 pub(super) struct Batches {
     reader: arrow::csv::reader::BufReader<Box<dyn BufRead + Send>>,
     label: String,
+    schema: SchemaRef,
 }
 
 impl Iterator for Batches {
@@ -120,16 +121,28 @@ impl Iterator for Batches {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.reader.next()?;
-        Some(batch.map_err(|error| broken(&self.label, &error.to_string())))
+        Some(batch.map_err(|error| broken(&self.label, &error.to_string(), &self.schema)))
     }
 }
 
-/// A broken row. Arrow names line and column; the file is added here.
-fn broken(label: &str, what: &str) -> EngineError {
+/// A broken row, named by file, line and column.
+fn broken(label: &str, what: &str, schema: &Schema) -> EngineError {
     let what = what.split(". Row data:").next().unwrap_or(what);
     let what = what.trim_start_matches("Csv error: ").trim_start_matches("Parser error: ");
+    let what = wrong_value(what, schema).unwrap_or_else(|| what.to_owned());
     EngineError::data(format!("reading {label}: {what}")).hint(
         "correct the row, or check delimiter, quote and escape of the connection; a column that is not what its type says can be \
          read as text",
     )
+}
+
+/// Arrow counts a wrong value's line from 0 and its column by number.
+fn wrong_value(what: &str, schema: &Schema) -> Option<String> {
+    let (rest, line) = what.rsplit_once(" at line ")?;
+    let (rest, column) = rest.rsplit_once(" for column ")?;
+    let (rest, data_type) = rest.rsplit_once(" as type ")?;
+    let value = rest.strip_prefix("Error while parsing value ")?;
+    let name = schema.fields().get(column.trim().parse::<usize>().ok()?)?.name();
+    let line = line.trim().parse::<u64>().ok()? + 1;
+    Some(format!("line {line}, column {name}: {value} is not of type {}", data_type.trim_matches('\'')))
 }

@@ -66,8 +66,10 @@ fn start() -> Cluster {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let hba = "local all secret_keeper scram-sha-256\nlocal all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
     std::fs::write(folder.join("hba"), hba).unwrap();
+    certify(&folder);
     let script = format!(
         "{}/postgres -D {data} -k {folder} -h 127.0.0.1 -p {port} -c hba_file={folder}/hba -c fsync=off \
+         -c ssl=on -c ssl_cert_file={folder}/server.crt -c ssl_key_file={folder}/server.key \
          -c max_connections=200 -c shared_buffers=64MB >{folder}/log 2>&1 & pid=$!; read line; kill -INT $pid; wait $pid; rm -rf {folder}",
         bin.display(),
         data = data.display(),
@@ -90,9 +92,62 @@ fn start() -> Cluster {
     Cluster { socket: folder, port, _shell: shell }
 }
 
+/// An authority and a certificate for 127.0.0.1, so that TLS can be tried to the end.
+fn certify(folder: &Path) {
+    let script = "cd \"$0\" && printf 'subjectAltName=IP:127.0.0.1' > names &&
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj '/CN=test authority' &&
+        openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1 &&
+        openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out server.crt -extfile names &&
+        chmod 600 server.key";
+    let made = as_owner(Path::new("/bin/sh")).args(["-c", script]).arg(folder).stderr(Stdio::null()).status().unwrap();
+    assert!(made.success(), "openssl could not make certificates");
+}
+
+/// A PgBouncer in transaction mode before the cluster; it ends with the value.
+pub struct Pooler {
+    pub port: u16,
+    process: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub fn pooler() -> Pooler {
+    let cluster = cluster();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = any\npool_mode = transaction\ndefault_pool_size = 8\n\
+         ignore_startup_parameters = extra_float_digits\n",
+        cluster.socket.display(),
+        cluster.port
+    );
+    // With `auth_type = any` every client comes in as the user that the pooler uses on the server.
+    let settings = settings.replace("* = host", "* = user=postgres host");
+    let file = folder.path().join("pgbouncer.ini");
+    std::fs::write(&file, settings).unwrap();
+    Command::new("chmod").args(["-R", "a+rX"]).arg(folder.path()).status().unwrap();
+    let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
+    let program = program.iter().map(Path::new).find(|path| path.exists()).expect("install pgbouncer to run this test");
+    let process = as_owner(program).arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "pgbouncer did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Pooler { port, process, _folder: folder }
+}
+
 /// A database of its own.
 pub struct Database {
     pub url: String,
+    pub name: String,
     pub client: tokio_postgres::Client,
 }
 
@@ -103,7 +158,7 @@ impl Database {
         let admin = connect("postgres", "postgres").await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let client = connect("postgres", &name).await;
-        Self { url: url("postgres", &name), client }
+        Self { url: url("postgres", &name), name, client }
     }
 
     pub async fn run(&self, sql: &str) {

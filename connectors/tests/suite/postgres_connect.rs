@@ -51,12 +51,70 @@ async fn reasons_for_a_failed_connection_are_told_apart() {
     assert_eq!(refused.kind, ErrorKind::Transient);
     let unknown = reason("postgres://u@no-such-host.invalid/d".to_owned()).await;
     assert!(unknown.message.contains("is unknown"), "{unknown}");
-    let tls = reason(format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=require")).await;
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain_port = plain.local_addr().unwrap().port();
+    let answer_no = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut socket, _) = plain.accept().await.unwrap();
+        let mut request = [0; 8];
+        socket.read_exact(&mut request).await.unwrap();
+        socket.write_all(b"N").await.unwrap();
+    });
+    let tls = reason(format!("postgres://postgres@127.0.0.1:{plain_port}/postgres?sslmode=require")).await;
+    answer_no.await.unwrap();
     assert!(tls.message.contains("does not offer TLS"), "{tls}");
     for error in [missing, wrong, none, refused, unknown, tls] {
         assert!(error.hint.is_some(), "{error} has no hint");
         assert!(!error.message.contains("right") || !error.message.contains("wrong@"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_goes_as_far_as_sslmode_says() {
+    let database = Database::new().await;
+    database.run("CREATE ROLE over_tls LOGIN PASSWORD 'pw'").await;
+    let (port, root) = (cluster().port, cluster().socket.join("ca.crt"));
+    let check = async |host: &str, rest: &str| {
+        postgres(&format!("postgres://over_tls:pw@{host}:{port}/postgres?{rest}")).check().await
+    };
+    let root = root.display();
+    assert_eq!(check("127.0.0.1", "sslmode=disable").await.unwrap().transport, "none");
+    for mode in ["prefer", "require"] {
+        let health = check("127.0.0.1", &format!("sslmode={mode}")).await.unwrap();
+        assert_eq!(health.transport, "TLS 1.3, certificate not verified");
+    }
+    let authority = check("localhost", &format!("sslmode=verify-ca&sslrootcert={root}")).await.unwrap();
+    assert_eq!(authority.transport, "TLS 1.3, authority verified, host name not checked");
+    let full = check("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={root}")).await.unwrap();
+    assert_eq!(full.transport, "TLS 1.3, certificate verified");
+    for (host, rest) in [("localhost", format!("sslmode=verify-full&sslrootcert={root}")), ("127.0.0.1", "sslmode=verify-full".to_owned())] {
+        let error = check(host, &rest).await.unwrap_err();
+        assert!(error.message.contains("TLS") || error.message.contains("root certificate"), "{error}");
+        assert!(error.hint.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_works_through_a_pooler_in_transaction_mode() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE big AS SELECT g AS id, repeat('x', 100) AS note, g::numeric AS n FROM generate_series(1, 200000) g; ANALYZE")
+        .await;
+    let pooler = crate::cluster::pooler();
+    let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", pooler.port, database.name);
+    let shop = postgres(&url);
+    shop.check().await.unwrap();
+    assert_eq!(shop.catalog(true).await.unwrap().len(), 1);
+    let found = crate::load::sql(table(&shop, "public.big").await.unwrap(), "SELECT count(*), sum(id), sum(n) FROM t").await;
+    assert_eq!(crate::load::show(&found.unwrap()), ["200000|20000100000|20000100000.0000000000"]);
+    let query = SourceObject::Query("SELECT id FROM big WHERE id < 3".to_owned());
+    let source = shop.source(&crate::load::request(query)).await.unwrap();
+    let target = crate::load::sink(&shop, "public.target", headwater_pipelines::spec::WriteMode::Overwrite).await;
+    for _ in 0..2 {
+        crate::load::copy(source.clone(), &target).await.unwrap();
+    }
+    assert_eq!(database.rows("SELECT count(*) FROM target").await, ["2"]);
+    shop.close().await;
 }
 
 #[test]
@@ -83,7 +141,7 @@ async fn cancelling_ends_the_statement_on_the_server() {
     let database = Database::new().await;
     let shop = postgres(&database.url);
     // One in the middle of its rows, one that sleeps before the first.
-    for query in ["SELECT g, repeat('x', 100) FROM generate_series(1, 1000000000) g", "SELECT pg_sleep(600)::text"] {
+    for query in ["SELECT a, repeat('x', 100) FROM generate_series(1, 100000) a, generate_series(1, 100000) b", "SELECT pg_sleep(600)::text"] {
         let cancel = CancellationToken::new();
         let request =
             SourceRequest { object: SourceObject::Query(query.to_owned()), columns: None, cancel: cancel.clone() };
@@ -108,7 +166,7 @@ async fn cancelling_ends_the_statement_on_the_server() {
 async fn dropping_a_stream_ends_the_statement_on_the_server() {
     let database = Database::new().await;
     let shop = postgres(&database.url);
-    let query = SourceObject::Query("SELECT g FROM generate_series(1, 1000000000) g".to_owned());
+    let query = SourceObject::Query("SELECT a FROM generate_series(1, 100000) a, generate_series(1, 100000) b".to_owned());
     let source = shop.source(&crate::load::request(query)).await.unwrap();
     let mut rows = session().read_table(source).unwrap().execute_stream().await.unwrap();
     rows.next().await.unwrap().unwrap();
