@@ -47,9 +47,10 @@ pub(crate) fn lake_type(column: &str, data_type: &DataType) -> Result<DataType> 
             DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| Arc::from("UTC")))
         }
         DataType::Time32(_) | DataType::Time64(_) => DataType::Utf8,
-        DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field) | DataType::LargeListView(field) => {
-            DataType::List(nested(field)?)
-        }
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field) => DataType::List(nested(field)?),
         DataType::FixedSizeList(field, _) => DataType::List(nested(field)?),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(nested).collect::<Result<Fields>>()?),
         other => return Err(unsupported(column, other)),
@@ -160,8 +161,11 @@ impl Caster {
         let columns = self.target.fields().iter().zip(&self.positions).map(|(field, position)| {
             let array = cast_column(field.name(), batch.column(*position), field.data_type())?;
             if !field.is_nullable() && array.null_count() > 0 {
-                return Err(EngineError::data(format!("column {} holds NULL, and the table does not allow it", field.name()))
-                    .hint(format!("filter or fill it in a transform, e.g. coalesce({}, …)", field.name())));
+                return Err(EngineError::data(format!(
+                    "column {} holds NULL, and the table does not allow it",
+                    field.name()
+                ))
+                .hint(format!("filter or fill it in a transform, e.g. coalesce({}, …)", field.name())));
             }
             Ok(array)
         });
@@ -206,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_cast_by_name() {
-        let input = Schema::new(vec![Field::new("b", DataType::Utf8View, true), Field::new("a", DataType::Int32, false)]);
+        let input =
+            Schema::new(vec![Field::new("b", DataType::Utf8View, true), Field::new("a", DataType::Int32, false)]);
         let target =
             Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
         let caster = Caster::new(&input, Arc::clone(&target)).unwrap();

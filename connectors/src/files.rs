@@ -187,7 +187,13 @@ impl Connection for FilesConnection {
                 },
                 false => Vec::new(),
             };
-            tables.push(TableInfo { path: found.path, kind: found.kind.to_owned(), rows: None, comment: None, columns: described });
+            tables.push(TableInfo {
+                path: found.path,
+                kind: found.kind.to_owned(),
+                rows: None,
+                comment: None,
+                columns: described,
+            });
         }
         Ok(tables)
     }
@@ -229,7 +235,9 @@ fn io_error(doing: &str, path: &std::path::Path, error: std::io::Error) -> Engin
     use std::io::ErrorKind;
     let message = format!("{doing} {}: {error}", path.display());
     match error.kind() {
-        ErrorKind::StorageFull => EngineError::transient(message).hint("the disk is full; free some space and run again"),
+        ErrorKind::StorageFull => {
+            EngineError::transient(message).hint("the disk is full; free some space and run again")
+        }
         ErrorKind::NotFound => EngineError::config(message).hint("was the file moved or deleted just now?"),
         ErrorKind::PermissionDenied => EngineError::config(message).hint("may this user read and write there?"),
         ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => EngineError::data(message),

@@ -19,8 +19,10 @@ pub(crate) fn folder(connection: &str, location: &str) -> Result<PathBuf> {
             EngineError::config(format!("connection '{connection}': '{location}' names no local folder"))
                 .hint("write file:///srv/lake, with three slashes")
         }),
-        scheme => Err(EngineError::config(format!("connection '{connection}': {scheme}:// locations are not supported yet"))
-            .hint("use a file:// location for now")),
+        scheme => {
+            Err(EngineError::config(format!("connection '{connection}': {scheme}:// locations are not supported yet"))
+                .hint("use a file:// location for now"))
+        }
     }
 }
 
@@ -29,8 +31,11 @@ pub(crate) fn join(folder: &Path, path: &[String]) -> Result<PathBuf> {
     let mut joined = folder.to_path_buf();
     for part in path.iter().flat_map(|part| part.split('/')) {
         if part.is_empty() || part == "." || part == ".." || part.contains('\0') {
-            return Err(EngineError::config(format!("'{}' is not a name below the connection's location", path.join(".")))
-                .hint("use plain names, joined by '/' or '.'"));
+            return Err(EngineError::config(format!(
+                "'{}' is not a name below the connection's location",
+                path.join(".")
+            ))
+            .hint("use plain names, joined by '/' or '.'"));
         }
         joined.push(part);
     }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
+use headwater_engine::Result;
 use headwater_engine::connector::{
     Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceRequest, TableInfo,
 };
-use headwater_engine::Result;
 use headwater_pipelines::spec::WriteMode;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -43,8 +43,8 @@ mod target;
 mod tls;
 mod types;
 
-use session::{Dialer, Session};
 use endpoint::{Endpoint, Host, Settings};
+use session::{Dialer, Session};
 use snapshot::Snapshots;
 
 static SPEC: ConnectorSpec = ConnectorSpec {

@@ -27,9 +27,7 @@ pub(crate) fn columns(
     };
     let column = |name: &str| Expr::Column(Column::from_name(name));
     let expressions: Vec<Expr> = match columns {
-        Columns::Only(wanted) => {
-            wanted.iter().map(|name| known(name).map(|()| column(name))).collect::<Result<_>>()?
-        }
+        Columns::Only(wanted) => wanted.iter().map(|name| known(name).map(|()| column(name))).collect::<Result<_>>()?,
         Columns::Override(overrides) => {
             overrides.keys().try_for_each(|name| known(name))?;
             let expression = |name: &&str| match overrides.get(*name) {
@@ -53,8 +51,9 @@ pub(crate) fn kind<'a>(column: &str, rule: &'a ColumnOverride) -> Result<&'a str
         ColumnOverride::Full(rule) if rule.mask.is_some() => {
             Err(EngineError::config(format!("column {column}: masks are not supported yet")))
         }
-        ColumnOverride::Full(rule) => {
-            rule.kind.as_deref().ok_or_else(|| EngineError::config(format!("column {column}: the override names no type")))
-        }
+        ColumnOverride::Full(rule) => rule
+            .kind
+            .as_deref()
+            .ok_or_else(|| EngineError::config(format!("column {column}: the override names no type"))),
     }
 }

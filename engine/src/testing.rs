@@ -68,8 +68,7 @@ pub async fn conformance(subject: &Subject) {
 impl Subject {
     /// The sink of a target.
     pub async fn sink(&self, name: &str, mode: WriteMode) -> Arc<dyn Sink> {
-        let request =
-            SinkRequest { path: (self.path)(name), mode, keys: Vec::new(), partition_by: Vec::new() };
+        let request = SinkRequest { path: (self.path)(name), mode, keys: Vec::new(), partition_by: Vec::new() };
         (self.open)().sink(&request).await.unwrap()
     }
 

@@ -81,7 +81,8 @@ pub(super) async fn once(
         }
         pause(round).await;
     }
-    Err(last_error.unwrap_or_else(|| EngineError::transient(format!("committing to {}", location.label)))
+    Err(last_error
+        .unwrap_or_else(|| EngineError::transient(format!("committing to {}", location.label)))
         .hint("many writers commit to this table at once; let them take turns"))
 }
 

@@ -50,7 +50,11 @@ impl DeltaSink {
         let state = table.snapshot().map_err(|error| self.location.failed("reading", error))?;
         let existing = state.metadata().partition_columns().to_vec();
         if !self.partition_by.is_empty() && self.partition_by != existing {
-            let kept = if existing.is_empty() { "not partitioned".to_owned() } else { format!("partitioned by {}", existing.join(", ")) };
+            let kept = if existing.is_empty() {
+                "not partitioned".to_owned()
+            } else {
+                format!("partitioned by {}", existing.join(", "))
+            };
             return Err(EngineError::config(format!("the Delta table {} is {kept}", self.location.label))
                 .hint("leave partition_by out, or load into another table"));
         }
@@ -63,7 +67,10 @@ impl DeltaSink {
         for name in &self.partition_by {
             let field = schema.field_with_name(name).map_err(|_| write::no_column(name))?;
             if matches!(field.data_type(), DataType::List(_) | DataType::Struct(_) | DataType::Binary) {
-                return Err(EngineError::config(format!("a table can't be partitioned by {name} ({})", field.data_type())));
+                return Err(EngineError::config(format!(
+                    "a table can't be partitioned by {name} ({})",
+                    field.data_type()
+                )));
             }
         }
         if self.partition_by.len() == schema.fields().len() {
@@ -100,7 +107,10 @@ impl Sink for DeltaSink {
             }
             None => {
                 let schema = self.new_schema(schema)?;
-                Ok(SinkPlan { ddl: vec![create_statement(&self.location.label, &schema, &self.partition_by)], notes: vec![] })
+                Ok(SinkPlan {
+                    ddl: vec![create_statement(&self.location.label, &schema, &self.partition_by)],
+                    notes: vec![],
+                })
             }
         }
     }

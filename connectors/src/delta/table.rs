@@ -77,15 +77,16 @@ impl Location {
     /// The table's latest version as a lazy table with plain types.
     pub(super) async fn provider(&self) -> Result<Arc<dyn TableProvider>> {
         let Some(table) = self.open().await? else {
-            return Err(EngineError::config(format!("there is no Delta table {} in {}", self.label, self.folder.display()))
-                .hint("`headwater connections catalog` lists the tables; a load makes its table"));
+            return Err(EngineError::config(format!(
+                "there is no Delta table {} in {}",
+                self.label,
+                self.folder.display()
+            ))
+            .hint("`headwater connections catalog` lists the tables; a load makes its table"));
         };
         let snapshot = table.snapshot().map_err(|error| self.failed("reading", error))?.snapshot().clone();
-        let config = DeltaScanConfig {
-            wrap_partition_values: false,
-            schema_force_view_types: false,
-            ..DeltaScanConfig::new()
-        };
+        let config =
+            DeltaScanConfig { wrap_partition_values: false, schema_force_view_types: false, ..DeltaScanConfig::new() };
         let scan = DeltaScanNext::new(Arc::new(snapshot), config).map_err(EngineError::from)?;
         Ok(Arc::new(scan))
     }

@@ -82,7 +82,9 @@ pub(super) async fn files(
         match ended {
             Ok(Ok(files)) => adds.extend(files),
             Ok(Err(error)) => write_error = Some(location.failed("writing", error)),
-            Err(error) => write_error = Some(EngineError::bug(format!("a writer of {} ended: {error}", location.label))),
+            Err(error) => {
+                write_error = Some(EngineError::bug(format!("a writer of {} ended: {error}", location.label)))
+            }
         }
     }
     if write_error.is_some() {
@@ -168,7 +170,8 @@ async fn feed(
         let batch = caster.cast(&batch)?;
         partitions.count(&batch)?;
         next = (next + 1) % writers.len();
-        let chosen = (0..writers.len()).map(|step| (next + step) % writers.len()).find(|index| writers[*index].capacity() > 0);
+        let chosen =
+            (0..writers.len()).map(|step| (next + step) % writers.len()).find(|index| writers[*index].capacity() > 0);
         if writers[chosen.unwrap_or(next)].send(batch).await.is_err() {
             return Err(EngineError::transient("a writer ended early"));
         }

@@ -54,7 +54,8 @@ impl Dialect {
     /// Names of a file's columns: of its first line, or `column_1` and so on.
     pub(super) fn columns(&self, path: &Path) -> Result<Vec<String>> {
         let reader = text::open(path, self.encoding).map_err(|error| io_error("reading", path, error))?;
-        let mut format = Header::default().with_header(self.header).with_delimiter(self.delimiter).with_quote(self.quote);
+        let mut format =
+            Header::default().with_header(self.header).with_delimiter(self.delimiter).with_quote(self.quote);
         if let Some(escape) = self.escape {
             format = format.with_escape(escape);
         }

@@ -26,15 +26,8 @@ struct Candidate {
 }
 
 impl Candidate {
-    const ALL: Self = Self {
-        seen: false,
-        integer: true,
-        float: true,
-        boolean: true,
-        date: true,
-        timestamp: true,
-        timestamptz: true,
-    };
+    const ALL: Self =
+        Self { seen: false, integer: true, float: true, boolean: true, date: true, timestamp: true, timestamptz: true };
 
     fn look(&mut self, value: &str) {
         self.seen = true;
@@ -106,7 +99,10 @@ mod tests {
         assert_eq!(infer(&["1", "-2"]), DataType::Int64);
         assert_eq!(infer(&["1", "2.5"]), DataType::Float64);
         assert_eq!(infer(&["2026-01-01"]), DataType::Date32);
-        assert_eq!(infer(&["2026-01-01 10:00:00", "2026-01-01T10:00:00.5"]), DataType::Timestamp(TimeUnit::Microsecond, None));
+        assert_eq!(
+            infer(&["2026-01-01 10:00:00", "2026-01-01T10:00:00.5"]),
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        );
         assert_eq!(infer(&["true", "no"]), DataType::Utf8);
     }
 

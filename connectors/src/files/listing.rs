@@ -62,7 +62,8 @@ fn matching(shared: &Shared, name: &str) -> Result<Vec<PathBuf>> {
         return Err(EngineError::config(format!("'{name}' leaves the connection's folder")));
     }
     let folder = glob::Pattern::escape(&shared.folder.to_string_lossy());
-    let options = glob::MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..Default::default() };
+    let options =
+        glob::MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..Default::default() };
     let paths = glob::glob_with(&format!("{folder}/{name}"), options)
         .map_err(|error| EngineError::config(format!("'{name}' is not a glob: {error}")))?;
     let mut files = Vec::new();
@@ -97,7 +98,8 @@ fn named(shared: &Shared, name: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn nothing(shared: &Shared, name: &str) -> EngineError {
-    let error = EngineError::config(format!("connection '{}' has no file {name} in {}", shared.name, shared.folder.display()));
+    let error =
+        EngineError::config(format!("connection '{}' has no file {name} in {}", shared.name, shared.folder.display()));
     let mut names: Vec<String> = catalog(&shared.folder, shared.format)
         .unwrap_or_default()
         .into_iter()

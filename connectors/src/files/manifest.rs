@@ -120,7 +120,9 @@ impl Area {
     fn pending(&self) -> io::Result<Vec<Manifest>> {
         let mut pending = Vec::new();
         for name in names(&self.control)? {
-            let Some(load_id) = name.strip_suffix(".json").and_then(|stem| Uuid::try_parse(stem).ok()) else { continue };
+            let Some(load_id) = name.strip_suffix(".json").and_then(|stem| Uuid::try_parse(stem).ok()) else {
+                continue;
+            };
             if self.marker_path(load_id).exists() {
                 continue;
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType};
@@ -115,7 +115,12 @@ impl ExecutionPlan for FilesScan {
 }
 
 impl Reading {
-    fn read(&self, files: &[PathBuf], rows: usize, output: &Sender<datafusion::common::Result<RecordBatch>>) -> Result<()> {
+    fn read(
+        &self,
+        files: &[PathBuf],
+        rows: usize,
+        output: &Sender<datafusion::common::Result<RecordBatch>>,
+    ) -> Result<()> {
         let mut left = self.limit.unwrap_or(usize::MAX);
         for file in files {
             for batch in self.batches(file, rows)? {

@@ -57,7 +57,10 @@ impl FilesSink {
             return refuse(&format!("mode {} is not supported yet", request.mode), "use append or overwrite");
         }
         if !request.partition_by.is_empty() {
-            return refuse("partition_by is not supported for files yet", "load into a Delta table, which can be partitioned");
+            return refuse(
+                "partition_by is not supported for files yet",
+                "load into a Delta table, which can be partitioned",
+            );
         }
         if name.contains(['*', '?', '[']) {
             return refuse("a load can't go into a glob", "name a folder, or one file with overwrite");
@@ -65,7 +68,10 @@ impl FilesSink {
         let target = location::join(&shared.folder, &[name.clone()])?;
         let (found, compression) = of_name(&name);
         let Some(format) = found.or(shared.format).or((!has_ending(&name)).then_some(Format::Parquet)) else {
-            return refuse("the format is unknown", "end the name in .csv, .jsonl or .parquet, or set `format` on the connection");
+            return refuse(
+                "the format is unknown",
+                "end the name in .csv, .jsonl or .parquet, or set `format` on the connection",
+            );
         };
         if format == Format::Parquet && compression != Compression::None {
             return refuse("a Parquet file is compressed inside", "leave .gz or .zst out");
@@ -78,7 +84,10 @@ impl FilesSink {
             _ => Area::dataset(target),
         };
         if area.single.is_some() && request.mode == WriteMode::Append {
-            return refuse("rows can't be appended to one file", "use overwrite, or a name without ending for a folder of files");
+            return refuse(
+                "rows can't be appended to one file",
+                "use overwrite, or a name without ending for a folder of files",
+            );
         }
         let shape = Shape { format, compression, dialect: shared.dialect.clone() };
         Ok(Self { shared, path: request.path.clone(), area, shape, mode: request.mode })
@@ -106,7 +115,8 @@ impl FilesSink {
     /// An appended file has the columns of those that are there.
     async fn check_existing(&self, schema: &Schema) -> Result<()> {
         let area = self.area.clone();
-        let files = blocking(move || area.files()).await?.map_err(|error| io_error("listing", &self.area.folder, error))?;
+        let files =
+            blocking(move || area.files()).await?.map_err(|error| io_error("listing", &self.area.folder, error))?;
         if self.mode != WriteMode::Append || files.is_empty() {
             return Ok(());
         }
@@ -129,7 +139,12 @@ impl FilesSink {
     }
 
     /// Starts the writers, each on a thread of its own with a file of its own.
-    fn start(&self, load: &LoadContext, schema: &SchemaRef, writers: usize) -> (JoinSet<Result<Part>>, Vec<mpsc::Sender<RecordBatch>>) {
+    fn start(
+        &self,
+        load: &LoadContext,
+        schema: &SchemaRef,
+        writers: usize,
+    ) -> (JoinSet<Result<Part>>, Vec<mpsc::Sender<RecordBatch>>) {
         let mut tasks = JoinSet::new();
         let mut inputs = Vec::new();
         for number in 0..writers {
@@ -171,7 +186,11 @@ fn remove(path: &PathBuf) {
 }
 
 /// Hands batches to whichever writer is free next.
-async fn feed(mut input: SendableRecordBatchStream, caster: &Caster, writers: Vec<mpsc::Sender<RecordBatch>>) -> Result<()> {
+async fn feed(
+    mut input: SendableRecordBatchStream,
+    caster: &Caster,
+    writers: Vec<mpsc::Sender<RecordBatch>>,
+) -> Result<()> {
     let mut next = 0;
     while let Some(batch) = input.next().await {
         let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
@@ -179,7 +198,8 @@ async fn feed(mut input: SendableRecordBatchStream, caster: &Caster, writers: Ve
             continue;
         }
         next = (next + 1) % writers.len();
-        let chosen = (0..writers.len()).map(|step| (next + step) % writers.len()).find(|index| writers[*index].capacity() > 0);
+        let chosen =
+            (0..writers.len()).map(|step| (next + step) % writers.len()).find(|index| writers[*index].capacity() > 0);
         if writers[chosen.unwrap_or(next)].send(batch).await.is_err() {
             return Err(EngineError::transient("a writer ended early"));
         }
@@ -283,7 +303,8 @@ impl Sink for FilesSink {
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {
         let area = self.area.clone();
         let fenced = blocking(move || {
-            let manifest = Manifest { load_id, attempt: 0, put_at: now_micros(), files: Vec::new(), replaces: Vec::new() };
+            let manifest =
+                Manifest { load_id, attempt: 0, put_at: now_micros(), files: Vec::new(), replaces: Vec::new() };
             area.put(&manifest)?;
             area.manifest(load_id)
         });

@@ -41,7 +41,8 @@ pub(super) async fn open(
         return select::columns(parquet_table(&selection, schema)?, columns, &label);
     }
     let files = selection.files;
-    let table = FilesTable { shared, label: label.clone(), format: selection.format, files, schema: Arc::new(schema), cancel };
+    let table =
+        FilesTable { shared, label: label.clone(), format: selection.format, files, schema: Arc::new(schema), cancel };
     // Types are read as asked for; what is left is a projection.
     let only = columns.filter(|columns| matches!(columns, Columns::Only(_)));
     select::columns(Arc::new(table), only, &label)
@@ -120,7 +121,8 @@ fn parquet_schema(files: &[PathBuf]) -> Result<Schema> {
 /// Types that every later step knows, e.g. text instead of views and dictionaries.
 fn plain(schema: &Schema) -> Result<Schema> {
     let fields = schema.fields().iter().map(|field| {
-        let data_type = conform::lake_type(field.name(), field.data_type()).unwrap_or_else(|_| field.data_type().clone());
+        let data_type =
+            conform::lake_type(field.name(), field.data_type()).unwrap_or_else(|_| field.data_type().clone());
         Ok(Field::new(field.name(), data_type, true))
     });
     Ok(Schema::new(fields.collect::<Result<Vec<_>>>()?))

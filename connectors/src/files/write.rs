@@ -154,7 +154,12 @@ impl Writer {
 }
 
 /// Writes all batches of a channel into one file. Runs on a thread of its own.
-pub(super) fn file(path: &PathBuf, schema: &SchemaRef, shape: &Shape, mut batches: Receiver<RecordBatch>) -> Result<Finished> {
+pub(super) fn file(
+    path: &PathBuf,
+    schema: &SchemaRef,
+    shape: &Shape,
+    mut batches: Receiver<RecordBatch>,
+) -> Result<Finished> {
     let mut writer = Writer::open(path, schema, shape)?;
     let mut rows = 0;
     while let Some(batch) = batches.blocking_recv() {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, Decimal128Array, ListArray, PrimitiveArray, StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, Decimal128Array, ListArray, PrimitiveArray,
+    StringArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -62,7 +63,8 @@ fn problem(row: usize, what: impl Into<String>) -> Problem {
 }
 
 fn wrong_size(row: usize, found: usize, expected: usize) -> Problem {
-    let what = format!("a value has {found} bytes where {expected} were expected; was the column's type changed just now?");
+    let what =
+        format!("a value has {found} bytes where {expected} were expected; was the column's type changed just now?");
     Problem { row, what, text_helps: false }
 }
 

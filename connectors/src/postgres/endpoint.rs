@@ -211,7 +211,8 @@ fn refuse_unknown(query: &[(String, String)]) -> Result<()> {
 
 fn split_url(url: &str) -> Result<Parts> {
     let malformed = |what: &str| {
-        EngineError::config(format!("the url {what}")).hint("write postgres://user:password@host:5432/database?sslmode=require")
+        EngineError::config(format!("the url {what}"))
+            .hint("write postgres://user:password@host:5432/database?sslmode=require")
     };
     let rest = url
         .strip_prefix("postgres://")
@@ -219,7 +220,8 @@ fn split_url(url: &str) -> Result<Parts> {
         .ok_or_else(|| malformed("doesn't begin with postgres://"))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, address) = authority.rsplit_once('@').map_or((None, authority), |(login, address)| (Some(login), address));
+    let (login, address) =
+        authority.rsplit_once('@').map_or((None, authority), |(login, address)| (Some(login), address));
     if address.contains(',') {
         return Err(malformed("names several hosts, which is not supported yet"));
     }
@@ -335,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_url_gives_every_part() {
-        let endpoint = resolve("postgres://a%40b:p%3aw@db.example:6432/shop?sslmode=verify-full&connect_timeout=3", &[]).unwrap();
+        let endpoint =
+            resolve("postgres://a%40b:p%3aw@db.example:6432/shop?sslmode=verify-full&connect_timeout=3", &[]).unwrap();
         assert_eq!(endpoint.host, Host::Tcp("db.example".to_owned()));
         assert_eq!((endpoint.port, endpoint.user.as_str(), endpoint.database.as_str()), (6432, "a@b", "shop"));
         assert_eq!(endpoint.password.as_deref(), Some("p:w"));
@@ -352,7 +355,14 @@ mod tests {
 
     #[test]
     fn the_environment_fills_what_the_url_leaves_out() {
-        let env = [("PGHOST", "h"), ("PGPORT", "7"), ("PGUSER", "u"), ("PGDATABASE", "d"), ("PGPASSWORD", "s"), ("PGSSLMODE", "require")];
+        let env = [
+            ("PGHOST", "h"),
+            ("PGPORT", "7"),
+            ("PGUSER", "u"),
+            ("PGDATABASE", "d"),
+            ("PGPASSWORD", "s"),
+            ("PGSSLMODE", "require"),
+        ];
         let endpoint = resolve("postgres://", &env).unwrap();
         assert_eq!(endpoint.address(), "h:7/d");
         assert_eq!((endpoint.user.as_str(), endpoint.password.as_deref()), ("u", Some("s")));

@@ -16,7 +16,8 @@ pub(super) fn connecting(name: &str, endpoint: &Endpoint, error: tokio_postgres:
     let address = endpoint.address();
     let failed = |message: String| EngineError::transient(format!("connection '{name}': {message}"));
     let known = if causes.contains("failed to lookup address") || causes.contains("Name or service not known") {
-        failed(format!("the host of {address} is unknown")).hint("check the host name for a typing mistake, and the DNS of this machine")
+        failed(format!("the host of {address} is unknown"))
+            .hint("check the host name for a typing mistake, and the DNS of this machine")
     } else if causes.contains("does not support TLS") {
         tls_error(name, format!("{address} does not offer TLS, and sslmode demands it"))
             .hint("turn TLS on at the server, or set sslmode=prefer if the network is trusted")
@@ -96,7 +97,8 @@ pub(super) fn working(name: &str, doing: &str, error: tokio_postgres::Error) -> 
 fn from_server(name: &str, doing: &str, answer: &DbError) -> EngineError {
     let (kind, hint) = judge(answer);
     let detail = answer.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let place = answer.where_().and_then(|place| place.lines().next()).map(|place| format!(" [{place}]")).unwrap_or_default();
+    let place =
+        answer.where_().and_then(|place| place.lines().next()).map(|place| format!(" [{place}]")).unwrap_or_default();
     let message = format!("connection '{name}': {doing}: {}{detail}{place}", answer.message());
     let error = EngineError::new(kind, message);
     match answer.hint().map(str::to_owned).or(hint.map(str::to_owned)) {
@@ -111,9 +113,13 @@ fn judge(answer: &DbError) -> (ErrorKind, Option<&'static str>) {
     match code {
         "42501" => (ErrorKind::Config, Some("grant the role the missing privilege, e.g. GRANT SELECT ON … TO …")),
         "42P01" | "3F000" => (ErrorKind::Config, Some("`headwater connections catalog` lists what the role can read")),
-        "53300" => (ErrorKind::Transient, Some("the server has no free connection; raise max_connections or use a pooler")),
+        "53300" => {
+            (ErrorKind::Transient, Some("the server has no free connection; raise max_connections or use a pooler"))
+        }
         "53100" => (ErrorKind::Transient, Some("the server's disk is full; free some space and run again")),
-        "55P03" => (ErrorKind::Transient, Some("another session holds or waits for a lock on the table; try again later")),
+        "55P03" => {
+            (ErrorKind::Transient, Some("another session holds or waits for a lock on the table; try again later"))
+        }
         "40001" | "40P01" => (ErrorKind::Transient, None),
         "57014" => (ErrorKind::Transient, Some("the statement was canceled; check the role's statement_timeout")),
         "25006" => (ErrorKind::Config, Some("the server or the transaction is read-only; is this a standby?")),

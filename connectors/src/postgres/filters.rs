@@ -206,7 +206,10 @@ mod tests {
         assert_eq!(sql(&col("id").gt(lit(-5i64))).unwrap(), "(\"id\" > (-5))");
         assert_eq!(sql(&lit(3i32).lt(col("id"))).unwrap(), "(\"id\" > (3))");
         let name = Expr::Column("Name".into());
-        assert_eq!(sql(&Expr::Column(datafusion::common::Column::from_name("Name")).eq(lit("it's"))).unwrap(), "(\"Name\" = 'it''s')");
+        assert_eq!(
+            sql(&Expr::Column(datafusion::common::Column::from_name("Name")).eq(lit("it's"))).unwrap(),
+            "(\"Name\" = 'it''s')"
+        );
         let _ = name;
         let price = col("price").gt_eq(lit(ScalarValue::Decimal128(Some(-7), 12, 2)));
         assert_eq!(sql(&price).unwrap(), "(\"price\" >= (-0.07))");

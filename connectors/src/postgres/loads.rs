@@ -66,8 +66,11 @@ impl Backend {
         let deadline = tokio::time::Instant::now() + END_TIMEOUT;
         while session.value("ending an earlier attempt's session", &end).await?.is_some() {
             if tokio::time::Instant::now() > deadline {
-                return Err(EngineError::transient(format!("the session {} of an earlier attempt does not end", self.pid))
-                    .hint("end it with pg_terminate_backend, then run again"));
+                return Err(EngineError::transient(format!(
+                    "the session {} of an earlier attempt does not end",
+                    self.pid
+                ))
+                .hint("end it with pg_terminate_backend, then run again"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -116,6 +119,7 @@ pub(super) async fn taken(session: &Session, schema: &str, load_id: Uuid) -> Res
     }
     let sql = format!("SELECT attempt FROM {} WHERE load_id = '{load_id}'", path(&[schema, LOADS]));
     let attempt = session.value("asking for the load", &sql).await?;
-    let attempt = attempt.map(|text| text.parse().map_err(|_| EngineError::bug("the attempt of a load is not a number")));
+    let attempt =
+        attempt.map(|text| text.parse().map_err(|_| EngineError::bug("the attempt of a load is not a number")));
     Ok(attempt.transpose()?.map(|attempt| Taken { attempt, version: None }))
 }

@@ -30,7 +30,9 @@ pub(super) async fn scales(session: &Session, from: &str, columns: &[&str]) -> R
         largest.join(", "),
         names.join(", ")
     );
-    session.run("preparing a profile", &format!("BEGIN READ ONLY; SET LOCAL statement_timeout = '{SAMPLE_TIME}'")).await?;
+    session
+        .run("preparing a profile", &format!("BEGIN READ ONLY; SET LOCAL statement_timeout = '{SAMPLE_TIME}'"))
+        .await?;
     let answer = session.rows("profiling numerics", &sql).await;
     session.run("profiling numerics", "ROLLBACK").await?;
     let row = match answer {

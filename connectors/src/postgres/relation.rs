@@ -103,7 +103,8 @@ WHERE has_column_privilege(c.oid, a.attnum, 'SELECT') AND ";
 
 /// Columns of the relations that `condition` (over `c` and `n`) selects, with their relation's oid.
 pub(super) async fn columns(session: &Session, condition: &str) -> Result<Vec<(u32, ColumnMeta)>> {
-    let rows = session.rows("reading the catalog", &format!("{COLUMNS} ({condition}) ORDER BY c.oid, a.attnum")).await?;
+    let rows =
+        session.rows("reading the catalog", &format!("{COLUMNS} ({condition}) ORDER BY c.oid, a.attnum")).await?;
     rows.iter().map(|row| Ok((number(row, 0)?, column(row)?))).collect()
 }
 
@@ -112,7 +113,8 @@ fn column(row: &TextRow) -> Result<ColumnMeta> {
         (Some(oid), Some(kind)) => Some((oid, kind)),
         _ => None,
     };
-    let base = BaseType { oid: number(row, 3)?, modifier: number(row, 4)?, kind: letter(row, 5).unwrap_or('b'), element };
+    let base =
+        BaseType { oid: number(row, 3)?, modifier: number(row, 4)?, kind: letter(row, 5).unwrap_or('b'), element };
     Ok(ColumnMeta {
         name: text(row, 1)?,
         native: text(row, 2)?,
@@ -162,8 +164,11 @@ pub(super) async fn find(session: &Session, connection: &str, path: &[String]) -
     let quoted = match path {
         [_] | [_, _] => names::path(path),
         _ => {
-            return Err(EngineError::config(format!("'{}' is not a table of connection '{connection}'", path.join(".")))
-                .hint("name a table as connection.schema.table"));
+            return Err(EngineError::config(format!(
+                "'{}' is not a table of connection '{connection}'",
+                path.join(".")
+            ))
+            .hint("name a table as connection.schema.table"));
         }
     };
     let sql = format!(
@@ -186,8 +191,11 @@ pub(super) async fn find(session: &Session, connection: &str, path: &[String]) -
         parts: Vec::new(),
     };
     if !flag(row, 8) {
-        return Err(EngineError::config(format!("connection '{connection}': the role may not read {}", relation.label()))
-            .hint(format!("GRANT SELECT ON {} TO the connection's role", relation.sql())));
+        return Err(EngineError::config(format!(
+            "connection '{connection}': the role may not read {}",
+            relation.label()
+        ))
+        .hint(format!("GRANT SELECT ON {} TO the connection's role", relation.sql())));
     }
     // Ranges of ctid need the TID range scan of Postgres 14, and a heap. Row security is only applied to the table itself.
     let ranges = number::<i32>(row, 9)? >= 140_000;

@@ -188,7 +188,9 @@ impl ExecutionPlan for CopyScan {
             let cancel = work.cancel.clone();
             match cancel.run_until_cancelled(work.read(partition, batch_rows, &output)).await {
                 Some(result) => result.map_err(DataFusionError::from),
-                None => Err(DataFusionError::from(EngineError::canceled(format!("reading {} was canceled", work.label)))),
+                None => {
+                    Err(DataFusionError::from(EngineError::canceled(format!("reading {} was canceled", work.label))))
+                }
             }
         });
         Ok(stream.build())
@@ -243,16 +245,14 @@ impl Work {
     async fn begin(&self) -> Result<Session> {
         let session = self.shared.snapshots.reader(&self.shared.dialer).await?;
         if let Some(table) = &self.lock {
-            session.run(&format!("locking {}", self.label), &format!("LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT")).await?;
+            session
+                .run(&format!("locking {}", self.label), &format!("LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT"))
+                .await?;
         }
         Ok(session)
     }
 
-    async fn start(
-        &self,
-        session: Option<Session>,
-        piece: &Piece,
-    ) -> Result<(Session, tokio_postgres::CopyOutStream)> {
+    async fn start(&self, session: Option<Session>, piece: &Piece) -> Result<(Session, tokio_postgres::CopyOutStream)> {
         let sql = self.statement(piece);
         let mut session = match session {
             Some(session) => session,
@@ -267,8 +267,11 @@ impl Work {
                 Err(error) => return Err(session.failed(&format!("reading {}", self.label), error)),
             }
         }
-        Err(EngineError::transient(format!("reading {}: the pooler's sessions are full of leftover statements", self.label))
-            .hint("set server_reset_query_always = 1 in PgBouncer, or connect to the server itself"))
+        Err(EngineError::transient(format!(
+            "reading {}: the pooler's sessions are full of leftover statements",
+            self.label
+        ))
+        .hint("set server_reset_query_always = 1 in PgBouncer, or connect to the server itself"))
     }
 
     fn statement(&self, piece: &Piece) -> String {
@@ -277,11 +280,7 @@ impl Work {
         let condition =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
         let limit = self.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        format!(
-            "COPY (SELECT {} FROM {}{condition}{limit}) TO STDOUT (FORMAT BINARY)",
-            columns.join(", "),
-            piece.from
-        )
+        format!("COPY (SELECT {} FROM {}{condition}{limit}) TO STDOUT (FORMAT BINARY)", columns.join(", "), piece.from)
     }
 
     fn batch(&self, rows: &RowBuffer) -> Result<RecordBatch> {

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use tokio_postgres::{CancelToken, Client, Config, CopyInSink, CopyOutStream, NoTls, SimpleQueryMessage};
 use tokio_util::task::TaskTracker;
 
-use super::failure;
 use super::endpoint::{Endpoint, Host, SslMode};
+use super::failure;
 use super::tls::Tls;
 
 /// How long a cancel request may take before the socket is closed without it.

@@ -131,7 +131,12 @@ impl PostgresSink {
     }
 
     /// Begins the transaction and makes the table that the rows go into; answers what follows COPY.
-    async fn begin(&self, session: &Session, load: &LoadContext, target: &Target) -> Result<(String, Option<(Relation, String)>)> {
+    async fn begin(
+        &self,
+        session: &Session,
+        load: &LoadContext,
+        target: &Target,
+    ) -> Result<(String, Option<(Relation, String)>)> {
         let begin = format!(
             "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}';
              SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'"
@@ -156,7 +161,13 @@ impl PostgresSink {
     }
 
     /// Sends all rows; answers their number and bytes.
-    async fn send(&self, session: &Session, fit: &Fit, into: &str, input: SendableRecordBatchStream) -> Result<(u64, u64)> {
+    async fn send(
+        &self,
+        session: &Session,
+        fit: &Fit,
+        into: &str,
+        input: SendableRecordBatchStream,
+    ) -> Result<(u64, u64)> {
         let columns = if fit.columns.is_empty() { String::new() } else { format!(" ({})", fit.names()) };
         if !fit.casts() {
             return copy(session, fit, &format!("COPY {into}{columns} FROM STDIN (FORMAT BINARY)"), input).await;
@@ -183,10 +194,8 @@ impl PostgresSink {
                 None => ident(&column.name),
             })
             .collect();
-        let insert = format!(
-            "INSERT INTO {into}{columns} OVERRIDING SYSTEM VALUE SELECT {} FROM {INCOMING}",
-            values.join(", ")
-        );
+        let insert =
+            format!("INSERT INTO {into}{columns} OVERRIDING SYSTEM VALUE SELECT {} FROM {INCOMING}", values.join(", "));
         session.run("casting the texts", &insert).await?;
         Ok(sent)
     }
@@ -248,8 +257,7 @@ impl Sink for PostgresSink {
         if let Some((table, beside)) = &open.swap {
             swap::swap(&open.session, table, beside).await?;
         }
-        let insert =
-            loads::insert(&self.schema, load.load_id, load.attempt, &load.task, &self.label(), open.rows);
+        let insert = loads::insert(&self.schema, load.load_id, load.attempt, &load.task, &self.label(), open.rows);
         // One round trip: whatever goes wrong in it, the target is asked how it ended.
         let committed = open.session.run("committing the load", &format!("{insert}; COMMIT")).await;
         let Err(error) = committed else { return Ok(Commit::Committed { version: None }) };
@@ -267,9 +275,7 @@ impl Sink for PostgresSink {
         let session = self.shared.dialer.dial().await?;
         loads::ensure(&session, &self.schema).await?;
         let insert = loads::insert(&self.schema, load_id, 0, "fence", &self.label(), 0);
-        let sql = format!(
-            "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {insert} ON CONFLICT DO NOTHING; COMMIT"
-        );
+        let sql = format!("BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {insert} ON CONFLICT DO NOTHING; COMMIT");
         session.run("fencing the load", &sql).await?;
         Ok(loads::taken(&session, &self.schema, load_id).await?.filter(|taken| taken.attempt != 0))
     }
@@ -284,7 +290,8 @@ impl Sink for PostgresSink {
 
 /// Types that a table in this database can have; a remembered type that doesn't exist here (an enum, an extension) is text.
 async fn known_types(session: &Session, columns: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
-    let kinds: Vec<String> = columns.iter().map(|(_, kind)| format!("to_regtype({}) IS NOT NULL", literal(plain(kind)))).collect();
+    let kinds: Vec<String> =
+        columns.iter().map(|(_, kind)| format!("to_regtype({}) IS NOT NULL", literal(plain(kind)))).collect();
     if kinds.is_empty() {
         return Ok(columns);
     }

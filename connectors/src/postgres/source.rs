@@ -257,7 +257,8 @@ async fn describe_query(session: &Session, connection: &str, from: &str) -> Resu
 fn choose(label: &str, metas: Vec<ColumnMeta>, columns: Option<&Columns>) -> Result<Vec<ColumnMeta>> {
     let missing = |name: &str| {
         let names: Vec<&str> = metas.iter().map(|meta| meta.name.as_str()).collect();
-        EngineError::config(format!("{label} has no column {name}")).hint(format!("its columns are {}", names.join(", ")))
+        EngineError::config(format!("{label} has no column {name}"))
+            .hint(format!("its columns are {}", names.join(", ")))
     };
     match columns {
         Some(Columns::Only(names)) => names
@@ -311,7 +312,6 @@ fn overridden(meta: ColumnMeta, text: &str) -> Result<Read> {
     Ok(Read { meta, read, native: wanted.native })
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::super::types::Wire;
@@ -323,11 +323,7 @@ mod tests {
         let found: Vec<_> = ranges(&part, 10).into_iter().filter_map(|piece| piece.range).collect();
         assert_eq!(
             found,
-            [
-                "ctid < '(10,0)'::tid",
-                "ctid >= '(10,0)'::tid AND ctid < '(20,0)'::tid",
-                "ctid >= '(20,0)'::tid",
-            ]
+            ["ctid < '(10,0)'::tid", "ctid >= '(10,0)'::tid AND ctid < '(20,0)'::tid", "ctid >= '(20,0)'::tid",]
         );
         assert_eq!(ranges(&Part { sql: "t".to_owned(), blocks: Some(0) }, 10).len(), 1);
     }

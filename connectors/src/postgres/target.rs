@@ -179,7 +179,9 @@ fn type_of(column: &str, data_type: &DataType) -> Result<String> {
         DataType::Int64 => "bigint".to_owned(),
         DataType::Float32 => "real".to_owned(),
         DataType::Float64 => "double precision".to_owned(),
-        DataType::Decimal128(precision, scale) if *precision <= MAX_PRECISION => format!("numeric({precision},{scale})"),
+        DataType::Decimal128(precision, scale) if *precision <= MAX_PRECISION => {
+            format!("numeric({precision},{scale})")
+        }
         DataType::Utf8 => "text".to_owned(),
         DataType::Binary => "bytea".to_owned(),
         DataType::Date32 => "date".to_owned(),

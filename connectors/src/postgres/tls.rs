@@ -83,7 +83,8 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore> {
             };
             for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
                 store.add(certificate.map_err(unreadable)?).map_err(|error| {
-                    EngineError::config(format!("{} holds a certificate that can't be used", path.display())).caused_by(error)
+                    EngineError::config(format!("{} holds a certificate that can't be used", path.display()))
+                        .caused_by(error)
                 })?;
             }
         }

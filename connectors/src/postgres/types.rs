@@ -20,7 +20,10 @@ pub(super) enum Wire {
     Int8,
     Float4,
     Float8,
-    Numeric { precision: u8, scale: u8 },
+    Numeric {
+        precision: u8,
+        scale: u8,
+    },
     /// The bytes are the text, in the client's encoding (UTF-8).
     Text,
     /// A version byte, then text.
@@ -29,7 +32,9 @@ pub(super) enum Wire {
     Bytea,
     Date,
     /// Microseconds since 2000, without or with the meaning of an instant.
-    Timestamp { utc: bool },
+    Timestamp {
+        utc: bool,
+    },
     Array(Box<ElementType>),
 }
 
@@ -98,9 +103,7 @@ impl BaseType {
         }
         if let Some((element, kind)) = self.element {
             return match scalar(element, self.modifier, kind, bare_scale) {
-                Some(wire) => {
-                    ReadAs { wire: Wire::Array(Box::new(ElementType { oid: element, wire })), cast: None }
-                }
+                Some(wire) => ReadAs { wire: Wire::Array(Box::new(ElementType { oid: element, wire })), cast: None },
                 None => ReadAs {
                     wire: Wire::Array(Box::new(ElementType { oid: oid::TEXT, wire: Wire::Text })),
                     cast: Some("text[]".to_owned()),
@@ -226,7 +229,9 @@ impl Override {
             // Decoded at the wanted scale: a value with more digits is refused and never rounded.
             (Wire::Numeric { .. }, Wire::Numeric { .. }) => None,
             (_, Wire::Numeric { .. }) if is_integer || is_text => Some("numeric".to_owned()),
-            (Wire::Int2, Wire::Int4 | Wire::Int8) | (Wire::Int4, Wire::Int8 | Wire::Float8) => Some(self.native.clone()),
+            (Wire::Int2, Wire::Int4 | Wire::Int8) | (Wire::Int4, Wire::Int8 | Wire::Float8) => {
+                Some(self.native.clone())
+            }
             (Wire::Int8 | Wire::Int4, Wire::Int2) | (Wire::Int8, Wire::Int4) => Some(self.native.clone()),
             (Wire::Float4, Wire::Float8) | (Wire::Int2, Wire::Float4 | Wire::Float8) => Some(self.native.clone()),
             (Wire::Date, Wire::Timestamp { .. }) | (Wire::Timestamp { .. }, Wire::Timestamp { .. }) => {

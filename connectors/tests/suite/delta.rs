@@ -34,7 +34,9 @@ async fn a_partitioned_table_has_a_folder_for_each_value_and_is_pruned() {
     load(folder.path(), 3, &["country"]).await.unwrap();
     assert!(folder.path().join("by/country").read_dir().unwrap().count() > 3);
     let lake = delta(folder.path());
-    let found = sql(table(&lake, "by.country").await.unwrap(), "SELECT id, country FROM t WHERE country = 'p 1'").await.unwrap();
+    let found = sql(table(&lake, "by.country").await.unwrap(), "SELECT id, country FROM t WHERE country = 'p 1'")
+        .await
+        .unwrap();
     assert_eq!(show(&found), ["1|p 1"]);
     let changed = load(folder.path(), 3, &["id"]).await.unwrap_err();
     assert!(changed.message.contains("is partitioned by country"), "{changed}");

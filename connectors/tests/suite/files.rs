@@ -79,7 +79,10 @@ async fn a_broken_row_is_named_by_file_and_line() {
     assert!(short.message.contains("a.csv") && short.message.contains("line 3"), "{short}");
     let typed = with_columns(&drop, "b.csv", json!({ "n": "integer" })).await.unwrap();
     let wrong = read(typed).await.unwrap_err();
-    assert!(wrong.message.contains("b.csv") && wrong.message.contains("line 3") && wrong.message.contains('x'), "{wrong}");
+    assert!(
+        wrong.message.contains("b.csv") && wrong.message.contains("line 3") && wrong.message.contains('x'),
+        "{wrong}"
+    );
     let json = rows(&drop, "c.jsonl").await.unwrap_err();
     assert!(json.message.contains("c.jsonl, line 3"), "{json}");
 }

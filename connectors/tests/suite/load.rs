@@ -42,8 +42,11 @@ pub async fn with_columns(
     columns: Value,
 ) -> headwater_engine::Result<Arc<dyn TableProvider>> {
     let columns: Columns = serde_json::from_value(columns).unwrap();
-    let request =
-        SourceRequest { object: SourceObject::Table(path(name)), columns: Some(columns), cancel: CancellationToken::new() };
+    let request = SourceRequest {
+        object: SourceObject::Table(path(name)),
+        columns: Some(columns),
+        cancel: CancellationToken::new(),
+    };
     connection.source(&request).await
 }
 

@@ -22,11 +22,15 @@ async fn a_check_reports_version_role_and_tables() {
         .await;
     let health = postgres(&database.url).check().await.unwrap();
     assert!(health.version.starts_with("PostgreSQL 1"), "{health:?}");
-    assert_eq!((health.identity.as_deref(), health.transport.as_str(), health.tables), (Some("postgres"), "Unix socket", 3));
+    assert_eq!(
+        (health.identity.as_deref(), health.transport.as_str(), health.tables),
+        (Some("postgres"), "Unix socket", 3)
+    );
     let narrow = postgres(&database.url.replace("postgres://postgres@", "postgres://narrow@"));
     let catalog = narrow.catalog(true).await.unwrap();
     assert_eq!(catalog.len(), 1);
-    let columns: Vec<_> = catalog[0].columns.iter().map(|c| (c.name.as_str(), c.native_type.as_str(), c.primary_key)).collect();
+    let columns: Vec<_> =
+        catalog[0].columns.iter().map(|c| (c.name.as_str(), c.native_type.as_str(), c.primary_key)).collect();
     assert_eq!(columns, [("id", "integer", Some(1)), ("note", "text", None)]);
     assert_eq!(catalog[0].columns[1].comment.as_deref(), Some("what"));
     let denied = table(&narrow, "public.hidden").await.unwrap_err();
@@ -87,7 +91,10 @@ async fn tls_goes_as_far_as_sslmode_says() {
     assert_eq!(authority.transport, "TLS 1.3, authority verified, host name not checked");
     let full = check("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={root}")).await.unwrap();
     assert_eq!(full.transport, "TLS 1.3, certificate verified");
-    for (host, rest) in [("localhost", format!("sslmode=verify-full&sslrootcert={root}")), ("127.0.0.1", "sslmode=verify-full".to_owned())] {
+    for (host, rest) in [
+        ("localhost", format!("sslmode=verify-full&sslrootcert={root}")),
+        ("127.0.0.1", "sslmode=verify-full".to_owned()),
+    ] {
         let error = check(host, &rest).await.unwrap_err();
         assert!(error.message.contains("TLS") || error.message.contains("root certificate"), "{error}");
         assert!(error.hint.is_some());
@@ -105,7 +112,8 @@ async fn everything_works_through_a_pooler_in_transaction_mode() {
     let shop = postgres(&url);
     shop.check().await.unwrap();
     assert_eq!(shop.catalog(true).await.unwrap().len(), 1);
-    let found = crate::load::sql(table(&shop, "public.big").await.unwrap(), "SELECT count(*), sum(id), sum(n) FROM t").await;
+    let found =
+        crate::load::sql(table(&shop, "public.big").await.unwrap(), "SELECT count(*), sum(id), sum(n) FROM t").await;
     assert_eq!(crate::load::show(&found.unwrap()), ["200000|20000100000|20000100000.0000000000"]);
     let query = SourceObject::Query("SELECT id FROM big WHERE id < 3".to_owned());
     let source = shop.source(&crate::load::request(query)).await.unwrap();
@@ -141,7 +149,10 @@ async fn cancelling_ends_the_statement_on_the_server() {
     let database = Database::new().await;
     let shop = postgres(&database.url);
     // One in the middle of its rows, one that sleeps before the first.
-    for query in ["SELECT a, repeat('x', 100) FROM generate_series(1, 100000) a, generate_series(1, 100000) b", "SELECT pg_sleep(600)::text"] {
+    for query in [
+        "SELECT a, repeat('x', 100) FROM generate_series(1, 100000) a, generate_series(1, 100000) b",
+        "SELECT pg_sleep(600)::text",
+    ] {
         let cancel = CancellationToken::new();
         let request =
             SourceRequest { object: SourceObject::Query(query.to_owned()), columns: None, cancel: cancel.clone() };
@@ -166,7 +177,8 @@ async fn cancelling_ends_the_statement_on_the_server() {
 async fn dropping_a_stream_ends_the_statement_on_the_server() {
     let database = Database::new().await;
     let shop = postgres(&database.url);
-    let query = SourceObject::Query("SELECT a FROM generate_series(1, 100000) a, generate_series(1, 100000) b".to_owned());
+    let query =
+        SourceObject::Query("SELECT a FROM generate_series(1, 100000) a, generate_series(1, 100000) b".to_owned());
     let source = shop.source(&crate::load::request(query)).await.unwrap();
     let mut rows = session().read_table(source).unwrap().execute_stream().await.unwrap();
     rows.next().await.unwrap().unwrap();
@@ -195,7 +207,9 @@ async fn a_table_that_is_being_altered_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_one_connection_are_read_in_one_snapshot() {
     let database = Database::new().await;
-    database.run("CREATE TABLE a (id int); CREATE TABLE b (id int); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)").await;
+    database
+        .run("CREATE TABLE a (id int); CREATE TABLE b (id int); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)")
+        .await;
     let shop = postgres(&database.url);
     let (a, b) = (table(&shop, "public.a").await.unwrap(), table(&shop, "public.b").await.unwrap());
     assert_eq!(crate::load::show(&crate::load::read(a).await.unwrap()), ["1"]);

@@ -22,12 +22,40 @@ const ROWS: &str = "
      (6, 5, 5, 5, false, '2026-02-28', '2026-02-28 12:00:00.000001', '2026-02-28 12:00:00.000001+00', 'A', 'it''s', 'Z', 5, NULL);";
 
 const FILTERS: [&str; 34] = [
-    "id > 2", "3 <= id", "id <> 4", "i2 = -1", "i2 < 0", "i8 >= 9223372036854775807", "i8 = 0 OR i2 IS NULL", "NOT (i2 > 0)",
-    "n = 1.5", "n < 0", "n BETWEEN 0 AND 5", "n NOT BETWEEN 0 AND 5", "b", "NOT b", "b = false", "b IS NOT NULL",
-    "d < DATE '1970-01-01'", "d = DATE '0001-01-01'", "ts = TIMESTAMP '2026-02-28 12:00:00.000001'",
-    "ts > TIMESTAMP '2026-01-01'", "tz = TIMESTAMPTZ '2025-12-31 22:00:00Z'", "tz < TIMESTAMPTZ '2026-01-01 00:00:00Z'",
-    "t = 'a'", "t < 'b'", "t >= 'Z'", "t <> 'ä'", "v IN ('a', 'it''s', '')", "v NOT IN ('a', 'B')", "c = 'a'", "f > 1",
-    "f = 0", "u = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "id = 2 AND f > 1", "t IS NULL AND id > 1",
+    "id > 2",
+    "3 <= id",
+    "id <> 4",
+    "i2 = -1",
+    "i2 < 0",
+    "i8 >= 9223372036854775807",
+    "i8 = 0 OR i2 IS NULL",
+    "NOT (i2 > 0)",
+    "n = 1.5",
+    "n < 0",
+    "n BETWEEN 0 AND 5",
+    "n NOT BETWEEN 0 AND 5",
+    "b",
+    "NOT b",
+    "b = false",
+    "b IS NOT NULL",
+    "d < DATE '1970-01-01'",
+    "d = DATE '0001-01-01'",
+    "ts = TIMESTAMP '2026-02-28 12:00:00.000001'",
+    "ts > TIMESTAMP '2026-01-01'",
+    "tz = TIMESTAMPTZ '2025-12-31 22:00:00Z'",
+    "tz < TIMESTAMPTZ '2026-01-01 00:00:00Z'",
+    "t = 'a'",
+    "t < 'b'",
+    "t >= 'Z'",
+    "t <> 'ä'",
+    "v IN ('a', 'it''s', '')",
+    "v NOT IN ('a', 'B')",
+    "c = 'a'",
+    "f > 1",
+    "f = 0",
+    "u = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
+    "id = 2 AND f > 1",
+    "t IS NULL AND id > 1",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,8 +99,10 @@ mod property {
     fn comparison() -> impl Strategy<Value = String> {
         let operator = prop::sample::select(vec!["=", "<>", "<", "<=", ">", ">="]);
         let operand = prop_oneof![
-            (prop::sample::select(vec!["id", "i2", "i8", "n"]), -7i64..7).prop_map(|(column, value)| (column, value.to_string())),
-            (Just("n"), -1500i64..1500).prop_map(|(column, value)| (column, format!("{}.{:03}", value / 1000, value.abs() % 1000))),
+            (prop::sample::select(vec!["id", "i2", "i8", "n"]), -7i64..7)
+                .prop_map(|(column, value)| (column, value.to_string())),
+            (Just("n"), -1500i64..1500)
+                .prop_map(|(column, value)| (column, format!("{}.{:03}", value / 1000, value.abs() % 1000))),
             (prop::sample::select(vec!["t", "v"]), "[a-zA-ZäÄ']{0,2}")
                 .prop_map(|(column, value)| (column, format!("'{}'", value.replace('\'', "''")))),
             (Just("d"), 1i64..29).prop_map(|(column, day)| (column, format!("DATE '2026-02-{day:02}'"))),
@@ -90,7 +120,8 @@ mod property {
             let all: Vec<RecordBatch> = read(table(&shop, "public.edges").await.unwrap()).await.unwrap();
             (shop, Arc::new(MemTable::try_new(all[0].schema(), vec![all]).unwrap()), database)
         });
-        let mut runner = TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() });
+        let mut runner =
+            TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() });
         let filters = (comparison(), comparison(), any::<bool>(), any::<bool>());
         runner
             .run(&filters, |(left, right, both, negated)| {

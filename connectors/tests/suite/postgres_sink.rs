@@ -55,7 +55,8 @@ async fn an_overwrite_keeps_grants_indexes_constraints_and_comments() {
     let source = table(&shop, "public.source").await.unwrap();
     assert!(target.prepare(&source.schema()).await.unwrap().notes.is_empty());
     let before = database.rows("SELECT 'target'::regclass::oid").await;
-    let structure = "SELECT relname, pg_get_indexdef(oid) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'target%' ORDER BY 1";
+    let structure =
+        "SELECT relname, pg_get_indexdef(oid) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'target%' ORDER BY 1";
     let indexes = database.rows(structure).await;
     copy(source, &target).await.unwrap();
     assert_ne!(database.rows("SELECT 'target'::regclass::oid").await, before, "the table was not swapped");
@@ -88,7 +89,9 @@ async fn with_dependents_an_overwrite_deletes_and_inserts_and_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successor_ends_the_session_of_a_frozen_attempt() {
     let database = Database::new().await;
-    database.run("CREATE TABLE source AS SELECT g AS id FROM generate_series(1, 10) g; CREATE TABLE target (id int)").await;
+    database
+        .run("CREATE TABLE source AS SELECT g AS id FROM generate_series(1, 10) g; CREATE TABLE target (id int)")
+        .await;
     let shop = postgres(&database.url);
     let rows = table(&shop, "public.source").await.unwrap();
     let input = async || session().read_table(rows.clone()).unwrap().execute_stream().await.unwrap();
@@ -127,9 +130,7 @@ async fn a_dataset_that_does_not_fit_is_refused_with_every_difference() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_the_server_refuses_names_its_reason_and_leaves_nothing() {
     let database = Database::new().await;
-    database
-        .run("CREATE TABLE source AS SELECT 'too long' AS name; CREATE TABLE target (name varchar(3))")
-        .await;
+    database.run("CREATE TABLE source AS SELECT 'too long' AS name; CREATE TABLE target (name varchar(3))").await;
     let shop = postgres(&database.url);
     let target = sink(&shop, "public.target", WriteMode::Append).await;
     let error = copy(table(&shop, "public.source").await.unwrap(), &target).await.unwrap_err();

@@ -64,7 +64,8 @@ async fn a_value_that_does_not_fit_names_column_and_key_and_the_line_to_paste() 
         assert!(error.message.contains(what) && error.message.contains("id = 42"), "{error}");
         assert!(error.hint.unwrap().contains(&format!("columns: {{ {column}: text }}")));
     }
-    let texts = with_columns(&shop, "public.prices", json!({ "amount": "text", "day": "text", "grid": "text" })).await.unwrap();
+    let texts =
+        with_columns(&shop, "public.prices", json!({ "amount": "text", "day": "text", "grid": "text" })).await.unwrap();
     assert_eq!(show(&read(texts).await.unwrap()), ["1|1|2026-01-01|{1}", "42|NaN|infinity|{{1,2},{3,4}}"]);
 }
 
@@ -90,10 +91,12 @@ async fn a_large_table_is_read_in_ranges_and_loaded_into_delta_once() {
     assert_eq!(rows, 300_000);
     let back = table(&lake, "orders").await.unwrap();
     let sums = sql(back, "SELECT count(*), count(distinct id), sum(id), sum(amount), max(at) FROM t").await.unwrap();
-    let expected = database.rows("SELECT count(*), count(distinct id), sum(id), sum(amount), max(at) FROM orders").await;
+    let expected =
+        database.rows("SELECT count(*), count(distinct id), sum(id), sum(amount), max(at) FROM orders").await;
     assert_eq!(show(&sums)[0].replace('T', " "), expected[0]);
     shop.close().await;
-    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headwater' AND datname = current_database()";
+    let left =
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headwater' AND datname = current_database()";
     assert_eq!(database.rows(left).await, ["0"]);
 }
 

@@ -20,10 +20,11 @@ pub(super) async fn a_canceled_load_leaves_nothing(subject: &Subject) {
     let context = attempt(Uuid::now_v7(), 1);
     let sink = subject.sink("canceled", subject.mode()).await;
     let cancel = context.cancel.clone();
-    let endless = futures::stream::iter([Ok(samples::ids(0..1000))]).chain(futures::stream::pending()).inspect(move |_| {
-        // The first batch has arrived: now the run is canceled.
-        cancel.cancel();
-    });
+    let endless =
+        futures::stream::iter([Ok(samples::ids(0..1000))]).chain(futures::stream::pending()).inspect(move |_| {
+            // The first batch has arrived: now the run is canceled.
+            cancel.cancel();
+        });
     let endless: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(samples::ids_schema(), endless));
     let start = Instant::now();
     let error = sink.write(&context, endless).await.expect_err("canceled: the write went on");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 
@@ -35,8 +35,24 @@ pub(super) fn every_type(subject: &Subject) -> RecordBatch {
         ("double", Arc::new(Float64Array::from(vec![Some(nan), Some(infinity), Some(5e-324), None]))),
         ("money", decimal(vec![Some(-999_999_999_999), Some(999_999_999_999), Some(-1), None], 12, 2)),
         ("huge", decimal(vec![Some(-nine), Some(nine), Some(1), None], 38, 10)),
-        ("text", Arc::new(StringArray::from(vec![Some("quote \" comma , tab \t"), Some("line\nend\\"), Some("𐍈 grün"), None]))),
-        ("bytes", Arc::new(BinaryArray::from(vec![Some([0u8, 255, 39].as_slice()), Some(b"".as_slice()), Some(b"\\x"), None]))),
+        (
+            "text",
+            Arc::new(StringArray::from(vec![
+                Some("quote \" comma , tab \t"),
+                Some("line\nend\\"),
+                Some("𐍈 grün"),
+                None,
+            ])),
+        ),
+        (
+            "bytes",
+            Arc::new(BinaryArray::from(vec![
+                Some([0u8, 255, 39].as_slice()),
+                Some(b"".as_slice()),
+                Some(b"\\x"),
+                None,
+            ])),
+        ),
         ("day", Arc::new(Date32Array::from(vec![Some(-719_162), Some(2_932_896), Some(-1), None]))),
         ("local", Arc::new(TimestampMicrosecondArray::from(instants.clone()))),
         ("instant", Arc::new(TimestampMicrosecondArray::from(instants).with_timezone("UTC"))),
@@ -44,7 +60,8 @@ pub(super) fn every_type(subject: &Subject) -> RecordBatch {
     ];
     let mut kept: Vec<(&str, ArrayRef)> = vec![("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4])))];
     kept.extend(columns.into_iter().filter(|(_, array)| (subject.carries)(array.data_type())));
-    let fields: Vec<Field> = kept.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Vec<Field> =
+        kept.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let arrays = kept.into_iter().map(|(_, array)| array).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
@@ -70,7 +87,9 @@ pub(super) fn wide() -> RecordBatch {
     let mut arrays: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(0..20))];
     for number in 0..300 {
         fields.push(Field::new(format!("column {number}"), DataType::Utf8, true));
-        arrays.push(Arc::new((0..20).map(|row| (row != number % 20).then(|| format!("{number}/{row}"))).collect::<StringArray>()));
+        arrays.push(Arc::new(
+            (0..20).map(|row| (row != number % 20).then(|| format!("{number}/{row}"))).collect::<StringArray>(),
+        ));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }

@@ -20,15 +20,21 @@ pub(super) async fn wide_rows_come_back(subject: &Subject) {
 
 async fn round_trip(subject: &Subject, name: &str, sample: RecordBatch) {
     let schema = sample.schema();
-    let commit =
-        subject.load(name, WriteMode::Overwrite, &attempt(Uuid::now_v7(), 1), schema.clone(), vec![sample.clone()]).await;
+    let commit = subject
+        .load(name, WriteMode::Overwrite, &attempt(Uuid::now_v7(), 1), schema.clone(), vec![sample.clone()])
+        .await;
     assert!(matches!(commit, Ok(Commit::Committed { .. })), "{name}: {commit:?}");
     let rows = subject.rows(name, &schema).await;
     assert!(!rows.is_empty(), "{name}: nothing came back");
     let found = concat_batches(&rows[0].schema(), &rows).unwrap();
     for (index, field) in schema.fields().iter().enumerate() {
         let back = found.column_by_name(field.name()).unwrap_or_else(|| panic!("{name}: {} is gone", field.name()));
-        assert!(same_type(back.data_type(), field.data_type()), "{name}: {} came back as {}", field.name(), back.data_type());
+        assert!(
+            same_type(back.data_type(), field.data_type()),
+            "{name}: {} came back as {}",
+            field.name(),
+            back.data_type()
+        );
         let back = arrow::compute::cast(back, field.data_type()).unwrap();
         // Bits are compared, so that NaN equals itself.
         assert_eq!(&back.to_data(), &sample.column(index).to_data(), "{name}: the values of {}", field.name());
@@ -54,7 +60,10 @@ pub(super) async fn an_overwrite_replaces_everything(subject: &Subject) {
     let schema = samples::ids_schema();
     for range in [0..5, 5..7, 7..7, 8..9] {
         let batches = vec![samples::ids(range.clone())];
-        subject.load("replaced", WriteMode::Overwrite, &attempt(Uuid::now_v7(), 1), schema.clone(), batches).await.unwrap();
+        subject
+            .load("replaced", WriteMode::Overwrite, &attempt(Uuid::now_v7(), 1), schema.clone(), batches)
+            .await
+            .unwrap();
         assert_eq!(subject.ids("replaced").await, range.collect::<Vec<_>>());
     }
 }
