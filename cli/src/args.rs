@@ -51,7 +51,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  headwater up\n  headwater up --port 7700 --slots 4")]
     Up(ServeArgs),
     /// Run the named roles
-    #[command(after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big")]
+    #[command(
+        after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big"
+    )]
     Serve {
         /// What this process does
         #[arg(long, value_enum, value_delimiter = ',', required = true)]
@@ -78,7 +80,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  headwater run orders.yaml\n  headwater run orders --param country=DE --json")]
     Run(RunArgs),
     /// Write a commented spec that copies tables
-    #[command(after_help = "Examples:\n  headwater new --from shop.public.* --into lake > shop.yaml\n  headwater new --from shop.public.orders --into lake --name orders")]
+    #[command(
+        after_help = "Examples:\n  headwater new --from shop.public.* --into lake > shop.yaml\n  headwater new --from shop.public.orders --into lake --name orders"
+    )]
     New {
         /// Tables to copy: connection.path, with * as a wildcard
         #[arg(long, value_name = "TABLES")]
@@ -100,7 +104,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Connections(ConnectionsCommand),
     /// Run one read-only SELECT across connections
-    #[command(after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql \"SELECT * FROM shop.public.orders\" --format csv")]
+    #[command(
+        after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql \"SELECT * FROM shop.public.orders\" --format csv"
+    )]
     Sql {
         /// The statement; tables are named connection.path
         query: String,
@@ -118,7 +124,9 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Print the JSON Schema of specs
-    #[command(after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres")]
+    #[command(
+        after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres"
+    )]
     Schema {
         /// Print the settings of this connector instead
         #[arg(long)]
@@ -134,7 +142,9 @@ pub(crate) enum Command {
         list: bool,
     },
     /// Print a completion script for a shell
-    #[command(after_help = "Examples:\n  headwater completions bash > /etc/bash_completion.d/headwater\n  headwater completions zsh")]
+    #[command(
+        after_help = "Examples:\n  headwater completions bash > /etc/bash_completion.d/headwater\n  headwater completions zsh"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -192,7 +202,9 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
     /// List runs, newest first
-    #[command(after_help = "Examples:\n  headwater runs list\n  headwater runs list --state failed --pipeline orders --limit 50")]
+    #[command(
+        after_help = "Examples:\n  headwater runs list\n  headwater runs list --state failed --pipeline orders --limit 50"
+    )]
     List {
         /// At most so many
         #[arg(long, default_value_t = 20)]
@@ -211,7 +223,9 @@ pub(crate) enum RunsCommand {
         json: bool,
     },
     /// Show a run's tasks, attempts and receipts
-    #[command(after_help = "Examples:\n  headwater runs show\n  headwater runs show 0199c2c0-7d1e-7cc0-8000-000000000001 --json")]
+    #[command(
+        after_help = "Examples:\n  headwater runs show\n  headwater runs show 0199c2c0-7d1e-7cc0-8000-000000000001 --json"
+    )]
     Show {
         /// The run [default: the newest]
         run: Option<Uuid>,
@@ -220,19 +234,25 @@ pub(crate) enum RunsCommand {
         json: bool,
     },
     /// Print a run's log
-    #[command(after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e-7cc0-8000-000000000001")]
+    #[command(
+        after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e-7cc0-8000-000000000001"
+    )]
     Logs {
         /// The run [default: the newest]
         run: Option<Uuid>,
     },
     /// Ask a run to end
-    #[command(after_help = "Examples:\n  headwater runs cancel\n  headwater runs cancel 0199c2c0-7d1e-7cc0-8000-000000000001")]
+    #[command(
+        after_help = "Examples:\n  headwater runs cancel\n  headwater runs cancel 0199c2c0-7d1e-7cc0-8000-000000000001"
+    )]
     Cancel {
         /// The run [default: the newest]
         run: Option<Uuid>,
     },
     /// Run a finished run again: what failed, as the same loads
-    #[command(after_help = "Examples:\n  headwater runs rerun\n  headwater runs rerun 0199c2c0-7d1e-7cc0-8000-000000000001 --all")]
+    #[command(
+        after_help = "Examples:\n  headwater runs rerun\n  headwater runs rerun 0199c2c0-7d1e-7cc0-8000-000000000001 --all"
+    )]
     Rerun {
         /// The run [default: the newest]
         run: Option<Uuid>,
@@ -255,7 +275,9 @@ pub(crate) enum SchedulesCommand {
         json: bool,
     },
     /// Show when a pipeline or spec file would run next
-    #[command(after_help = "Examples:\n  headwater schedules preview orders\n  headwater schedules preview orders.yaml --count 20")]
+    #[command(
+        after_help = "Examples:\n  headwater schedules preview orders\n  headwater schedules preview orders.yaml --count 20"
+    )]
     Preview {
         /// Name of a pipeline, or a spec file
         target: String,
@@ -280,7 +302,9 @@ pub(crate) enum SchedulesCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectionsCommand {
     /// Add a connection, or replace it, and check it
-    #[command(after_help = "Examples:\n  headwater connections add lake delta file:///srv/lake\n  headwater connections add shop postgres://app@db.example.com/shop")]
+    #[command(
+        after_help = "Examples:\n  headwater connections add lake delta file:///srv/lake\n  headwater connections add shop postgres://app@db.example.com/shop"
+    )]
     Add {
         /// Name that specs use
         name: String,
@@ -311,7 +335,9 @@ pub(crate) enum ConnectionsCommand {
         name: String,
     },
     /// List what a connection can read
-    #[command(after_help = "Examples:\n  headwater connections catalog shop\n  headwater connections catalog shop --columns")]
+    #[command(
+        after_help = "Examples:\n  headwater connections catalog shop\n  headwater connections catalog shop --columns"
+    )]
     Catalog {
         /// Its name
         name: String,
@@ -333,7 +359,9 @@ pub(crate) enum ConnectionsCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
     /// Bring the control plane's schema up to date
-    #[command(after_help = "Examples:\n  headwater admin migrate\n  headwater admin migrate --database-url postgres://hw@db/headwater")]
+    #[command(
+        after_help = "Examples:\n  headwater admin migrate\n  headwater admin migrate --database-url postgres://hw@db/headwater"
+    )]
     Migrate,
     /// Say what is there and what is wrong with it
     #[command(after_help = "Examples:\n  headwater admin doctor\n  headwater admin doctor --json")]
@@ -343,7 +371,9 @@ pub(crate) enum AdminCommand {
         json: bool,
     },
     /// Open psql on the control plane, or on another database of the embedded server
-    #[command(after_help = "Examples:\n  headwater admin psql\n  headwater admin psql --database demo_source -- -c '\\dt'")]
+    #[command(
+        after_help = "Examples:\n  headwater admin psql\n  headwater admin psql --database demo_source -- -c '\\dt'"
+    )]
     Psql {
         /// Another database of the embedded server; made if it is not there
         #[arg(long)]

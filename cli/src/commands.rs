@@ -28,7 +28,9 @@ pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
         Command::Explain { code, list } => reference::explain(code.as_deref(), list),
         Command::Completions { shell } => reference::completions(shell),
         Command::Admin(command) => admin::admin(config, command).await,
-        Command::Up(serve) => serve::serve(config.serving(&serve), &[Role::Server, Role::Scheduler, Role::Worker]).await,
+        Command::Up(serve) => {
+            serve::serve(config.serving(&serve), &[Role::Server, Role::Scheduler, Role::Worker]).await
+        }
         Command::Serve { roles, serve } => serve::serve(config.serving(&serve), &roles).await,
         command => {
             let context = Context::open(config).await?;
@@ -50,7 +52,9 @@ async fn with_store(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Runs(command) => runs::runs(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
         Command::Connections(command) => connections::connections(context, command).await,
-        Command::Sql { query, format, output, limit, json } => sql::sql(context, &query, format, output, limit, json).await,
+        Command::Sql { query, format, output, limit, json } => {
+            sql::sql(context, &query, format, output, limit, json).await
+        }
         Command::Up(_)
         | Command::Serve { .. }
         | Command::Schema { .. }

@@ -55,12 +55,15 @@ impl Config {
         let file = read(global.config.as_deref())?;
         let data_dir = global.data_dir.clone().or_else(|| file.data_dir.clone()).map_or_else(default_data_dir, Ok)?;
         let memory_mb = match std::env::var("HEADWATER_MEMORY_MB") {
-            Ok(text) => Some(text.parse().with_context(|| format!("HEADWATER_MEMORY_MB is '{text}'; expected a number"))?),
+            Ok(text) => {
+                Some(text.parse().with_context(|| format!("HEADWATER_MEMORY_MB is '{text}'; expected a number"))?)
+            }
             Err(_) => file.memory_mb,
         };
         Ok(Self {
             database_url: global.database_url.clone().or(file.database_url),
-            data_dir: std::path::absolute(&data_dir).with_context(|| format!("'{}' is not a folder", data_dir.display()))?,
+            data_dir: std::path::absolute(&data_dir)
+                .with_context(|| format!("'{}' is not a folder", data_dir.display()))?,
             pg_user: global.pg_user.clone().or(file.pg_user),
             memory: memory_mb.map_or(headwater_engine::session::EngineConfig::DEFAULT_MEMORY, |mb| mb << 20),
             bind: file.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -100,7 +103,10 @@ fn default_data_dir() -> Result<PathBuf> {
     }
     let base = match std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()) {
         Some(base) => PathBuf::from(base),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither HOME nor XDG_DATA_HOME is set; use --data-dir")?).join(".local/share"),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").context("neither HOME nor XDG_DATA_HOME is set; use --data-dir")?)
+                .join(".local/share")
+        }
     };
     Ok(base.join("headwater"))
 }

@@ -74,7 +74,10 @@ impl Context {
         let known = self.connection_names().await?;
         let names: Vec<String> = names.intersection(&known).cloned().collect();
         let opened = self.workspace.open_connections(&self.key, &names).await?;
-        Ok(opened.into_iter().map(|row| (row.name, ConnectionSettings { connector: row.connector, settings: row.settings })).collect())
+        Ok(opened
+            .into_iter()
+            .map(|row| (row.name, ConnectionSettings { connector: row.connector, settings: row.settings }))
+            .collect())
     }
 
     /// Stores a connection.
@@ -90,7 +93,8 @@ impl Context {
         }
         let filter = headwater_store::RunFilter { limit: Some(1), ..Default::default() };
         let newest = self.workspace.list_runs(&filter).await?;
-        let newest = newest.first().ok_or_else(|| crate::failure::Hinted::new("there are no runs yet", "headwater run FILE"))?;
+        let newest =
+            newest.first().ok_or_else(|| crate::failure::Hinted::new("there are no runs yet", "headwater run FILE"))?;
         Ok(newest.run_id)
     }
 }

@@ -57,9 +57,13 @@ impl View {
         let terminal = std::io::stderr().is_terminal();
         let bars = terminal.then(|| {
             let all = MultiProgress::new();
-            let style = ProgressStyle::with_template("{spinner} {prefix:30!} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = |path: &String| (path.clone(), all.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.clone())));
-            let bars = plan.tasks.iter().filter(|(_, task)| !task.stages.is_empty()).map(|(path, _)| bar(path)).collect();
+            let style = ProgressStyle::with_template("{spinner} {prefix:30!} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = |path: &String| {
+                (path.clone(), all.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.clone())))
+            };
+            let bars =
+                plan.tasks.iter().filter(|(_, task)| !task.stages.is_empty()).map(|(path, _)| bar(path)).collect();
             (all, bars)
         });
         Self { bars, states: BTreeMap::new(), last_line: std::time::Instant::now() }
@@ -77,7 +81,10 @@ impl View {
                     }
                 }
                 None => {
-                    let changed = self.states.insert(task.path.clone(), task.state.clone()).is_none_or(|before| before != task.state);
+                    let changed = self
+                        .states
+                        .insert(task.path.clone(), task.state.clone())
+                        .is_none_or(|before| before != task.state);
                     let due = task.state == "running" && self.last_line.elapsed() >= LINE;
                     if (changed && task.state != "pending") || due {
                         output::error_line(&format!("{}: {text}", task.path));

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Diagnostic, Finding, tidy};
 use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::{ExtractSource, Planned, Relation, TableRef, TaskPath, Work};
 use headwater_pipelines::spec::{Columns, Rule, WriteMode};
+use headwater_pipelines::sql::SqlFinding;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +69,7 @@ impl Engine {
             progress: Progress::default(),
             cancel: CancellationToken::new(),
             unreachable: BTreeSet::new(),
+            within: None,
             checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
         };
         for task in order(planned) {
@@ -90,7 +93,12 @@ fn order(planned: &Planned) -> Vec<TaskPath> {
                 Relation::Table(_) => true,
             })
         };
-        let next: Vec<&TaskPath> = planned.works.iter().filter(|(path, work)| !done.contains(path) && ready(work)).map(|(path, _)| path).collect();
+        let next: Vec<&TaskPath> = planned
+            .works
+            .iter()
+            .filter(|(path, work)| !done.contains(path) && ready(work))
+            .map(|(path, _)| path)
+            .collect();
         if next.is_empty() {
             return order;
         }
@@ -109,6 +117,8 @@ struct Checker<'a> {
     cancel: CancellationToken,
     /// Connections that failed: one finding each is enough.
     unreachable: BTreeSet<String>,
+    /// The place of the relation that is being looked up, if a statement names it.
+    within: Option<Span>,
     checked: Checked,
 }
 
@@ -119,7 +129,12 @@ impl Checker<'_> {
             Work::Transform { .. } => self.transform(task, work).await,
             Work::Check { input, rules, .. } => self.check(task, input, rules).await,
             Work::Load { input, into, mode, keys, partition_by } => {
-                let request = SinkRequest { path: into.path.clone(), mode: *mode, keys: keys.clone(), partition_by: partition_by.clone() };
+                let request = SinkRequest {
+                    path: into.path.clone(),
+                    mode: *mode,
+                    keys: keys.clone(),
+                    partition_by: partition_by.clone(),
+                };
                 self.load(task, input, into, &request).await;
             }
             Work::Wait { .. } | Work::Group => {}
@@ -204,7 +219,10 @@ impl Checker<'_> {
             {
                 let steps = self.steps(task, place);
                 let source = ExtractSource::Table(table.clone());
-                if let Some(provider) = self.source(&source, None, &steps).await {
+                self.within = self.place_in_statement(task, &direct_name(table));
+                let provider = self.source(&source, None, &steps).await;
+                self.within = None;
+                if let Some(provider) = provider {
                     let name = direct_name(table);
                     self.keep(&name, |relations, progress| relations.add_table(&name, provider, progress));
                 }
@@ -241,7 +259,8 @@ impl Checker<'_> {
         for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.kind().is_some()) {
             let Err(findings) = compile(rule, input.schema(), &state) else { continue };
             for found in findings {
-                let rule = [self.steps(task, &["check", "rules"]), vec![Step::from(index), Step::from(found.field)]].concat();
+                let rule =
+                    [self.steps(task, &["check", "rules"]), vec![Step::from(index), Step::from(found.field)]].concat();
                 let steps = [rule, found.index.map(Step::from).into_iter().collect()].concat();
                 let inner = found.finding;
                 self.checked.diagnostics.push(match found.field {
@@ -279,9 +298,11 @@ impl Checker<'_> {
     fn partition_columns(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
         let valid: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let mut fine = true;
-        for (index, name) in request.partition_by.iter().enumerate().filter(|(_, name)| !valid.contains(&name.as_str())) {
+        for (index, name) in request.partition_by.iter().enumerate().filter(|(_, name)| !valid.contains(&name.as_str()))
+        {
             let steps = [self.steps(task, &["load", "partition_by"]), vec![Step::from(index)]].concat();
-            let finding = Finding::error(Code::UnknownColumn, format!("there is no column '{name}'")).nearest(name, valid.iter().copied());
+            let finding = Finding::error(Code::UnknownColumn, format!("there is no column '{name}'"))
+                .nearest(name, valid.iter().copied());
             self.add(&steps, finding);
             fine = false;
         }
@@ -294,7 +315,8 @@ impl Checker<'_> {
             return None;
         }
         let modes: Vec<&str> = spec.writes.iter().map(|mode| mode.as_str()).collect();
-        let finding = Finding::error(Code::Abilities, format!("a {} connection can't be written with mode {mode}", spec.name));
+        let finding =
+            Finding::error(Code::Abilities, format!("a {} connection can't be written with mode {mode}", spec.name));
         Some(if modes.is_empty() { finding } else { finding.hint(format!("it takes {}", modes.join(", "))) })
     }
 
@@ -330,18 +352,33 @@ impl Checker<'_> {
             }
         };
         let finding = Finding::error(code, error.message);
-        self.add(steps, match error.hint {
-            Some(hint) => finding.hint(hint),
-            None => finding,
-        });
+        self.add(
+            steps,
+            match error.hint {
+                Some(hint) => finding.hint(hint),
+                None => finding,
+            },
+        );
     }
 
     async fn usable(&self, connection: &str) -> crate::Result<()> {
         self.connections.open(connection)?.check().await.map(|_| ())
     }
 
+    /// Where a transform names a relation.
+    fn place_in_statement(&self, task: &str, relation: &str) -> Option<Span> {
+        self.planned.queries.get(task).and_then(|resolved| resolved.place_of(relation))
+    }
+
     fn add(&mut self, steps: &[Step], finding: Finding) {
-        self.checked.diagnostics.push(self.document.at(steps, finding));
+        let placed = match self.within {
+            Some(span) => {
+                let found = SqlFinding::new(span, finding);
+                self.document.at_text(steps, found.line, found.column, found.length, found.finding)
+            }
+            None => self.document.at(steps, finding),
+        };
+        self.checked.diagnostics.push(placed);
     }
 
     fn steps(&self, task: &str, fields: &[&str]) -> Vec<Step> {

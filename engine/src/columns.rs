@@ -128,7 +128,8 @@ impl VisitorMut for Names {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         match factor {
             TableFactor::Table { name, alias, .. } => {
-                let internal = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone()).unwrap_or_default();
+                let internal =
+                    name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone()).unwrap_or_default();
                 let visible = alias.as_ref().map_or_else(|| internal.clone(), |alias| alias.name.value.clone());
                 self.tables.push((visible.clone(), internal));
                 self.introduced.insert(visible);
@@ -171,7 +172,8 @@ impl Settler {
             }
             Err(mut finding) => {
                 if let Some(table) = table {
-                    finding.message = finding.message.replacen("there is no column", &format!("'{table}' has no column"), 1);
+                    finding.message =
+                        finding.message.replacen("there is no column", &format!("'{table}' has no column"), 1);
                 }
                 self.findings.push(SqlFinding::new(ident.span, finding));
                 false
@@ -230,7 +232,10 @@ mod tests {
     #[test]
     fn every_unknown_column_of_a_statement_is_found_in_its_own_table() {
         let (_, findings) = settled("SELECT o.name,\n  c.name, totl FROM orders o JOIN customers c ON c.id = o.idd");
-        assert_eq!(findings, ["1:10 'o' has no column 'name'", "2:11 there is no column 'totl'", "2:56 'o' has no column 'idd'"]);
+        assert_eq!(
+            findings,
+            ["1:10 'o' has no column 'name'", "2:11 there is no column 'totl'", "2:56 'o' has no column 'idd'"]
+        );
     }
 
     #[test]

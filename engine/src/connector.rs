@@ -222,7 +222,10 @@ impl LoadContext {
 
 impl Debug for LoadContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoadContext").field("load_id", &self.load_id).field("attempt", &self.attempt).finish_non_exhaustive()
+        f.debug_struct("LoadContext")
+            .field("load_id", &self.load_id)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,8 +6,15 @@
 use crate::error::{EngineError, Result};
 
 /// Every failpoint of the engine, in the order in which a load passes them. Crash tests walk this list.
-pub const FAILPOINTS: [&str; 7] =
-    ["after_claim", "after_first_batch", "after_write", "after_intent", "after_commit", "before_finish", "after_finish"];
+pub const FAILPOINTS: [&str; 7] = [
+    "after_claim",
+    "after_first_batch",
+    "after_write",
+    "after_intent",
+    "after_commit",
+    "before_finish",
+    "after_finish",
+];
 
 /// Passes a named place.
 pub fn failpoint(name: &str) -> Result<()> {

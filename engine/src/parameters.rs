@@ -16,9 +16,11 @@ pub fn bind(declared: &IndexMap<String, Param>, run: &RunContext) -> Result<Para
     let mut values = context(Some(run));
     for (name, param) in declared {
         let value = run.params.get(name).or(param.default.as_ref()).ok_or_else(|| {
-            EngineError::config(format!("parameter '{name}' has no value")).hint(format!("give it with --param {name}=…, or a default"))
+            EngineError::config(format!("parameter '{name}' has no value"))
+                .hint(format!("give it with --param {name}=…, or a default"))
         })?;
-        check_value(param.kind, value).map_err(|reason| EngineError::config(format!("parameter '{name}': {reason}")))?;
+        check_value(param.kind, value)
+            .map_err(|reason| EngineError::config(format!("parameter '{name}': {reason}")))?;
         values.insert(name.clone(), scalar(param.kind, Some(value)));
     }
     Ok(values)
@@ -42,7 +44,9 @@ pub fn parse(kind: ParamType, text: &str) -> Value {
 }
 
 fn context(run: Option<&RunContext>) -> Parameters {
-    let time = |time: Option<DateTime<Utc>>| ScalarValue::TimestampMicrosecond(time.map(|time| time.timestamp_micros()), Some("UTC".into()));
+    let time = |time: Option<DateTime<Utc>>| {
+        ScalarValue::TimestampMicrosecond(time.map(|time| time.timestamp_micros()), Some("UTC".into()))
+    };
     Parameters::from([
         ("run_id".to_owned(), ScalarValue::Utf8(run.map(|run| run.run_id.to_string()))),
         ("interval_start".to_owned(), time(run.and_then(|run| run.interval_start))),

@@ -67,7 +67,8 @@ impl Engine {
                 relations.add_table(&direct_name(table), provider, &progress)?;
             }
         }
-        let plan = transform::plan(&resolved.query, &relations, &Parameters::new()).await.map_err(QueryError::Statement)?;
+        let plan =
+            transform::plan(&resolved.query, &relations, &Parameters::new()).await.map_err(QueryError::Statement)?;
         let session = relations.session();
         let physical = session.state().create_physical_plan(&plan).await.map_err(EngineError::from)?;
         let rows = execute_stream(physical, session.task_ctx()).map_err(EngineError::from)?;

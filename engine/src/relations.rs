@@ -40,7 +40,8 @@ impl Connections {
             return Ok(Arc::clone(connection));
         }
         let ConnectionSettings { connector, settings } = self.settings.get(name).ok_or_else(|| {
-            EngineError::config(format!("there is no connection named '{name}'")).hint("add it with `headwater connections add`")
+            EngineError::config(format!("there is no connection named '{name}'"))
+                .hint("add it with `headwater connections add`")
         })?;
         let settings = settings::resolve(name, settings, &|variable| std::env::var(variable).ok())?;
         let connection = self.registry.get(connector)?.open(name, &settings)?;
@@ -50,7 +51,10 @@ impl Connections {
 
     /// What the connector of a connection is and can do.
     pub fn spec(&self, name: &str) -> Result<&'static crate::connector::ConnectorSpec> {
-        let settings = self.settings.get(name).ok_or_else(|| EngineError::config(format!("there is no connection named '{name}'")))?;
+        let settings = self
+            .settings
+            .get(name)
+            .ok_or_else(|| EngineError::config(format!("there is no connection named '{name}'")))?;
         Ok(self.registry.get(&settings.connector)?.spec())
     }
 
@@ -115,7 +119,10 @@ impl Relations {
     /// The plan that gives a relation's rows.
     pub fn plan(&self, relation: &Relation) -> Result<LogicalPlan> {
         let name = relation.internal_name();
-        self.plans.get(&name).cloned().ok_or_else(|| EngineError::bug(format!("relation '{name}' is not part of the stage")))
+        self.plans
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| EngineError::bug(format!("relation '{name}' is not part of the stage")))
     }
 
     /// Adds a table of a source under its internal name, counted as `task`.

@@ -8,7 +8,9 @@ use crate::error::{EngineError, Result};
 pub fn resolve(connection: &str, settings: &Value, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Value> {
     Ok(match settings {
         Value::String(text) => Value::String(resolve_text(connection, text, lookup)?),
-        Value::Array(items) => Value::Array(items.iter().map(|item| resolve(connection, item, lookup)).collect::<Result<_>>()?),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| resolve(connection, item, lookup)).collect::<Result<_>>()?)
+        }
         Value::Object(fields) => {
             let resolved = fields.iter().map(|(key, value)| Ok((key.clone(), resolve(connection, value, lookup)?)));
             Value::Object(resolved.collect::<Result<_>>()?)
@@ -29,12 +31,15 @@ fn resolve_text(connection: &str, text: &str, lookup: &dyn Fn(&str) -> Option<St
         }
         let behind = &rest[start + 2..];
         let end = behind.find('}').ok_or_else(|| {
-            EngineError::config(format!("connection '{connection}': a '${{' in its settings is not closed")).hint("write ${NAME}")
+            EngineError::config(format!("connection '{connection}': a '${{' in its settings is not closed"))
+                .hint("write ${NAME}")
         })?;
         let name = &behind[..end];
         let value = lookup(name).ok_or_else(|| {
-            EngineError::config(format!("connection '{connection}' needs the environment variable {name}, which is not set"))
-                .hint(format!("export {name}=… where the worker runs"))
+            EngineError::config(format!(
+                "connection '{connection}' needs the environment variable {name}, which is not set"
+            ))
+            .hint(format!("export {name}=… where the worker runs"))
         })?;
         out.push_str(&rest[..start]);
         out.push_str(&value);
@@ -55,9 +60,13 @@ mod tests {
 
     #[test]
     fn variables_are_resolved_at_any_depth_and_escapes_kept() {
-        let settings = serde_json::json!({ "url": "postgres://a:${SECRET}@h", "options": ["$${x}", "${SECRET}${SECRET}"] });
+        let settings =
+            serde_json::json!({ "url": "postgres://a:${SECRET}@h", "options": ["$${x}", "${SECRET}${SECRET}"] });
         let resolved = resolve("shop", &settings, &lookup).unwrap();
-        assert_eq!(resolved, serde_json::json!({ "url": "postgres://a:s3cr$t@h", "options": ["${x}", "s3cr$ts3cr$t"] }));
+        assert_eq!(
+            resolved,
+            serde_json::json!({ "url": "postgres://a:s3cr$t@h", "options": ["${x}", "s3cr$ts3cr$t"] })
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod build;
 mod load;
 mod pull;
 
-use build::{Built, Builder};
+use build::{Builder, Built};
 use load::Load;
 
 /// Plans, checks and runs stages. One per process: its stages share one memory pool.
@@ -63,7 +63,12 @@ impl Engine {
         progress: Arc<Progress>,
         cancel: CancellationToken,
     ) -> StageReport {
-        let mut report = StageReport { outcome: StageOutcome::Succeeded, tasks: Default::default(), receipts: Vec::new(), manifest: None };
+        let mut report = StageReport {
+            outcome: StageOutcome::Succeeded,
+            tasks: Default::default(),
+            receipts: Vec::new(),
+            manifest: None,
+        };
         let attempt = Attempt { engine: self, job: &job, control: &control, progress: &progress, cancel: &cancel };
         let ran = match attempt.stage().and_then(|stage| Ok((stage, stage.timeout))) {
             Ok((stage, Some(limit))) => match tokio::time::timeout(limit, attempt.run(stage, &mut report)).await {
@@ -124,7 +129,12 @@ fn find_stage<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
 fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
     match &plan.tasks.get(&stage.name)?.work {
         Work::Load { into, mode, keys, partition_by, .. } => {
-            let request = SinkRequest { path: into.path.clone(), mode: *mode, keys: keys.clone(), partition_by: partition_by.clone() };
+            let request = SinkRequest {
+                path: into.path.clone(),
+                mode: *mode,
+                keys: keys.clone(),
+                partition_by: partition_by.clone(),
+            };
             Some((into.connection.clone(), request))
         }
         _ => None,
@@ -161,7 +171,13 @@ impl<'a> Attempt<'a> {
         ran.map(|()| StageOutcome::Succeeded)
     }
 
-    async fn flow(&self, stage: &Stage, head: &Work, connections: &Connections, report: &mut StageReport) -> Result<()> {
+    async fn flow(
+        &self,
+        stage: &Stage,
+        head: &Work,
+        connections: &Connections,
+        report: &mut StageReport,
+    ) -> Result<()> {
         let pool = Arc::new(StagePool::new(Arc::clone(self.engine.sessions.pool())));
         let parameters = parameters::bind(&self.job.plan.params, &self.job.run)?;
         let builder = Builder { attempt: self, connections, parameters: &parameters, pool: &pool };
@@ -187,7 +203,13 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    async fn load(&self, stage: &Stage, connections: &Connections, builder: &Builder<'_>, pool: &Arc<StagePool>) -> Result<Receipt> {
+    async fn load(
+        &self,
+        stage: &Stage,
+        connections: &Connections,
+        builder: &Builder<'_>,
+        pool: &Arc<StagePool>,
+    ) -> Result<Receipt> {
         let Some((connection, request)) = sink_of(&self.job.plan, stage) else {
             return Err(EngineError::bug(format!("'{}' is not a load", stage.name)));
         };
@@ -210,7 +232,8 @@ impl<'a> Attempt<'a> {
 /// Rows that the stage's sources gave: those of its extracts, and of tables and datasets that it reads directly.
 fn rows_read(plan: &Plan, stage: &Stage, progress: &Progress) -> u64 {
     let counts = progress.counts();
-    let is_transformed = |task: &str| plan.tasks.get(task).is_some_and(|task| !matches!(task.work, Work::Extract { .. }));
+    let is_transformed =
+        |task: &str| plan.tasks.get(task).is_some_and(|task| !matches!(task.work, Work::Extract { .. }));
     let own = |task: &String| stage.tasks.contains(task) && is_transformed(task);
     counts.iter().filter(|(task, _)| !own(task)).map(|(_, counts)| counts.rows).sum()
 }

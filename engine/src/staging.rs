@@ -103,15 +103,23 @@ fn open(folder: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
 
 type OpenFile = (Url, AsyncArrowWriter<BufWriter>, u64);
 
-fn new_file(folder: &Url, root: &Path, store: &Arc<dyn ObjectStore>, index: usize, schema: &SchemaRef) -> Result<OpenFile> {
+fn new_file(
+    folder: &Url,
+    root: &Path,
+    store: &Arc<dyn ObjectStore>,
+    index: usize,
+    schema: &SchemaRef,
+) -> Result<OpenFile> {
     let name = format!("part-{index:05}.parquet");
-    let url = Url::parse(&format!("{folder}/{name}")).map_err(|error| EngineError::bug("a staged file has no address").caused_by(error))?;
+    let url = Url::parse(&format!("{folder}/{name}"))
+        .map_err(|error| EngineError::bug("a staged file has no address").caused_by(error))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build();
     let sink = BufWriter::new(Arc::clone(store), root.clone().join(name.as_str()));
-    let writer = AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties)).map_err(|error| failed(&url, error))?;
+    let writer =
+        AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties)).map_err(|error| failed(&url, error))?;
     Ok((url, writer, 0))
 }
 
@@ -129,7 +137,8 @@ fn failed(url: &Url, error: parquet::errors::ParquetError) -> EngineError {
 
 /// An Arrow schema as Arrow's own IPC message in hexadecimal: JSON has no standard form that keeps metadata and time zones.
 fn schema_to_json(schema: &Schema) -> Result<serde_json::Value> {
-    let broken = |error: arrow::error::ArrowError| EngineError::bug("a schema can't be written to a manifest").caused_by(error);
+    let broken =
+        |error: arrow::error::ArrowError| EngineError::bug("a schema can't be written to a manifest").caused_by(error);
     let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), schema).map_err(broken)?;
     writer.finish().map_err(broken)?;
     let bytes = writer.into_inner().map_err(broken)?;
@@ -140,6 +149,7 @@ fn schema_from_json(value: &serde_json::Value) -> Result<SchemaRef> {
     let broken = || EngineError::bug("a manifest's schema can't be read");
     let text = value.as_str().ok_or_else(broken)?;
     let bytes = hex::decode(text).map_err(|error| broken().caused_by(error))?;
-    let reader = arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).map_err(|error| broken().caused_by(error))?;
+    let reader =
+        arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).map_err(|error| broken().caused_by(error))?;
     Ok(reader.schema())
 }

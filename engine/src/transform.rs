@@ -8,7 +8,9 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Select, SelectItem, SetExpr, Spanned, Statement, Value};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Query, Select, SelectItem, SetExpr, Spanned, Statement, Value,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::sql::SqlFinding;
@@ -21,7 +23,11 @@ use crate::relations::Relations;
 pub type Parameters = BTreeMap<String, ScalarValue>;
 
 /// Plans a statement whose relations are resolved.
-pub async fn plan(query: &Query, relations: &Relations, parameters: &Parameters) -> Result<LogicalPlan, Vec<SqlFinding>> {
+pub async fn plan(
+    query: &Query,
+    relations: &Relations,
+    parameters: &Parameters,
+) -> Result<LogicalPlan, Vec<SqlFinding>> {
     let mut query = query.clone();
     let mut findings = columns::settle_query(&mut query, &relations.columns());
     match statement_to_plan(&query, relations, parameters).await {
@@ -39,13 +45,18 @@ pub async fn plan(query: &Query, relations: &Relations, parameters: &Parameters)
 pub async fn plan_text(sql: &str, relations: &Relations, parameters: &Parameters) -> Result<LogicalPlan, EngineError> {
     let told = |findings: Vec<SqlFinding>| {
         let messages: Vec<String> = findings.into_iter().map(|finding| finding.finding.message).collect();
-        EngineError::config(messages.join("; ")).hint("the source may have changed since the version was made: run `headwater plan`")
+        EngineError::config(messages.join("; "))
+            .hint("the source may have changed since the version was made: run `headwater plan`")
     };
     let query = headwater_pipelines::sql::parse(sql).map_err(|finding| told(vec![finding]))?;
     plan(&query, relations, parameters).await.map_err(told)
 }
 
-async fn statement_to_plan(query: &Query, relations: &Relations, parameters: &Parameters) -> Result<LogicalPlan, DataFusionError> {
+async fn statement_to_plan(
+    query: &Query,
+    relations: &Relations,
+    parameters: &Parameters,
+) -> Result<LogicalPlan, DataFusionError> {
     let state = relations.session().state();
     let statement = DfStatement::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
     let plan = state.statement_to_plan(statement).await?;
@@ -58,10 +69,16 @@ async fn statement_to_plan(query: &Query, relations: &Relations, parameters: &Pa
 }
 
 /// Planning stops at its first error: each expression is planned alone to find the others and the place of each.
-async fn isolate(query: &Query, relations: &Relations, parameters: &Parameters, error: &DataFusionError) -> Vec<SqlFinding> {
+async fn isolate(
+    query: &Query,
+    relations: &Relations,
+    parameters: &Parameters,
+    error: &DataFusionError,
+) -> Vec<SqlFinding> {
     let mut found: Vec<SqlFinding> = Vec::new();
     if let SetExpr::Select(select) = query.body.as_ref() {
-        let base = alone(query, select, vec![SelectItem::UnnamedExpr(Expr::Value(Value::Null.with_empty_span()))], None);
+        let base =
+            alone(query, select, vec![SelectItem::UnnamedExpr(Expr::Value(Value::Null.with_empty_span()))], None);
         if statement_to_plan(&base, relations, parameters).await.is_ok() {
             for (span, probe) in probes(query, select) {
                 if let Err(error) = statement_to_plan(&probe, relations, parameters).await {
@@ -80,7 +97,8 @@ fn probes(query: &Query, select: &Select) -> Vec<(Span, Query)> {
     let items = select.projection.iter().map(|item| (item.span(), alone(query, select, vec![item.clone()], None)));
     let nothing = || vec![SelectItem::UnnamedExpr(Expr::Value(Value::Null.with_empty_span()))];
     let conditions = select.selection.iter().flat_map(conjuncts);
-    let conditions = conditions.map(|condition| (condition.span(), alone(query, &ungrouped(select), nothing(), Some(condition.clone()))));
+    let conditions = conditions
+        .map(|condition| (condition.span(), alone(query, &ungrouped(select), nothing(), Some(condition.clone()))));
     items.chain(conditions).collect()
 }
 
@@ -95,12 +113,17 @@ fn alone(query: &Query, select: &Select, projection: Vec<SelectItem>, selection:
 }
 
 fn ungrouped(select: &Select) -> Select {
-    Select { group_by: datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(Vec::new(), Vec::new()), ..select.clone() }
+    Select {
+        group_by: datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        ..select.clone()
+    }
 }
 
 fn conjuncts(condition: &Expr) -> Vec<&Expr> {
     match condition {
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => conjuncts(left).into_iter().chain(conjuncts(right)).collect(),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            conjuncts(left).into_iter().chain(conjuncts(right)).collect()
+        }
         Expr::Nested(inner) => conjuncts(inner),
         other => vec![other],
     }

@@ -5,7 +5,9 @@
 //! not hide the others, and a field that is missing only because its value was taken out is not reported again.
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 
 use crate::diagnostic::{Code, Finding};
 use crate::yaml::{Entry, Node, Span, Value};
@@ -64,7 +66,9 @@ pub fn decode<T: DeserializeOwned>(tree: &mut Node) -> (Option<T>, Vec<(Span, Fi
 /// The node at a path.
 pub fn find<'a>(tree: &'a Node, path: &[Step]) -> Option<&'a Node> {
     path.iter().try_fold(tree, |node, step| match (step, &node.value) {
-        (Step::Key(key), Value::Mapping(entries)) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.node),
+        (Step::Key(key), Value::Mapping(entries)) => {
+            entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.node)
+        }
         (Step::Index(index), Value::Sequence(items)) => items.get(*index),
         _ => None,
     })
@@ -74,7 +78,9 @@ pub fn find<'a>(tree: &'a Node, path: &[Step]) -> Option<&'a Node> {
 pub fn find_key<'a>(tree: &'a Node, path: &[Step]) -> Option<&'a Span> {
     let (last, parent) = path.split_last()?;
     match (last, &find(tree, parent)?.value) {
-        (Step::Key(key), Value::Mapping(entries)) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.key_span),
+        (Step::Key(key), Value::Mapping(entries)) => {
+            entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.key_span)
+        }
         (Step::Index(index), Value::Sequence(items)) => items.get(*index).map(|node| &node.span),
         _ => None,
     }
@@ -85,7 +91,9 @@ fn remove(tree: &mut Node, path: &[Step]) -> bool {
     let mut node = tree;
     for step in parents {
         let next = match (step, &mut node.value) {
-            (Step::Key(key), Value::Mapping(entries)) => entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.node),
+            (Step::Key(key), Value::Mapping(entries)) => {
+                entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.node)
+            }
             (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
             _ => None,
         };
@@ -332,7 +340,13 @@ mod tests {
         let mut tree = crate::yaml::read(text).0.unwrap();
         let (spec, findings) = decode(&mut tree);
         let place = |span: &Span| crate::yaml::position(text, span.start);
-        (spec, findings.iter().map(|(span, finding)| format!("{:?} {} {}", place(span), finding.code, finding.message)).collect())
+        (
+            spec,
+            findings
+                .iter()
+                .map(|(span, finding)| format!("{:?} {} {}", place(span), finding.code, finding.message))
+                .collect(),
+        )
     }
 
     #[test]
@@ -358,7 +372,8 @@ mod tests {
 
     #[test]
     fn what_is_right_survives_the_mistakes_beside_it() {
-        let (spec, findings) = read("name: x\ntasks:\n  a: { extract: { from: s.t, oops: 1 } }\n  b: { transform: SELECT 1 }\n");
+        let (spec, findings) =
+            read("name: x\ntasks:\n  a: { extract: { from: s.t, oops: 1 } }\n  b: { transform: SELECT 1 }\n");
         assert_eq!(findings.len(), 1);
         let spec = spec.unwrap();
         assert_eq!(spec.tasks["a"].extract.as_ref().unwrap().from.as_deref(), Some("s.t"));

@@ -104,7 +104,8 @@ impl Source {
     /// Renders diagnostics for a terminal, each with the lines it speaks of.
     pub fn render(&self, diagnostics: &[Diagnostic], color: bool, width: usize) -> String {
         let theme = if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
-        let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_context_lines(1).with_links(false);
+        let handler =
+            miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_context_lines(1).with_links(false);
         let named = miette::NamedSource::new(&self.name, self.text.clone()).with_language("YAML");
         let mut out = String::new();
         for diagnostic in diagnostics {

@@ -50,11 +50,18 @@ fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>)
                 let path = join(path, key);
                 match old.get(key) {
                     Some(before) => compare(&path, before, value, changes),
-                    None => changes.push(Change { path, kind: ChangeKind::Added, before: None, after: Some(value.clone()) }),
+                    None => {
+                        changes.push(Change { path, kind: ChangeKind::Added, before: None, after: Some(value.clone()) })
+                    }
                 }
             }
             for (key, value) in old.iter().filter(|(key, _)| !keys.contains(key)) {
-                changes.push(Change { path: join(path, key), kind: ChangeKind::Removed, before: Some(value.clone()), after: None });
+                changes.push(Change {
+                    path: join(path, key),
+                    kind: ChangeKind::Removed,
+                    before: Some(value.clone()),
+                    after: None,
+                });
             }
         }
         (before, after) if before == after => {}
@@ -70,7 +77,8 @@ fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>)
 
 /// Two transforms that parse to the same tree differ in layout only.
 fn same_sql(path: &str, before: &str, after: &str) -> bool {
-    path.ends_with(".transform") && matches!((crate::sql::parse(before), crate::sql::parse(after)), (Ok(before), Ok(after)) if before == after)
+    path.ends_with(".transform")
+        && matches!((crate::sql::parse(before), crate::sql::parse(after)), (Ok(before), Ok(after)) if before == after)
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -97,7 +105,9 @@ mod tests {
     #[test]
     fn added_removed_and_changed_fields_are_told_by_path() {
         let before = spec("  a: { extract: { from: s.t } }\n  l: { load: { input: a, into: x.y, mode: append } }\n");
-        let after = spec("  a: { extract: { from: s.t, columns: [id] } }\n  m: { load: { input: a, into: x.y, mode: overwrite } }\n");
+        let after = spec(
+            "  a: { extract: { from: s.t, columns: [id] } }\n  m: { load: { input: a, into: x.y, mode: overwrite } }\n",
+        );
         let told: Vec<String> = diff(&before, &after).iter().map(|c| format!("{:?} {}", c.kind, c.path)).collect();
         assert_eq!(told, ["Added tasks.a.extract.columns", "Added tasks.m", "Removed tasks.l"]);
     }

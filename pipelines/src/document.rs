@@ -31,7 +31,8 @@ impl Document {
             .collect();
         let Some(mut tree) = tree else {
             if diagnostics.is_empty() {
-                let finding = Finding::error(Code::MissingField, "the file is empty").hint("a spec needs at least `name` and `tasks`");
+                let finding = Finding::error(Code::MissingField, "the file is empty")
+                    .hint("a spec needs at least `name` and `tasks`");
                 diagnostics.push(source.at(0..0, finding));
             }
             return Self { source, spec: None, diagnostics, tree: None };
@@ -55,7 +56,9 @@ impl Document {
 
     /// Gives a finding a place inside the text of the scalar at a path: line and column from 1, as SQL parsers count.
     pub fn at_text(&self, path: &[Step], line: u64, column: u64, length: usize, finding: Finding) -> Diagnostic {
-        let Some(node) = self.tree.as_ref().and_then(|tree| decode::find(tree, path)) else { return self.at(path, finding) };
+        let Some(node) = self.tree.as_ref().and_then(|tree| decode::find(tree, path)) else {
+            return self.at(path, finding);
+        };
         let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let start = yaml::locate_in_scalar(&self.source.text, node, number(line), number(column));
         let end = self.source.text.ceil_char_boundary((start + length).min(self.source.text.len()));
@@ -64,6 +67,9 @@ impl Document {
 
     fn span(&self, path: &[Step]) -> Span {
         let Some(tree) = &self.tree else { return 0..0 };
-        (0..=path.len()).rev().find_map(|length| decode::find(tree, &path[..length])).map_or(0..0, |node| node.span.clone())
+        (0..=path.len())
+            .rev()
+            .find_map(|length| decode::find(tree, &path[..length]))
+            .map_or(0..0, |node| node.span.clone())
     }
 }

@@ -14,7 +14,8 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 
 /// Reads a duration; the error says what was expected.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is not a duration; expected a number with a unit, such as 250ms, 10s, 15m, 2h or 7d");
+    let wrong =
+        || format!("'{text}' is not a duration; expected a number with a unit, such as 250ms, 10s, 15m, 2h or 7d");
     let mut rest = text.trim();
     let mut total = 0u64;
     if rest.is_empty() {
@@ -47,7 +48,7 @@ pub fn format(duration: Duration) -> String {
 
 /// Serde form for a required duration: its text.
 pub mod text {
-    use super::*;
+    use super::{Deserialize, Deserializer, Duration, Serializer, format, parse};
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,7 +63,7 @@ pub mod text {
 
 /// Serde form for an optional duration: its text.
 pub mod option_text {
-    use super::*;
+    use super::{Deserialize, Deserializer, Duration, Serializer, format, parse};
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,7 +82,7 @@ pub mod option_text {
 
 /// Serde form in stored plans: milliseconds.
 pub mod millis {
-    use super::*;
+    use super::{Deserialize, Deserializer, Duration, Serializer};
 
     /// Writes milliseconds.
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -96,7 +97,7 @@ pub mod millis {
 
 /// Serde form in stored plans: milliseconds or nothing.
 pub mod option_millis {
-    use super::*;
+    use super::{Deserialize, Deserializer, Duration, Serializer};
 
     /// Writes milliseconds.
     pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

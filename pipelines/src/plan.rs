@@ -83,7 +83,12 @@ impl Planner<'_> {
             }
         }
         for (path, placed) in &self.tree.tasks {
-            let scope = GroupScope { tree: self.tree, group: &placed.group, connections: self.connections, parameters: &parameters };
+            let scope = GroupScope {
+                tree: self.tree,
+                group: &placed.group,
+                connections: self.connections,
+                parameters: &parameters,
+            };
             self.needs(path, placed, &scope, &mut graph);
             let Some(work) = self.work(path, placed, &scope) else { continue };
             for relation in work.reads() {
@@ -102,8 +107,10 @@ impl Planner<'_> {
     /// A group's `needs` hold for all tasks in it; needing a group is needing all its tasks.
     fn needs(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>, graph: &mut TaskGraph) {
         for (index, name) in placed.task.needs.iter().enumerate() {
-            let steps: Vec<Step> = placed.steps.iter().cloned().chain([Step::from("needs"), Step::from(index)]).collect();
-            let target = sql::split_name(name).and_then(|parts| scope.task(&parts).unwrap_or_else(|| Err(scope.unknown(&parts))));
+            let steps: Vec<Step> =
+                placed.steps.iter().cloned().chain([Step::from("needs"), Step::from(index)]).collect();
+            let target = sql::split_name(name)
+                .and_then(|parts| scope.task(&parts).unwrap_or_else(|| Err(scope.unknown(&parts))));
             match target {
                 Err(finding) => self.add(&steps, finding),
                 Ok(target) => {
@@ -187,7 +194,13 @@ impl Planner<'_> {
         let input = self.relation(&load.input, &inside(placed, &["load", "input"]), scope);
         let into = self.table(&load.into, &inside(placed, &["load", "into"]));
         let LoadTask { mode, keys, partition_by, .. } = load;
-        Some(Work::Load { input: input?, into: into?, mode: *mode, keys: keys.clone(), partition_by: partition_by.clone() })
+        Some(Work::Load {
+            input: input?,
+            into: into?,
+            mode: *mode,
+            keys: keys.clone(),
+            partition_by: partition_by.clone(),
+        })
     }
 
     fn relation(&mut self, name: &str, steps: &[Step], scope: &GroupScope<'_>) -> Option<Relation> {
@@ -202,9 +215,14 @@ impl Planner<'_> {
 
     fn table(&mut self, name: &str, steps: &[Step]) -> Option<TableRef> {
         let table = sql::split_name(name).and_then(|parts| match parts.split_first() {
-            Some((connection, _)) if !self.connections.contains(connection) => Err(unknown_connection(connection, self.connections)),
-            Some((connection, rest)) if !rest.is_empty() => Ok(TableRef { connection: connection.clone(), path: rest.to_vec() }),
-            _ => Err(Finding::error(Code::UnknownTable, format!("'{name}' names a connection and no table")).hint("write connection.table")),
+            Some((connection, _)) if !self.connections.contains(connection) => {
+                Err(unknown_connection(connection, self.connections))
+            }
+            Some((connection, rest)) if !rest.is_empty() => {
+                Ok(TableRef { connection: connection.clone(), path: rest.to_vec() })
+            }
+            _ => Err(Finding::error(Code::UnknownTable, format!("'{name}' names a connection and no table"))
+                .hint("write connection.table")),
         });
         table.map_err(|finding| self.add(steps, finding)).ok()
     }
@@ -213,7 +231,8 @@ impl Planner<'_> {
         let told: Vec<&str> = cycle.iter().chain(cycle.first()).map(String::as_str).collect();
         let message = format!("these tasks wait for each other: {}", told.join(" → "));
         if let Some(placed) = cycle.first().and_then(|path| self.tree.tasks.get(path)) {
-            let finding = Finding::error(Code::Cycle, message).hint("remove one of the edges: a name that is read, or an entry of `needs`");
+            let finding = Finding::error(Code::Cycle, message)
+                .hint("remove one of the edges: a name that is read, or an entry of `needs`");
             self.planned.diagnostics.push(self.document.at_key(&placed.steps, finding));
         }
     }
@@ -226,11 +245,20 @@ impl Planner<'_> {
         let mut tasks = IndexMap::new();
         for (path, placed) in &self.tree.tasks {
             let Some(work) = self.planned.works.get(path) else { continue };
-            let homes = stages.iter().filter(|stage| stage.tasks.contains(path)).map(|stage| stage.name.clone()).collect();
-            tasks.insert(path.clone(), PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() });
+            let homes =
+                stages.iter().filter(|stage| stage.tasks.contains(path)).map(|stage| stage.name.clone()).collect();
+            tasks.insert(
+                path.clone(),
+                PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() },
+            );
         }
-        self.planned.plan =
-            Some(Plan { plan_format: PLAN_FORMAT, pipeline: self.spec.name.clone(), params: self.spec.params.clone(), tasks, stages });
+        self.planned.plan = Some(Plan {
+            plan_format: PLAN_FORMAT,
+            pipeline: self.spec.name.clone(),
+            params: self.spec.params.clone(),
+            tasks,
+            stages,
+        });
     }
 
     fn add(&mut self, steps: &[Step], finding: Finding) {
@@ -238,7 +266,9 @@ impl Planner<'_> {
     }
 
     fn add_in_text(&mut self, steps: &[Step], findings: Vec<SqlFinding>) {
-        let placed = findings.into_iter().map(|SqlFinding { line, column, length, finding }| self.document.at_text(steps, line, column, length, finding));
+        let placed = findings.into_iter().map(|SqlFinding { line, column, length, finding }| {
+            self.document.at_text(steps, line, column, length, finding)
+        });
         self.planned.diagnostics.extend(placed);
     }
 }

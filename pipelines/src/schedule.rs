@@ -31,7 +31,9 @@ pub fn problems(schedule: &Schedule) -> Vec<(&'static str, String)> {
         && Tz::from_str(name).is_err()
     {
         let hint = crate::diagnostic::nearest_hint(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-        let hint = hint.filter(|hint| hint.starts_with("did you mean")).unwrap_or_else(|| "use an IANA name such as Europe/Berlin".to_owned());
+        let hint = hint
+            .filter(|hint| hint.starts_with("did you mean"))
+            .unwrap_or_else(|| "use an IANA name such as Europe/Berlin".to_owned());
         problems.push(("timezone", format!("there is no time zone '{name}'; {hint}")));
     }
     problems
@@ -63,13 +65,17 @@ pub fn next_after(schedule: &Schedule, anchor: DateTime<Utc>, last: DateTime<Utc
 
 /// The next `count` instants.
 pub fn preview(schedule: &Schedule, anchor: DateTime<Utc>, from: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
-    std::iter::successors(next_after(schedule, anchor, from), |last| next_after(schedule, anchor, *last)).take(count).collect()
+    std::iter::successors(next_after(schedule, anchor, from), |last| next_after(schedule, anchor, *last))
+        .take(count)
+        .collect()
 }
 
 fn parse_cron(text: &str) -> Result<Cron, String> {
     let fields = text.split_whitespace().count();
     if fields != 5 && !text.starts_with('@') {
-        return Err(format!("'{text}' has {fields} fields; expected five: minute, hour, day of month, month, day of week"));
+        return Err(format!(
+            "'{text}' has {fields} fields; expected five: minute, hour, day of month, month, day of week"
+        ));
     }
     Cron::from_str(text).map_err(|error| format!("'{text}' is not a cron expression: {error}"))
 }
@@ -120,7 +126,8 @@ mod tests {
 
     #[test]
     fn weekdays_are_posix_ones() {
-        let monday = next_after(&cron("0 9 * * 1", "UTC"), at("2026-11-21T00:00:00Z"), at("2026-11-21T00:00:00Z")).unwrap();
+        let monday =
+            next_after(&cron("0 9 * * 1", "UTC"), at("2026-11-21T00:00:00Z"), at("2026-11-21T00:00:00Z")).unwrap();
         assert_eq!(monday, at("2026-11-23T09:00:00Z"));
     }
 

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 mod tasks;
 
 pub use tasks::{
-    ApproveTask, CheckTask, ColumnOverride, Columns, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask,
-    NotifyTask, OnFailure, OnValue, PipelineTask, Range, Rule, RuleKind, Task, Values, WriteMode,
+    ApproveTask, CheckTask, ColumnOverride, Columns, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows,
+    LoadTask, NotifyTask, OnFailure, OnValue, PipelineTask, Range, Rule, RuleKind, Task, Values, WriteMode,
 };
 
 /// A pipeline as its author writes it.

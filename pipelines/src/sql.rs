@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableAlias, TableFactor, Value,
-    ValueWithSpan, VisitMut, VisitorMut,
+    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableAlias,
+    TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut, visit_relations,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -27,6 +27,18 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Where the statement names a relation, by the relation's internal name.
+    pub fn place_of(&self, relation: &str) -> Option<Span> {
+        let found = visit_relations(&self.query, |name| match name.0.last().and_then(|part| part.as_ident()) {
+            Some(ident) if ident.value == relation => ControlFlow::Break(ident.span),
+            _ => ControlFlow::Continue(()),
+        });
+        match found {
+            ControlFlow::Break(span) => Some(span),
+            ControlFlow::Continue(()) => None,
+        }
+    }
+
     /// The rewritten statement as text, for the stored plan.
     pub fn sql(&self) -> String {
         self.query.to_string()
@@ -51,7 +63,12 @@ impl SqlFinding {
     pub fn new(span: Span, finding: Finding) -> Self {
         let one_line = span.start.line == span.end.line;
         let length = if one_line { span.end.column.saturating_sub(span.start.column) } else { 1 };
-        Self { line: span.start.line.max(1), column: span.start.column.max(1), length: usize::try_from(length).unwrap_or(1).max(1), finding }
+        Self {
+            line: span.start.line.max(1),
+            column: span.start.column.max(1),
+            length: usize::try_from(length).unwrap_or(1).max(1),
+            finding,
+        }
     }
 }
 
@@ -66,7 +83,14 @@ pub trait Scope {
 /// Parses one SELECT and resolves its relations.
 pub fn resolve(sql: &str, scope: &dyn Scope) -> Result<Resolved, Vec<SqlFinding>> {
     let mut query = parse(sql).map_err(|finding| vec![finding])?;
-    let mut resolver = Resolver { scope, ctes: Vec::new(), hidden: Vec::new(), written: HashMap::new(), reads: BTreeSet::new(), findings: Vec::new() };
+    let mut resolver = Resolver {
+        scope,
+        ctes: Vec::new(),
+        hidden: Vec::new(),
+        written: HashMap::new(),
+        reads: BTreeSet::new(),
+        findings: Vec::new(),
+    };
     let _ = query.visit(&mut resolver);
     if resolver.findings.is_empty() { Ok(Resolved { query, reads: resolver.reads }) } else { Err(resolver.findings) }
 }
@@ -77,7 +101,8 @@ pub fn condition(sql: &str, parameters: &[&str]) -> Result<Expr, Vec<SqlFinding>
     let mut expr = parser.parse_expr().map_err(|error| vec![syntax(&error)])?;
     let rest = parser.peek_token();
     if rest.token != sqlparser::tokenizer::Token::EOF {
-        let finding = Finding::error(Code::SqlSyntax, format!("expected the end of the condition, found {}", rest.token));
+        let finding =
+            Finding::error(Code::SqlSyntax, format!("expected the end of the condition, found {}", rest.token));
         return Err(vec![SqlFinding::new(rest.span, finding)]);
     }
     let mut check = Parameters { valid: parameters, findings: Vec::new() };
@@ -89,7 +114,9 @@ pub fn condition(sql: &str, parameters: &[&str]) -> Result<Expr, Vec<SqlFinding>
 pub fn parse(sql: &str) -> Result<Box<Query>, SqlFinding> {
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| syntax(&error))?;
     let start = Span::new((1, 1).into(), (1, 2).into());
-    let only = |message: &str| SqlFinding::new(start, Finding::error(Code::SqlStatement, message).hint("a transform is exactly one SELECT"));
+    let only = |message: &str| {
+        SqlFinding::new(start, Finding::error(Code::SqlStatement, message).hint("a transform is exactly one SELECT"))
+    };
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
         (Some(Statement::Query(query)), None) => Ok(query),
@@ -109,7 +136,12 @@ fn syntax(error: &ParserError) -> SqlFinding {
     let (line, column) = place.split_once(", Column: ").unwrap_or(("1", "1"));
     let number = |text: &str| text.trim().parse().unwrap_or(1);
     let message = message.replacen("Expected: ", "expected ", 1).replacen("found: ", "found ", 1);
-    SqlFinding { line: number(line), column: number(column), length: 1, finding: Finding::error(Code::SqlSyntax, message) }
+    SqlFinding {
+        line: number(line),
+        column: number(column),
+        length: 1,
+        finding: Finding::error(Code::SqlSyntax, message),
+    }
 }
 
 struct Resolver<'a> {
@@ -172,7 +204,9 @@ impl VisitorMut for Resolver<'_> {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias),
-            TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => fold(&mut alias.name),
+            TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+                fold(&mut alias.name)
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -230,7 +264,12 @@ impl Resolver<'_> {
             Ok(relation) => {
                 let visible = parts.last().cloned().unwrap_or_default();
                 if alias.is_none() {
-                    *alias = Some(TableAlias { explicit: true, name: quoted(visible.clone(), span), columns: Vec::new(), at: None });
+                    *alias = Some(TableAlias {
+                        explicit: true,
+                        name: quoted(visible.clone(), span),
+                        columns: Vec::new(),
+                        at: None,
+                    });
                     if parts.len() > 1 {
                         self.written.insert(parts, visible);
                     }
@@ -350,9 +389,10 @@ mod tests {
         fn relation(&self, parts: &[String]) -> Result<Relation, Finding> {
             match parts.join(".").as_str() {
                 "orders" | "ingest.orders" => Ok(Relation::Task("ingest.orders".to_owned())),
-                "shop.public.Items" => {
-                    Ok(Relation::Table(TableRef { connection: "shop".to_owned(), path: vec!["public".to_owned(), "Items".to_owned()] }))
-                }
+                "shop.public.Items" => Ok(Relation::Table(TableRef {
+                    connection: "shop".to_owned(),
+                    path: vec!["public".to_owned(), "Items".to_owned()],
+                })),
                 other => Err(Finding::error(Code::UnknownName, format!("there is no {other}"))),
             }
         }

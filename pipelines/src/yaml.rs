@@ -181,8 +181,9 @@ impl<'a> Reader<'a> {
 /// Indentation, folding, quotes and escapes make source and text differ, so the two are walked side by side.
 pub fn locate_in_scalar(source: &str, node: &Node, line: usize, column: usize) -> usize {
     let Value::Scalar { text, .. } = &node.value else { return node.span.start };
-    let target: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(|line| line.chars().count()).sum::<usize>()
-        + column.saturating_sub(1);
+    let target: usize =
+        text.split_inclusive('\n').take(line.saturating_sub(1)).map(|line| line.chars().count()).sum::<usize>()
+            + column.saturating_sub(1);
     let mut raw = skip_introduction(source, node);
     for (index, wanted) in text.chars().enumerate() {
         let Some(offset) = seek(source, raw, node.span.end, wanted) else { return node.span.start };
@@ -245,7 +246,11 @@ mod tests {
         let tree = tree.unwrap();
         for (key, line, column) in [("plain", 1, 3), ("literal", 2, 5), ("folded", 1, 9), ("quoted", 1, 4)] {
             let offset = locate_in_scalar(source, value(&tree, key), line, column);
-            assert!(source[offset..].starts_with("bad") || source[offset..].starts_with("\"bad"), "{key}: {:?}", &source[offset..]);
+            assert!(
+                source[offset..].starts_with("bad") || source[offset..].starts_with("\"bad"),
+                "{key}: {:?}",
+                &source[offset..]
+            );
         }
     }
 

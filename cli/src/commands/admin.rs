@@ -32,7 +32,9 @@ pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitC
 
 async fn doctor(config: Config, as_json: bool) -> Result<ExitCode> {
     if let Some(url) = &config.database_url {
-        let context = Context::open(config.clone()).await.with_context(|| format!("the control plane given by --database-url ({} characters) can't be used", url.len()))?;
+        let context = Context::open(config.clone()).await.with_context(|| {
+            format!("the control plane given by --database-url ({} characters) can't be used", url.len())
+        })?;
         let counts = context.store.counts().await?;
         let workers = context.store.workers().await?;
         context.close().await?;
@@ -68,7 +70,9 @@ async fn psql(context: &Context, database: Option<&str>, arguments: &[String]) -
             embedded.url_of(database)
         }
         (Some(embedded), None) => embedded.url(),
-        (None, Some(_)) => return Err(Hinted::new("--database names a database of the embedded server", "leave out --database-url")),
+        (None, Some(_)) => {
+            return Err(Hinted::new("--database names a database of the embedded server", "leave out --database-url"));
+        }
         (None, None) => context.config.database_url.clone().unwrap_or_default(),
     };
     let (url, password) = without_password(&url);
@@ -86,7 +90,8 @@ async fn psql(context: &Context, database: Option<&str>, arguments: &[String]) -
 /// The password travels in the environment: an argument could be read in the process list.
 fn without_password(text: &str) -> (String, Option<String>) {
     let Ok(mut url) = url::Url::parse(text) else { return (text.to_owned(), None) };
-    let password = url.password().map(|password| percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned());
+    let password =
+        url.password().map(|password| percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned());
     if password.is_some() && url.set_password(None).is_err() {
         return (text.to_owned(), None);
     }

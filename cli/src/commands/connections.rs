@@ -41,10 +41,21 @@ pub(super) async fn connections(context: &Context, command: ConnectionsCommand) 
     Ok(ExitCode::SUCCESS)
 }
 
-async fn add(context: &Context, name: &str, what: &[String], further: Vec<(String, String)>, url_stdin: bool, no_check: bool) -> Result<()> {
-    let named = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+async fn add(
+    context: &Context,
+    name: &str,
+    what: &[String],
+    further: Vec<(String, String)>,
+    url_stdin: bool,
+    no_check: bool,
+) -> Result<()> {
+    let named = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !named {
-        return Err(Hinted::new(format!("a connection can't be named '{name}'"), "begin with a letter; use letters, digits and underscores"));
+        return Err(Hinted::new(
+            format!("a connection can't be named '{name}'"),
+            "begin with a letter; use letters, digits and underscores",
+        ));
     }
     let (connector, location) = resolve(context, what, url_stdin)?;
     let spec = connector.spec();
@@ -60,7 +71,8 @@ async fn add(context: &Context, name: &str, what: &[String], further: Vec<(Strin
         match check(context, name, connector, &settings).await {
             Ok(health) => show_health(name, &health),
             Err(error) if asks_for_password(&error) && std::io::stdin().is_terminal() => {
-                let password = rpassword::prompt_password(format!("password for {name}: ")).context("the password can't be read")?;
+                let password = rpassword::prompt_password(format!("password for {name}: "))
+                    .context("the password can't be read")?;
                 settings["password"] = Value::String(password);
                 show_health(name, &check(context, name, connector, &settings).await?);
             }
@@ -77,9 +89,18 @@ fn asks_for_password(error: &headwater_engine::EngineError) -> bool {
 }
 
 /// The connector and the location that a command line names.
-fn resolve<'a>(context: &'a Context, what: &[String], url_stdin: bool) -> Result<(&'a Arc<dyn Connector>, Option<String>)> {
+fn resolve<'a>(
+    context: &'a Context,
+    what: &[String],
+    url_stdin: bool,
+) -> Result<(&'a Arc<dyn Connector>, Option<String>)> {
     let registry = context.engine.registry();
-    let usage = || Hinted::new("which connection?", "headwater connections add NAME [CONNECTOR] LOCATION, e.g. postgres://user@host/database");
+    let usage = || {
+        Hinted::new(
+            "which connection?",
+            "headwater connections add NAME [CONNECTOR] LOCATION, e.g. postgres://user@host/database",
+        )
+    };
     let (kind, location) = match (what, url_stdin) {
         ([], true) => (None, Some(read_stdin()?)),
         ([kind], true) => (Some(kind), Some(read_stdin()?)),
@@ -108,9 +129,15 @@ fn read_stdin() -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-async fn check(context: &Context, name: &str, connector: &Arc<dyn Connector>, settings: &Value) -> Result<Health, headwater_engine::EngineError> {
+async fn check(
+    context: &Context,
+    name: &str,
+    connector: &Arc<dyn Connector>,
+    settings: &Value,
+) -> Result<Health, headwater_engine::EngineError> {
     let settings = ConnectionSettings { connector: connector.spec().name.to_owned(), settings: settings.clone() };
-    let connections = Connections::new(context.engine.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
+    let connections =
+        Connections::new(context.engine.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
     let health = connections.open(name)?.check().await;
     connections.close().await;
     health
@@ -119,7 +146,8 @@ async fn check(context: &Context, name: &str, connector: &Arc<dyn Connector>, se
 async fn open_stored(context: &Context, name: &str) -> Result<Arc<dyn Connection>> {
     let opened = context.workspace.open_connection(&context.key, name).await?;
     let settings = ConnectionSettings { connector: opened.connector, settings: opened.settings };
-    let connections = Connections::new(context.engine.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
+    let connections =
+        Connections::new(context.engine.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
     Ok(connections.open(name)?)
 }
 
@@ -135,12 +163,15 @@ fn show_health(name: &str, health: &Health) {
 async fn list(context: &Context, as_json: bool) -> Result<()> {
     let rows = context.workspace.connections().await?;
     if as_json {
-        let rows: Vec<Value> = rows.iter().map(|row| json!({ "name": row.name, "type": row.connector, "settings": row.shown })).collect();
+        let rows: Vec<Value> =
+            rows.iter().map(|row| json!({ "name": row.name, "type": row.connector, "settings": row.shown })).collect();
         return output::json(&json!({ "connections": rows }));
     }
     let rows = rows.iter().map(|row| {
         let fields = row.shown.as_object().into_iter().flatten();
-        let settings: Vec<String> = fields.map(|(key, value)| format!("{key} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect();
+        let settings: Vec<String> = fields
+            .map(|(key, value)| format!("{key} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .collect();
         [row.name.clone(), row.connector.clone(), settings.join(", ")]
     });
     output::table(&["name", "type", "settings"], rows);
@@ -157,13 +188,25 @@ fn show_catalog(name: &str, tables: &[TableInfo], columns: bool, as_json: bool) 
             table.columns.iter().map(move |column| {
                 let key = column.primary_key.map(|position| format!("key {position}")).unwrap_or_default();
                 let null = if column.nullable { "" } else { "not null" };
-                [qualified(table), column.name.clone(), column.native_type.clone(), column.arrow_type.clone(), null.to_owned(), key]
+                [
+                    qualified(table),
+                    column.name.clone(),
+                    column.native_type.clone(),
+                    column.arrow_type.clone(),
+                    null.to_owned(),
+                    key,
+                ]
             })
         });
         output::table(&["table", "column", "type", "read as", "", ""], rows);
     } else {
         let rows = tables.iter().map(|table| {
-            [qualified(table), table.kind.clone(), table.rows.map(output::count).unwrap_or_default(), table.comment.clone().unwrap_or_default()]
+            [
+                qualified(table),
+                table.kind.clone(),
+                table.rows.map(output::count).unwrap_or_default(),
+                table.comment.clone().unwrap_or_default(),
+            ]
         });
         output::table(&["table", "kind", "rows, estimated", "comment"], rows);
     }

@@ -13,19 +13,27 @@ use crate::failure::Hinted;
 use crate::output;
 
 pub(super) async fn new(context: &Context, from: &str, into: &str, name: Option<String>) -> Result<ExitCode> {
-    let parts = split_name(from).map_err(|finding| Hinted::new(finding.message, "headwater new --from shop.public.* --into lake"))?;
-    let (connection, pattern) = parts.split_first().ok_or_else(|| Hinted::new("which tables?", "--from connection.schema.*"))?;
+    let parts = split_name(from)
+        .map_err(|finding| Hinted::new(finding.message, "headwater new --from shop.public.* --into lake"))?;
+    let (connection, pattern) =
+        parts.split_first().ok_or_else(|| Hinted::new("which tables?", "--from connection.schema.*"))?;
     let names = [connection.clone(), into.to_owned()].into();
     let connections = Connections::new(context.engine.registry().clone(), context.settings(&names).await?);
     let target = connections.spec(into)?;
     if target.writes.is_empty() {
-        return Err(Hinted::new(format!("connection '{into}' can't be written"), "choose another one: headwater connections list"));
+        return Err(Hinted::new(
+            format!("connection '{into}' can't be written"),
+            "choose another one: headwater connections list",
+        ));
     }
     let mut tables = connections.open(connection)?.catalog(false).await?;
     connections.close().await;
     tables.retain(|table| matches(pattern, &table.path));
     if tables.is_empty() {
-        return Err(Hinted::new(format!("nothing in connection '{connection}' matches '{from}'"), format!("headwater connections catalog {connection}")));
+        return Err(Hinted::new(
+            format!("nothing in connection '{connection}' matches '{from}'"),
+            format!("headwater connections catalog {connection}"),
+        ));
     }
     let pipeline = name.unwrap_or_else(|| format!("{connection}_to_{into}"));
     output::line(spec(&pipeline, connection, into, target.name, &tables)?.trim_end());
@@ -55,7 +63,10 @@ fn matches(pattern: &[String], path: &[String]) -> bool {
 fn spec(pipeline: &str, connection: &str, into: &str, connector: &str, tables: &[TableInfo]) -> Result<String> {
     let mut out = String::new();
     writeln!(out, "# Copies {} of '{connection}' into '{into}', each replaced as a whole.", plural(tables.len()))?;
-    writeln!(out, "# Check it with `headwater plan FILE`, run it with `headwater run FILE`, approve it with `headwater apply FILE`.")?;
+    writeln!(
+        out,
+        "# Check it with `headwater plan FILE`, run it with `headwater run FILE`, approve it with `headwater apply FILE`."
+    )?;
     writeln!(out, "name: {pipeline}")?;
     writeln!(out, "# schedule: {{ cron: \"0 6 * * *\", timezone: UTC }}     # runs every morning once it is applied")?;
     writeln!(out, "tasks:")?;
@@ -66,7 +77,11 @@ fn spec(pipeline: &str, connection: &str, into: &str, connector: &str, tables: &
         let name = task_name(table, &used);
         let rows = table.rows.map(|rows| format!(", about {} rows", output::count(rows))).unwrap_or_default();
         writeln!(out, "      # {}{rows}; `columns: [a, b]` reads some of its columns only", table.kind)?;
-        writeln!(out, "      {name}: {{ extract: {{ from: {} }} }}", yaml(&format!("{connection}.{}", path(&table.path))))?;
+        writeln!(
+            out,
+            "      {name}: {{ extract: {{ from: {} }} }}",
+            yaml(&format!("{connection}.{}", path(&table.path)))
+        )?;
         used.push(name);
     }
     writeln!(out, "  # Put a transform or a check between the two: a task reads another by its name.")?;
@@ -79,7 +94,11 @@ fn spec(pipeline: &str, connection: &str, into: &str, connector: &str, tables: &
             _ => format!("{into}.{}", path(&table.path[table.path.len().saturating_sub(1)..])),
         };
         writeln!(out, "      load_{name}:")?;
-        writeln!(out, "        load: {{ input: source.{name}, into: {}, mode: overwrite }}     # or append", yaml(&table))?;
+        writeln!(
+            out,
+            "        load: {{ input: source.{name}, into: {}, mode: overwrite }}     # or append",
+            yaml(&table)
+        )?;
     }
     Ok(out)
 }
@@ -91,7 +110,8 @@ fn plural(count: usize) -> String {
 /// A task's name that no other task has.
 fn task_name(table: &TableInfo, used: &[String]) -> String {
     let last = table.path.last().map_or("table", String::as_str);
-    let clean: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).take(50).collect();
+    let clean: String =
+        last.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).take(50).collect();
     let base = if clean.starts_with(|c: char| c.is_ascii_alphabetic()) { clean } else { format!("t_{clean}") };
     let taken = |name: &String| used.contains(name);
     std::iter::once(base.clone()).chain((2..).map(|n| format!("{base}_{n}"))).find(|name| !taken(name)).unwrap_or(base)
@@ -100,12 +120,20 @@ fn task_name(table: &TableInfo, used: &[String]) -> String {
 /// The path as a dotted name; parts that need it in double quotes.
 fn path(parts: &[String]) -> String {
     let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
-    parts.iter().map(|part| if plain(part) { part.clone() } else { format!("\"{part}\"") }).collect::<Vec<_>>().join(".")
+    parts
+        .iter()
+        .map(|part| if plain(part) { part.clone() } else { format!("\"{part}\"") })
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// A name as a YAML scalar.
 fn yaml(name: &str) -> String {
-    if name.contains(['"', '{', '}', ',', '#', ':', '*', ' ']) { format!("'{}'", name.replace('\'', "''")) } else { name.to_owned() }
+    if name.contains(['"', '{', '}', ',', '#', ':', '*', ' ']) {
+        format!("'{}'", name.replace('\'', "''"))
+    } else {
+        name.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -134,8 +162,14 @@ mod tests {
             comment: None,
             columns: Vec::new(),
         };
-        let text = spec("copy", "shop", "lake", "delta", &[table("orders"), table("Orders"), table("select"), table("my table, with: {all}")])
-            .unwrap_or_default();
+        let text = spec(
+            "copy",
+            "shop",
+            "lake",
+            "delta",
+            &[table("orders"), table("Orders"), table("select"), table("my table, with: {all}")],
+        )
+        .unwrap_or_default();
         let document = headwater_pipelines::document::Document::read("new.yaml", text);
         let planned = headwater_pipelines::plan::plan(&document, &["shop".to_owned(), "lake".to_owned()].into());
         assert_eq!(planned.diagnostics, []);

@@ -63,14 +63,22 @@ fn document(source: &Source, changes: Option<&[Change]>) -> Value {
 fn show(plan: &Plan, source: &Source, changes: Option<&[Change]>) {
     output::line(&format!("pipeline {}", plan.pipeline));
     let stages = plan.stages.iter().map(|stage| {
-        [stage.name.clone(), stage.tasks.join(", "), stage.after.join(", "), stage.queue.clone(), stage.retry.attempts.to_string()]
+        [
+            stage.name.clone(),
+            stage.tasks.join(", "),
+            stage.after.join(", "),
+            stage.queue.clone(),
+            stage.retry.attempts.to_string(),
+        ]
     });
     output::table(&["stage", "tasks, one streaming plan", "after", "queue", "attempts"], stages);
     for (task, schema) in &source.checked.schemas {
         let columns: Vec<String> = schema
             .fields()
             .iter()
-            .map(|field| format!("{} {}{}", field.name(), field.data_type(), if field.is_nullable() { "" } else { " not null" }))
+            .map(|field| {
+                format!("{} {}{}", field.name(), field.data_type(), if field.is_nullable() { "" } else { " not null" })
+            })
             .collect();
         output::line(&format!("{task}: {}", columns.join(", ")));
     }

@@ -30,7 +30,8 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
     let params = bind(&version.plan, &args.params)?;
     let local = args.local || (!args.remote && !is_served(context, &version.plan).await?);
     let worker_id = local.then(Uuid::new_v4);
-    let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval: None, pinned_worker: worker_id };
+    let new =
+        NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval: None, pinned_worker: worker_id };
     let run = context.workspace.create_run(&new).await?;
     see_through(context, run, &version.plan, worker_id, args.json).await
 }
@@ -44,7 +45,13 @@ pub(super) async fn rerun(context: &Context, run: Uuid, mode: RerunMode, json: b
 }
 
 /// Executes a run here if a worker was chosen for it, watches it, and prints what came of it.
-async fn see_through(context: &Context, run: Uuid, plan: &Plan, worker_id: Option<Uuid>, json: bool) -> Result<ExitCode> {
+async fn see_through(
+    context: &Context,
+    run: Uuid,
+    plan: &Plan,
+    worker_id: Option<Uuid>,
+    json: bool,
+) -> Result<ExitCode> {
     let how = if worker_id.is_some() { "in this process" } else { "by the workers of its queues" };
     output::error_line(&format!("run {run} of {} is executed {how}", plan.pipeline));
     let local = match worker_id {
@@ -71,7 +78,10 @@ async fn version(context: &Context, target: &str) -> Result<VersionRow> {
         return Ok(context.workspace.current_version(target).await?);
     }
     if !path.is_file() {
-        return Err(Hinted::new(format!("there is no file '{target}'"), "give the path of a spec, or the name of an approved pipeline"));
+        return Err(Hinted::new(
+            format!("there is no file '{target}'"),
+            "give the path of a spec, or the name of an approved pipeline",
+        ));
     }
     let source = Source::load_valid(context, path).await?;
     source.store_connections(context).await?;
@@ -90,11 +100,17 @@ fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
             ));
         };
         let value = parameters::parse(param.kind, text);
-        check_value(param.kind, &value).map_err(|reason| Hinted::new(format!("parameter '{name}': {reason}"), format!("--param {name}=…")))?;
+        check_value(param.kind, &value)
+            .map_err(|reason| Hinted::new(format!("parameter '{name}': {reason}"), format!("--param {name}=…")))?;
         params.insert(name.clone(), value);
     }
-    if let Some((name, _)) = plan.params.iter().find(|(name, param)| param.default.is_none() && !params.contains_key(*name)) {
-        return Err(Hinted::new(format!("parameter '{name}' has no value and no default"), format!("--param {name}=…")));
+    if let Some((name, _)) =
+        plan.params.iter().find(|(name, param)| param.default.is_none() && !params.contains_key(*name))
+    {
+        return Err(Hinted::new(
+            format!("parameter '{name}' has no value and no default"),
+            format!("--param {name}=…"),
+        ));
     }
     Ok(params)
 }
@@ -117,7 +133,8 @@ struct Local {
 impl Local {
     async fn start(context: &Context, id: Uuid, run: Uuid, plan: &Plan) -> Result<Self> {
         let worker = start_worker(context, id, run, plan).await?;
-        let chores = Scheduler::start(context.store.clone(), SchedulerConfig { fires: false, ..SchedulerConfig::default() });
+        let chores =
+            Scheduler::start(context.store.clone(), SchedulerConfig { fires: false, ..SchedulerConfig::default() });
         Ok(Self { worker, chores })
     }
 

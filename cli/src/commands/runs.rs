@@ -18,9 +18,14 @@ const LOG_PAGE: i64 = 500;
 pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<ExitCode> {
     match command {
         RunsCommand::List { limit, state, pipeline, before, json } => {
-            let parse = |text: &String| text.parse().map_err(|_| {
-                Hinted::new(format!("'{text}' is not a state"), "pending, queued, running, succeeded, failed or canceled")
-            });
+            let parse = |text: &String| {
+                text.parse().map_err(|_| {
+                    Hinted::new(
+                        format!("'{text}' is not a state"),
+                        "pending, queued, running, succeeded, failed or canceled",
+                    )
+                })
+            };
             let states = state.iter().map(parse).collect::<Result<Vec<_>>>()?;
             let filter = RunFilter { states, pipeline, before, limit: Some(limit) };
             list(&context.workspace.list_runs(&filter).await?, json)
@@ -38,7 +43,10 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
         RunsCommand::Cancel { run } => {
             let run = context.run_or_newest(run).await?;
             let state = context.workspace.cancel_run(run).await?;
-            output::line(&format!("run {run} is {state}{}", if state.is_final() { "" } else { " and was asked to end" }));
+            output::line(&format!(
+                "run {run} is {state}{}",
+                if state.is_final() { "" } else { " and was asked to end" }
+            ));
             Ok(ExitCode::SUCCESS)
         }
         RunsCommand::Rerun { run, all, json } => {
@@ -75,7 +83,12 @@ async fn logs(context: &Context, run: Uuid) -> Result<ExitCode> {
         let lines = context.workspace.logs(run, after, LOG_PAGE).await?;
         for line in &lines {
             let task = line.task.as_deref().unwrap_or(&line.stage);
-            output::line(&format!("{} {:5} {task}: {}", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.level, line.message));
+            output::line(&format!(
+                "{} {:5} {task}: {}",
+                line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
+                line.level,
+                line.message
+            ));
         }
         match lines.last() {
             Some(last) => after = Some(last.id),
@@ -138,7 +151,14 @@ pub(super) fn document(detail: &RunDetail) -> Value {
 pub(super) fn show_detail(detail: &RunDetail) {
     let run = &detail.run;
     let took = run.started_at.zip(run.finished_at).map(|(start, end)| format!(" in {}", output::duration(end - start)));
-    output::line(&format!("run {} of {} v{}: {}{}", run.run_id, run.pipeline, run.version, run.state, took.unwrap_or_default()));
+    output::line(&format!(
+        "run {} of {} v{}: {}{}",
+        run.run_id,
+        run.pipeline,
+        run.version,
+        run.state,
+        took.unwrap_or_default()
+    ));
     let tasks = detail.tasks.iter().map(|task| {
         let took = task.started_at.zip(task.finished_at).map(|(start, end)| output::duration(end - start));
         [

@@ -25,7 +25,13 @@ pub(super) async fn schedules(context: &Context, command: SchedulesCommand) -> R
             } else {
                 let rows = rows.iter().map(|row| {
                     let state = if row.paused { "paused" } else { "active" };
-                    [row.pipeline.clone(), in_words(&row.schedule), state.to_owned(), output::time(row.last_fire_at), output::time(row.next_fire_at)]
+                    [
+                        row.pipeline.clone(),
+                        in_words(&row.schedule),
+                        state.to_owned(),
+                        output::time(row.last_fire_at),
+                        output::time(row.next_fire_at),
+                    ]
                 });
                 output::table(&["pipeline", "schedule", "state", "last fire", "next fire"], rows);
             }

@@ -49,7 +49,9 @@ pub(super) async fn sql(
             let taken = batch.slice(0, batch.num_rows().min(left));
             left -= taken.num_rows();
             sink.write(&taken)?;
-            if left == 0 && (taken.num_rows() < batch.num_rows() || query.rows.try_next().await.is_ok_and(|more| more.is_some())) {
+            if left == 0
+                && (taken.num_rows() < batch.num_rows() || query.rows.try_next().await.is_ok_and(|more| more.is_some()))
+            {
                 return Ok(true);
             }
         }
@@ -126,7 +128,9 @@ impl Sink {
                 if batch.num_rows() == 0 {
                     return Ok(());
                 }
-                let mut rows = arrow::json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow::json::writer::JsonArray>(Vec::new());
+                let mut rows = arrow::json::WriterBuilder::new()
+                    .with_explicit_nulls(true)
+                    .build::<_, arrow::json::writer::JsonArray>(Vec::new());
                 rows.write(batch)?;
                 rows.finish()?;
                 let text = rows.into_inner();
@@ -147,7 +151,11 @@ impl Sink {
                 let rows = batches.iter().map(rows_of).collect::<Result<Vec<_>>>()?.concat();
                 let count = rows.len();
                 output::table(&header, rows);
-                let note = if more { format!("{} rows shown, there are more: --limit N or --format csv", output::count(limit as u64)) } else { format!("{} rows", output::count(count as u64)) };
+                let note = if more {
+                    format!("{} rows shown, there are more: --limit N or --format csv", output::count(limit as u64))
+                } else {
+                    format!("{} row{}", output::count(count as u64), if count == 1 { "" } else { "s" })
+                };
                 output::error_line(&note);
             }
             Self::Csv(writer) => writer.into_inner().flush()?,
@@ -165,7 +173,11 @@ impl Sink {
 
 fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default().with_null("NULL");
-    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>()?;
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column, &options))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()).collect())
 }
 

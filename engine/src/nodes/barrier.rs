@@ -13,11 +13,11 @@ use arrow::array::{Array, BooleanArray};
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
+use datafusion::catalog::Session;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchemaRef, cast::as_boolean_array};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::catalog::Session;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -54,7 +54,13 @@ pub struct Barrier {
 
 impl Barrier {
     /// A check of the given task.
-    pub fn new(task: &str, on_failure: OnFailure, progress: Arc<TaskProgress>, control: Arc<dyn Control>, session: SessionContext) -> Self {
+    pub fn new(
+        task: &str,
+        on_failure: OnFailure,
+        progress: Arc<TaskProgress>,
+        control: Arc<dyn Control>,
+        session: SessionContext,
+    ) -> Self {
         let (tests, started) = (Mutex::default(), AtomicBool::new(false));
         Self { task: task.to_owned(), on_failure, progress, control, session, tests, started }
     }
@@ -126,10 +132,13 @@ impl BarrierNode {
             .iter()
             .map(|rule| {
                 Ok(match rule {
-                    CheckRule::Row { label, violation } => Test::Row { label: label.clone(), violation: compile(violation)? },
-                    CheckRule::Unique { label, columns } => {
-                        Test::Unique { label: label.clone(), columns: columns.iter().map(compile).collect::<Result<_>>()? }
+                    CheckRule::Row { label, violation } => {
+                        Test::Row { label: label.clone(), violation: compile(violation)? }
                     }
+                    CheckRule::Unique { label, columns } => Test::Unique {
+                        label: label.clone(),
+                        columns: columns.iter().map(compile).collect::<Result<_>>()?,
+                    },
                 })
             })
             .collect::<Result<_>>()?;
@@ -183,7 +192,8 @@ impl UserDefinedLogicalNodeCore for BarrierNode {
     }
 
     fn with_exprs_and_inputs(&self, expressions: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let input = inputs.into_iter().next().ok_or_else(|| DataFusionError::Internal("a check has one input".to_owned()))?;
+        let input =
+            inputs.into_iter().next().ok_or_else(|| DataFusionError::Internal("a check has one input".to_owned()))?;
         let mut expressions = expressions.into_iter();
         let rules = self.rules.iter().map(|rule| rule.with(&mut expressions)).collect();
         Ok(Self { barrier: Arc::clone(&self.barrier), rules, input })
@@ -193,7 +203,8 @@ impl UserDefinedLogicalNodeCore for BarrierNode {
         let schema = self.input.schema();
         let mut needed = output_columns.to_vec();
         for expression in self.expressions() {
-            needed.extend(expression.column_refs().into_iter().filter_map(|column| schema.maybe_index_of_column(column)));
+            needed
+                .extend(expression.column_refs().into_iter().filter_map(|column| schema.maybe_index_of_column(column)));
         }
         needed.sort_unstable();
         needed.dedup();
@@ -273,7 +284,8 @@ impl ExecutionPlan for BarrierExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.into_iter().next().ok_or_else(|| DataFusionError::Internal("a check has one child".to_owned()))?;
+        let input =
+            children.into_iter().next().ok_or_else(|| DataFusionError::Internal("a check has one child".to_owned()))?;
         Ok(Arc::new(Self::new(Arc::clone(&self.barrier), Arc::clone(&self.tests), input)))
     }
 
@@ -282,9 +294,15 @@ impl ExecutionPlan for BarrierExec {
         let input = self.input.execute(partition, context)?;
         let first = !self.barrier.started.swap(true, Atomic::AcqRel);
         let (sender, receiver) = mpsc::channel(QUEUED);
-        let run = Run { barrier: Arc::clone(&self.barrier), tests: Arc::clone(&self.tests), counts: first, output: Some(sender) };
+        let run = Run {
+            barrier: Arc::clone(&self.barrier),
+            tests: Arc::clone(&self.tests),
+            counts: first,
+            output: Some(sender),
+        };
         self.barrier.tests.lock().push(SpawnedTask::spawn(run.run(input)));
-        let output = stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) });
+        let output =
+            stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output)))
     }
 }
@@ -315,7 +333,12 @@ impl Run {
         for test in tests.iter() {
             if let Test::Unique { label, columns } = test {
                 let schema = key_schema(columns, &input.schema())?;
-                keys.push((label, columns, Arc::clone(&schema), Uniqueness::start(self.barrier.session.clone(), &schema)));
+                keys.push((
+                    label,
+                    columns,
+                    Arc::clone(&schema),
+                    Uniqueness::start(self.barrier.session.clone(), &schema),
+                ));
             }
         }
         while let Some(batch) = input.next().await {
@@ -365,7 +388,10 @@ fn key_schema(columns: &[Arc<dyn PhysicalExpr>], input: &Schema) -> Result<Arc<S
 }
 
 fn evaluate(columns: &[Arc<dyn PhysicalExpr>], schema: &Arc<Schema>, batch: &RecordBatch) -> Result<RecordBatch> {
-    let arrays = columns.iter().map(|column| column.evaluate(batch)?.into_array(batch.num_rows())).collect::<Result<Vec<_>>>()?;
+    let arrays = columns
+        .iter()
+        .map(|column| column.evaluate(batch)?.into_array(batch.num_rows()))
+        .collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
 }
 

@@ -89,7 +89,10 @@ impl UserDefinedLogicalNodeCore for BoundaryNode {
     }
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let input = inputs.into_iter().next().ok_or_else(|| DataFusionError::Internal("a boundary has one input".to_owned()))?;
+        let input = inputs
+            .into_iter()
+            .next()
+            .ok_or_else(|| DataFusionError::Internal("a boundary has one input".to_owned()))?;
         Ok(Self { input, ..self.clone() })
     }
 
@@ -144,7 +147,10 @@ impl ExecutionPlan for BoundaryExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.into_iter().next().ok_or_else(|| DataFusionError::Internal("a boundary has one child".to_owned()))?;
+        let input = children
+            .into_iter()
+            .next()
+            .ok_or_else(|| DataFusionError::Internal("a boundary has one child".to_owned()))?;
         Ok(Arc::new(Self { task: Arc::clone(&self.task), progress: Arc::clone(&self.progress), input }))
     }
 

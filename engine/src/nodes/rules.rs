@@ -116,7 +116,10 @@ fn accepted(label: String, values: &Values, schema: &DFSchema) -> Result<CheckRu
     for value in &values.values {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let scalar = ScalarValue::try_from_string(text.clone(), &data_type).map_err(|_| {
-            wrong(Finding::error(Code::SqlType, format!("{value} is not a value of column '{}', which is {data_type}", values.column)))
+            wrong(Finding::error(
+                Code::SqlType,
+                format!("{value} is not a value of column '{}', which is {data_type}", values.column),
+            ))
         })?;
         list.push(Expr::Literal(scalar, None));
     }
@@ -124,8 +127,15 @@ fn accepted(label: String, values: &Values, schema: &DFSchema) -> Result<CheckRu
     Ok(CheckRule::Row { label, violation })
 }
 
-fn condition(label: String, text: &str, schema: &DFSchema, state: &SessionState) -> Result<CheckRule, Vec<RuleFinding>> {
-    let at = |findings: Vec<SqlFinding>| findings.into_iter().map(|finding| RuleFinding { field: "sql", index: None, finding }).collect::<Vec<_>>();
+fn condition(
+    label: String,
+    text: &str,
+    schema: &DFSchema,
+    state: &SessionState,
+) -> Result<CheckRule, Vec<RuleFinding>> {
+    let at = |findings: Vec<SqlFinding>| {
+        findings.into_iter().map(|finding| RuleFinding { field: "sql", index: None, finding }).collect::<Vec<_>>()
+    };
     let mut tree = sql::condition(text, &[]).map_err(at)?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let findings = columns::settle_expr(&mut tree, &names);
@@ -133,7 +143,9 @@ fn condition(label: String, text: &str, schema: &DFSchema, state: &SessionState)
         return Err(at(findings));
     }
     let wrong = |message: String| vec![finding("sql", None, Finding::error(Code::SqlType, message))];
-    let expr = state.create_logical_expr_from_sql_expr(ExprWithAlias { expr: tree, alias: None }, schema).map_err(|error| wrong(columns::planning_message(&error)))?;
+    let expr = state
+        .create_logical_expr_from_sql_expr(ExprWithAlias { expr: tree, alias: None }, schema)
+        .map_err(|error| wrong(columns::planning_message(&error)))?;
     let data_type = expr.get_type(schema).map_err(|error| wrong(columns::planning_message(&error)))?;
     if !matches!(data_type, DataType::Boolean | DataType::Null) {
         return Err(wrong(format!("the condition is {data_type}; expected true or false")));

@@ -41,7 +41,12 @@ pub(super) struct Uniqueness {
 impl Uniqueness {
     /// Starts the aggregation for keys of the given schema.
     pub(super) fn start(session: SessionContext, schema: &SchemaRef) -> Self {
-        let fields: Vec<_> = schema.fields().iter().enumerate().map(|(i, field)| field.as_ref().clone().with_name(format!("k{i}"))).collect();
+        let fields: Vec<_> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(i, field)| field.as_ref().clone().with_name(format!("k{i}")))
+            .collect();
         let renamed = Arc::new(Schema::new(fields));
         let (keys, receiver) = mpsc::channel(QUEUED);
         let verdict = SpawnedTask::spawn(count_duplicates(session, renamed, Arc::clone(schema), receiver));
@@ -68,7 +73,8 @@ async fn count_duplicates(
 ) -> Result<Duplicates> {
     let source = KeyStream { schema: Arc::clone(&schema), keys: Mutex::new(Some(keys)) };
     let table = StreamingTable::try_new(Arc::clone(&schema), vec![Arc::new(source)])?;
-    let columns: Vec<Expr> = schema.fields().iter().map(|field| Expr::Column(Column::from_name(field.name()))).collect();
+    let columns: Vec<Expr> =
+        schema.fields().iter().map(|field| Expr::Column(Column::from_name(field.name()))).collect();
     let complete = columns.iter().cloned().map(Expr::is_not_null).reduce(Expr::and).unwrap_or_else(|| lit(true));
     let mut groups = session
         .read_table(Arc::new(table))?
@@ -80,11 +86,14 @@ async fn count_duplicates(
     let mut found = Duplicates::default();
     while let Some(batch) = groups.try_next().await? {
         let counts = batch.column(batch.num_columns() - 1).as_any().downcast_ref::<Int64Array>();
-        found.rows += counts.map_or(0, |counts| counts.values().iter().map(|n| n.unsigned_abs().saturating_sub(1)).sum());
+        found.rows +=
+            counts.map_or(0, |counts| counts.values().iter().map(|n| n.unsigned_abs().saturating_sub(1)).sum());
         if found.example.is_none() && batch.num_rows() > 0 {
-            let parts = original.fields().iter().enumerate().map(|(i, field)| {
-                Ok(format!("{} = {}", field.name(), array_value_to_string(batch.column(i), 0)?))
-            });
+            let parts = original
+                .fields()
+                .iter()
+                .enumerate()
+                .map(|(i, field)| Ok(format!("{} = {}", field.name(), array_value_to_string(batch.column(i), 0)?)));
             found.example = Some(parts.collect::<Result<Vec<_>>>()?.join(", "));
         }
     }
@@ -107,10 +116,16 @@ impl PartitionStream for KeyStream {
         let stream = match self.keys.lock().take() {
             Some(keys) => {
                 let schema = Arc::clone(&schema);
-                let renamed = move |batch: RecordBatch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()).map_err(Into::into);
-                futures::stream::unfold(keys, |mut keys| async move { keys.recv().await.map(|batch| (batch, keys)) }).map(renamed).boxed()
+                let renamed = move |batch: RecordBatch| {
+                    RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()).map_err(Into::into)
+                };
+                futures::stream::unfold(keys, |mut keys| async move { keys.recv().await.map(|batch| (batch, keys)) })
+                    .map(renamed)
+                    .boxed()
             }
-            None => futures::stream::once(async { Err(DataFusionError::Internal("keys are read once".to_owned())) }).boxed(),
+            None => {
+                futures::stream::once(async { Err(DataFusionError::Internal("keys are read once".to_owned())) }).boxed()
+            }
         };
         Box::pin(RecordBatchStreamAdapter::new(schema, stream))
     }

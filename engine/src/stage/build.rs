@@ -45,7 +45,8 @@ impl Builder<'_> {
         let plan = &self.attempt.job.plan;
         for input in &stage.staged_inputs {
             let manifest = self.attempt.job.manifests.get(input).ok_or_else(|| {
-                EngineError::transient(format!("the staged dataset '{input}' is gone")).hint("rerun the run: its producer runs again")
+                EngineError::transient(format!("the staged dataset '{input}' is gone"))
+                    .hint("rerun the run: its producer runs again")
             })?;
             relations.add_table(input, staging::table(manifest)?, self.attempt.progress)?;
         }
@@ -58,7 +59,13 @@ impl Builder<'_> {
         Ok(built)
     }
 
-    async fn task(&self, task: &TaskPath, work: &Work, relations: &mut Relations, checks: &mut Vec<(TaskPath, Arc<Barrier>)>) -> Result<()> {
+    async fn task(
+        &self,
+        task: &TaskPath,
+        work: &Work,
+        relations: &mut Relations,
+        checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
+    ) -> Result<()> {
         for relation in work.reads() {
             if let Relation::Table(table) = relation
                 && !relations.contains(&direct_name(table))
@@ -102,7 +109,8 @@ impl Builder<'_> {
         });
         let rules = compiled.collect::<Result<Vec<_>>>()?;
         let progress = self.attempt.progress.task(task);
-        let barrier = Barrier::new(task, on_failure, progress, Arc::clone(self.attempt.control), relations.session().clone());
+        let barrier =
+            Barrier::new(task, on_failure, progress, Arc::clone(self.attempt.control), relations.session().clone());
         let barrier = Arc::new(barrier);
         checks.push((task.clone(), Arc::clone(&barrier)));
         relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)

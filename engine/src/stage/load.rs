@@ -33,7 +33,11 @@ pub(super) struct Load<'a> {
 
 impl Load<'_> {
     /// Runs the load. What an earlier attempt has committed is adopted without reading the source again.
-    pub(super) async fn run<B: Future<Output = Result<Built>>>(&self, build: impl FnOnce() -> B, builder: &Builder<'_>) -> Result<Receipt> {
+    pub(super) async fn run<B: Future<Output = Result<Built>>>(
+        &self,
+        build: impl FnOnce() -> B,
+        builder: &Builder<'_>,
+    ) -> Result<Receipt> {
         let started = Instant::now();
         let context = self.context();
         if let Some(taken) = self.sink.taken(context.load_id).await.map_err(|error| error.in_task(self.task))? {
@@ -55,7 +59,9 @@ impl Load<'_> {
         };
         let written = Written { rows: staged.rows, bytes: staged.bytes, files: staged.files };
         match self.conclude(&built, builder, written, started).await {
-            Ok(receipt) => self.commit(&context, staged, receipt, started).await.map_err(|error| error.in_task(self.task)),
+            Ok(receipt) => {
+                self.commit(&context, staged, receipt, started).await.map_err(|error| error.in_task(self.task))
+            }
             Err(error) => {
                 self.sink.abort(&context, Some(staged)).await;
                 Err(error.in_task(self.task))
@@ -64,7 +70,13 @@ impl Load<'_> {
     }
 
     /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.
-    async fn conclude(&self, built: &Built, builder: &Builder<'_>, written: Written, started: Instant) -> Result<Receipt> {
+    async fn conclude(
+        &self,
+        built: &Built,
+        builder: &Builder<'_>,
+        written: Written,
+        started: Instant,
+    ) -> Result<Receipt> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
         let receipt = self.receipt(written, started)?;
@@ -75,7 +87,13 @@ impl Load<'_> {
         Ok(receipt)
     }
 
-    async fn commit(&self, context: &LoadContext, staged: Staged, receipt: Receipt, started: Instant) -> Result<Receipt> {
+    async fn commit(
+        &self,
+        context: &LoadContext,
+        staged: Staged,
+        receipt: Receipt,
+        started: Instant,
+    ) -> Result<Receipt> {
         let commit = self.sink.commit(context, staged).await?;
         failpoint("after_commit")?;
         match commit {
@@ -97,7 +115,10 @@ impl Load<'_> {
             ))
             .hint("the control plane's database may have been restored from a backup: compare the target with its source before you rerun")
         })?;
-        let message = format!("attempt {} of this load had committed: its commit is adopted, nothing is loaded twice", taken.attempt);
+        let message = format!(
+            "attempt {} of this load had committed: its commit is adopted, nothing is loaded twice",
+            taken.attempt
+        );
         self.attempt.control.log(LogLevel::Info, Some(self.task), &message);
         let duration_ms = millis(started).max(intent.receipt.duration_ms);
         Ok(Receipt { version: taken.version.clone(), adopted: true, duration_ms, ..intent.receipt })
@@ -109,7 +130,10 @@ impl Load<'_> {
         let counts = self.attempt.progress.counts();
         let handed = counts.get(self.task).map_or(0, |counts| counts.rows);
         if handed != written.rows {
-            return Err(EngineError::bug(format!("the sink of {} took {} of {handed} rows", self.target, written.rows)));
+            return Err(EngineError::bug(format!(
+                "the sink of {} took {} of {handed} rows",
+                self.target, written.rows
+            )));
         }
         let StageIdentity { load_id, attempt } = self.identity();
         Ok(Receipt {

@@ -62,9 +62,19 @@ impl Built {
                 let session = self.relations.session();
                 let physical = session.state().create_physical_plan(&plan).await?;
                 let mut rows = execute_stream(physical, session.task_ctx())?;
-                builder.attempt.stopped_by_cancel(async { while rows.next().await.transpose()?.is_some() {} Ok(()) }).await?;
+                builder
+                    .attempt
+                    .stopped_by_cancel(async {
+                        while rows.next().await.transpose()?.is_some() {}
+                        Ok(())
+                    })
+                    .await?;
             }
-            builder.attempt.stopped_by_cancel(async { Ok(barrier.verdict().await?) }).await.map_err(|error| error.in_task(task))?;
+            builder
+                .attempt
+                .stopped_by_cancel(async { Ok(barrier.verdict().await?) })
+                .await
+                .map_err(|error| error.in_task(task))?;
         }
         Ok(())
     }

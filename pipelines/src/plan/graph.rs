@@ -48,9 +48,13 @@ impl TaskGraph {
         if toposort(&self.graph, None).is_err() {
             return Err(self.cycle());
         }
-        let mut missing: Vec<usize> =
-            self.graph.node_indices().map(|node| self.graph.neighbors_directed(node, Direction::Incoming).count()).collect();
-        let mut ready: std::collections::BTreeSet<NodeIndex> = self.graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
+        let mut missing: Vec<usize> = self
+            .graph
+            .node_indices()
+            .map(|node| self.graph.neighbors_directed(node, Direction::Incoming).count())
+            .collect();
+        let mut ready: std::collections::BTreeSet<NodeIndex> =
+            self.graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
         let mut order = Vec::with_capacity(missing.len());
         while let Some(node) = ready.pop_first() {
             order.push(self.graph[node].clone());
@@ -65,7 +69,8 @@ impl TaskGraph {
     }
 
     fn cycle(&self) -> Vec<TaskPath> {
-        let looped = |nodes: &[NodeIndex]| nodes.len() > 1 || nodes.iter().any(|node| self.graph.contains_edge(*node, *node));
+        let looped =
+            |nodes: &[NodeIndex]| nodes.len() > 1 || nodes.iter().any(|node| self.graph.contains_edge(*node, *node));
         let component = tarjan_scc(&self.graph).into_iter().find(|nodes| looped(nodes)).unwrap_or_default();
         let Some(&start) = component.iter().min() else { return Vec::new() };
         // Walk inside the component until a task repeats: what lies between is a cycle that can be told.

@@ -12,14 +12,24 @@ use super::tree::Tree;
 use super::{Head, Stage, TaskPath, Work};
 
 /// Cuts the graph; `order` is a topological order of its tasks.
-pub(super) fn cut(tree: &Tree<'_>, works: &BTreeMap<TaskPath, Work>, graph: &TaskGraph, order: &[TaskPath]) -> Vec<Stage> {
+pub(super) fn cut(
+    tree: &Tree<'_>,
+    works: &BTreeMap<TaskPath, Work>,
+    graph: &TaskGraph,
+    order: &[TaskPath],
+) -> Vec<Stage> {
     let homes = homes(tree, works, graph, order);
     let names: Vec<&TaskPath> = order.iter().filter(|path| homes.get(*path) == Some(path)).collect();
     names.into_iter().map(|name| stage(name, tree, works, graph, order, &homes)).collect()
 }
 
 /// The stage that each task belongs to, by the path of the stage's head.
-fn homes(tree: &Tree<'_>, works: &BTreeMap<TaskPath, Work>, graph: &TaskGraph, order: &[TaskPath]) -> BTreeMap<TaskPath, TaskPath> {
+fn homes(
+    tree: &Tree<'_>,
+    works: &BTreeMap<TaskPath, Work>,
+    graph: &TaskGraph,
+    order: &[TaskPath],
+) -> BTreeMap<TaskPath, TaskPath> {
     let mut homes: BTreeMap<TaskPath, TaskPath> = BTreeMap::new();
     for path in order.iter().rev() {
         let mut readers = BTreeSet::new();
@@ -35,7 +45,11 @@ fn homes(tree: &Tree<'_>, works: &BTreeMap<TaskPath, Work>, graph: &TaskGraph, o
         }
         let queue = |path: &str| tree.tasks[path].inherited.queue().to_owned();
         let home = match readers.first() {
-            Some(reader) if readers.len() == 1 && !waits && works[path].is_dataset() && queue(reader) == queue(path) => reader.clone(),
+            Some(reader)
+                if readers.len() == 1 && !waits && works[path].is_dataset() && queue(reader) == queue(path) =>
+            {
+                reader.clone()
+            }
             _ => path.clone(),
         };
         homes.insert(path.clone(), home);

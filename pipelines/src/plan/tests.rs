@@ -15,7 +15,15 @@ fn told(planned: &Planned) -> Vec<String> {
 fn stages(text: &str) -> Vec<String> {
     let planned = planned(text);
     let plan = planned.plan.as_ref().unwrap_or_else(|| panic!("{:?}", told(&planned)));
-    let told = |stage: &Stage| format!("{}: {} <- {} after {}", stage.name, stage.tasks.join(" "), stage.staged_inputs.join(" "), stage.after.join(" "));
+    let told = |stage: &Stage| {
+        format!(
+            "{}: {} <- {} after {}",
+            stage.name,
+            stage.tasks.join(" "),
+            stage.staged_inputs.join(" "),
+            stage.after.join(" ")
+        )
+    };
     plan.stages.iter().map(told).collect()
 }
 
@@ -91,7 +99,14 @@ tasks:
   first: { group: { a: { wait: 0s }, b: { group: { c: { wait: 0s } } } } }
   second: { needs: [first], group: { d: { wait: 0s } } }
 ";
-    assert_eq!(stages(text), ["first.a: first.a <-  after ", "first.b.c: first.b.c <-  after ", "second.d: second.d <-  after first.a first.b.c"]);
+    assert_eq!(
+        stages(text),
+        [
+            "first.a: first.a <-  after ",
+            "first.b.c: first.b.c <-  after ",
+            "second.d: second.d <-  after first.a first.b.c"
+        ]
+    );
 }
 
 #[test]
@@ -136,7 +151,19 @@ tasks:
     let planned = planned(text);
     assert!(planned.plan.is_none());
     let codes: Vec<(usize, Code)> = planned.diagnostics.iter().map(|d| (d.line, d.code)).collect();
-    assert_eq!(codes, [(4, Code::NotYet), (4, Code::NotYet), (5, Code::NotYet), (5, Code::NotYet), (6, Code::NotYet), (6, Code::NotYet), (6, Code::NotYet), (7, Code::NotYet)]);
+    assert_eq!(
+        codes,
+        [
+            (4, Code::NotYet),
+            (4, Code::NotYet),
+            (5, Code::NotYet),
+            (5, Code::NotYet),
+            (6, Code::NotYet),
+            (6, Code::NotYet),
+            (6, Code::NotYet),
+            (7, Code::NotYet)
+        ]
+    );
 }
 
 #[test]

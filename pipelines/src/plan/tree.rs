@@ -86,7 +86,9 @@ impl<'a> Tree<'a> {
         let prefix = format!("{path}.");
         self.tasks
             .iter()
-            .filter(move |(other, placed)| placed.task.group.is_none() && (*other == path || other.starts_with(&prefix)))
+            .filter(move |(other, placed)| {
+                placed.task.group.is_none() && (*other == path || other.starts_with(&prefix))
+            })
             .map(|(other, _)| other)
     }
 }

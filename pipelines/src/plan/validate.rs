@@ -7,13 +7,20 @@ use crate::decode::Step;
 use crate::diagnostic::{Code, Diagnostic, Finding};
 use crate::document::Document;
 use crate::schedule;
-use crate::spec::{Columns, ColumnOverride, ExtractTask, LoadTask, OnFailure, Param, ParamType, Rule, Schedule, Spec, Task, WriteMode};
+use crate::spec::{
+    ColumnOverride, Columns, ExtractTask, LoadTask, OnFailure, Param, ParamType, Rule, Schedule, Spec, Task, WriteMode,
+};
 
 /// Longest name; Postgres' own limit for identifiers.
 const MAX_NAME: usize = 63;
 
 /// Every finding of the spec that needs no names resolved.
-pub(super) fn validate(document: &Document, spec: &Spec, tree: &Tree<'_>, connections: &BTreeSet<String>) -> Vec<Diagnostic> {
+pub(super) fn validate(
+    document: &Document,
+    spec: &Spec,
+    tree: &Tree<'_>,
+    connections: &BTreeSet<String>,
+) -> Vec<Diagnostic> {
     let mut out = Findings { document, diagnostics: Vec::new() };
     out.name(&[Step::from("name")], "the pipeline", &spec.name);
     for (name, param) in &spec.params {
@@ -72,7 +79,10 @@ impl Findings<'_> {
             && let Err(reason) = check_value(param.kind, default)
         {
             let [first, second] = steps;
-            self.add(&[first, second, Step::from("default")], Finding::error(Code::BadParameter, format!("'{name}': {reason}")));
+            self.add(
+                &[first, second, Step::from("default")],
+                Finding::error(Code::BadParameter, format!("'{name}': {reason}")),
+            );
         }
     }
 
@@ -117,7 +127,10 @@ impl Findings<'_> {
                 self.not_yet(&below(&steps, "on_failure"), "quarantine");
             }
             for (index, rule) in check.rules.iter().enumerate() {
-                self.rule(rule, &steps.iter().cloned().chain([Step::from("rules"), Step::from(index)]).collect::<Vec<_>>());
+                self.rule(
+                    rule,
+                    &steps.iter().cloned().chain([Step::from("rules"), Step::from(index)]).collect::<Vec<_>>(),
+                );
             }
         }
     }
@@ -136,8 +149,12 @@ impl Findings<'_> {
         for (field, _) in set.into_iter().filter(|(_, set)| *set) {
             let steps: Vec<Step> = placed.steps.iter().cloned().chain([Step::from(field)]).collect();
             if is_dataset {
-                let finding = Finding::error(Code::NotAllowed, format!("'{path}' is a dataset task and takes no '{field}'"));
-                self.add_at_key(&steps, finding.hint(format!("put '{field}' on the load that reads it, or on a group around both")));
+                let finding =
+                    Finding::error(Code::NotAllowed, format!("'{path}' is a dataset task and takes no '{field}'"));
+                self.add_at_key(
+                    &steps,
+                    finding.hint(format!("put '{field}' on the load that reads it, or on a group around both")),
+                );
             } else if matches!(field, "when" | "for_each") {
                 self.not_yet(&steps, &format!("'{field}'"));
             }
@@ -145,13 +162,15 @@ impl Findings<'_> {
         if let Some(retry) = &task.retry
             && retry.attempts == 0
         {
-            let steps: Vec<Step> = placed.steps.iter().cloned().chain([Step::from("retry"), Step::from("attempts")]).collect();
+            let steps: Vec<Step> =
+                placed.steps.iter().cloned().chain([Step::from("retry"), Step::from("attempts")]).collect();
             self.add(&steps, Finding::error(Code::WrongType, "'attempts' counts the first one, so it is at least 1"));
         }
     }
 
     fn extract(&mut self, extract: &ExtractTask, steps: &[Step]) {
-        let named = [extract.from.is_some(), extract.tables.is_some(), extract.connection.is_some() || extract.query.is_some()];
+        let named =
+            [extract.from.is_some(), extract.tables.is_some(), extract.connection.is_some() || extract.query.is_some()];
         let query_whole = extract.connection.is_some() == extract.query.is_some();
         if named.iter().filter(|named| **named).count() != 1 || !query_whole {
             let finding = Finding::error(Code::BadExtract, "an extract names one source");
@@ -169,9 +188,14 @@ impl Findings<'_> {
             self.not_yet(&below(steps, field), &format!("'{field}' of an extract"));
         }
         if let Some(Columns::Override(columns)) = &extract.columns {
-            let masked = columns.iter().filter(|(_, rule)| matches!(rule, ColumnOverride::Full(rule) if rule.mask.is_some()));
+            let masked =
+                columns.iter().filter(|(_, rule)| matches!(rule, ColumnOverride::Full(rule) if rule.mask.is_some()));
             for (name, _) in masked {
-                let steps: Vec<Step> = steps.iter().cloned().chain([Step::from("columns"), Step::from(name.as_str()), Step::from("mask")]).collect();
+                let steps: Vec<Step> = steps
+                    .iter()
+                    .cloned()
+                    .chain([Step::from("columns"), Step::from(name.as_str()), Step::from("mask")])
+                    .collect();
                 self.not_yet(&steps, "masks");
             }
         }
@@ -253,10 +277,13 @@ pub fn check_value(kind: ParamType, value: &serde_json::Value) -> Result<(), Str
         ParamType::Integer => (value.as_i64().is_some(), "a whole number"),
         ParamType::Number => (value.as_f64().is_some(), "a number"),
         ParamType::Boolean => (value.is_boolean(), "true or false"),
-        ParamType::Date => (text.is_some_and(|text| text.parse::<chrono::NaiveDate>().is_ok()), "a date such as 2026-01-31"),
-        ParamType::Timestamp => {
-            (text.is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok()), "a time such as 2026-01-31T06:00:00Z")
+        ParamType::Date => {
+            (text.is_some_and(|text| text.parse::<chrono::NaiveDate>().is_ok()), "a date such as 2026-01-31")
         }
+        ParamType::Timestamp => (
+            text.is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok()),
+            "a time such as 2026-01-31T06:00:00Z",
+        ),
     };
     if fits { Ok(()) } else { Err(format!("{value} is not {expected}")) }
 }
