@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use crate::args::{Global, ServeArgs};
@@ -14,6 +15,12 @@ const DEFAULT_PORT: u16 = 7700;
 /// Stages that one process runs at a time.
 const DEFAULT_SLOTS: usize = 2;
 
+/// A silent worker is given up after this time.
+const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(30);
+
+/// Several heartbeats must fit into a lease, even on a busy machine.
+const SHORTEST_LEASE_TIME: Duration = Duration::from_secs(1);
+
 /// What `headwater.toml` may hold.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +29,7 @@ struct File {
     data_dir: Option<PathBuf>,
     pg_user: Option<String>,
     memory_mb: Option<usize>,
+    lease_time_ms: Option<u64>,
     bind: Option<IpAddr>,
     port: Option<u16>,
     slots: Option<usize>,
@@ -39,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) pg_user: Option<String>,
     /// The memory pool, in bytes.
     pub(crate) memory: usize,
+    /// How long a worker may be silent before its stages are given to another. The same for all processes.
+    pub(crate) lease_time: Duration,
     /// The server's address.
     pub(crate) bind: IpAddr,
     /// The server's port.
@@ -54,18 +64,19 @@ impl Config {
     pub(crate) fn load(global: &Global) -> Result<Self> {
         let file = read(global.config.as_deref())?;
         let data_dir = global.data_dir.clone().or_else(|| file.data_dir.clone()).map_or_else(default_data_dir, Ok)?;
-        let memory_mb = match std::env::var("HEADWATER_MEMORY_MB") {
-            Ok(text) => {
-                Some(text.parse().with_context(|| format!("HEADWATER_MEMORY_MB is '{text}'; expected a number"))?)
-            }
-            Err(_) => file.memory_mb,
-        };
+        let memory_mb = number("HEADWATER_MEMORY_MB", file.memory_mb)?;
+        let lease_time = number("HEADWATER_LEASE_TIME_MS", file.lease_time_ms)?;
+        let lease_time = lease_time.map_or(DEFAULT_LEASE_TIME, Duration::from_millis);
+        if lease_time < SHORTEST_LEASE_TIME {
+            bail!("a lease time of {} ms is too short; expected at least 1000", lease_time.as_millis());
+        }
         Ok(Self {
             database_url: global.database_url.clone().or(file.database_url),
             data_dir: std::path::absolute(&data_dir)
                 .with_context(|| format!("'{}' is not a folder", data_dir.display()))?,
             pg_user: global.pg_user.clone().or(file.pg_user),
             memory: memory_mb.map_or(headwater_engine::session::EngineConfig::DEFAULT_MEMORY, |mb| mb << 20),
+            lease_time,
             bind: file.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port: file.port.unwrap_or(DEFAULT_PORT),
             slots: file.slots.unwrap_or(DEFAULT_SLOTS),
@@ -82,6 +93,17 @@ impl Config {
             queues: if flags.queues.is_empty() { self.queues } else { flags.queues.clone() },
             ..self
         }
+    }
+}
+
+/// A number of the environment, or else of the settings file.
+fn number<T: std::str::FromStr>(variable: &str, filed: Option<T>) -> Result<Option<T>>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match std::env::var(variable) {
+        Ok(text) => Ok(Some(text.parse().with_context(|| format!("{variable} is '{text}'; expected a number"))?)),
+        Err(_) => Ok(filed),
     }
 }
 

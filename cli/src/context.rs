@@ -94,7 +94,7 @@ impl Context {
         let filter = headwater_store::RunFilter { limit: Some(1), ..Default::default() };
         let newest = self.workspace.list_runs(&filter).await?;
         let newest =
-            newest.first().ok_or_else(|| crate::failure::Hinted::new("there are no runs yet", "headwater run FILE"))?;
+            newest.first().ok_or_else(|| crate::failure::hinted("there are no runs yet", "headwater run FILE"))?;
         Ok(newest.run_id)
     }
 }

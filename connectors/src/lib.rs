@@ -12,6 +12,7 @@ mod postgres;
 mod select;
 mod settings;
 mod types;
+mod writers;
 
 /// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.
 pub const NATIVE_TYPE: &str = "headwater.native_type";

@@ -234,7 +234,7 @@ mod tests {
         let (_, findings) = settled("SELECT o.name,\n  c.name, totl FROM orders o JOIN customers c ON c.id = o.idd");
         assert_eq!(
             findings,
-            ["1:10 'o' has no column 'name'", "2:11 there is no column 'totl'", "2:56 'o' has no column 'idd'"]
+            ["1:10 'o' has no column 'name'", "2:11 there is no column 'totl'", "2:59 'o' has no column 'idd'"]
         );
     }
 

@@ -49,3 +49,6 @@ impl ExtensionPlanner for NodePlanner {
 pub(crate) fn extension(node: impl UserDefinedLogicalNode + 'static) -> LogicalPlan {
     LogicalPlan::Extension(Extension { node: Arc::new(node) })
 }
+
+#[cfg(test)]
+mod tests;

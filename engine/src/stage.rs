@@ -1,7 +1,6 @@
 //! Running one attempt of a stage: one streaming plan, pulled by the stage's head.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
@@ -40,11 +39,6 @@ impl Engine {
         Self { registry, sessions: SessionFactory::new(config) }
     }
 
-    /// An engine for planning alone.
-    pub fn for_planning(registry: Registry) -> Self {
-        Self::new(registry, EngineConfig::new(PathBuf::from(std::env::temp_dir())))
-    }
-
     /// The connectors.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -70,7 +64,7 @@ impl Engine {
             manifest: None,
         };
         let attempt = Attempt { engine: self, job: &job, control: &control, progress: &progress, cancel: &cancel };
-        let ran = match attempt.stage().and_then(|stage| Ok((stage, stage.timeout))) {
+        let ran = match attempt.stage().map(|stage| (stage, stage.timeout)) {
             Ok((stage, Some(limit))) => match tokio::time::timeout(limit, attempt.run(stage, &mut report)).await {
                 Ok(ran) => ran,
                 Err(_) => {

@@ -32,12 +32,15 @@ mod commits;
 mod samples;
 mod values;
 
+/// The path of a table of a name.
+pub type NamePath = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+
 /// A connector under test.
 pub struct Subject {
     /// Opened anew for every call, as separate attempts do.
     pub open: Box<dyn Fn() -> Arc<dyn Connection> + Send + Sync>,
     /// The path of a target by a name that the suite invents.
-    pub path: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    pub path: NamePath,
     /// Whether a target keeps values of this type.
     pub carries: fn(&DataType) -> bool,
     /// Whether NaN and infinity are kept.

@@ -76,7 +76,7 @@ async fn work(
     let log = Arc::new(AttemptLog::new(shared.logs.clone(), claimed, secrets));
     let control = Arc::new(AttemptControl::new(shared.store.clone(), claimed.lease, Arc::clone(&log)));
     let finish = if claimed.fence {
-        fence(shared, claimed, job, &*control, &log).await
+        fence(shared, claimed, job, &control, &log).await
     } else {
         run(shared, claimed, job, control, progress, cancel, &log).await
     };

@@ -8,13 +8,16 @@ use headwater_store::Workspace;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+/// Plans by version, and the versions in the order they came.
+type Kept = (HashMap<Uuid, Arc<Plan>>, VecDeque<Uuid>);
+
 /// Plans kept; a worker rarely executes more versions at a time.
 const KEPT: usize = 256;
 
 /// The latest plans.
 #[derive(Debug, Default)]
 pub(crate) struct Plans {
-    kept: Mutex<(HashMap<Uuid, Arc<Plan>>, VecDeque<Uuid>)>,
+    kept: Mutex<Kept>,
 }
 
 impl Plans {

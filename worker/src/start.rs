@@ -161,7 +161,8 @@ impl WorkerHandle {
     pub async fn shutdown(self) {
         let Self { shared, stop_apalis, apalis, fetch, finisher, logs, _background } = self;
         shared.stopping.cancel();
-        if let Err(error) = shared.store.drain_worker(shared.taker.read().worker_id).await {
+        let id = shared.taker.read().worker_id;
+        if let Err(error) = shared.store.drain_worker(id).await {
             tracing::debug!(error = %error, "the store was not told that the worker drains");
         }
         join("fetcher", fetch).await;

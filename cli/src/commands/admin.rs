@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::args::AdminCommand;
 use crate::config::Config;
 use crate::context::Context;
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 
 pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitCode> {
@@ -71,7 +71,7 @@ async fn psql(context: &Context, database: Option<&str>, arguments: &[String]) -
         }
         (Some(embedded), None) => embedded.url(),
         (None, Some(_)) => {
-            return Err(Hinted::new("--database names a database of the embedded server", "leave out --database-url"));
+            return Err(hinted("--database names a database of the embedded server", "leave out --database-url"));
         }
         (None, None) => context.config.database_url.clone().unwrap_or_default(),
     };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::failure::{Hinted, Shown};
+use crate::failure::{Shown, hinted};
 use crate::output;
 use crate::sources::{Source, spec_files};
 
@@ -14,7 +14,7 @@ use crate::sources::{Source, spec_files};
 pub(super) async fn apply(context: &Context, path: &Path) -> Result<ExitCode> {
     let files = spec_files(path)?;
     if files.is_empty() {
-        return Err(Hinted::new(format!("{} holds no specs", path.display()), "specs end in .yaml or .yml"));
+        return Err(hinted(format!("{} holds no specs", path.display()), "specs end in .yaml or .yml"));
     }
     let mut sources = Vec::new();
     for file in &files {

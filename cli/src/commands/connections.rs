@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::ConnectionsCommand;
 use crate::context::Context;
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 
 pub(super) async fn connections(context: &Context, command: ConnectionsCommand) -> Result<ExitCode> {
@@ -52,7 +52,7 @@ async fn add(
     let named = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !named {
-        return Err(Hinted::new(
+        return Err(hinted(
             format!("a connection can't be named '{name}'"),
             "begin with a letter; use letters, digits and underscores",
         ));
@@ -96,7 +96,7 @@ fn resolve<'a>(
 ) -> Result<(&'a Arc<dyn Connector>, Option<String>)> {
     let registry = context.engine.registry();
     let usage = || {
-        Hinted::new(
+        hinted(
             "which connection?",
             "headwater connections add NAME [CONNECTOR] LOCATION, e.g. postgres://user@host/database",
         )
@@ -113,7 +113,7 @@ fn resolve<'a>(
         (Some(kind), _) => registry.get(kind)?,
         (None, Some(location)) => registry.for_location(location).ok_or_else(|| {
             let names: Vec<&str> = registry.iter().map(|connector| connector.spec().name).collect();
-            Hinted::new(
+            hinted(
                 format!("the location does not say which connector to use ({})", names.join(", ")),
                 "headwater connections add NAME CONNECTOR LOCATION",
             )

@@ -9,19 +9,19 @@ use headwater_engine::relations::Connections;
 use headwater_pipelines::sql::split_name;
 
 use crate::context::Context;
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 
 pub(super) async fn new(context: &Context, from: &str, into: &str, name: Option<String>) -> Result<ExitCode> {
     let parts = split_name(from)
-        .map_err(|finding| Hinted::new(finding.message, "headwater new --from shop.public.* --into lake"))?;
+        .map_err(|finding| hinted(finding.message, "headwater new --from shop.public.* --into lake"))?;
     let (connection, pattern) =
-        parts.split_first().ok_or_else(|| Hinted::new("which tables?", "--from connection.schema.*"))?;
+        parts.split_first().ok_or_else(|| hinted("which tables?", "--from connection.schema.*"))?;
     let names = [connection.clone(), into.to_owned()].into();
     let connections = Connections::new(context.engine.registry().clone(), context.settings(&names).await?);
     let target = connections.spec(into)?;
     if target.writes.is_empty() {
-        return Err(Hinted::new(
+        return Err(hinted(
             format!("connection '{into}' can't be written"),
             "choose another one: headwater connections list",
         ));
@@ -30,7 +30,7 @@ pub(super) async fn new(context: &Context, from: &str, into: &str, name: Option<
     connections.close().await;
     tables.retain(|table| matches(pattern, &table.path));
     if tables.is_empty() {
-        return Err(Hinted::new(
+        return Err(hinted(
             format!("nothing in connection '{connection}' matches '{from}'"),
             format!("headwater connections catalog {connection}"),
         ));

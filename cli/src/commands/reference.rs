@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::CommandFactory;
 use headwater_pipelines::diagnostic::{Code, nearest_hint};
 
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 
 pub(super) fn schema(connector: Option<&str>) -> Result<ExitCode> {
@@ -23,10 +23,10 @@ pub(super) fn explain(code: Option<&str>, list: bool) -> Result<ExitCode> {
         output::table(&["code", "meaning"], Code::ALL.iter().map(|code| [code.to_string(), code.title().to_owned()]));
         return Ok(ExitCode::SUCCESS);
     }
-    let name = code.ok_or_else(|| Hinted::new("which code?", "headwater explain --list"))?;
+    let name = code.ok_or_else(|| hinted("which code?", "headwater explain --list"))?;
     let code = Code::parse(name).ok_or_else(|| {
         let hint = nearest_hint(name, Code::ALL.iter().map(|code| code.as_str())).unwrap_or_default();
-        Hinted::new(format!("there is no code '{name}'"), format!("{hint} (headwater explain --list)"))
+        hinted(format!("there is no code '{name}'"), format!("{hint} (headwater explain --list)"))
     })?;
     output::line(&format!("{}: {}\n\n{}", code, code.title(), code.explanation()));
     Ok(ExitCode::SUCCESS)

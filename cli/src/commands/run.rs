@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::runs::document;
 use crate::args::RunArgs;
 use crate::context::Context;
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 use crate::sources::{Source, is_spec};
 use crate::watch;
@@ -39,9 +39,21 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
 pub(super) async fn rerun(context: &Context, run: Uuid, mode: RerunMode, json: bool) -> Result<ExitCode> {
     let old = context.workspace.show_run(run).await?;
     let version = context.workspace.version(old.version_id).await?;
+    if mode == RerunMode::FromFailure && !old.run.state.is_final() {
+        return resume(context, run, &version.plan, json).await;
+    }
     let worker_id = (!is_served(context, &version.plan).await?).then(Uuid::new_v4);
     let run = context.workspace.rerun(run, mode, worker_id).await?;
     see_through(context, run, &version.plan, worker_id, json).await
+}
+
+/// Sees an unfinished run through. If its worker died, the reaper finds that out and the run goes on here.
+async fn resume(context: &Context, run: Uuid, plan: &Plan, json: bool) -> Result<ExitCode> {
+    output::error_line(&format!(
+        "run {run} is not finished: it goes on once its worker has been silent for {} s, unless that finishes it",
+        context.config.lease_time.as_secs_f32()
+    ));
+    see_through(context, run, plan, Some(Uuid::new_v4()), json).await
 }
 
 /// Executes a run here if a worker was chosen for it, watches it, and prints what came of it.
@@ -78,7 +90,7 @@ async fn version(context: &Context, target: &str) -> Result<VersionRow> {
         return Ok(context.workspace.current_version(target).await?);
     }
     if !path.is_file() {
-        return Err(Hinted::new(
+        return Err(hinted(
             format!("there is no file '{target}'"),
             "give the path of a spec, or the name of an approved pipeline",
         ));
@@ -94,23 +106,20 @@ fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
     for (name, text) in given {
         let Some(param) = plan.params.get(name) else {
             let hint = headwater_pipelines::diagnostic::nearest_hint(name, plan.params.keys().map(String::as_str));
-            return Err(Hinted::new(
+            return Err(hinted(
                 format!("pipeline {} has no parameter '{name}'", plan.pipeline),
                 hint.unwrap_or_else(|| "it takes no parameters".to_owned()),
             ));
         };
         let value = parameters::parse(param.kind, text);
         check_value(param.kind, &value)
-            .map_err(|reason| Hinted::new(format!("parameter '{name}': {reason}"), format!("--param {name}=…")))?;
+            .map_err(|reason| hinted(format!("parameter '{name}': {reason}"), format!("--param {name}=…")))?;
         params.insert(name.clone(), value);
     }
     if let Some((name, _)) =
         plan.params.iter().find(|(name, param)| param.default.is_none() && !params.contains_key(*name))
     {
-        return Err(Hinted::new(
-            format!("parameter '{name}' has no value and no default"),
-            format!("--param {name}=…"),
-        ));
+        return Err(hinted(format!("parameter '{name}' has no value and no default"), format!("--param {name}=…")));
     }
     Ok(params)
 }
@@ -133,8 +142,9 @@ struct Local {
 impl Local {
     async fn start(context: &Context, id: Uuid, run: Uuid, plan: &Plan) -> Result<Self> {
         let worker = start_worker(context, id, run, plan).await?;
-        let chores =
-            Scheduler::start(context.store.clone(), SchedulerConfig { fires: false, ..SchedulerConfig::default() });
+        let lease_time = context.config.lease_time;
+        let config = SchedulerConfig { fires: false, lease_time, ..SchedulerConfig::default() };
+        let chores = Scheduler::start(context.store.clone(), config);
         Ok(Self { worker, chores })
     }
 
@@ -152,6 +162,7 @@ async fn start_worker(context: &Context, id: Uuid, run: Uuid, plan: &Plan) -> Re
         id: Some(id),
         queues,
         slots: context.config.slots,
+        lease_time: context.config.lease_time,
         only_run: Some(run),
         ..WorkerConfig::new(context.staging()?, Arc::clone(&context.key), headwater_engine::host_name())
     };

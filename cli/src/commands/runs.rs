@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::args::RunsCommand;
 use crate::context::Context;
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 
 /// Log lines fetched at a time.
@@ -20,7 +20,7 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
         RunsCommand::List { limit, state, pipeline, before, json } => {
             let parse = |text: &String| {
                 text.parse().map_err(|_| {
-                    Hinted::new(
+                    hinted(
                         format!("'{text}' is not a state"),
                         "pending, queued, running, succeeded, failed or canceled",
                     )

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::SchedulesCommand;
 use crate::context::Context;
-use crate::failure::Hinted;
+use crate::failure::hinted;
 use crate::output;
 use crate::sources::is_spec;
 
@@ -58,9 +58,9 @@ async fn preview(context: &Context, target: &str, count: usize) -> Result<()> {
         let row = context.workspace.schedules().await?.into_iter().find(|row| row.pipeline == target);
         row.map_or((None, now), |row| (Some(row.schedule), row.anchor))
     };
-    let block = block.ok_or_else(|| Hinted::new(format!("{target} has no schedule"), "headwater schedules list"))?;
+    let block = block.ok_or_else(|| hinted(format!("{target} has no schedule"), "headwater schedules list"))?;
     if let Some((field, message)) = schedule::problems(&block).into_iter().next() {
-        return Err(Hinted::new(format!("schedule.{field}: {message}"), "headwater explain bad_schedule"));
+        return Err(hinted(format!("schedule.{field}: {message}"), "headwater explain bad_schedule"));
     }
     output::line(&in_words(&block));
     for fire in schedule::preview(&block, anchor, now, count) {

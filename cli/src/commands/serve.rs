@@ -35,7 +35,7 @@ async fn run_roles(context: &Context, roles: &[Role]) -> Result<()> {
         false => None,
     };
     let scheduler = match roles.contains(&Role::Scheduler) {
-        true => Some(Scheduler::start(context.store.clone(), SchedulerConfig::default())),
+        true => Some(Scheduler::start(context.store.clone(), scheduler(context))),
         false => None,
     };
     let address = server.as_ref().map(|server| format!(" on http://{}", server.address()));
@@ -69,9 +69,14 @@ async fn start_worker(context: &Context) -> Result<WorkerHandle> {
     let config = WorkerConfig {
         queues: context.config.queues.clone(),
         slots: context.config.slots,
+        lease_time: context.config.lease_time,
         ..WorkerConfig::new(context.staging()?, Arc::clone(&context.key), headwater_engine::host_name())
     };
     Ok(Worker::start(context.store.clone(), Arc::new(context.engine.clone()), config).await?)
+}
+
+fn scheduler(context: &Context) -> SchedulerConfig {
+    SchedulerConfig { lease_time: context.config.lease_time, ..SchedulerConfig::default() }
 }
 
 async fn drain(worker: Option<WorkerHandle>, scheduler: Option<SchedulerHandle>) {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::SqlFormat;
 use crate::context::Context;
-use crate::failure::{Hinted, Shown};
+use crate::failure::{Shown, hinted};
 use crate::output;
 
 /// Rows of a table that are printed unless the command line says otherwise.
@@ -92,7 +92,7 @@ enum Sink {
 impl Sink {
     fn open(format: SqlFormat, path: Option<PathBuf>, schema: SchemaRef) -> Result<Self> {
         if format == SqlFormat::Parquet {
-            let path = path.ok_or_else(|| Hinted::new("a Parquet file needs a name", "--output FILE"))?;
+            let path = path.ok_or_else(|| hinted("a Parquet file needs a name", "--output FILE"))?;
             return Ok(Self::Parquet(Box::new(ArrowWriter::try_new(create(&path)?, schema, None)?)));
         }
         let mut out: Box<dyn Write> = match &path {

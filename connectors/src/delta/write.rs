@@ -7,7 +7,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use deltalake::DeltaTable;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
@@ -62,7 +61,7 @@ pub(super) async fn files(
     let caster = Caster::new(&input.schema(), std::sync::Arc::clone(schema))?;
     // A partitioned table has one writer, so that each value's rows end up in few files.
     let wanted = if partition_by.is_empty() { parallelism() } else { 1 };
-    let (writers, _memory) = reserve(load, wanted)?;
+    let (writers, _memory) = crate::writers::reserve(load, wanted, WRITER_MEMORY).await?;
     let config = config(table, schema, partition_by)?;
     let mut tasks = JoinSet::new();
     let mut inputs = Vec::new();
@@ -114,18 +113,6 @@ pub(super) async fn remove(table: &DeltaTable, adds: &[Add]) {
 
 fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WRITERS)
-}
-
-/// Reserves memory for as many writers as fit, at least one.
-fn reserve(load: &LoadContext, wanted: usize) -> Result<(usize, MemoryReservation)> {
-    let reservation = MemoryConsumer::new(format!("delta writer of {}", load.task)).register(&load.memory);
-    for writers in (1..=wanted).rev() {
-        if reservation.try_grow(writers * WRITER_MEMORY).is_ok() {
-            return Ok((writers, reservation));
-        }
-    }
-    reservation.try_grow(WRITER_MEMORY).map_err(EngineError::from)?;
-    Ok((1, reservation))
 }
 
 fn config(table: &DeltaTable, schema: &SchemaRef, partition_by: &[String]) -> Result<WriterConfig> {

@@ -7,7 +7,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::StreamExt;
 use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
@@ -65,7 +64,7 @@ impl FilesSink {
         if name.contains(['*', '?', '[']) {
             return refuse("a load can't go into a glob", "name a folder, or one file with overwrite");
         }
-        let target = location::join(&shared.folder, &[name.clone()])?;
+        let target = location::join(&shared.folder, std::slice::from_ref(&name))?;
         let (found, compression) = of_name(&name);
         let Some(format) = found.or(shared.format).or((!has_ending(&name)).then_some(Format::Parquet)) else {
             return refuse(
@@ -230,11 +229,8 @@ impl Sink for FilesSink {
         self.check_existing(&schema).await?;
         let caster = Caster::new(&input.schema(), Arc::clone(&schema))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut writers = if self.area.single.is_some() { 1 } else { cores.min(MOST_WRITERS) };
-        let memory = MemoryConsumer::new(format!("files of {}", load.task)).register(&load.memory);
-        while memory.try_grow(writers * WRITER_MEMORY).is_err() && writers > 1 {
-            writers -= 1;
-        }
+        let wanted = if self.area.single.is_some() { 1 } else { cores.min(MOST_WRITERS) };
+        let (writers, _memory) = crate::writers::reserve(load, wanted, WRITER_MEMORY).await?;
         let (mut tasks, inputs) = self.start(load, &schema, writers);
         let fed = load.cancel.run_until_cancelled(feed(input, &caster, inputs)).await;
         let fed = fed.unwrap_or_else(|| Err(EngineError::canceled(format!("writing {} was canceled", self.label()))));

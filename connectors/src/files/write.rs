@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -89,7 +89,7 @@ impl Write for Packed {
 /// A file in work.
 enum Writer {
     Csv(Box<arrow::csv::Writer<Packed>>),
-    Jsonl(arrow::json::Writer<Packed, LineDelimited>),
+    Jsonl(Box<arrow::json::Writer<Packed, LineDelimited>>),
     Parquet(Box<ArrowWriter<BufWriter<File>>>),
 }
 
@@ -112,7 +112,7 @@ impl Writer {
             Format::Jsonl => {
                 let packed = Packed::new(file, shape.compression).map_err(failed)?;
                 let writer: LineDelimitedWriter<Packed> = JsonBuilder::new().with_explicit_nulls(true).build(packed);
-                Self::Jsonl(writer)
+                Self::Jsonl(Box::new(writer))
             }
             Format::Parquet => {
                 let level = ZstdLevel::try_new(1).map_err(|error| EngineError::bug(error.to_string()))?;
@@ -172,7 +172,7 @@ pub(super) fn file(
     Ok(Finished { rows, bytes })
 }
 
-fn arrow_error(path: &PathBuf, error: ArrowError) -> EngineError {
+fn arrow_error(path: &Path, error: ArrowError) -> EngineError {
     match error {
         ArrowError::IoError(_, source) => io_error("writing", path, source),
         other => {

@@ -1,0 +1,154 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::record_batch::RecordBatch;
+use datafusion::datasource::MemTable;
+use datafusion::physical_plan::displayable;
+use headwater_pipelines::plan::Relation;
+use headwater_pipelines::spec::{OnFailure, Rule};
+
+use super::{Barrier, BarrierNode, compile, extension};
+use crate::control::Progress;
+use crate::error::EngineError;
+use crate::relations::Relations;
+use crate::session::{EngineConfig, SessionFactory};
+use crate::testing::Recorder;
+use crate::transform::{self, Parameters};
+
+/// `orders(id, amount, country)` behind a check of these rules, as the relation `checked`.
+struct Checked {
+    relations: Relations,
+    progress: Arc<Progress>,
+    barrier: Arc<Barrier>,
+    _spill: tempfile::TempDir,
+}
+
+fn orders() -> RecordBatch {
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(2), Some(3), Some(3), None]));
+    let amount: ArrayRef = Arc::new(Int64Array::from(vec![10, -5, 30, 30, 50]));
+    let country: ArrayRef = Arc::new(StringArray::from(vec!["DE", "FR", "DE", "FR", "DE"]));
+    RecordBatch::try_from_iter([("id", id), ("amount", amount), ("country", country)]).unwrap()
+}
+
+fn checked(rules: Vec<Rule>, on_failure: OnFailure) -> Checked {
+    let spill = tempfile::tempdir().unwrap();
+    let factory = SessionFactory::new(EngineConfig::new(spill.path().to_owned()));
+    let session = factory.session(Arc::clone(factory.pool()), true).unwrap();
+    let progress = Arc::new(Progress::default());
+    let mut relations = Relations::new(session);
+    let table = MemTable::try_new(orders().schema(), vec![vec![orders()]]).unwrap();
+    relations.add_table("orders", Arc::new(table), &progress).unwrap();
+    let input = relations.plan(&Relation::Task("orders".to_owned())).unwrap();
+    let state = relations.session().state();
+    let rules = rules.iter().map(|rule| compile(rule, input.schema(), &state).unwrap()).collect();
+    let control = Arc::new(Recorder::default());
+    let barrier =
+        Arc::new(Barrier::new("checked", on_failure, progress.task("checked"), control, relations.session().clone()));
+    let node = BarrierNode { barrier: Arc::clone(&barrier), rules, input };
+    relations.add_plan("checked", extension(node), &progress).unwrap();
+    Checked { relations, progress, barrier, _spill: spill }
+}
+
+impl Checked {
+    /// Runs a statement to its end and then waits for the check, as a stage does.
+    async fn run(&self, sql: &str) -> Result<usize, EngineError> {
+        let plan = transform::plan_text(sql, &self.relations, &Parameters::new()).await.unwrap();
+        let session = self.relations.session();
+        let physical = session.state().create_physical_plan(&plan).await.unwrap();
+        let batches = datafusion::physical_plan::collect(physical, session.task_ctx()).await?;
+        self.barrier.verdict().await?;
+        Ok(batches.iter().map(RecordBatch::num_rows).sum())
+    }
+
+    async fn explained(&self, sql: &str) -> String {
+        let plan = transform::plan_text(sql, &self.relations, &Parameters::new()).await.unwrap();
+        let physical = self.relations.session().state().create_physical_plan(&plan).await.unwrap();
+        displayable(physical.as_ref()).indent(false).to_string()
+    }
+}
+
+fn rule(set: impl FnOnce(&mut Rule)) -> Rule {
+    let mut rule = Rule::default();
+    set(&mut rule);
+    rule
+}
+
+fn not_negative() -> Rule {
+    rule(|rule| rule.sql = Some("amount >= 0".to_owned()))
+}
+
+#[tokio::test]
+async fn a_filter_above_a_check_does_not_hide_the_rows_that_violate_it() {
+    let checked = checked(vec![not_negative()], OnFailure::Fail);
+    let error = checked.run("SELECT id FROM checked WHERE amount > 0").await.unwrap_err();
+    assert_eq!(error.message, "rule amount >= 0 is violated by 1 rows, e.g. id = 2, amount = -5");
+    assert_eq!(error.task.as_deref(), Some("checked"));
+    let plan = checked.explained("SELECT id FROM checked WHERE amount > 0").await;
+    let place = |name: &str| plan.find(name).unwrap_or_else(|| panic!("{name} is not in\n{plan}"));
+    assert!(place("FilterExec") < place("CheckExec"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_early_or_needs_no_rows_does_not_end_the_check_early() {
+    let limited = checked(vec![not_negative()], OnFailure::Warn);
+    assert_eq!(limited.run("SELECT id FROM checked LIMIT 1").await.unwrap(), 1);
+    assert_eq!(limited.progress.counts()["checked"].rejected, 1, "the violation stands behind the row that was read");
+    let unread = checked(vec![not_negative()], OnFailure::Fail);
+    assert_eq!(unread.run("SELECT id FROM checked WHERE 1 = 0").await.unwrap(), 0);
+    assert!(!unread.barrier.started(), "the stage reads such a check by itself");
+}
+
+#[tokio::test]
+async fn columns_of_rules_are_kept_though_the_reader_does_not_ask_for_them() {
+    let checked = checked(vec![not_negative()], OnFailure::Warn);
+    assert_eq!(checked.run("SELECT country FROM checked").await.unwrap(), 5);
+    assert_eq!(checked.progress.counts()["checked"].rejected, 1);
+}
+
+#[tokio::test]
+async fn rows_that_share_a_key_are_counted_beyond_the_first_and_nulls_are_not_equal() {
+    let unique = |columns: &[&str]| rule(|rule| rule.unique = Some(columns.iter().map(|c| (*c).to_owned()).collect()));
+    let error = checked(vec![unique(&["id"])], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
+    assert_eq!(error.message, "rule unique(id) is violated by 1 rows, e.g. id = 3");
+    assert_eq!(
+        checked(vec![unique(&["id", "country"])], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap(),
+        5
+    );
+}
+
+#[tokio::test]
+async fn missing_and_unaccepted_values_are_found() {
+    let missing = rule(|rule| rule.not_null = Some(vec!["id".to_owned()]));
+    let error = checked(vec![missing], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
+    assert_eq!(error.message, "rule not_null(id) is violated by 1 rows, e.g. id = NULL");
+    let accepted = rule(|rule| {
+        rule.accepted_values = Some(headwater_pipelines::spec::Values {
+            column: "country".to_owned(),
+            values: vec!["DE".into(), "AT".into()],
+        });
+    });
+    let error = checked(vec![accepted], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
+    assert_eq!(error.message, "rule accepted_values(country) is violated by 2 rows, e.g. id = 2, country = FR");
+}
+
+#[tokio::test]
+async fn boundaries_let_filters_pass_and_count_what_leaves_each_task() {
+    let checked = checked(vec![], OnFailure::Fail);
+    let rows = checked.run("SELECT id FROM orders WHERE country = 'DE'").await.unwrap();
+    assert_eq!((rows, checked.progress.counts()["orders"].rows), (3, 3));
+}
+
+#[tokio::test]
+async fn every_mistake_of_one_statement_is_found_with_its_place() {
+    let checked = checked(vec![], OnFailure::Fail);
+    let query = headwater_pipelines::sql::parse(
+        "SELECT idd,\n  amount + country AS x,\n  nofunc(id)\nFROM orders\nWHERE country > 5 AND amunt = 1",
+    )
+    .unwrap();
+    let findings = transform::plan(&query, &checked.relations, &Parameters::new()).await.unwrap_err();
+    let told: Vec<String> =
+        findings.iter().map(|f| format!("{}:{} {} {}", f.line, f.column, f.finding.code, f.finding.message)).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
