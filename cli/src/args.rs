@@ -308,7 +308,7 @@ pub(crate) enum ConnectionsCommand {
     Add {
         /// Name that specs use
         name: String,
-        /// [CONNECTOR] LOCATION; the connector may be left out when the location's scheme names it
+        /// LOCATION, or CONNECTOR LOCATION; the connector may be left out when the location's scheme names it
         #[arg(value_name = "CONNECTOR LOCATION", num_args = 0..=2)]
         what: Vec<String>,
         /// A further setting of the connector, KEY=VALUE; can be repeated

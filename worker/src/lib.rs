@@ -1,6 +1,6 @@
 //! The apalis runtime over the store's queue: attempts, heartbeats, the finisher.
 //!
-//! A worker is a handful of tasks around one [`Shared`] state: the fetcher claims into free slots, apalis' worker drives the attempts
+//! A worker is a handful of tasks around one `Shared` state: the fetcher claims into free slots, apalis' worker drives the attempts
 //! through its layers, the finisher ends them in batches and hands over what is ready next, the heartbeat keeps the leases and
 //! brings word of cancels, and the log writer stores lines. docs/adr/0001-apalis-backend.md says why the backend is our own.
 

@@ -25,7 +25,7 @@ use crate::conform::Caster;
 const FILE_BYTES: u64 = 192 << 20;
 
 /// A row group's encoded size; what a writer holds in memory until it is written.
-const ROW_GROUP_BYTES: usize = 24 << 20;
+const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// Rows of a row group at most.
 const ROW_GROUP_ROWS: usize = 1 << 20;
@@ -34,7 +34,7 @@ const ROW_GROUP_ROWS: usize = 1 << 20;
 const WRITER_MEMORY: usize = 48 << 20;
 
 /// More writers than this gain nothing on one disk.
-const MOST_WRITERS: usize = 4;
+const MOST_WRITERS: usize = 2;
 
 /// Each open partition value holds a row group in work.
 const MOST_PARTITIONS: usize = 500;

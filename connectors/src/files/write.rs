@@ -129,7 +129,7 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, path: &PathBuf, batch: &RecordBatch) -> Result<()> {
+    fn write(&mut self, path: &Path, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Csv(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
             Self::Jsonl(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
@@ -137,7 +137,7 @@ impl Writer {
         }
     }
 
-    fn finish(self, path: &PathBuf) -> Result<File> {
+    fn finish(self, path: &Path) -> Result<File> {
         let failed = |error: io::Error| io_error("writing", path, error);
         match self {
             Self::Csv(writer) => writer.into_inner().finish().map_err(failed),
