@@ -1,0 +1,141 @@
+//! Bad input ends in a clear message with its place and a hint, exit code 1, and nothing visible in the target.
+
+use crate::support::{Done, World, server};
+
+/// A world with a spec that copies `from` into the Delta table `lake.copied`.
+fn copy(world: &World, connection: &str, from: &str) -> String {
+    let folder = world.folder.display();
+    format!(
+        "name: copy\nconnections:\n  here: {connection}\n  lake: {{ type: delta, location: \"file://{folder}/lake\" }}\ntasks:\n  \
+         rows: {{ extract: {{ from: {from} }} }}\n  publish: {{ load: {{ input: rows, into: lake.copied, mode: append }} }}\n"
+    )
+}
+
+fn postgres(url: &str) -> String {
+    format!("{{ type: postgres, url: \"{url}\" }}")
+}
+
+/// Runs the spec, which must fail with all these words and leave nothing in the lake.
+fn fails(world: &World, spec: &str, words: &[&str]) -> Done {
+    world.write("copy.yaml", spec);
+    let done = world.run(&["run", "copy.yaml"]);
+    assert_eq!(done.code(), Some(1), "{done}");
+    let told = format!("{}{}", done.stdout, done.stderr);
+    for word in words {
+        assert!(told.contains(word), "'{word}' is not told: {done}");
+    }
+    assert_eq!(world.delta_files("copied"), 0, "{done}");
+    done
+}
+
+/// The newest run is marked failed, with a message that has this word.
+fn is_marked_failed(world: &World, word: &str) {
+    let run = world.json(&["runs", "show", "--json"]);
+    assert_eq!(run["state"], "failed", "{run:#}");
+    assert!(run["error"]["message"].as_str().unwrap().contains(word), "{run:#}");
+    assert_eq!(run["receipts"].as_array().unwrap().len(), 0, "{run:#}");
+}
+
+#[test]
+fn a_missing_table_is_told_with_its_place_and_the_nearest_name() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint)");
+    fails(
+        &world,
+        &copy(&world, &postgres(&world.url()), "here.public.ordres"),
+        &["unknown_table", "copy.yaml:6:", "public.orders"],
+    );
+}
+
+#[test]
+fn a_missing_column_is_told_with_its_place_and_the_nearest_name() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint)");
+    let spec = copy(&world, &postgres(&world.url()), "here.public.orders, columns: [idd]");
+    fails(&world, &spec, &["unknown_column", "copy.yaml:6:", "'idd'", "did you mean 'id'"]);
+}
+
+#[test]
+fn an_unreachable_database_is_told() {
+    let world = World::new();
+    let spec = copy(&world, &postgres("postgres://nobody@127.0.0.1:1/nothing"), "here.public.orders");
+    fails(&world, &spec, &["unreachable", "copy.yaml:6:", "refused"]);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_not_printed() {
+    let world = World::new();
+    let file = server().query("postgres", "SHOW hba_file");
+    let rules = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("local all locked scram-sha-256\n{rules}")).unwrap();
+    world.query("CREATE ROLE locked LOGIN PASSWORD 'right'; SELECT pg_reload_conf(); SELECT pg_sleep(0.2)");
+    let url = world.url().replace("headwater@", "locked:mistyped@");
+    let done = fails(
+        &world,
+        &copy(&world, &postgres(&url), "here.public.orders"),
+        &["unreachable", "copy.yaml:6:", "password"],
+    );
+    let without_spec = done.stderr.lines().filter(|line| !line.contains("type: postgres")).collect::<String>();
+    assert!(!without_spec.contains("mistyped"), "{done}");
+}
+
+#[test]
+fn a_broken_csv_row_is_told_with_its_line() {
+    let world = World::new();
+    std::fs::create_dir(world.folder.join("drop")).unwrap();
+    let mut text = String::from("id,name\n");
+    (1..=500).for_each(|id| text.push_str(&format!("{id},n{id}\n")));
+    text.push_str("501,too,many\n502,fine\n");
+    world.write("drop/people.csv", &text);
+    let files = format!("{{ type: files, location: \"file://{}/drop\" }}", world.folder.display());
+    fails(
+        &world,
+        &copy(&world, &files, "here.\"people.csv\"").replace("here.\"people.csv\"", "'here.\"people.csv\"'"),
+        &["people.csv", "line 502"],
+    );
+    is_marked_failed(&world, "line 502");
+}
+
+#[test]
+fn a_value_that_the_target_cannot_hold_is_told_with_its_column() {
+    let world = World::new();
+    world.query(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, amount numeric(12,2));
+         INSERT INTO orders SELECT i, i FROM generate_series(1, 3000) i; INSERT INTO orders VALUES (3001, 'NaN')",
+    );
+    fails(
+        &world,
+        &copy(&world, &postgres(&world.url()), "here.public.orders"),
+        &["amount", "NaN", "3001", "runs rerun"],
+    );
+    is_marked_failed(&world, "amount");
+}
+
+#[test]
+fn a_delta_table_with_features_that_are_not_written_is_refused() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint)");
+    let log = world.folder.join("lake/newer/_delta_log");
+    std::fs::create_dir_all(&log).unwrap();
+    let schema =
+        r#"{\"type\":\"struct\",\"fields\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]}"#;
+    let commit = format!(
+        "{}\n{{\"metaData\":{{\"id\":\"5c5bc4a5-3c3c-4c6e-8f0e-1d2e3f4a5b6c\",\"format\":{{\"provider\":\"parquet\",\"options\":{{}}}},\"schemaString\":\"{schema}\",\"partitionColumns\":[],\"configuration\":{{}},\"createdTime\":1700000000000}}}}\n",
+        r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["columnMapping"],"writerFeatures":["columnMapping","rowTracking","domainMetadata"]}}"#
+    );
+    std::fs::write(log.join("00000000000000000000.json"), commit).unwrap();
+    let spec = copy(&world, &postgres(&world.url()), "here.public.orders").replace("lake.copied", "lake.newer");
+    fails(&world, &spec, &["lake.newer", "feature rowTracking", "copy.yaml:7:"]);
+    assert_eq!(std::fs::read_dir(log).unwrap().count(), 1);
+}
+
+#[test]
+fn a_wrong_use_of_the_command_ends_with_code_two() {
+    let world = World::new();
+    for arguments in
+        [&["run"][..], &["plan", "copy.yaml", "--fast"], &["walk"], &["sql", "SELECT 1", "--format", "xml"]]
+    {
+        let done = world.run(arguments);
+        assert_eq!(done.code(), Some(2), "{done}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The real binary, end to end, on real servers, read by other software. scripts/test sets up what it needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod crash;
+mod examples;
+mod golden;
+mod life;
+mod support;
