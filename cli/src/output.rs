@@ -2,9 +2,11 @@
 
 use std::io::{IsTerminal, Write};
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table, TableComponent};
+use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
+
+/// Lines above, under the header and below; lines between rows would double the height of every list.
+const PRESET: &str = "  ──════     ──────";
 
 /// A line on standard output. A reader that went away (`| head`) ends the process quietly, as other tools do.
 pub(crate) fn line(text: &str) {
@@ -29,7 +31,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// A table that fits the terminal.
 pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).remove_style(TableComponent::HorizontalLines);
+    table.load_preset(PRESET);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     if !std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Disabled);

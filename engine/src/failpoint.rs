@@ -31,6 +31,7 @@ fn bit(name: &str) -> u32 {
     FAILPOINTS.iter().position(|point| *point == name).map_or(0, |index| 1 << index)
 }
 
+#[allow(clippy::disallowed_methods, reason = "it is there to hold the thread, in debug builds alone")]
 fn act(name: &str) -> Result<()> {
     static SETTING: std::sync::OnceLock<Vec<(String, String)>> = std::sync::OnceLock::new();
     let settings = SETTING.get_or_init(|| {
@@ -47,5 +48,7 @@ fn act(name: &str) -> Result<()> {
         other => return Err(EngineError::bug(format!("failpoint {name} has an unknown action '{other}'"))),
     };
     let sent = std::process::Command::new("kill").arg(signal).arg(std::process::id().to_string()).status();
+    // The thread that takes the signal stops the others a moment later; this one must not get past the place meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     sent.map(|_| ()).map_err(|error| EngineError::bug("failpoint could not signal the process").caused_by(error))
 }

@@ -60,7 +60,7 @@ pub struct WorkerHandle {
     finisher: AbortOnDropHandle<()>,
     logs: AbortOnDropHandle<()>,
     /// Heartbeat and listener go on until the very end.
-    _background: [AbortOnDropHandle<()>; 2],
+    background: [AbortOnDropHandle<()>; 2],
 }
 
 impl std::fmt::Debug for Shared {
@@ -110,7 +110,7 @@ impl Worker {
             fetch: own(fetch::run(Arc::clone(&shared), fetched)),
             finisher: own(finisher::run(Arc::clone(&shared), ended, handed_over)),
             logs: own(logs::write(store, log_entries)),
-            _background: [own(heartbeat::run(Arc::clone(&shared))), own(fetch::listen(Arc::clone(&shared)))],
+            background: [own(heartbeat::run(Arc::clone(&shared))), own(fetch::listen(Arc::clone(&shared)))],
             shared,
             stop_apalis,
         })
@@ -159,7 +159,7 @@ impl WorkerHandle {
     /// Stops gracefully: claims nothing more, lets attempts end by themselves for the configured grace, then tells them to stop,
     /// which hands their stage runs back, and takes leave of the store.
     pub async fn shutdown(self) {
-        let Self { shared, stop_apalis, apalis, fetch, finisher, logs, _background } = self;
+        let Self { shared, stop_apalis, apalis, fetch, finisher, logs, background } = self;
         shared.stopping.cancel();
         let id = shared.taker.read().worker_id;
         if let Err(error) = shared.store.drain_worker(id).await {
@@ -182,6 +182,11 @@ impl WorkerHandle {
         join("finisher", finisher).await;
         shared.logs.flush().await;
         drop(logs);
+        // A beat of a worker that has taken leave would find itself given up, and register it anew.
+        for task in background {
+            task.abort();
+            let _ = task.await;
+        }
         let id = shared.taker.read().worker_id;
         if let Err(error) = shared.store.remove_worker(id).await {
             tracing::warn!(error = %error, "the worker could not take leave; the reaper will notice");

@@ -39,14 +39,23 @@ fn normalised(text: &str, folder: &Path) -> String {
             continue;
         }
         // Progress shows whatever moment it caught.
-        if line.contains(": queued") || line.contains(": running") || line.contains(": succeeded") && line.contains("/s") {
+        if line.contains(": queued")
+            || line.contains(": running")
+            || line.contains(": succeeded") && line.contains("/s")
+        {
             continue;
         }
         let words = line.split_whitespace().map(|word| {
             let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
             let is_id = bare.len() == 36 && bare.matches('-').count() == 4;
             let is_number = bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ',')) && !bare.is_empty();
-            if is_id { "ID".to_owned() } else if is_number && measures(line, word) { "N".to_owned() } else { word.to_owned() }
+            if is_id {
+                "ID".to_owned()
+            } else if is_number && measures(line, word) {
+                "N".to_owned()
+            } else {
+                word.to_owned()
+            }
         });
         out.push_str(&words.collect::<Vec<_>>().join(" "));
         out.push('\n');
@@ -79,7 +88,7 @@ fn every_command_of_the_first_database_guide_prints_what_the_guide_says() {
     let mut rewritten = guide.clone();
     let update = std::env::var_os("UPDATE_GUIDE").is_some();
     for step in steps(&guide) {
-        let script = format!("{exports}\n{} 2>&1", step.command);
+        let script = format!("exec 2>&1\n{exports}\n{}", step.command);
         if step.command.starts_with("export ") {
             exports.push_str(&format!("\n{}", step.command));
         }

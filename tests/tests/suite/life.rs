@@ -96,6 +96,8 @@ fn run_prints_one_document_with_the_agreed_fields() {
         assert!(!receipt[field].is_null(), "{field}: {receipt:#}");
     }
     assert_eq!(world.json(&["runs", "show", "--json"]), run);
+    // The worker has taken leave and did not come back.
+    assert_eq!(world.json(&["admin", "doctor", "--json"])["workers"], 0);
 }
 
 #[test]

@@ -48,7 +48,9 @@ pub(crate) fn python(program: &str, arguments: &[&str]) -> String {
         assert!(path.is_file(), "{} is not a Python: see scripts/venv", path.display());
         path
     });
-    let done = Command::new(python).args(["-c", program]).args(arguments).output().unwrap();
+    // Without the interpreter's teardown, in which a reader's threads can abort the process after everything is printed.
+    let program = format!("{program}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)");
+    let done = Command::new(python).args(["-c", &program]).args(arguments).output().unwrap();
     assert!(done.status.success(), "python: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
