@@ -45,16 +45,17 @@ fn normalised(text: &str, folder: &Path) -> String {
         {
             continue;
         }
-        let words = line.split_whitespace().map(|word| {
+        let all: Vec<&str> = line.split_whitespace().collect();
+        let words = all.iter().enumerate().map(|(index, word)| {
             let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
             let is_id = bare.len() == 36 && bare.matches('-').count() == 4;
             let is_number = bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ',')) && !bare.is_empty();
             if is_id {
                 "ID".to_owned()
-            } else if is_number && measures(line, word) {
+            } else if is_number && measures(all.get(index + 1)) {
                 "N".to_owned()
             } else {
-                word.to_owned()
+                (*word).to_owned()
             }
         });
         out.push_str(&words.collect::<Vec<_>>().join(" "));
@@ -64,9 +65,9 @@ fn normalised(text: &str, folder: &Path) -> String {
 }
 
 /// Whether a number is followed by a unit, so that it is measured and not data.
-fn measures(line: &str, number: &str) -> bool {
-    let after = line.split(number).nth(1).unwrap_or_default().trim_start();
-    ["ms", "s ", "s,", "µs", "B", "kB", "MB", "GB"].iter().any(|unit| after.starts_with(unit)) || after == "s"
+fn measures(next: Option<&&str>) -> bool {
+    let unit = next.map_or("", |next| next.trim_end_matches([',', ':', ')']).trim_end_matches("/s"));
+    ["µs", "ms", "s", "B", "kB", "MB", "GB"].contains(&unit)
 }
 
 /// The folder in which the walk takes place; the embedded server runs as another user and must be able to enter it.
