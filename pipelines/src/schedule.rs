@@ -77,7 +77,11 @@ fn parse_cron(text: &str) -> Result<Cron, String> {
             "'{text}' has {fields} fields; expected five: minute, hour, day of month, month, day of week"
         ));
     }
-    Cron::from_str(text).map_err(|error| format!("'{text}' is not a cron expression: {error}"))
+    Cron::from_str(text).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.trim_start_matches("Component error: ").trim_end_matches('.').to_lowercase();
+        format!("'{text}' is not a cron expression: {reason}")
+    })
 }
 
 #[cfg(test)]

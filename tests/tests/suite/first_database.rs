@@ -47,15 +47,16 @@ fn normalised(text: &str, folder: &Path) -> String {
         }
         let all: Vec<&str> = line.split_whitespace().collect();
         let words = all.iter().enumerate().map(|(index, word)| {
+            let before = index.checked_sub(1).and_then(|before| all.get(before));
             let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
-            let is_id = bare.len() == 36 && bare.matches('-').count() == 4;
-            let is_number = bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ',')) && !bare.is_empty();
-            if is_id {
-                "ID".to_owned()
-            } else if is_number && measures(all.get(index + 1)) {
-                "N".to_owned()
+            if bare.len() == 36 && bare.matches('-').count() == 4 {
+                "ID"
+            } else if is_number(word) && (is_unit(all.get(index + 1)) || before == Some(&"PostgreSQL")) {
+                "N"
+            } else if is_unit(Some(word)) && before.is_some_and(|before| is_number(before)) {
+                "UNIT"
             } else {
-                (*word).to_owned()
+                word
             }
         });
         out.push_str(&words.collect::<Vec<_>>().join(" "));
@@ -64,9 +65,14 @@ fn normalised(text: &str, folder: &Path) -> String {
     out
 }
 
-/// Whether a number is followed by a unit, so that it is measured and not data.
-fn measures(next: Option<&&str>) -> bool {
-    let unit = next.map_or("", |next| next.trim_end_matches([',', ':', ')']).trim_end_matches("/s"));
+fn is_number(word: &str) -> bool {
+    let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
+    !bare.is_empty() && bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
+}
+
+/// Whether a word is a unit, which says that the number before it is measured and not data.
+fn is_unit(word: Option<&&str>) -> bool {
+    let unit = word.map_or("", |word| word.trim_end_matches([',', ':', ')']).trim_end_matches("/s"));
     ["µs", "ms", "s", "B", "kB", "MB", "GB"].contains(&unit)
 }
 
