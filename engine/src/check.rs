@@ -257,7 +257,7 @@ impl Checker<'_> {
         let Ok(input) = self.relations.plan(input) else { return };
         let state = self.relations.session().state();
         for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.kind().is_some()) {
-            let Err(findings) = compile(rule, input.schema(), &state) else { continue };
+            let Err(findings) = compile(rule, input.schema(), &state, &self.parameters) else { continue };
             for found in findings {
                 let rule =
                     [self.steps(task, &["check", "rules"]), vec![Step::from(index), Step::from(found.field)]].concat();

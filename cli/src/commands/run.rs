@@ -66,11 +66,14 @@ async fn see_through(
 ) -> Result<ExitCode> {
     let how = if worker_id.is_some() { "in this process" } else { "by the workers of its queues" };
     output::error_line(&format!("run {run} of {} is executed {how}", plan.pipeline));
-    let local = match worker_id {
+    let mut local = match worker_id {
         Some(id) => Some(Local::start(context, id, run, plan).await?),
         None => None,
     };
-    let watched = watch::until_end(context, run, plan).await;
+    let watched = tokio::select! {
+        watched = watch::until_end(context, run, plan) => watched,
+        error = stand_in(context, run, plan, &mut local) => Err(error),
+    };
     if let Some(local) = local {
         local.shutdown().await;
     }
@@ -82,6 +85,24 @@ async fn see_through(
         super::runs::show_detail(&detail);
     }
     Ok(if detail.run.state.as_str() == "succeeded" { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Goes on with a watched run here once no worker is left that would: one that was killed takes no leave, and counts as
+/// alive for a moment. Answers only if that can't be done.
+async fn stand_in(context: &Context, run: Uuid, plan: &Plan, local: &mut Option<Local>) -> anyhow::Error {
+    while local.is_none() {
+        tokio::time::sleep(WORKER_IS_ALIVE).await;
+        match is_served(context, plan).await {
+            Ok(true) => continue,
+            Ok(false) => output::error_line("no worker serves the run's queues any more: it goes on in this process"),
+            Err(error) => return error,
+        }
+        match Local::start(context, Uuid::new_v4(), run, plan).await {
+            Ok(started) => *local = Some(started),
+            Err(error) => return error,
+        }
+    }
+    std::future::pending().await
 }
 
 async fn version(context: &Context, target: &str) -> Result<VersionRow> {

@@ -1,7 +1,5 @@
 //! The target table of a load.
 
-use std::sync::Arc;
-
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
@@ -13,8 +11,9 @@ use headwater_pipelines::spec::WriteMode;
 use uuid::Uuid;
 
 use super::commit::{self, Contents};
+use super::protocol;
 use super::table::{self, Location};
-use super::{protocol, write};
+use super::write::{self, Layout};
 use crate::conform;
 
 /// Appends to or overwrites one table.
@@ -27,10 +26,8 @@ pub(super) struct DeltaSink {
 
 /// What `write` leaves for `commit`.
 struct Files {
-    table: DeltaTable,
     adds: Vec<Add>,
-    partition_by: Vec<String>,
-    schema: SchemaRef,
+    layout: Layout,
 }
 
 impl DeltaSink {
@@ -42,8 +39,8 @@ impl DeltaSink {
         Ok(Self { location, mode: request.mode, partition_by: request.partition_by.clone() })
     }
 
-    /// Judges a dataset against the table; returns the table's schema in Arrow types, and its partition columns.
-    fn judge(&self, incoming: &Schema, table: &DeltaTable) -> Result<(SchemaRef, Vec<String>)> {
+    /// Judges a dataset against the table; returns what the table's files look like.
+    fn judge(&self, incoming: &Schema, table: &DeltaTable) -> Result<Layout> {
         protocol::check(&self.location.label, table, self.mode)?;
         let schema = table::arrow_schema(table)?;
         conform::match_table(&self.location.label, incoming, &schema)?;
@@ -58,11 +55,11 @@ impl DeltaSink {
             return Err(EngineError::config(format!("the Delta table {} is {kept}", self.location.label))
                 .hint("leave partition_by out, or load into another table"));
         }
-        Ok((schema, existing))
+        Layout::new(Some(table), schema, existing)
     }
 
     /// The schema of a table that is to be made.
-    fn new_schema(&self, incoming: &Schema) -> Result<SchemaRef> {
+    fn new_schema(&self, incoming: &Schema) -> Result<Schema> {
         let schema = conform::lake_schema(incoming)?;
         for name in &self.partition_by {
             let field = schema.field_with_name(name).map_err(|_| write::no_column(name))?;
@@ -76,23 +73,23 @@ impl DeltaSink {
         if self.partition_by.len() == schema.fields().len() {
             return Err(EngineError::config("a table can't be partitioned by all its columns"));
         }
-        Ok(Arc::new(schema))
+        Ok(schema)
     }
 
-    async fn open_or_create(&self, incoming: &Schema) -> Result<(DeltaTable, SchemaRef, Vec<String>)> {
-        let table = match self.location.open().await? {
-            Some(table) => table,
-            None => self.location.create(&self.new_schema(incoming)?, &self.partition_by).await?,
-        };
-        let (schema, partition_by) = self.judge(incoming, &table)?;
-        Ok((table, schema, partition_by))
+    /// What the files of a load look like, and whether the table has to be made.
+    async fn layout(&self, incoming: &Schema) -> Result<(Layout, bool)> {
+        if let Some(table) = self.location.open().await? {
+            return Ok((self.judge(incoming, &table)?, false));
+        }
+        let schema = table::as_stored(&self.new_schema(incoming)?)?;
+        Ok((Layout::new(None, schema, self.partition_by.clone())?, true))
     }
 
     fn contents(&self, files: &Files) -> Contents {
         Contents {
             adds: files.adds.clone(),
             replace: self.mode == WriteMode::Overwrite,
-            partition_by: files.partition_by.clone(),
+            partition_by: files.layout.partition_by.clone(),
         }
     }
 }
@@ -115,14 +112,20 @@ impl Sink for DeltaSink {
         }
     }
 
+    /// The table is made once all its first rows are in files: a load that fails before leaves none. It is there before
+    /// the intent is recorded, so that `fence` finds every load that might still commit.
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
-        let (table, schema, partition_by) = self.open_or_create(&input.schema()).await?;
-        let written = write::files(&self.location, &table, &schema, &partition_by, load, input).await?;
+        let (layout, is_new) = self.layout(&input.schema()).await?;
+        let written = write::files(&self.location, &layout, load, input).await?;
+        if is_new && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await {
+            write::remove(&self.location.store()?, &written.adds).await;
+            return Err(error);
+        }
         Ok(Staged {
             rows: written.rows,
             bytes: written.adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum(),
             files: u64::try_from(written.adds.len()).unwrap_or_default(),
-            state: Box::new(Files { table, adds: written.adds, partition_by, schema }),
+            state: Box::new(Files { adds: written.adds, layout }),
         })
     }
 
@@ -131,10 +134,10 @@ impl Sink for DeltaSink {
             .state
             .downcast::<Files>()
             .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
-        // Files were written for this schema; a table that changed meanwhile needs the load to be planned again.
+        // Files were written for this layout; a table that changed meanwhile needs the load to be planned again.
         let unchanged = |table: &DeltaTable| {
-            let (schema, partition_by) = self.judge(&files.schema, table)?;
-            if schema == files.schema && partition_by == files.partition_by {
+            let now = self.judge(&files.layout.schema, table)?;
+            if now.schema == files.layout.schema && now.partition_by == files.layout.partition_by {
                 return Ok(());
             }
             Err(EngineError::new(
@@ -147,7 +150,7 @@ impl Sink for DeltaSink {
         if let Commit::Adopted(winner) = &commit
             && winner.attempt != load.attempt
         {
-            write::remove(&files.table, &files.adds).await;
+            write::remove(&self.location.store()?, &files.adds).await;
         }
         Ok(commit)
     }
@@ -160,7 +163,7 @@ impl Sink for DeltaSink {
     }
 
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {
-        // An attempt that might still commit has made the table before it wrote; without a table there is none.
+        // An attempt that might still commit has made the table before its intent; without a table there is none.
         if self.location.open().await?.is_none() {
             return Ok(None);
         }
@@ -171,8 +174,10 @@ impl Sink for DeltaSink {
     }
 
     async fn abort(&self, _load: &LoadContext, staged: Option<Staged>) {
-        if let Some(files) = staged.and_then(|staged| staged.state.downcast::<Files>().ok()) {
-            write::remove(&files.table, &files.adds).await;
+        if let Some(files) = staged.and_then(|staged| staged.state.downcast::<Files>().ok())
+            && let Ok(store) = self.location.store()
+        {
+            write::remove(&store, &files.adds).await;
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
-use deltalake::kernel::StructField;
-use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
+use deltalake::kernel::{StructField, StructType};
+use deltalake::logstore::ObjectStoreRef;
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
@@ -55,23 +56,25 @@ impl Location {
         builder.build().map_err(|error| self.failed("opening", error))
     }
 
-    /// The table, made first if it isn't there. Of several that make it at once, one wins and the others open it.
-    pub(super) async fn create(&self, schema: &SchemaRef, partition_by: &[String]) -> Result<DeltaTable> {
+    /// Where the data files are.
+    pub(super) fn store(&self) -> Result<ObjectStoreRef> {
+        Ok(self.handle()?.log_store().object_store(None))
+    }
+
+    /// Makes the table, with no rows. Of several that make it at once, one wins; what it made is judged at the commit.
+    pub(super) async fn create(&self, schema: &SchemaRef, partition_by: &[String]) -> Result<()> {
         tokio::fs::create_dir_all(&self.folder).await.map_err(|error| {
             EngineError::config(format!("{} can't be made: {error}", self.folder.display())).caused_by(error)
         })?;
-        let columns = schema.fields().iter().map(|field| {
-            let column: std::result::Result<StructField, _> = field.as_ref().try_into_kernel();
-            column.map_err(|error| EngineError::config(format!("column {}: {error}", field.name())))
-        });
         CreateBuilder::new()
             .with_log_store(self.handle()?.log_store())
-            .with_columns(columns.collect::<Result<Vec<_>>>()?)
+            .with_columns(columns(schema)?)
             .with_partition_columns(partition_by.iter().cloned())
             .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(REMEMBER_LOADS))
             .with_save_mode(SaveMode::Ignore)
             .await
-            .map_err(|error| self.failed("making", error))
+            .map_err(|error| self.failed("making", error))?;
+        Ok(())
     }
 
     /// The table's latest version as a lazy table with plain types.
@@ -104,6 +107,22 @@ impl Location {
         let failed = EngineError::new(kind, format!("{doing} the Delta table {}: {text}", self.label)).caused_by(error);
         if full { failed.hint("the disk is full; free some space and run again") } else { failed }
     }
+}
+
+fn columns(schema: &Schema) -> Result<Vec<StructField>> {
+    let column = |field: &Arc<Field>| {
+        let column: std::result::Result<StructField, _> = field.as_ref().try_into_kernel();
+        column.map_err(|error| EngineError::config(format!("column {}: {error}", field.name())))
+    };
+    schema.fields().iter().map(column).collect()
+}
+
+/// The schema that a table made with this one will have.
+pub(super) fn as_stored(schema: &Schema) -> Result<SchemaRef> {
+    let bug = |error: String| EngineError::bug(format!("a new table's schema: {error}"));
+    let stored = StructType::try_new(columns(schema)?).map_err(|error| bug(error.to_string()))?;
+    let stored: Schema = (&stored).try_into_arrow().map_err(|error| bug(error.to_string()))?;
+    Ok(Arc::new(stored))
 }
 
 /// The table's schema in Arrow's plain types.

@@ -10,8 +10,10 @@ use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
+use deltalake::logstore::ObjectStoreRef;
 use deltalake::parquet::basic::{Compression, ZstdLevel};
 use deltalake::parquet::file::properties::WriterProperties;
+use deltalake::table::state::DeltaTableState;
 use futures::StreamExt;
 use headwater_engine::connector::LoadContext;
 use headwater_engine::{EngineError, Result};
@@ -42,6 +44,22 @@ const MOST_PARTITIONS: usize = 500;
 /// Batches that may wait for a writer.
 const WAITING_BATCHES: usize = 2;
 
+/// What the files of a table look like.
+pub(super) struct Layout {
+    /// The table's columns in Arrow types.
+    pub schema: SchemaRef,
+    pub partition_by: Vec<String>,
+    config: WriterConfig,
+}
+
+impl Layout {
+    /// The layout of a table's files, or, without a table, of one that is to be made.
+    pub(super) fn new(table: Option<&DeltaTable>, schema: SchemaRef, partition_by: Vec<String>) -> Result<Self> {
+        let config = config(table, &schema, &partition_by)?;
+        Ok(Self { schema, partition_by, config })
+    }
+}
+
 /// Files that no commit names yet.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -49,25 +67,24 @@ pub(super) struct Written {
     pub adds: Vec<Add>,
 }
 
-/// Writes all rows of the input into files of the table.
+/// Writes all rows of the input into files of the table, which need not be there yet.
 pub(super) async fn files(
     location: &Location,
-    table: &DeltaTable,
-    schema: &SchemaRef,
-    partition_by: &[String],
+    layout: &Layout,
     load: &LoadContext,
     input: SendableRecordBatchStream,
 ) -> Result<Written> {
+    let Layout { schema, partition_by, config } = layout;
+    let store = location.store()?;
     let caster = Caster::new(&input.schema(), std::sync::Arc::clone(schema))?;
     // A partitioned table has one writer, so that each value's rows end up in few files.
     let wanted = if partition_by.is_empty() { parallelism() } else { 1 };
     let (writers, _memory) = crate::writers::reserve(load, wanted, WRITER_MEMORY).await?;
-    let config = config(table, schema, partition_by)?;
     let mut tasks = JoinSet::new();
     let mut inputs = Vec::new();
     for _ in 0..writers {
         let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
-        let writer = DeltaWriter::new(table.log_store().object_store(None), config.clone());
+        let writer = DeltaWriter::new(store.clone(), config.clone());
         tasks.spawn(drain(writer, receiver));
         inputs.push(sender);
     }
@@ -90,7 +107,7 @@ pub(super) async fn files(
         failure = Some(());
     }
     if failure.is_some() {
-        remove(table, &adds).await;
+        remove(&store, &adds).await;
     }
     // A writer that failed closes its channel, so that the feed's error is only its consequence.
     match (write_error, fed) {
@@ -100,9 +117,8 @@ pub(super) async fn files(
 }
 
 /// Deletes files that will never be committed. What can't be deleted is an orphan for vacuum.
-pub(super) async fn remove(table: &DeltaTable, adds: &[Add]) {
+pub(super) async fn remove(store: &ObjectStoreRef, adds: &[Add]) {
     use object_store::ObjectStoreExt as _;
-    let store = table.log_store().object_store(None);
     for add in adds {
         let Ok(path) = deltalake::Path::from_url_path(&add.path) else { continue };
         if let Err(error) = store.delete(&path).await {
@@ -115,9 +131,9 @@ fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WRITERS)
 }
 
-fn config(table: &DeltaTable, schema: &SchemaRef, partition_by: &[String]) -> Result<WriterConfig> {
-    let state = table.snapshot().map_err(|error| EngineError::bug(error.to_string()))?;
-    let properties = state.table_config();
+fn config(table: Option<&DeltaTable>, schema: &SchemaRef, partition_by: &[String]) -> Result<WriterConfig> {
+    let state = table.map(DeltaTable::snapshot).transpose().map_err(|error| EngineError::bug(error.to_string()))?;
+    let properties = state.map(DeltaTableState::table_config);
     let level = ZstdLevel::try_new(1).map_err(|error| EngineError::bug(error.to_string()))?;
     let writer = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -131,10 +147,9 @@ fn config(table: &DeltaTable, schema: &SchemaRef, partition_by: &[String]) -> Re
         Some(writer),
         NonZeroU64::new(FILE_BYTES),
         None,
-        properties.data_skipping_num_indexed_cols.unwrap_or_default(),
+        properties.and_then(|properties| properties.data_skipping_num_indexed_cols).unwrap_or_default(),
         properties
-            .data_skipping_stats_columns
-            .as_ref()
+            .and_then(|properties| properties.data_skipping_stats_columns.as_ref())
             .map(|columns| columns.iter().map(ToString::to_string).collect()),
     ))
 }

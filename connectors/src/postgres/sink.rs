@@ -328,7 +328,7 @@ async fn copy(session: &Session, fit: &Fit, sql: &str, mut input: SendableRecord
     let mut buffer = Vec::with_capacity(2 * SEND_BYTES);
     encode::header(&mut buffer);
     let mut bytes = 0;
-    while let Some(batch) = input.next().await {
+    'rows: while let Some(batch) = input.next().await {
         let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
         // A large batch is encoded in slices, so that the buffer stays small.
         for start in (0..batch.num_rows()).step_by(1024) {
@@ -339,7 +339,7 @@ async fn copy(session: &Session, fit: &Fit, sql: &str, mut input: SendableRecord
                 let full = std::mem::replace(&mut buffer, Vec::with_capacity(2 * SEND_BYTES));
                 if sink.send(Bytes::from(full)).await.is_err() {
                     // The server has ended the COPY; finishing asks it why.
-                    break;
+                    break 'rows;
                 }
             }
         }

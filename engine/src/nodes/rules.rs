@@ -1,6 +1,7 @@
 //! Check rules compiled to conditions that are true for rows which violate them.
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
@@ -10,6 +11,7 @@ use headwater_pipelines::spec::{Rule, RuleKind, Values};
 use headwater_pipelines::sql::{self, SqlFinding};
 
 use crate::columns;
+use crate::transform::Parameters;
 
 /// A rule, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
@@ -70,8 +72,13 @@ pub struct RuleFinding {
     pub finding: SqlFinding,
 }
 
-/// Compiles a rule against its input's schema.
-pub fn compile(rule: &Rule, schema: &DFSchema, state: &SessionState) -> Result<CheckRule, Vec<RuleFinding>> {
+/// Compiles a rule against its input's schema; its SQL may use the parameters.
+pub fn compile(
+    rule: &Rule,
+    schema: &DFSchema,
+    state: &SessionState,
+    parameters: &Parameters,
+) -> Result<CheckRule, Vec<RuleFinding>> {
     let label = rule.label();
     match rule.kind() {
         Some(RuleKind::NotNull(names)) => {
@@ -81,7 +88,7 @@ pub fn compile(rule: &Rule, schema: &DFSchema, state: &SessionState) -> Result<C
         }
         Some(RuleKind::Unique(names)) => Ok(CheckRule::Unique { label, columns: columns_of("unique", names, schema)? }),
         Some(RuleKind::AcceptedValues(values)) => accepted(label, values, schema),
-        Some(RuleKind::Sql(text)) => condition(label, text, schema, state),
+        Some(RuleKind::Sql(text)) => condition(label, text, schema, state, parameters),
         None => Err(vec![finding("rule", None, Finding::error(Code::BadRule, "a rule has exactly one kind"))]),
     }
 }
@@ -132,11 +139,13 @@ fn condition(
     text: &str,
     schema: &DFSchema,
     state: &SessionState,
+    parameters: &Parameters,
 ) -> Result<CheckRule, Vec<RuleFinding>> {
     let at = |findings: Vec<SqlFinding>| {
         findings.into_iter().map(|finding| RuleFinding { field: "sql", index: None, finding }).collect::<Vec<_>>()
     };
-    let mut tree = sql::condition(text, &[]).map_err(at)?;
+    let declared: Vec<&str> = parameters.keys().map(String::as_str).collect();
+    let mut tree = sql::condition(text, &declared).map_err(at)?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let findings = columns::settle_expr(&mut tree, &names);
     if !findings.is_empty() {
@@ -145,10 +154,23 @@ fn condition(
     let wrong = |message: String| vec![finding("sql", None, Finding::error(Code::SqlType, message))];
     let expr = state
         .create_logical_expr_from_sql_expr(ExprWithAlias { expr: tree, alias: None }, schema)
+        .and_then(|expr| bound(expr, parameters))
         .map_err(|error| wrong(columns::planning_message(&error)))?;
     let data_type = expr.get_type(schema).map_err(|error| wrong(columns::planning_message(&error)))?;
     if !matches!(data_type, DataType::Boolean | DataType::Null) {
         return Err(wrong(format!("the condition is {data_type}; expected true or false")));
     }
     Ok(CheckRule::Row { label, violation: cast(expr, DataType::Boolean).is_false() })
+}
+
+/// The condition with the parameters' values in place of their names.
+fn bound(expr: Expr, parameters: &Parameters) -> datafusion::error::Result<Expr> {
+    let replaced = expr.transform_up(|part| {
+        let value = match &part {
+            Expr::Placeholder(placeholder) => parameters.get(placeholder.id.trim_start_matches('$')),
+            _ => None,
+        };
+        Ok(value.map_or_else(|| Transformed::no(part), |value| Transformed::yes(Expr::Literal(value.clone(), None))))
+    })?;
+    Ok(replaced.data)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
 use datafusion::physical_plan::displayable;
 use headwater_pipelines::plan::Relation;
@@ -42,7 +43,8 @@ fn checked(rules: Vec<Rule>, on_failure: OnFailure) -> Checked {
     relations.add_table("orders", Arc::new(table), &progress).unwrap();
     let input = relations.plan(&Relation::Task("orders".to_owned())).unwrap();
     let state = relations.session().state();
-    let rules = rules.iter().map(|rule| compile(rule, input.schema(), &state).unwrap()).collect();
+    let parameters = Parameters::from([("least".to_owned(), ScalarValue::Int64(Some(0)))]);
+    let rules = rules.iter().map(|rule| compile(rule, input.schema(), &state, &parameters).unwrap()).collect();
     let control = Arc::new(Recorder::default());
     let barrier =
         Arc::new(Barrier::new("checked", on_failure, progress.task("checked"), control, relations.session().clone()));
@@ -88,6 +90,13 @@ async fn a_filter_above_a_check_does_not_hide_the_rows_that_violate_it() {
     let plan = checked.explained("SELECT id FROM checked WHERE amount > 0").await;
     let place = |name: &str| plan.find(name).unwrap_or_else(|| panic!("{name} is not in\n{plan}"));
     assert!(place("FilterExec") < place("CheckExec"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_rule_can_use_the_runs_parameters() {
+    let at_least = rule(|rule| rule.sql = Some("amount >= $least".to_owned()));
+    let error = checked(vec![at_least], OnFailure::Fail).run("SELECT id FROM checked").await.unwrap_err();
+    assert_eq!(error.message, "rule amount >= $least is violated by 1 rows, e.g. id = 2, amount = -5");
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ impl Builder<'_> {
         let state = relations.session().state();
         let schema: &DFSchema = input.schema();
         let compiled = rules.iter().map(|rule| {
-            compile(rule, schema, &state).map_err(|findings| {
+            compile(rule, schema, &state, self.parameters).map_err(|findings| {
                 let messages: Vec<String> = findings.into_iter().map(|found| found.finding.finding.message).collect();
                 EngineError::config(format!("rule {}: {}", rule.label(), messages.join("; ")))
             })

@@ -1,5 +1,8 @@
 //! Bad input ends in a clear message with its place and a hint, exit code 1, and nothing visible in the target.
 
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
 use crate::support::{Done, World, server};
 
 /// A world with a spec that copies `from` into the Delta table `lake.copied`.
@@ -127,6 +130,73 @@ fn a_delta_table_with_features_that_are_not_written_is_refused() {
     let spec = copy(&world, &postgres(&world.url()), "here.public.orders").replace("lake.copied", "lake.newer");
     fails(&world, &spec, &["lake.newer", "feature rowTracking", "copy.yaml:7:"]);
     assert_eq!(std::fs::read_dir(log).unwrap().count(), 1);
+}
+
+#[test]
+fn a_failed_first_load_leaves_no_table() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint); INSERT INTO orders SELECT i % 2000 FROM generate_series(1, 4000) i");
+    let spec = copy(&world, &postgres(&world.url()), "here.public.orders").replace(
+        "publish: { load: { input: rows",
+        "unique: { check: { input: rows, rules: [ { unique: [id] } ] } }\n  publish: { load: { input: unique",
+    );
+    fails(&world, &spec, &["unique(id)", "2000 rows"]);
+    assert!(!world.folder.join("lake/copied/_delta_log").exists());
+    let left = std::fs::read_dir(world.folder.join("lake/copied")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "data files are left");
+}
+
+#[test]
+fn a_table_dropped_after_the_pipeline_was_applied_is_told_by_the_run() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint)");
+    world.write("copy.yaml", &copy(&world, &postgres(&world.url()), "here.public.orders"));
+    world.succeed(&["apply", "copy.yaml"]);
+    world.query("DROP TABLE orders");
+    let done = world.run(&["run", "copy"]);
+    assert_eq!(done.code(), Some(1), "{done}");
+    assert!(done.stdout.contains("has no table public.orders"), "{done}");
+    is_marked_failed(&world, "public.orders");
+}
+
+/// Runs the spec with `lake` on a file system of its own that holds one megabyte; tells what is in it afterwards.
+fn on_a_full_disk(world: &World, spec: &str) -> Done {
+    world.write("copy.yaml", spec);
+    std::fs::create_dir(world.folder.join("lake")).unwrap();
+    let script = "mount -t tmpfs -o size=1m none lake || exit 3\n\"$@\"; code=$?\nfind lake -type f; exit $code";
+    let run = world.command(&["run", "copy.yaml"]);
+    let mut command = Command::new("unshare");
+    // Whoever is not root may mount as the root of a user namespace.
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(run.get_program()).args(run.get_args()).current_dir(&world.folder);
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    world.start(command).wait()
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_half() {
+    for target in ["{ type: delta, location", "{ type: files, format: csv, location"] {
+        let world = World::new();
+        world.query(
+            "CREATE TABLE orders (id bigint, note text);
+             INSERT INTO orders SELECT i, md5(i::text) || md5((-i)::text) FROM generate_series(1, 60000) i",
+        );
+        let spec =
+            copy(&world, &postgres(&world.url()), "here.public.orders").replace("{ type: delta, location", target);
+        let done = on_a_full_disk(&world, &spec);
+        assert_eq!(done.code(), Some(1), "{done}");
+        assert!(done.stderr.contains("disk is full") || done.stdout.contains("disk is full"), "{done}");
+        assert!(!done.stdout.lines().any(|line| line.starts_with("lake/")), "files are left: {done}");
+        is_marked_failed(&world, "No space left");
+    }
 }
 
 #[test]

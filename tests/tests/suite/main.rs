@@ -8,4 +8,6 @@ mod examples;
 mod first_database;
 mod golden;
 mod life;
+mod link;
 mod support;
+mod wire;

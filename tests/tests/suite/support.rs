@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::link::Link;
+
 /// Nothing that a test starts may take longer.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -153,6 +155,13 @@ impl World {
     /// The source's URL.
     pub(crate) fn url(&self) -> String {
         server().url(&self.source)
+    }
+
+    /// A link to the source's server that can be broken, and the source's URL over it.
+    pub(crate) fn link(&self, lose_answer_to: Option<&'static str>) -> (Link, String) {
+        let link = Link::new(self.folder.join("link"), Path::new(&server().socket), lose_answer_to);
+        let url = format!("postgres://headwater@localhost/{}?host={}", self.source, link.folder.display());
+        (link, url)
     }
 
     /// Asks the source database.

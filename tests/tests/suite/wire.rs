@@ -1,0 +1,63 @@
+//! What happens on the wire: answers that get lost, and sockets that swallow everything.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{World, eventually};
+
+fn spec(world: &World, source: &str, target: &str, extract: &str) -> String {
+    let folder = world.folder.display();
+    format!(
+        "name: copy\nconnections:\n  source: {{ type: postgres, url: \"{source}\" }}\n  \
+         target: {{ type: postgres, url: \"{target}\" }}\n  lake: {{ type: delta, location: \"file://{folder}/lake\" }}\n\
+         tasks:\n  rows: {{ extract: {extract} }}\n"
+    )
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_on_the_wire_is_found_in_the_target() {
+    let world = World::new();
+    let expected = world.query(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, amount numeric(12,2));
+         INSERT INTO orders SELECT i, i / 4.0 FROM generate_series(1, 20000) i;
+         SELECT count(*), count(DISTINCT id), sum(amount) FROM orders",
+    );
+    let (_link, target) = world.link(Some("); COMMIT"));
+    let text = spec(&world, &world.url(), &target, "{ from: source.public.orders }");
+    world.write(
+        "copy.yaml",
+        &format!("{text}  publish: {{ load: {{ input: rows, into: target.public.copied, mode: append }} }}\n"),
+    );
+    let run = world.json(&["run", "copy.yaml", "--json"]);
+    assert_eq!(run["state"], "succeeded", "{run:#}");
+    assert_eq!(run["receipts"][0]["attempt"], 1, "{run:#}");
+    assert_eq!(world.query("SELECT count(*), count(DISTINCT id), sum(amount) FROM copied"), expected);
+    assert_eq!(world.query("SELECT count(*) FROM _headwater_loads"), "1");
+}
+
+#[test]
+fn a_query_behind_a_socket_that_swallows_everything_is_canceled_within_two_seconds() {
+    let world = World::new();
+    let (link, source) = world.link(None);
+    let text = spec(
+        &world,
+        &source,
+        &world.url(),
+        "{ connection: source, query: \"SELECT i, pg_sleep(0.1)::text AS nap FROM generate_series(1, 1000) i\" }",
+    );
+    world.write(
+        "copy.yaml",
+        &format!("{text}  publish: {{ load: {{ input: rows, into: lake.copied, mode: append }} }}\n"),
+    );
+    let running = world.start(world.command(&["run", "copy.yaml"]));
+    let busy = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%pg_sleep%'";
+    eventually("the source is being read", || world.query(busy) != "0");
+    link.swallow();
+    running.signal("INT");
+    let start = Instant::now();
+    eventually("the source is left alone", || world.query(busy) == "0");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let done = running.wait();
+    assert_eq!(done.code(), Some(1), "{done}");
+    assert_eq!(world.json(&["runs", "show", "--json"])["state"], "canceled");
+}
