@@ -21,6 +21,8 @@ use tokio::sync::Mutex;
 use crate::settings;
 
 mod catalog;
+#[cfg(test)]
+mod codec_tests;
 mod decode;
 mod encode;
 mod endpoint;
