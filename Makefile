@@ -31,7 +31,7 @@ test: build ## Run all tests
 lint: setup ## Formatting, clippy, documentation, licences, SQL metadata
 	@scripts/lint
 
-bench: setup ## Measure against the peers and the floors (release build)
+bench: setup ## Measure against the peers and the floors
 	@scripts/bench
 
 dev: build ## Run everything in one process, with the demo's data directory

@@ -11,11 +11,13 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod checks;
 mod tasks;
 
+pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
 pub use tasks::{
-    ApproveTask, CheckTask, ColumnOverride, Columns, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows,
-    LoadTask, NotifyTask, OnFailure, OnValue, PipelineTask, Range, Rule, RuleKind, Task, Values, WriteMode,
+    ApproveTask, ColumnOverride, Columns, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask,
+    NotifyTask, OnValue, PipelineTask, Task, WriteMode,
 };
 
 /// A pipeline as its author writes it.

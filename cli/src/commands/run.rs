@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
     let new =
         NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval: None, pinned_worker: worker_id };
     let run = context.workspace.create_run(&new).await?;
-    see_through(context, run, &version.plan, worker_id, args.json).await
+    see_through(context, run, &version.plan, Executor::of(worker_id, args.remote), args.json).await
 }
 
 pub(super) async fn rerun(context: &Context, run: Uuid, mode: RerunMode, json: bool) -> Result<ExitCode> {
@@ -44,7 +44,7 @@ pub(super) async fn rerun(context: &Context, run: Uuid, mode: RerunMode, json: b
     }
     let worker_id = (!is_served(context, &version.plan).await?).then(Uuid::new_v4);
     let run = context.workspace.rerun(run, mode, worker_id).await?;
-    see_through(context, run, &version.plan, worker_id, json).await
+    see_through(context, run, &version.plan, Executor::of(worker_id, false), json).await
 }
 
 /// Sees an unfinished run through. If its worker died, the reaper finds that out and the run goes on here.
@@ -53,26 +53,45 @@ async fn resume(context: &Context, run: Uuid, plan: &Plan, json: bool) -> Result
         "run {run} is not finished: it goes on once its worker has been silent for {} s, unless that finishes it",
         context.config.lease_time.as_secs_f32()
     ));
-    see_through(context, run, plan, Some(Uuid::new_v4()), json).await
+    see_through(context, run, plan, Executor::Us(Uuid::new_v4()), json).await
 }
 
-/// Executes a run here if a worker was chosen for it, watches it, and prints what came of it.
-async fn see_through(
-    context: &Context,
-    run: Uuid,
-    plan: &Plan,
-    worker_id: Option<Uuid>,
-    json: bool,
-) -> Result<ExitCode> {
-    let how = if worker_id.is_some() { "in this process" } else { "by the workers of its queues" };
+/// Who executes a run that this command watches.
+#[derive(Clone, Copy)]
+enum Executor {
+    /// This process, as the worker with this id.
+    Us(Uuid),
+    /// The workers of its queues, and this process once none is left.
+    Workers,
+    /// The workers of its queues, whether one is there or not.
+    WorkersAlone,
+}
+
+impl Executor {
+    fn of(worker_id: Option<Uuid>, remote: bool) -> Self {
+        match worker_id {
+            Some(id) => Self::Us(id),
+            None if remote => Self::WorkersAlone,
+            None => Self::Workers,
+        }
+    }
+}
+
+/// Executes a run, here or by workers, watches it, and prints what came of it.
+async fn see_through(context: &Context, run: Uuid, plan: &Plan, executor: Executor, json: bool) -> Result<ExitCode> {
+    let how = if matches!(executor, Executor::Us(_)) { "in this process" } else { "by the workers of its queues" };
     output::error_line(&format!("run {run} of {} is executed {how}", plan.pipeline));
-    let mut local = match worker_id {
-        Some(id) => Some(Local::start(context, id, run, plan).await?),
-        None => None,
+    let mut local = match executor {
+        Executor::Us(id) => Some(Local::start(context, id, run, plan).await?),
+        Executor::Workers | Executor::WorkersAlone => None,
     };
-    let watched = tokio::select! {
-        watched = watch::until_end(context, run, plan) => watched,
-        error = stand_in(context, run, plan, &mut local) => Err(error),
+    let watch = watch::until_end(context, run, plan);
+    let watched = match executor {
+        Executor::Workers => tokio::select! {
+            watched = watch => watched,
+            error = stand_in(context, run, plan, &mut local) => Err(error),
+        },
+        Executor::Us(_) | Executor::WorkersAlone => watch.await,
     };
     if let Some(local) = local {
         local.shutdown().await;
