@@ -7,6 +7,9 @@ SHELL := bash
 # Scale factor of the demo's TPC-H data; 1 is about 1 GB.
 SF ?= 0.1
 
+# How long `make chaos` goes on.
+CHAOS_SECONDS ?= 600
+
 export CARGO_TERM_COLOR ?= auto
 
 help: ## Show this help
@@ -28,6 +31,9 @@ demo-clean: ## Remove the demo's data
 test: build ## Run all tests
 	@scripts/test
 
+chaos: build ## Kill, freeze and cut off a fleet for ten minutes (CHAOS_SECONDS=600)
+	@HEADWATER_CHAOS_SECONDS=$(CHAOS_SECONDS) scripts/test --test suite chaos -- --nocapture
+
 lint: setup ## Formatting, clippy, documentation, licences, SQL metadata
 	@scripts/lint
 
@@ -40,4 +46,4 @@ dev: build ## Run everything in one process, with the demo's data directory
 install: setup ## Install the headwater command into cargo's bin folder
 	cargo install --path cli --locked
 
-.PHONY: help setup build demo demo-clean test lint bench dev install
+.PHONY: help setup build demo demo-clean test chaos lint bench dev install

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 mod connections;
+mod fleet;
 mod runs;
 
 pub(crate) use connections::ConnectionsCommand;
+pub(crate) use fleet::{LimitsCommand, WorkersCommand};
 pub(crate) use runs::{RunArgs, RunsCommand};
 
 /// Pipelines that can be trusted: planned before they run, committed once.
@@ -105,6 +107,26 @@ pub(crate) enum Command {
     /// Look at schedules and pause them
     #[command(subcommand)]
     Schedules(SchedulesCommand),
+    /// Look at the workers
+    #[command(subcommand)]
+    Workers(WorkersCommand),
+    /// Limit what runs at a time
+    #[command(subcommand)]
+    Limits(LimitsCommand),
+    /// Let nothing new of a pipeline, a queue or a connection start
+    #[command(after_help = "Examples:\n  headwater pause queue:default\n  headwater pause pipeline:orders")]
+    Pause {
+        /// pipeline:NAME, queue:NAME, connection:NAME or workspace
+        #[arg(value_parser = fleet::parse_scope)]
+        scope: headwater_store::Scope,
+    },
+    /// End a pause
+    #[command(after_help = "Examples:\n  headwater resume queue:default\n  headwater resume pipeline:orders")]
+    Resume {
+        /// pipeline:NAME, queue:NAME, connection:NAME or workspace
+        #[arg(value_parser = fleet::parse_scope)]
+        scope: headwater_store::Scope,
+    },
     /// Add and look at connections
     #[command(subcommand)]
     Connections(ConnectionsCommand),

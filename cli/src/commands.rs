@@ -3,6 +3,7 @@
 mod admin;
 mod apply;
 mod connections;
+mod fleet;
 mod new;
 mod plan;
 mod reference;
@@ -11,6 +12,7 @@ mod runs;
 mod schedules;
 mod serve;
 mod sql;
+mod why;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,10 @@ async fn with_store(context: &Context, command: Command) -> Result<ExitCode> {
         Command::New { from, into, name } => new::new(context, &from, &into, name).await,
         Command::Runs(command) => runs::runs(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
+        Command::Workers(command) => fleet::workers(context, command).await,
+        Command::Limits(command) => fleet::limits(context, command).await,
+        Command::Pause { scope } => fleet::pause(context, &scope).await,
+        Command::Resume { scope } => fleet::resume(context, &scope).await,
         Command::Connections(command) => connections::connections(context, command).await,
         Command::Sql { query, format, output, limit, json } => {
             sql::sql(context, &query, format, output, limit, json).await

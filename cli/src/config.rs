@@ -21,6 +21,12 @@ const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(30);
 /// Several heartbeats must fit into a lease, even on a busy machine.
 const SHORTEST_LEASE_TIME: Duration = Duration::from_secs(1);
 
+/// Runs that have ended are remembered so long.
+const DEFAULT_HISTORY_DAYS: u64 = 90;
+
+/// A target remembers loads for a week; a run that could still be rerun from its failure must not be forgotten earlier.
+const SHORTEST_HISTORY_DAYS: u64 = 7;
+
 /// What `headwater.toml` may hold.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,6 +36,7 @@ struct File {
     pg_user: Option<String>,
     memory_mb: Option<usize>,
     lease_time_ms: Option<u64>,
+    history_days: Option<u64>,
     bind: Option<IpAddr>,
     port: Option<u16>,
     slots: Option<usize>,
@@ -49,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) memory: usize,
     /// How long a worker may be silent before its stages are given to another. The same for all processes.
     pub(crate) lease_time: Duration,
+    /// How long runs that have ended are remembered.
+    pub(crate) retention: Duration,
     /// The server's address.
     pub(crate) bind: IpAddr,
     /// The server's port.
@@ -70,6 +79,10 @@ impl Config {
         if lease_time < SHORTEST_LEASE_TIME {
             bail!("a lease time of {} ms is too short; expected at least 1000", lease_time.as_millis());
         }
+        let history_days = number("HEADWATER_HISTORY_DAYS", file.history_days)?.unwrap_or(DEFAULT_HISTORY_DAYS);
+        if history_days < SHORTEST_HISTORY_DAYS {
+            bail!("a history of {history_days} days is too short; expected at least {SHORTEST_HISTORY_DAYS}");
+        }
         Ok(Self {
             database_url: global.database_url.clone().or(file.database_url),
             data_dir: std::path::absolute(&data_dir)
@@ -77,6 +90,7 @@ impl Config {
             pg_user: global.pg_user.clone().or(file.pg_user),
             memory: memory_mb.map_or(headwater_engine::session::EngineConfig::DEFAULT_MEMORY, |mb| mb << 20),
             lease_time,
+            retention: Duration::from_secs(history_days * 86_400),
             bind: file.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port: file.port.unwrap_or(DEFAULT_PORT),
             slots: file.slots.unwrap_or(DEFAULT_SLOTS),

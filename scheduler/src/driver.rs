@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use headwater_store::Store;
+use headwater_store::{HistoryWork, Store};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::fires;
 use crate::reaper::Reaper;
+
+/// How often history is kept in bounds.
+const HISTORY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How long runs that have ended are remembered unless told otherwise.
+const DEFAULT_RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 /// A scheduler's settings.
 #[derive(Debug, Clone)]
@@ -24,6 +30,8 @@ pub struct SchedulerConfig {
     pub tick: Duration,
     /// How often the invariants are checked.
     pub reconcile_interval: Duration,
+    /// How long runs that have ended are remembered.
+    pub retention: Duration,
 }
 
 impl Default for SchedulerConfig {
@@ -33,6 +41,7 @@ impl Default for SchedulerConfig {
             lease_time: Duration::from_secs(30),
             tick: Duration::from_millis(200),
             reconcile_interval: Duration::from_secs(5),
+            retention: DEFAULT_RETENTION,
         }
     }
 }
@@ -74,6 +83,7 @@ impl Scheduler {
         };
         if config.fires {
             add("fires", config.tick, Box::new(Fires(store.clone())));
+            add("history", HISTORY_INTERVAL, Box::new(History(store.clone(), config.retention)));
         }
         add("wakes", config.tick, Box::new(Wakes(store.clone())));
         add("held runs", config.tick, Box::new(Held(store.clone())));
@@ -181,5 +191,17 @@ impl Chore for Reconcile {
             tracing::warn!(run = ?repair.run_id, what = repair.what, "an invariant did not hold");
         }
         Ok((!repairs.is_empty()).then(|| format!("{} repairs", repairs.len())))
+    }
+}
+
+struct History(Store, Duration);
+
+#[async_trait::async_trait]
+impl Chore for History {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let work = self.0.keep_history(self.1).await?;
+        let HistoryWork { made, forgotten, dropped } = work;
+        let done = format!("{made} partitions made, {forgotten} runs forgotten, {dropped} partitions dropped");
+        Ok((work != HistoryWork::default()).then_some(done))
     }
 }

@@ -251,7 +251,7 @@ async fn a_started_scheduler_fires_and_shows_what_its_chores_did() {
     let config = SchedulerConfig { tick: Duration::from_millis(20), ..SchedulerConfig::default() };
     let scheduler = Scheduler::start(db.store.clone(), config);
     let began = Instant::now();
-    while runs(&db.store).await.is_empty() || scheduler.status().len() < 5 {
+    while runs(&db.store).await.is_empty() || scheduler.status().len() < 6 {
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", scheduler.status());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

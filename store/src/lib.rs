@@ -7,6 +7,8 @@ mod connections;
 pub mod embedded;
 mod error;
 mod fires;
+mod history;
+mod limits;
 mod loads;
 mod logs;
 mod metrics;
@@ -32,6 +34,8 @@ use uuid::Uuid;
 pub use connections::{ConnectionRow, OpenedConnection};
 pub use error::{Result, StoreError, StoreErrorKind};
 pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};
+pub use history::HistoryWork;
+pub use limits::{LimitRow, Scope};
 pub use loads::IntentRow;
 pub use logs::{LogLine, LogRow, MAX_LOG_LINES_PER_ATTEMPT, MAX_LOG_MESSAGE_BYTES};
 pub use metrics::{Counts, QueueDepth};
@@ -40,7 +44,9 @@ pub use queue::{
     AttemptEnd, AttemptInputs, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt, MAX_LOST, Taker,
 };
 pub use reconcile::Repair;
-pub use runs::{AttemptRow, NewRun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger};
+pub use runs::{
+    AttemptRow, Cause, NewRun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger, Why,
+};
 pub use schedules::ScheduleRow;
 pub use sealing::MasterKey;
 pub use versions::{NewVersion, VersionRow};

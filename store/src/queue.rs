@@ -3,6 +3,7 @@
 mod claim;
 mod decide;
 mod finish;
+mod limited;
 mod settle;
 mod wake;
 
@@ -12,5 +13,7 @@ pub use finish::{Finish, FinishReport, Finished, LoadReceipt};
 
 pub(crate) use settle::count_ended;
 
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod cancel;
 mod history;
 mod rerun;
+mod why;
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Plan, Stage};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 pub(crate) use cancel::cancel_in;
 pub use history::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
 pub use rerun::RerunMode;
+pub use why::{Cause, Why};
 
 use crate::{Result, Workspace};
 
@@ -135,11 +137,15 @@ async fn insert_stage_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_i
     let queues: Vec<String> = stages.iter().map(|stage| stage.queue.clone()).collect();
     let priorities: Vec<i32> = stages.iter().map(|stage| stage.priority).collect();
     let retries = stages.iter().map(|stage| serde_json::to_value(&stage.retry)).collect::<Result<Vec<_>, _>>()?;
+    // Names of connections hold no comma.
+    let connections: Vec<String> = stages.iter().map(|stage| connections(plan, stage).join(",")).collect();
     sqlx::query!(
-        r#"INSERT INTO stage_runs (workspace_id, run_id, stage, position, state, pending, queue, priority, retry, plan_format)
-           SELECT $1, $2, s.name, s.position, 'pending', s.pending, s.queue, s.priority, s.retry, $3
-           FROM unnest($4::text[], $5::int[], $6::int[], $7::text[], $8::int[], $9::jsonb[])
-                AS s (name, position, pending, queue, priority, retry)"#,
+        r#"INSERT INTO stage_runs (workspace_id, run_id, stage, position, state, pending, queue, priority, retry, plan_format,
+                                   connections)
+           SELECT $1, $2, s.name, s.position, 'pending', s.pending, s.queue, s.priority, s.retry, $3,
+                  string_to_array(s.connections, ',')
+           FROM unnest($4::text[], $5::int[], $6::int[], $7::text[], $8::int[], $9::jsonb[], $10::text[])
+                AS s (name, position, pending, queue, priority, retry, connections)"#,
         workspace_id,
         run_id,
         plan.plan_format,
@@ -148,11 +154,19 @@ async fn insert_stage_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_i
         &pending,
         &queues,
         &priorities,
-        &retries
+        &retries,
+        &connections
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// The connections that a stage reads or writes, each once.
+fn connections(plan: &Plan, stage: &Stage) -> Vec<String> {
+    let tasks = stage.tasks.iter().filter_map(|task| plan.tasks.get(task));
+    let names: std::collections::BTreeSet<String> = tasks.flat_map(|task| task.work.connections()).collect();
+    names.into_iter().collect()
 }
 
 /// The stages that a stage comes after, each once.

@@ -127,6 +127,14 @@ impl Workspace {
         .await?)
     }
 
+    /// Says which pipelines there are if this one is not.
+    pub(crate) async fn must_have_pipeline(&self, pipeline: &str) -> Result<()> {
+        if self.pipelines().await?.iter().any(|name| name == pipeline) {
+            return Ok(());
+        }
+        Err(self.unknown_pipeline(pipeline).await?)
+    }
+
     async fn unknown_pipeline(&self, pipeline: &str) -> Result<StoreError> {
         let names = self.pipelines().await?;
         let hint = match names.is_empty() {

@@ -40,6 +40,8 @@ pub struct WorkerRow {
     pub queues: Vec<String>,
     /// Attempts it executes at a time.
     pub slots: i32,
+    /// Attempts it executes now.
+    pub busy: i64,
     /// Set for a worker that executes a single run.
     pub only_run: Option<Uuid>,
     /// Whether it takes nothing new.
@@ -68,8 +70,8 @@ pub struct BeatAnswer {
     pub lost: bool,
     /// Stage runs of the worker whose run is to be canceled.
     pub canceled: Vec<Uuid>,
-    /// Tokens of the leases it holds.
-    pub held: Vec<Uuid>,
+    /// The leases it holds.
+    pub held: Vec<LeaseKey>,
 }
 
 /// A beat as the reaper sees it.
@@ -127,7 +129,7 @@ impl Store {
             .await?;
         }
         let rows = sqlx::query!(
-            r#"SELECT l.stage_run_id, l.token, l.fence, r.cancel_requested_at IS NOT NULL AS "canceled!"
+            r#"SELECT l.workspace_id, l.run_id, l.stage_run_id, l.token, l.fence, r.cancel_requested_at IS NOT NULL AS "canceled!"
                FROM leases l JOIN runs r ON r.workspace_id = l.workspace_id AND r.id = l.run_id
                WHERE l.worker_id = $1"#,
             worker_id
@@ -137,7 +139,15 @@ impl Store {
         Ok(BeatAnswer {
             lost: false,
             canceled: rows.iter().filter(|row| row.canceled && !row.fence).map(|row| row.stage_run_id).collect(),
-            held: rows.into_iter().map(|row| row.token).collect(),
+            held: rows
+                .into_iter()
+                .map(|row| LeaseKey {
+                    workspace_id: row.workspace_id,
+                    run_id: row.run_id,
+                    stage_run_id: row.stage_run_id,
+                    token: row.token,
+                })
+                .collect(),
         })
     }
 
@@ -179,6 +189,7 @@ impl Store {
         Ok(sqlx::query_as!(
             WorkerRow,
             r#"SELECT id, host, queues, slots, only_run, draining, started_at,
+                      (SELECT count(*) FROM leases l WHERE l.worker_id = workers.id) AS "busy!",
                       (extract(epoch FROM clock_timestamp() - beat_at) * 1000)::bigint AS "silent_ms!"
                FROM workers ORDER BY started_at"#
         )

@@ -35,7 +35,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, attempt: Attempt) -> std::result:
         tracing::error!(error = %error, stage = claimed.stage, "an attempt ended badly");
         let error = EngineError::bug(format!("the attempt ended badly: {error}"));
         let end = AttemptEnd::Failed(failure_of(&error, str::to_owned));
-        drop(shared.finisher.send(Finish { end, ..hand_back(&claimed) }, None).await);
+        drop(shared.finisher.send(Finish { end, ..hand_back(claimed.lease) }, None).await);
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ async fn execute(shared: &Arc<Shared>, attempt: Attempt) {
     };
     let finish = match failpoint("before_finish") {
         Ok(()) => finish,
-        Err(error) => Finish { end: AttemptEnd::Failed(failure_of(&error, str::to_owned)), ..hand_back(&claimed) },
+        Err(error) => Finish { end: AttemptEnd::Failed(failure_of(&error, str::to_owned)), ..hand_back(claimed.lease) },
     };
     let answer = shared.finisher.send(finish, Some(permit)).await;
     drop(entry);
@@ -267,7 +267,7 @@ fn failed_before_start(claimed: &Claimed, error: &EngineError) -> Finish {
         ErrorKind::Canceled => AttemptEnd::Canceled,
         _ => AttemptEnd::Failed(Failure { unsettled: false, ..failure_of(error, str::to_owned) }),
     };
-    Finish { end, ..hand_back(claimed) }
+    Finish { end, ..hand_back(claimed.lease) }
 }
 
 /// Takes the load's id in its target, or adopts the commit that is there.
@@ -293,7 +293,7 @@ async fn fence(
         );
         AttemptEnd::Failed(failure_of(&error, |text| log.redact(text)))
     });
-    Finish { end, ..hand_back(claimed) }
+    Finish { end, ..hand_back(claimed.lease) }
 }
 
 /// The target holds the load: the winner's intent is the truth about it.
@@ -313,7 +313,7 @@ async fn adopt(claimed: &Claimed, plan: &Plan, taken: &Taken, control: &AttemptC
             log.say(LogLevel::Error, None, &error.message);
             return Finish {
                 end: AttemptEnd::Failed(failure_of(&error, |text| log.redact(text))),
-                ..hand_back(claimed)
+                ..hand_back(claimed.lease)
             };
         }
     };
@@ -329,6 +329,6 @@ async fn adopt(claimed: &Claimed, plan: &Plan, taken: &Taken, control: &AttemptC
         end: AttemptEnd::Succeeded,
         tasks: tasks.collect(),
         receipts: load_receipt(&receipt).into_iter().collect(),
-        ..hand_back(claimed)
+        ..hand_back(claimed.lease)
     }
 }

@@ -68,7 +68,7 @@ impl Backend for Queue {
             channel.close();
             while let Ok(attempt) = channel.try_recv() {
                 // Nobody waits for the answer; the finisher ends after everything that was given to it.
-                drop(self.finisher.send(hand_back(&attempt.claimed), Some(attempt.permit)));
+                drop(self.finisher.send(hand_back(attempt.claimed.lease), Some(attempt.permit)));
             }
         }
         Poll::Ready(Ok(()))

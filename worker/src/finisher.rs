@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_store::{AttemptEnd, Claimed, Failure, Finish, Finished, StoreError};
+use headwater_store::{AttemptEnd, Claimed, Failure, Finish, Finished, LeaseKey, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::backend::Attempt;
@@ -45,9 +45,9 @@ impl Finisher {
 }
 
 /// The end of an attempt that was never started, or stopped without being asked by its run.
-pub(crate) fn hand_back(claimed: &Claimed) -> Finish {
+pub(crate) fn hand_back(lease: LeaseKey) -> Finish {
     Finish {
-        lease: claimed.lease,
+        lease,
         end: AttemptEnd::Canceled,
         tasks: Vec::new(),
         receipts: Vec::new(),

@@ -1,15 +1,19 @@
 //! Keeps the leases, carries progress, and brings word of cancels.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_store::{BeatAnswer, WorkerSpec};
+use headwater_store::{BeatAnswer, LeaseKey, WorkerSpec};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::WorkerConfig;
+use crate::finisher::hand_back;
 use crate::start::Shared;
+
+/// A lease without an attempt is handed back after this time.
+const STRAY: Duration = Duration::from_secs(2);
 
 /// Beats until the task is ended.
 ///
@@ -19,6 +23,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let lease_time = shared.config.lease_time;
     let mut last_sent = Instant::now();
     let mut stopped = false;
+    let mut strays = Strays::default();
     loop {
         tokio::time::sleep(shared.config.beat_interval).await;
         let sent = Instant::now();
@@ -35,6 +40,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 last_sent = sent;
                 stopped = false;
                 obey(&shared, &answer, &known);
+                strays.hand_back(&shared, &answer.held);
             }
             Some(Err(error)) => tracing::warn!(error = %error, "heartbeat failed"),
             None => tracing::warn!("heartbeat not answered in time"),
@@ -53,10 +59,34 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 /// Stops what is to be canceled, and what was known before the beat and has no lease any more.
 fn obey(shared: &Shared, answer: &BeatAnswer, known: &HashSet<Uuid>) {
     shared.active.cancel_stage_runs(&answer.canceled);
-    let held: HashSet<Uuid> = answer.held.iter().copied().collect();
+    let held: HashSet<Uuid> = answer.held.iter().map(|lease| lease.token).collect();
     let gone: HashSet<Uuid> = known.difference(&held).copied().collect();
     if !gone.is_empty() {
         shared.active.cancel_tokens(&gone);
+    }
+}
+
+/// Leases of this worker that it has no attempt for: the answer to their claim was lost. Its own heartbeat would keep them for ever.
+#[derive(Default)]
+struct Strays {
+    since: HashMap<Uuid, Instant>,
+}
+
+impl Strays {
+    /// Hands back what was not in hand for a while; a claim takes a moment to become an attempt.
+    fn hand_back(&mut self, shared: &Shared, held: &[LeaseKey]) {
+        let in_hand = shared.active.tokens();
+        let strays: Vec<&LeaseKey> = held.iter().filter(|lease| !in_hand.contains(&lease.token)).collect();
+        self.since.retain(|token, _| strays.iter().any(|lease| lease.token == *token));
+        for lease in strays {
+            let since = *self.since.entry(lease.token).or_insert_with(Instant::now);
+            if since.elapsed() > STRAY {
+                tracing::warn!(stage_run = %lease.stage_run_id, "a lease without an attempt is handed back");
+                // Nobody waits for the answer. Should this end be lost too, the lease is a stray again.
+                drop(shared.finisher.send(hand_back(*lease), None));
+                self.since.remove(&lease.token);
+            }
+        }
     }
 }
 

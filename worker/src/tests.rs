@@ -21,7 +21,7 @@ use headwater_pipelines::plan::Plan;
 use headwater_pipelines::spec::{Backoff, Retry};
 use headwater_store::state::{AttemptState, RunState};
 use headwater_store::testing::{TestDatabase, database, plan, start_run};
-use headwater_store::{MasterKey, NewRun, RunDetail, Store, Trigger, WorkerBeat};
+use headwater_store::{MasterKey, NewRun, RunDetail, Store, Taker, Trigger, WorkerBeat};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -328,6 +328,27 @@ async fn what_a_killed_worker_held_is_done_by_another() {
     assert_eq!(run.attempts[0].state, AttemptState::Lost);
     assert_eq!(run.receipts[0]["attempt"], 2);
     second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_whose_claim_was_never_answered_is_handed_back() {
+    let db = database().await;
+    let runner = Scripted::new([("a", vec![Act::Succeed, Act::Succeed])]);
+    let elsewhere = WorkerConfig { queues: vec!["other".to_owned()], ..config() };
+    let worker = start(&db.store, &runner, elsewhere).await;
+    let run_id = start_run(&db.store, &plan("p", &[("a", &[])])).await;
+    let taker = Taker {
+        worker_id: worker.id(),
+        queues: vec!["default".to_owned()],
+        plan_formats: WorkerConfig::plan_formats(),
+        host: "here".to_owned(),
+        only_run: None,
+    };
+    assert_eq!(db.store.claim(&taker, 1).await.unwrap().len(), 1);
+    let run = until(&db.store, run_id, |run| run.attempts[0].state != AttemptState::Running).await;
+    assert_eq!(run.attempts[0].state, AttemptState::Canceled);
+    assert_eq!(db.store.counts().await.unwrap().leases, 0);
+    worker.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

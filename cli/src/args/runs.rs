@@ -57,11 +57,27 @@ pub(crate) enum RunsCommand {
     },
     /// Print a run's log
     #[command(
-        after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e-7cc0-8000-000000000001"
+        after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e-7cc0-8000-000000000001 --follow"
     )]
     Logs {
         /// The run [default: the newest]
         run: Option<Uuid>,
+        /// Go on until the run has ended
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Say what keeps a run, or one of its tasks, from going on
+    #[command(
+        after_help = "Examples:\n  headwater runs why\n  headwater runs why 0199c2c0-7d1e-7cc0-8000-000000000001 publish"
+    )]
+    Why {
+        /// The run [default: the newest]
+        run: Option<Uuid>,
+        /// One of its tasks
+        task: Option<String>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Ask a run to end
     #[command(

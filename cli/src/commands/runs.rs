@@ -1,9 +1,10 @@
 //! `headwater runs`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use headwater_store::{RerunMode, RunDetail, RunFilter, RunSummary};
+use headwater_store::{LogRow, RerunMode, RunDetail, RunFilter, RunSummary};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,6 +15,12 @@ use crate::output;
 
 /// Log lines fetched at a time.
 const LOG_PAGE: i64 = 500;
+
+/// How often new lines are looked for; longer than the pause between a worker's batches.
+const LOG_LOOK: std::time::Duration = std::time::Duration::from_millis(1_500);
+
+/// Lines written this long before the last one may still turn up.
+const LOG_OVERLAP: std::time::Duration = std::time::Duration::from_secs(10);
 
 pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<ExitCode> {
     match command {
@@ -39,7 +46,10 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
             }
             Ok(ExitCode::SUCCESS)
         }
-        RunsCommand::Logs { run } => logs(context, context.run_or_newest(run).await?).await,
+        RunsCommand::Logs { run, follow } => logs(context, context.run_or_newest(run).await?, follow).await,
+        RunsCommand::Why { run, task, json } => {
+            super::why::why(context, context.run_or_newest(run).await?, task.as_deref(), json).await
+        }
         RunsCommand::Cancel { run } => {
             let run = context.run_or_newest(run).await?;
             let state = context.workspace.cancel_run(run).await?;
@@ -77,24 +87,57 @@ fn list(runs: &[RunSummary], as_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn logs(context: &Context, run: Uuid) -> Result<ExitCode> {
-    let mut after = None;
+/// Prints the log; following, until the run has ended and its last line is printed.
+async fn logs(context: &Context, run: Uuid, follow: bool) -> Result<ExitCode> {
+    let mut tail = Tail::default();
     loop {
-        let lines = context.workspace.logs(run, after, LOG_PAGE).await?;
-        for line in &lines {
-            let task = line.task.as_deref().unwrap_or(&line.stage);
-            output::line(&format!(
-                "{} {:5} {task}: {}",
-                line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
-                line.level,
-                line.message
-            ));
+        // Asked before the lines are read, so that none is missed.
+        let ended = context.workspace.run(run).await?.state.is_final();
+        tail.print(context, run).await?;
+        if !follow {
+            return Ok(ExitCode::SUCCESS);
         }
-        match lines.last() {
-            Some(last) => after = Some(last.id),
-            None => return Ok(ExitCode::SUCCESS),
+        tokio::time::sleep(LOG_LOOK).await;
+        if ended {
+            // Workers write lines in batches: the last one may come after the end.
+            tail.print(context, run).await?;
+            return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+/// How far a log was printed. Ids are made when lines are written and seen when that is committed, so a line may turn up behind
+/// one that was printed: each look begins a little before the last one's end and passes over what was printed.
+#[derive(Default)]
+struct Tail {
+    printed: BTreeSet<Uuid>,
+}
+
+impl Tail {
+    async fn print(&mut self, context: &Context, run: Uuid) -> Result<()> {
+        let mut after = self.printed.first().copied();
+        loop {
+            let lines = context.workspace.logs(run, after, LOG_PAGE).await?;
+            let Some(last) = lines.last() else { break };
+            after = Some(last.id);
+            lines.iter().filter(|line| self.printed.insert(line.id)).for_each(print_line);
+        }
+        if let Some(last) = self.printed.last().copied() {
+            self.printed = self.printed.split_off(&before(last, LOG_OVERLAP));
+        }
+        Ok(())
+    }
+}
+
+/// An id that was made so much earlier: the first 48 bits of an id are milliseconds.
+fn before(id: Uuid, time: std::time::Duration) -> Uuid {
+    let ms = (id.as_u128() >> 80).saturating_sub(time.as_millis());
+    Uuid::from_u128(ms << 80)
+}
+
+fn print_line(line: &LogRow) {
+    let task = line.task.as_deref().unwrap_or(&line.stage);
+    output::line(&format!("{} {:5} {task}: {}", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.level, line.message));
 }
 
 fn summary(run: &RunSummary) -> Value {

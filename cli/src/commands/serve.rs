@@ -76,7 +76,8 @@ async fn start_worker(context: &Context) -> Result<WorkerHandle> {
 }
 
 fn scheduler(context: &Context) -> SchedulerConfig {
-    SchedulerConfig { lease_time: context.config.lease_time, ..SchedulerConfig::default() }
+    let config = &context.config;
+    SchedulerConfig { lease_time: config.lease_time, retention: config.retention, ..SchedulerConfig::default() }
 }
 
 async fn drain(worker: Option<WorkerHandle>, scheduler: Option<SchedulerHandle>) {

@@ -15,8 +15,11 @@ use super::endpoint::{Endpoint, Host, SslMode};
 use super::failure;
 use super::tls::Tls;
 
-/// How long a cancel request may take before the socket is closed without it.
-const CANCEL_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a cancel request may take, and the statement that ends a session from outside.
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// How long a session may take to close once its statement was canceled. One whose socket swallows everything never does.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Opens sessions and outlives them until their ends are done.
 pub(super) struct Dialer {
@@ -57,7 +60,7 @@ impl Dialer {
     pub(super) async fn close(&self) {
         self.tasks.close();
         // A socket that doesn't close in time is closed by its own task; there is nobody to tell.
-        let _ = tokio::time::timeout(CANCEL_TIMEOUT * 2, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT * 3, self.tasks.wait()).await;
         self.tasks.reopen();
     }
 
@@ -97,21 +100,23 @@ impl Dialer {
     }
 
     async fn dial_plain(&self) -> Result<Session> {
-        let config = self.config(tokio_postgres::config::SslMode::Disable);
+        let (config, ender) = self.config(tokio_postgres::config::SslMode::Disable);
         let (client, connection) = config.connect(NoTls).await.map_err(|e| self.failed(e))?;
         let cancel = client.cancel_token();
         let cancel = move || async move { cancel.cancel_query(NoTls).await };
-        Ok(self.drive(client, connection, cancel, "none".to_owned()))
+        let end = move || async move { ender.end(NoTls).await };
+        Ok(self.drive(client, connection, cancel, end, "none".to_owned()))
     }
 
     async fn dial_tls(&self, mode: tokio_postgres::config::SslMode) -> Result<Session> {
         let tls = Tls::new(&self.endpoint)?;
-        let (client, connection) =
-            self.config(mode).connect(tls.connector.clone()).await.map_err(|e| self.failed(e))?;
+        let (config, ender) = self.config(mode);
+        let (client, connection) = config.connect(tls.connector.clone()).await.map_err(|e| self.failed(e))?;
         let cancel: CancelToken = client.cancel_token();
-        let connector = tls.connector;
+        let (connector, again) = (tls.connector.clone(), tls.connector);
         let cancel = move || async move { cancel.cancel_query(connector).await };
-        let mut session = self.drive(client, connection, cancel, String::new());
+        let end = move || async move { ender.end(again).await };
+        let mut session = self.drive(client, connection, cancel, end, String::new());
         session.transport = session.describe_transport(tls.verified).await;
         Ok(session)
     }
@@ -120,11 +125,12 @@ impl Dialer {
         failure::connecting(&self.name, &self.endpoint, error)
     }
 
-    fn config(&self, ssl_mode: tokio_postgres::config::SslMode) -> Config {
+    /// How to open a session, and how to end it from outside.
+    fn config(&self, ssl_mode: tokio_postgres::config::SslMode) -> (Config, Ender) {
         let endpoint = &self.endpoint;
         let mut config = Config::new();
         config.user(&endpoint.user).dbname(&endpoint.database).port(endpoint.port).ssl_mode(ssl_mode);
-        config.application_name(&endpoint.application_name).connect_timeout(endpoint.connect_timeout);
+        config.connect_timeout(endpoint.connect_timeout);
         config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         match &endpoint.host {
             Host::Tcp(host) => config.host(host),
@@ -139,15 +145,21 @@ impl Dialer {
         if endpoint.require_channel_binding {
             config.channel_binding(tokio_postgres::config::ChannelBinding::Require);
         }
-        config
+        let session = format!("{} {:.8}", endpoint.application_name, uuid::Uuid::new_v4().simple().to_string());
+        let mut other = config.clone();
+        other.application_name(&endpoint.application_name);
+        config.application_name(&session);
+        (config, Ender { config: other, session })
     }
 
-    /// Drives the socket until the session is dropped; then cancels a running statement and closes.
-    fn drive<S, T, C, F>(
+    /// Drives the socket until the session is dropped; then cancels a running statement and closes. If that does not reach the server,
+    /// the session is ended over another socket.
+    fn drive<S, T, C, F, E, G>(
         &self,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         cancel: C,
+        end: E,
         transport: String,
     ) -> Session
     where
@@ -155,6 +167,8 @@ impl Dialer {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         C: FnOnce() -> F + Send + 'static,
         F: Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send,
+        E: FnOnce() -> G + Send + 'static,
+        G: Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send,
     {
         let busy = Arc::new(AtomicBool::new(false));
         let (ended, on_end) = oneshot::channel::<()>();
@@ -175,9 +189,38 @@ impl Dialer {
                 }
             }
             // An idle session ends by the client's own farewell.
-            let _ = tokio::time::timeout(CANCEL_TIMEOUT, &mut connection).await;
+            if tokio::time::timeout(FAREWELL_TIMEOUT, &mut connection).await.is_err() {
+                // Where no new socket gets through either, only the server's own timeouts can help.
+                let _ = tokio::time::timeout(CANCEL_TIMEOUT, end()).await;
+            }
         });
         Session { client, name: self.name.clone(), busy, transport, _ended: ended }
+    }
+}
+
+/// Ends one session over another one. It is found by a name of its own and not by its process, which behind a pooler may have become
+/// somebody else's.
+struct Ender {
+    config: Config,
+    session: String,
+}
+
+impl Ender {
+    async fn end<T>(self, tls: T) -> std::result::Result<(), tokio_postgres::Error>
+    where
+        T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
+        T::Stream: Send,
+    {
+        let (client, connection) = self.config.connect(tls).await?;
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = {} AND usename = current_user AND datname = current_database()",
+            super::names::literal(&self.session)
+        );
+        tokio::select! {
+            ended = client.batch_execute(&end) => ended,
+            closed = connection => closed,
+        }
     }
 }
 

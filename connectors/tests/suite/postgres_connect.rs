@@ -140,7 +140,7 @@ fn secrets_are_known_and_redacted() {
 /// Sessions of ours that do anything on this database.
 async fn busy(database: &Database) -> String {
     let sql = "SELECT count(*) FROM pg_stat_activity
-               WHERE application_name = 'headwater' AND datname = current_database() AND state = 'active'";
+               WHERE application_name LIKE 'headwater %' AND datname = current_database() AND state = 'active'";
     database.rows(sql).await.remove(0)
 }
 

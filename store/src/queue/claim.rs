@@ -78,7 +78,8 @@ pub struct AttemptInputs {
 impl Store {
     /// Takes at most `slots` stage runs out of the queue.
     pub async fn claim(&self, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
-        claim_on(self.relaxed(), taker, slots).await
+        let claimed = claim_on(self.relaxed(), taker, slots, None).await?;
+        if claimed.is_empty() { self.claim_limited(taker, slots).await } else { Ok(claimed) }
     }
 
     /// Another lease of the same attempt is impossible: whether this one still holds.
@@ -132,8 +133,13 @@ impl Workspace {
 }
 
 /// The one statement of a claim. Rows go by rank, which has priority and age in it; rows that another claimer holds are passed
-/// over. Limits will lock their own rows between the choice and the lease, which is why the choice is a step of its own.
-pub(super) async fn claim_on(executor: impl PgExecutor<'_>, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
+/// over. Without `admitted` it claims nothing where limits are set.
+pub(super) async fn claim_on(
+    executor: impl PgExecutor<'_>,
+    taker: &Taker,
+    slots: usize,
+    admitted: Option<&[Uuid]>,
+) -> Result<Vec<Claimed>> {
     if slots == 0 {
         return Ok(Vec::new());
     }
@@ -144,7 +150,8 @@ pub(super) async fn claim_on(executor: impl PgExecutor<'_>, taker: &Taker, slots
         &taker.plan_formats,
         taker.host,
         taker.only_run,
-        i64::try_from(slots).unwrap_or(i64::MAX)
+        i64::try_from(slots).unwrap_or(i64::MAX),
+        admitted as Option<&[Uuid]>
     )
     .fetch_all(executor)
     .await?;

@@ -77,11 +77,18 @@ impl Store {
                 accepted.insert(finish.lease.token);
             }
         }
-        let claimed = match hand_over {
-            Some((taker, slots)) => claim_on(&mut *tx, taker, slots).await?,
+        let mut claimed = match hand_over {
+            Some((taker, slots)) => claim_on(&mut *tx, taker, slots, None).await?,
             None => Vec::new(),
         };
         tx.commit().await?;
+        if let Some((taker, slots)) = hand_over.filter(|_| claimed.is_empty()) {
+            // The batch is finished whatever comes of this; what is not claimed now is found by polling.
+            match self.claim_limited(taker, slots).await {
+                Ok(more) => claimed = more,
+                Err(error) => tracing::warn!(%error, "nothing could be claimed after a finish"),
+            }
+        }
         for claimed in &claimed {
             opened.remove(&claimed.lease.stage_run_id);
         }

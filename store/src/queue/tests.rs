@@ -19,7 +19,7 @@ use crate::state::{AttemptState, RunState, StageRunState};
 use crate::testing::{database, plan, start_run};
 use crate::{IntentRow, NewRun, RerunMode, RunDetail, Store, StoreErrorKind, Trigger, WorkerBeat, WorkerSpec};
 
-fn taker() -> Taker {
+pub(super) fn taker() -> Taker {
     Taker {
         worker_id: Uuid::new_v4(),
         queues: vec!["default".to_owned()],
@@ -29,11 +29,11 @@ fn taker() -> Taker {
     }
 }
 
-fn finish_of(claimed: &Claimed, end: AttemptEnd) -> Finish {
+pub(super) fn finish_of(claimed: &Claimed, end: AttemptEnd) -> Finish {
     Finish { lease: claimed.lease, end, tasks: Vec::new(), receipts: Vec::new(), manifest: None, host: None }
 }
 
-fn failure(message: &str, retryable: bool) -> AttemptEnd {
+pub(super) fn failure(message: &str, retryable: bool) -> AttemptEnd {
     AttemptEnd::Failed(Failure {
         message: message.to_owned(),
         task: Some("b".to_owned()),
@@ -43,7 +43,7 @@ fn failure(message: &str, retryable: bool) -> AttemptEnd {
     })
 }
 
-async fn register(store: &Store, taker: &Taker) {
+pub(super) async fn register(store: &Store, taker: &Taker) {
     let worker = WorkerSpec {
         id: taker.worker_id,
         host: taker.host.clone(),
@@ -56,11 +56,11 @@ async fn register(store: &Store, taker: &Taker) {
     store.register_worker(&worker).await.unwrap();
 }
 
-async fn end(store: &Store, claimed: &Claimed, end: AttemptEnd) -> Finished {
+pub(super) async fn end(store: &Store, claimed: &Claimed, end: AttemptEnd) -> Finished {
     store.finish(&[finish_of(claimed, end)], None).await.unwrap().results[0]
 }
 
-async fn claim_one(store: &Store, taker: &Taker) -> Claimed {
+pub(super) async fn claim_one(store: &Store, taker: &Taker) -> Claimed {
     let mut claimed = store.claim(taker, 1).await.unwrap();
     claimed.pop().expect("something is ready")
 }
@@ -92,13 +92,13 @@ fn receipt(claimed: &Claimed) -> LoadReceipt {
     LoadReceipt { load_id: claimed.load_id, attempt: claimed.number, receipt: json!({ "rows_written": 3 }) }
 }
 
-fn many(count: usize) -> Plan {
+pub(super) fn many(count: usize) -> Plan {
     let names: Vec<String> = (0..count).map(|n| format!("s{n}")).collect();
     let stages: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
     plan("many", &stages)
 }
 
-fn with_retry(mut plan: Plan, attempts: u32) -> Plan {
+pub(super) fn with_retry(mut plan: Plan, attempts: u32) -> Plan {
     let retry = Retry {
         attempts,
         backoff: Backoff::Constant,
@@ -309,7 +309,7 @@ async fn a_worker_that_has_beaten_meanwhile_is_not_lost() {
     let claimed = claim_one(&db.store, &taker).await;
     let observed = WorkerBeat { id: taker.worker_id, beat: 0 };
     let answer = db.store.heartbeat(taker.worker_id, &[]).await.unwrap();
-    assert_eq!(answer.held, [claimed.lease.token]);
+    assert_eq!(answer.held, [claimed.lease]);
     assert_eq!(db.store.lose_worker(observed).await.unwrap(), None);
     assert_eq!(db.store.lose_worker(WorkerBeat { beat: 1, ..observed }).await.unwrap(), Some(1));
     assert!(db.store.heartbeat(taker.worker_id, &[]).await.unwrap().lost);

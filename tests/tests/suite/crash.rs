@@ -50,6 +50,23 @@ impl Target {
             Self::Postgres => world.query("SELECT count(*), count(DISTINCT id), sum(amount) FROM copied"),
         }
     }
+
+    /// Number of rows in a target that perhaps nothing was ever loaded into.
+    fn rows(self, world: &World) -> String {
+        let path = world.folder.join("target/copied").display().to_string();
+        match self {
+            Self::Delta => python("import deltalake, sys\nprint(deltalake.DeltaTable(sys.argv[1]).count())", &[&path]),
+            Self::Files => python(
+                "import os, sys, pyarrow.dataset as d\np = sys.argv[1]\n\
+                 print(d.dataset(p, format='parquet').count_rows() if os.path.isdir(p) else 0)",
+                &[&path],
+            ),
+            Self::Postgres => world.query(
+                "SELECT CASE WHEN to_regclass('copied') IS NULL THEN 0
+                 ELSE (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM copied', false, true, '')))[1]::text::int END",
+            ),
+        }
+    }
 }
 
 fn sums(import: &str, table: &str) -> String {
@@ -165,6 +182,32 @@ fn a_process_frozen_for_longer_than_its_lease_cannot_commit_after_its_successor(
     ] {
         frozen_at(target, point);
     }
+}
+
+/// Freezes a run before its commit, cancels it, waits until another worker has fenced it, and thaws it.
+fn canceled_while_frozen(target: Target) {
+    let (world, _) = world(target);
+    let mut command = world.command(&["run", "crash.yaml"]);
+    command.env("HEADWATER_FAILPOINTS", "after_intent=stop");
+    let frozen = world.start(command);
+    eventually("the process is frozen", || frozen.is_stopped());
+    world.succeed(&["runs", "cancel"]);
+    let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler"]));
+    eventually("the run has ended", || world.json(&["runs", "show", "--json"])["state"] == "canceled");
+    frozen.signal("CONT");
+    let thawed = frozen.wait();
+    assert_eq!(thawed.code(), Some(1), "{target:?}: {thawed}");
+    let run = world.json(&["runs", "show", "--json"]);
+    assert_eq!(run["state"], "canceled", "{target:?}: {run:#}");
+    assert_eq!(run["receipts"].as_array().unwrap().len(), 0, "{target:?}: {run:#}");
+    assert_eq!(target.rows(&world), "0", "{target:?}: it committed after its run was canceled");
+    serving.signal("TERM");
+    assert_eq!(serving.wait().code(), Some(0));
+}
+
+#[test]
+fn a_canceled_run_cannot_commit_however_late_its_process_wakes() {
+    [Target::Delta, Target::Postgres, Target::Files].into_iter().for_each(canceled_while_frozen);
 }
 
 #[test]

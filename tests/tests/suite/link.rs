@@ -1,11 +1,12 @@
 //! A link to the Postgres server that a test can break: a socket whose sessions are passed on until they are told not to be.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 /// The server's socket, as clients look for it in its folder.
@@ -15,11 +16,11 @@ const SOCKET: &str = ".s.PGSQL.5432";
 pub(crate) struct Link {
     /// The folder that holds its socket.
     pub(crate) folder: PathBuf,
-    black_hole: Arc<AtomicBool>,
+    faults: Faults,
 }
 
 /// What the sessions of a link share.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Faults {
     /// The answer to the first message with this text is lost, and the session with it.
     lose_answer_to: Option<&'static str>,
@@ -27,32 +28,57 @@ struct Faults {
     lost: Arc<AtomicBool>,
     /// Sessions pass nothing on, and stay open.
     black_hole: Arc<AtomicBool>,
+    /// Sessions end, and no new one is accepted.
+    cut: Arc<AtomicBool>,
+    /// Both ends of every open session, to end them by.
+    sessions: Arc<Mutex<HashMap<u64, (UnixStream, UnixStream)>>>,
 }
 
 impl Link {
     /// A link in a folder of its own to the socket in another one.
     pub(crate) fn new(folder: PathBuf, server: &Path, lose_answer_to: Option<&'static str>) -> Self {
         std::fs::create_dir(&folder).unwrap();
-        let black_hole = Arc::new(AtomicBool::new(false));
-        let faults = Faults { lose_answer_to, lost: Arc::default(), black_hole: Arc::clone(&black_hole) };
+        let faults = Faults { lose_answer_to, ..Faults::default() };
         let listener = UnixListener::bind(folder.join(SOCKET)).unwrap();
         let server = server.join(SOCKET);
+        let shared = faults.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
-                faults.pass_on(client.unwrap(), UnixStream::connect(&server).unwrap());
+                // A server that is away refuses, as it would without the link.
+                match UnixStream::connect(&server) {
+                    Ok(server) if !shared.cut.load(Ordering::SeqCst) => shared.pass_on(client.unwrap(), server),
+                    _ => drop(client),
+                }
             }
         });
-        Self { folder, black_hole }
+        Self { folder, faults }
     }
 
     /// From now on the open sessions pass nothing on; new ones do, until they are told the same.
     pub(crate) fn swallow(&self) {
-        self.black_hole.store(true, Ordering::SeqCst);
+        self.faults.black_hole.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends every session and accepts none until the link is mended.
+    pub(crate) fn cut(&self) {
+        self.faults.cut.store(true, Ordering::SeqCst);
+        for (_, (client, server)) in self.faults.sessions.lock().unwrap().drain() {
+            let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// Accepts sessions again.
+    pub(crate) fn mend(&self) {
+        self.faults.cut.store(false, Ordering::SeqCst);
     }
 }
 
 impl Faults {
     fn pass_on(&self, client: UnixStream, server: UnixStream) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let ends = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        self.sessions.lock().unwrap().insert(number, ends);
         let losing = Arc::new(AtomicBool::new(false));
         let opened_before = !self.black_hole.load(Ordering::SeqCst);
         let (faults, flag) = (self.clone(), Arc::clone(&losing));
@@ -67,7 +93,10 @@ impl Faults {
             });
         });
         let faults = self.clone();
-        thread::spawn(move || faults.copy(server, client, opened_before, |_| !losing.load(Ordering::SeqCst)));
+        thread::spawn(move || {
+            faults.copy(server, client, opened_before, |_| !losing.load(Ordering::SeqCst));
+            faults.sessions.lock().unwrap().remove(&number);
+        });
     }
 
     /// Passes on what comes, until either end closes or a chunk may not pass.

@@ -3,9 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "a process that is watched from outside gives no signal to wait for")]
 
 mod bad_input;
+mod chaos;
 mod crash;
 mod examples;
 mod first_database;
+mod fleet;
 mod golden;
 mod life;
 mod link;

@@ -1,8 +1,9 @@
 //! What happens on the wire: answers that get lost, and sockets that swallow everything.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{World, eventually};
+use crate::support::{Running, World, eventually};
 
 fn spec(world: &World, source: &str, target: &str, extract: &str) -> String {
     let folder = world.folder.display();
@@ -53,9 +54,46 @@ fn a_query_behind_a_socket_that_swallows_everything_is_canceled_within_two_secon
                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%pg_sleep%'";
     eventually("the source is being read", || world.query(busy) != "0");
     link.swallow();
+    is_left_alone_once_canceled(&world, running);
+}
+
+#[test]
+fn a_query_that_waits_for_a_lock_is_canceled_within_two_seconds() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint)");
+    let text = spec(&world, &world.url(), &world.url(), "{ connection: source, query: \"SELECT id FROM orders\" }");
+    world.write(
+        "copy.yaml",
+        &format!("{text}  publish: {{ load: {{ input: rows, into: lake.copied, mode: append }} }}\n"),
+    );
+    world.succeed(&["apply", "copy.yaml"]);
+    let mut locker = Command::new("psql")
+        .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE orders; SELECT pg_sleep(60)"])
+        .env("PGAPPNAME", "locker")
+        .arg(world.url())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'locker' AND wait_event = 'PgSleep'
+                    AND datname = current_database()";
+    eventually("the table is locked", || world.query(sleeping) == "1");
+    let running = world.start(world.command(&["run", "copy"]));
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the source waits", || world.query(waiting) != "0");
+    is_left_alone_once_canceled(&world, running);
+    locker.kill().unwrap();
+    locker.wait().unwrap();
+}
+
+/// Cancels a run. Two seconds later no session of ours is left on the source.
+fn is_left_alone_once_canceled(world: &World, running: Running) {
+    let ours = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name LIKE 'headwater %'";
+    assert_ne!(world.query(ours), "0");
     running.signal("INT");
     let start = Instant::now();
-    eventually("the source is left alone", || world.query(busy) == "0");
+    eventually("the source is left alone", || world.query(ours) == "0");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let done = running.wait();
     assert_eq!(done.code(), Some(1), "{done}");

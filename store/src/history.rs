@@ -1,0 +1,112 @@
+//! Keeping history in bounds: partitions made ahead, old runs forgotten. A chore of the scheduler.
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+
+use crate::{Result, Store, StoreError};
+
+/// Months whose partitions are made ahead.
+const MONTHS_AHEAD: i32 = 2;
+
+/// Runs forgotten in one transaction.
+const BATCH: i32 = 200;
+
+/// What the chore did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HistoryWork {
+    /// Partitions made.
+    pub made: i32,
+    /// Runs forgotten.
+    pub forgotten: i32,
+    /// Empty partitions dropped.
+    pub dropped: i32,
+}
+
+impl Store {
+    /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, in small transactions until none is
+    /// left. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
+    pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
+        let made = sqlx::query_scalar!(r#"SELECT prepare_history($1) AS "made!""#, MONTHS_AHEAD)
+            .fetch_one(self.durable())
+            .await?;
+        let retention = PgInterval::try_from(retention).map_err(|error| {
+            StoreError::invalid(format!("a retention of {retention:?} is no interval")).caused_by(error)
+        })?;
+        let mut forgotten = 0;
+        loop {
+            let batch = sqlx::query_scalar!(
+                r#"SELECT forget_runs(clock_timestamp() - $1::interval, $2) AS "forgotten!""#,
+                retention,
+                BATCH
+            )
+            .fetch_one(self.durable())
+            .await?;
+            forgotten += batch;
+            if batch < BATCH {
+                break;
+            }
+        }
+        let dropped = match forgotten {
+            0 => 0,
+            _ => sqlx::query_scalar!(r#"SELECT drop_empty_history() AS "dropped!""#).fetch_one(self.durable()).await?,
+        };
+        Ok(HistoryWork { made, forgotten, dropped })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::queue::{AttemptEnd, Finish};
+    use crate::testing::{database, plan, start_run};
+    use crate::{RunFilter, Taker};
+
+    async fn count(store: &Store, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(store.durable()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn partitions_are_made_ahead_once() {
+        let db = database().await;
+        let hour = Duration::from_secs(3600);
+        assert_eq!(db.store.keep_history(hour).await.unwrap().made, 5 * MONTHS_AHEAD);
+        assert_eq!(db.store.keep_history(hour).await.unwrap(), HistoryWork::default());
+        let next = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'stage_runs'::regclass";
+        assert_eq!(count(&db.store, next).await, 1 + i64::from(MONTHS_AHEAD));
+    }
+
+    #[tokio::test]
+    async fn old_runs_are_forgotten_with_everything_about_them_and_live_ones_stay() {
+        let db = database().await;
+        let ended = start_run(&db.store, &plan("two", &[("a", &[])])).await;
+        let taker = Taker {
+            worker_id: uuid::Uuid::new_v4(),
+            queues: vec!["default".to_owned()],
+            plan_formats: vec![headwater_pipelines::plan::PLAN_FORMAT],
+            host: "here".to_owned(),
+            only_run: None,
+        };
+        let claimed = db.store.claim(&taker, 1).await.unwrap().remove(0);
+        let finish = Finish {
+            lease: claimed.lease,
+            end: AttemptEnd::Succeeded,
+            tasks: Vec::new(),
+            receipts: Vec::new(),
+            manifest: None,
+            host: None,
+        };
+        db.store.finish(&[finish], None).await.unwrap();
+        let live = start_run(&db.store, &plan("two", &[("a", &[])])).await;
+        assert_eq!(db.store.keep_history(Duration::from_secs(3600)).await.unwrap().forgotten, 0);
+        assert_eq!(db.store.keep_history(Duration::ZERO).await.unwrap().forgotten, 1);
+        let workspace = db.store.default_workspace();
+        assert!(workspace.show_run(ended).await.is_err());
+        let left = workspace.list_runs(&RunFilter::default()).await.unwrap();
+        assert_eq!(left.iter().map(|run| run.run_id).collect::<Vec<_>>(), [live]);
+        assert_eq!(count(&db.store, "SELECT count(*) FROM attempts").await, 0);
+        assert_eq!(count(&db.store, "SELECT count(*) FROM stage_runs").await, 1);
+    }
+}

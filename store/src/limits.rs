@@ -1,0 +1,217 @@
+//! Limits on what runs at a time, and pauses. The claim honours them (queue/limited.rs).
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+use crate::{Result, StoreError, Workspace};
+
+/// What a limit or a pause is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everything in the workspace.
+    Workspace,
+    /// The stages of a pipeline's runs.
+    Pipeline(String),
+    /// The stages that are routed to a queue.
+    Queue(String),
+    /// The stages that read or write a connection.
+    Connection(String),
+}
+
+/// A limit, a pause, or both.
+#[derive(Debug, Clone, Serialize)]
+pub struct LimitRow {
+    /// What it is about.
+    pub scope: Scope,
+    /// Attempts at a time.
+    pub slots: Option<i32>,
+    /// Since when nothing new starts.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Attempts that run now.
+    pub held: i64,
+}
+
+impl Scope {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Workspace => "workspace",
+            Self::Pipeline(_) => "pipeline",
+            Self::Queue(_) => "queue",
+            Self::Connection(_) => "connection",
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Workspace => "",
+            Self::Pipeline(name) | Self::Queue(name) | Self::Connection(name) => name,
+        }
+    }
+
+    pub(crate) fn of(kind: &str, name: String) -> Result<Self> {
+        match kind {
+            "workspace" => Ok(Self::Workspace),
+            "pipeline" => Ok(Self::Pipeline(name)),
+            "queue" => Ok(Self::Queue(name)),
+            "connection" => Ok(Self::Connection(name)),
+            _ => Err(StoreError::bug(format!("'{kind}' is no kind of limit"))),
+        }
+    }
+}
+
+/// `queue:default`, or `workspace`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workspace => f.write_str("workspace"),
+            scope => write!(f, "{}:{}", scope.kind(), scope.name()),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            None if text == "workspace" => Ok(Self::Workspace),
+            Some((kind @ ("pipeline" | "queue" | "connection"), name)) if !name.is_empty() => {
+                Self::of(kind, name.to_owned())
+            }
+            _ => Err(StoreError::invalid(format!("'{text}' says nothing that can be limited or paused"))
+                .hint("write pipeline:NAME, queue:NAME, connection:NAME or workspace")),
+        }
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Workspace {
+    /// Lets at most so many attempts run at a time. What runs already goes on.
+    pub async fn set_limit(&self, scope: &Scope, slots: u32) -> Result<()> {
+        let slots = i32::try_from(slots).ok().filter(|slots| *slots > 0).ok_or_else(|| {
+            StoreError::invalid("a limit is at least 1").hint(format!("to let nothing run: headwater pause {scope}"))
+        })?;
+        self.must_exist(scope).await?;
+        sqlx::query!(
+            "INSERT INTO limits (workspace_id, kind, name, slots) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (workspace_id, kind, name) DO UPDATE SET slots = EXCLUDED.slots",
+            self.id,
+            scope.kind(),
+            scope.name(),
+            slots
+        )
+        .execute(self.durable())
+        .await?;
+        self.wake_all().await
+    }
+
+    /// Takes a limit away. A pause stays.
+    pub async fn remove_limit(&self, scope: &Scope) -> Result<()> {
+        let changed = sqlx::query!(
+            r#"WITH kept AS (
+                   UPDATE limits SET slots = NULL
+                   WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND slots IS NOT NULL AND paused_at IS NOT NULL
+                   RETURNING 1),
+               gone AS (
+                   DELETE FROM limits WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND paused_at IS NULL
+                   RETURNING 1)
+               SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM gone) AS "changed!""#,
+            self.id,
+            scope.kind(),
+            scope.name()
+        )
+        .fetch_one(self.durable())
+        .await?
+        .changed;
+        if changed == 0 {
+            return Err(StoreError::not_found(format!("there is no limit on {scope}")).hint("headwater limits list"));
+        }
+        self.wake_all().await
+    }
+
+    /// From now on nothing of the scope starts. What runs already goes on, and what must end in a target may still be fenced.
+    pub async fn pause(&self, scope: &Scope) -> Result<()> {
+        self.must_exist(scope).await?;
+        sqlx::query!(
+            "INSERT INTO limits (workspace_id, kind, name, paused_at) VALUES ($1, $2, $3, clock_timestamp())
+             ON CONFLICT (workspace_id, kind, name) DO UPDATE SET paused_at = COALESCE(limits.paused_at, EXCLUDED.paused_at)",
+            self.id,
+            scope.kind(),
+            scope.name()
+        )
+        .execute(self.durable())
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a pause. A limit stays.
+    pub async fn resume(&self, scope: &Scope) -> Result<()> {
+        let changed = sqlx::query!(
+            r#"WITH kept AS (
+                   UPDATE limits SET paused_at = NULL
+                   WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND paused_at IS NOT NULL AND slots IS NOT NULL
+                   RETURNING 1),
+               gone AS (
+                   DELETE FROM limits WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND slots IS NULL
+                   RETURNING 1)
+               SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM gone) AS "changed!""#,
+            self.id,
+            scope.kind(),
+            scope.name()
+        )
+        .fetch_one(self.durable())
+        .await?
+        .changed;
+        if changed == 0 {
+            return Err(StoreError::not_found(format!("{scope} is not paused")).hint("headwater limits list"));
+        }
+        self.wake_all().await
+    }
+
+    /// All limits and pauses, with the attempts that run under each.
+    pub async fn limits(&self) -> Result<Vec<LimitRow>> {
+        let rows = sqlx::query!(
+            r#"SELECT m.kind, m.name, m.slots, m.paused_at,
+                      (SELECT count(*) FROM leases l
+                       JOIN stage_run_limits v ON v.workspace_id = l.workspace_id AND v.stage_run_id = l.stage_run_id
+                       WHERE v.workspace_id = m.workspace_id AND v.kind = m.kind AND v.name = m.name AND NOT l.fence) AS "held!"
+               FROM limits m WHERE m.workspace_id = $1 ORDER BY m.kind, m.name"#,
+            self.id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(LimitRow {
+                    scope: Scope::of(&row.kind, row.name)?,
+                    slots: row.slots,
+                    paused_at: row.paused_at,
+                    held: row.held,
+                })
+            })
+            .collect()
+    }
+
+    /// A pipeline must be there; queues and connections are names that specs make up.
+    async fn must_exist(&self, scope: &Scope) -> Result<()> {
+        let Scope::Pipeline(name) = scope else { return Ok(()) };
+        self.must_have_pipeline(name).await
+    }
+
+    /// What was held back may start: workers look at once.
+    async fn wake_all(&self) -> Result<()> {
+        let queues = sqlx::query_scalar!("SELECT DISTINCT queue FROM ready WHERE workspace_id = $1", self.id)
+            .fetch_all(self.durable())
+            .await?;
+        self.store.inner.notifier.ready(queues);
+        Ok(())
+    }
+}

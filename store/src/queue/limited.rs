@@ -1,0 +1,112 @@
+//! Claiming where limits or pauses are set.
+
+use std::collections::HashMap;
+
+use sqlx::PgTransaction;
+use uuid::Uuid;
+
+use super::claim::{Claimed, Taker, claim_on};
+use crate::{Result, Store};
+
+/// What one limit leaves free.
+type Room = HashMap<(Uuid, String, String), i64>;
+
+impl Store {
+    /// Claims under limits: candidates first, then the rows of their limits are locked in the order of their keys, then live leases are
+    /// counted. Answers nothing, after one cheap question, if there are no limits at all.
+    ///
+    /// It is a transaction of its own: one that holds the lock of a run, as a finish does, may not wait for that of a limit, since
+    /// whoever holds the limit's may be waiting for the run's.
+    pub(super) async fn claim_limited(&self, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
+        let limited = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM limits) AS "limited!""#);
+        if slots == 0 || !limited.fetch_one(self.relaxed()).await? {
+            return Ok(Vec::new());
+        }
+        let mut claimed = Vec::new();
+        // What a full limit held back in one round is passed over in the next.
+        while claimed.len() < slots {
+            let more = self.claim_limited_once(taker, slots - claimed.len()).await?;
+            if more.is_empty() {
+                break;
+            }
+            claimed.extend(more);
+        }
+        Ok(claimed)
+    }
+
+    async fn claim_limited_once(&self, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
+        let mut tx = self.relaxed().begin().await?;
+        let candidates = sqlx::query_file_scalar!(
+            "src/queue/candidates.sql",
+            taker.worker_id,
+            &taker.queues,
+            &taker.plan_formats,
+            taker.host,
+            taker.only_run,
+            i64::try_from(slots).unwrap_or(i64::MAX)
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        lock(&mut tx, &candidates).await?;
+        let admitted = admit(&mut tx, &candidates).await?;
+        let claimed = claim_on(&mut *tx, taker, slots, Some(&admitted)).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+}
+
+/// Locks the limits of the candidates. Everything counted afterwards stays true until the transaction ends.
+async fn lock(tx: &mut PgTransaction<'_>, candidates: &[Uuid]) -> Result<()> {
+    sqlx::query!(
+        r#"SELECT 1 AS "locked" FROM limits m
+           WHERE (m.workspace_id, m.kind, m.name) IN (
+               SELECT v.workspace_id, v.kind, v.name FROM stage_run_limits v
+               JOIN ready q ON q.workspace_id = v.workspace_id AND q.stage_run_id = v.stage_run_id
+               WHERE q.stage_run_id = ANY ($1) AND NOT q.fence)
+           ORDER BY m.workspace_id, m.kind, m.name FOR UPDATE"#,
+        candidates
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Those of the candidates that all their limits have room for, best first.
+async fn admit(tx: &mut PgTransaction<'_>, candidates: &[Uuid]) -> Result<Vec<Uuid>> {
+    let rows = sqlx::query!(
+        r#"SELECT q.stage_run_id, v.workspace_id, v.kind AS "kind!", v.name AS "name!",
+                  CASE WHEN v.paused_at IS NOT NULL THEN 0 ELSE COALESCE(v.slots::bigint, 2147483647) END
+                  - (SELECT count(*) FROM leases l
+                     JOIN stage_run_limits o ON o.workspace_id = l.workspace_id AND o.stage_run_id = l.stage_run_id
+                     WHERE o.workspace_id = v.workspace_id AND o.kind = v.kind AND o.name = v.name AND NOT l.fence) AS "room!"
+           FROM ready q
+           JOIN stage_run_limits v ON v.workspace_id = q.workspace_id AND v.stage_run_id = q.stage_run_id
+           WHERE q.stage_run_id = ANY ($1) AND NOT q.fence"#,
+        candidates
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut room = Room::new();
+    let mut limits: HashMap<Uuid, Vec<(Uuid, String, String)>> = HashMap::new();
+    for row in rows {
+        let key = (row.workspace_id.unwrap_or_default(), row.kind, row.name);
+        room.insert(key.clone(), row.room);
+        limits.entry(row.stage_run_id).or_default().push(key);
+    }
+    Ok(candidates.iter().copied().filter(|candidate| take(&mut room, limits.get(candidate))).collect())
+}
+
+/// Takes a place under each of the limits, if all have one.
+fn take(room: &mut Room, limits: Option<&Vec<(Uuid, String, String)>>) -> bool {
+    let limits = limits.map_or(&[][..], Vec::as_slice);
+    let free = limits.iter().all(|key| room.get(key).is_none_or(|room| *room > 0));
+    if free {
+        limits.iter().for_each(|key| {
+            room.entry(key.clone()).and_modify(|room| *room -= 1);
+        });
+    }
+    free
+}

@@ -1,0 +1,220 @@
+//! Measures the queue: a chain, a fan-out, the time from trigger to start, and lists, on an embedded Postgres with its flushes on.
+//!
+//! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often each case is measured, OLD_RUNS how many stage runs that have
+//! ended are in the tables meanwhile, GRAPHILE_WORKER names the script that measures the peer on the same server. Prints one line a case.
+#![allow(clippy::print_stdout, reason = "a measurement is its output")]
+#![allow(clippy::disallowed_methods, reason = "it waits for another process, and for idleness itself")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use headwater_pipelines::plan::Plan;
+use headwater_store::embedded::EmbeddedPostgres;
+use headwater_store::testing::{plan, save};
+use headwater_store::{NewRun, RunFilter, Store, Trigger};
+use uuid::Uuid;
+
+/// Stages of the chain.
+const CHAIN: usize = 40;
+
+/// Stages of the fan-out.
+const FAN: usize = 1_000;
+
+/// Fan-outs that are under way together, so that no tail is measured.
+const FANS: usize = 10;
+
+/// Runs made one by one on an idle worker.
+const TRIGGERS: usize = 300;
+
+/// Stages that the worker runs at a time.
+const SLOTS: &str = "64";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let headwater = std::env::args().nth(1).context("usage: fleet HEADWATER")?;
+    let number = |name: &str, default: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let folder = tempfile::Builder::new().prefix("hwfleet").tempdir_in("/var/tmp")?;
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    println!("flush of the disk: {}", ms(flush(folder.path())?));
+    let postgres = EmbeddedPostgres::attach(folder.path(), None).await?;
+    let store = Store::connect(&postgres.url()).await?;
+    store.migrate().await?;
+    let mut worker = Worker(
+        Command::new(&headwater)
+            .args(["serve", "--roles", "worker,scheduler", "--slots", SLOTS])
+            .env("HEADWATER_DATA_DIR", folder.path())
+            .env_remove("DATABASE_URL")
+            .stderr(std::fs::File::create(folder.path().join("worker.log"))?)
+            .spawn()?,
+    );
+    while store.workers().await?.is_empty() {
+        if let Some(status) = worker.0.try_wait()? {
+            bail!("the worker ended: {status}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let bench = Bench { store, runs: number("RUNS", 5) };
+    bench.grow(number("OLD_RUNS", 0)).await?;
+    bench.triggers().await?;
+    bench.chain().await?;
+    bench.fan_out().await?;
+    bench.lists().await?;
+    drop(worker);
+    bench.store.close().await;
+    if let Ok(script) = std::env::var("GRAPHILE_WORKER") {
+        postgres.ensure_database("peer").await?;
+        let done = Command::new("node").arg(script).arg(postgres.url_of("peer")).status()?;
+        anyhow::ensure!(done.success(), "graphile-worker ended with {done}");
+    }
+    postgres.detach().await?;
+    Ok(())
+}
+
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Median time of a small write that is flushed: what every durable commit waits for at least.
+fn flush(folder: &Path) -> Result<Duration> {
+    let mut file = std::fs::File::create(folder.join("flush"))?;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let start = Instant::now();
+        file.write_all(&[0; 8192])?;
+        file.sync_data()?;
+        times.push(start.elapsed());
+    }
+    Ok(percentile(&mut times, 50))
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+struct Bench {
+    store: Store,
+    runs: usize,
+}
+
+impl Bench {
+    async fn start(&self, version_id: Uuid) -> Result<Uuid> {
+        let params = serde_json::Map::new();
+        let run = NewRun { version_id, params, trigger: Trigger::Manual, interval: None, pinned_worker: None };
+        Ok(self.store.default_workspace().create_run(&run).await?)
+    }
+
+    /// Waits until a run has succeeded; answers with when it was made, started and ended.
+    async fn finished(&self, run: Uuid) -> Result<[chrono::DateTime<chrono::Utc>; 3]> {
+        loop {
+            let summary = self.store.default_workspace().run(run).await?;
+            if let (Some(started), Some(ended)) = (summary.started_at, summary.finished_at) {
+                if summary.state.as_str() != "succeeded" {
+                    bail!("run {run} is {}", summary.state);
+                }
+                return Ok([summary.created_at, started, ended]);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Fills the tables with ended runs, so that what follows is measured beside history.
+    async fn grow(&self, runs: usize) -> Result<()> {
+        let version = save(&self.store, &fan(FAN)).await;
+        for start in (0..runs).step_by(FAN) {
+            let run = self.start(version).await?;
+            self.finished(run).await?;
+            if start % (FAN * 20) == 0 {
+                println!("history: {start} stage runs");
+            }
+        }
+        Ok(())
+    }
+
+    async fn triggers(&self) -> Result<()> {
+        let version = save(&self.store, &fan(1)).await;
+        let mut times = Vec::new();
+        for _ in 0..TRIGGERS {
+            let run = self.start(version).await?;
+            let [made, started, _] = self.finished(run).await?;
+            times.push((started - made).to_std().unwrap_or_default());
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        let p50 = ms(percentile(&mut times, 50));
+        println!("trigger to start, idle: p50 {p50}, p99 {}", ms(percentile(&mut times, 99)));
+        Ok(())
+    }
+
+    async fn chain(&self) -> Result<()> {
+        let names: Vec<String> = (0..CHAIN).map(|n| format!("t{n}")).collect();
+        let ups: Vec<Vec<&str>> = (0..CHAIN).map(|n| n.checked_sub(1).map(|up| names[up].as_str()).into_iter().collect()).collect();
+        let stages: Vec<(&str, &[&str])> = names.iter().map(String::as_str).zip(ups.iter().map(Vec::as_slice)).collect();
+        let version = save(&self.store, &plan("chain", &stages)).await;
+        let mut times = Vec::new();
+        for _ in 0..self.runs {
+            let run = self.start(version).await?;
+            let [_, started, ended] = self.finished(run).await?;
+            times.push((ended - started).to_std()? / u32::try_from(CHAIN)?);
+        }
+        println!("chain of {CHAIN}: {} a task (median of {})", ms(percentile(&mut times, 50)), self.runs);
+        Ok(())
+    }
+
+    async fn fan_out(&self) -> Result<()> {
+        let version = save(&self.store, &fan(FAN)).await;
+        let mut rates = Vec::new();
+        for _ in 0..self.runs {
+            let mut made = Vec::new();
+            for _ in 0..FANS {
+                made.push(self.start(version).await?);
+            }
+            let mut first = None;
+            let mut last = None;
+            for run in made {
+                let [_, started, ended] = self.finished(run).await?;
+                first = Some(first.map_or(started, |first: chrono::DateTime<_>| first.min(started)));
+                last = Some(last.map_or(ended, |last: chrono::DateTime<_>| last.max(ended)));
+            }
+            let took = last.zip(first).map(|(last, first)| (last - first).to_std()).context("runs")??;
+            rates.push(Duration::from_secs_f64(took.as_secs_f64() / (FAN * FANS) as f64));
+        }
+        let each = percentile(&mut rates, 50);
+        println!("fan-out of {FANS} x {FAN}: {:.0} stage runs/s (median of {})", 1.0 / each.as_secs_f64(), self.runs);
+        Ok(())
+    }
+
+    async fn lists(&self) -> Result<()> {
+        let workspace = self.store.default_workspace();
+        let newest = workspace.list_runs(&RunFilter::default()).await?;
+        let (mut list, mut show) = (Vec::new(), Vec::new());
+        for summary in newest.iter().cycle().take(200) {
+            let start = Instant::now();
+            workspace.list_runs(&RunFilter::default()).await?;
+            list.push(start.elapsed());
+            let start = Instant::now();
+            workspace.show_run(summary.run_id).await?;
+            show.push(start.elapsed());
+        }
+        println!("list of runs: p99 {}; one run of {FAN} stages: p99 {}", ms(percentile(&mut list, 99)), ms(percentile(&mut show, 99)));
+        Ok(())
+    }
+}
+
+/// Stages that depend on nothing.
+fn fan(stages: usize) -> Plan {
+    let names: Vec<String> = (0..stages).map(|n| format!("t{n}")).collect();
+    let stages: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
+    plan("fan", &stages)
+}
