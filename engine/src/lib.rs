@@ -17,6 +17,7 @@ pub mod session;
 pub mod settings;
 pub mod stage;
 mod staging;
+pub mod stores;
 pub mod testing;
 pub mod transform;
 
