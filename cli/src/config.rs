@@ -41,6 +41,8 @@ struct File {
     port: Option<u16>,
     slots: Option<usize>,
     queues: Option<Vec<String>>,
+    staging: Option<String>,
+    staging_options: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The settings in force.
@@ -66,6 +68,10 @@ pub(crate) struct Config {
     pub(crate) slots: usize,
     /// Queues to serve.
     pub(crate) queues: Vec<String>,
+    /// Where shared datasets are staged; `None` means a folder of the data directory, which pins runs to their host.
+    pub(crate) staging: Option<String>,
+    /// Options of the object store that `staging` is in, as connections have them.
+    pub(crate) staging_options: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Config {
@@ -95,6 +101,8 @@ impl Config {
             port: file.port.unwrap_or(DEFAULT_PORT),
             slots: file.slots.unwrap_or(DEFAULT_SLOTS),
             queues: file.queues.unwrap_or_else(|| vec!["default".to_owned()]),
+            staging: std::env::var("HEADWATER_STAGING").ok().filter(|url| !url.is_empty()).or(file.staging),
+            staging_options: file.staging_options,
         })
     }
 

@@ -8,14 +8,16 @@ use anyhow::{Context as _, Result, anyhow};
 use headwater_engine::job::ConnectionSettings;
 use headwater_engine::session::EngineConfig;
 use headwater_engine::stage::Engine;
+use headwater_engine::staging::StagingArea;
 use headwater_pipelines::spec::ConnectionSpec;
 use headwater_store::embedded::{Attached, EmbeddedPostgres};
 use headwater_store::{MasterKey, Store, Workspace};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::failure::hinted;
 
 /// An opened control plane and an engine.
 pub(crate) struct Context {
@@ -59,9 +61,20 @@ impl Context {
     }
 
     /// Where runs stage their datasets.
-    pub(crate) fn staging(&self) -> Result<Url> {
-        let folder = make_dir(self.config.data_dir.join("staging"))?;
-        Url::from_directory_path(&folder).map_err(|()| anyhow!("'{}' is not an absolute path", folder.display()))
+    pub(crate) fn staging(&self) -> Result<StagingArea> {
+        let Some(location) = &self.config.staging else {
+            let folder = make_dir(self.config.data_dir.join("staging"))?;
+            let url = Url::from_directory_path(&folder)
+                .map_err(|()| anyhow!("'{}' is not an absolute path", folder.display()))?;
+            return Ok(StagingArea::open(&url, &Map::new())?);
+        };
+        let url = Url::parse(location).map_err(|error| {
+            hinted(format!("staging '{location}' is not a location: {error}"), "write s3://bucket/folder")
+        })?;
+        let options = Value::Object(self.config.staging_options.clone());
+        // As in a connection, `${NAME}` stands for a variable of the environment.
+        let resolved = headwater_engine::settings::resolve("staging", &options, &|name| std::env::var(name).ok())?;
+        Ok(StagingArea::open(&url, resolved.as_object().unwrap_or(&Map::new()))?)
     }
 
     /// Names of all connections.
@@ -93,8 +106,7 @@ impl Context {
         }
         let filter = headwater_store::RunFilter { limit: Some(1), ..Default::default() };
         let newest = self.workspace.list_runs(&filter).await?;
-        let newest =
-            newest.first().ok_or_else(|| crate::failure::hinted("there are no runs yet", "headwater run FILE"))?;
+        let newest = newest.first().ok_or_else(|| hinted("there are no runs yet", "headwater run FILE"))?;
         Ok(newest.run_id)
     }
 }

@@ -2,29 +2,29 @@
 //!
 //! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown.
 //! Writes: data files first, then one commit that holds them and `txn(hw/<load id>, attempt)`, so that a load commits once
-//! whatever is retried. Limits: local folders for now; tables with writer features that Headwater doesn't implement
-//! (column mapping, generated or identity columns, constraints, change data feed, deletion vectors) are read and not written.
+//! whatever is retried. An object store has to honour conditional writes, which `connections check` proves. Limits: tables with
+//! writer features that Headwater doesn't implement (column mapping, generated or identity columns, constraints, change data feed,
+//! deletion vectors) are read and not written.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use headwater_engine::connector::{
     ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceObject, SourceRequest, TableInfo,
 };
+use headwater_engine::stores::StoreOptions;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{location, settings};
 
 mod commit;
 mod protocol;
+mod search;
 mod sink;
 mod table;
 mod write;
@@ -33,10 +33,10 @@ use table::Location;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     name: "delta",
-    summary: "Delta Lake tables in a folder",
+    summary: "Delta Lake tables in a folder or an object store",
     location: "location",
     schemes: &["delta"],
-    example: "type: delta\nlocation: \"file:///srv/lake\"\n",
+    example: "type: delta\nlocation: \"s3://acme-lake/tables\"\noptions: { region: eu-central-1 }\n",
     reads: true,
     queries: false,
     writes: &[WriteMode::Append, WriteMode::Overwrite],
@@ -46,11 +46,13 @@ static SPEC: ConnectorSpec = ConnectorSpec {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// The folder that holds the tables, e.g. `file:///srv/lake`. A table's name is its path below it.
+    /// The folder that holds the tables: `file:///srv/lake`, `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`. A
+    /// table's name is its path below it.
     location: String,
-    /// Options of the object store, e.g. its region. A local folder has none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    options: BTreeMap<String, String>,
+    /// Options of the object store. A local folder has none.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(with = "StoreOptions")]
+    options: Map<String, Value>,
 }
 
 /// The connector.
@@ -76,61 +78,38 @@ impl Connector for Delta {
 
     fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
         let settings: Settings = settings::read(name, &SPEC, settings)?;
-        let folder = location::folder(name, &settings.location)?;
-        if let Some(option) = settings.options.keys().next() {
-            return Err(EngineError::config(format!("connection '{name}': a local folder has no option '{option}'"))
-                .hint("leave `options` out"));
-        }
-        Ok(Arc::new(DeltaConnection { name: name.to_owned(), folder }))
+        let location = location::open(name, &settings.location, &settings.options)?;
+        Ok(Arc::new(DeltaConnection { name: name.to_owned(), location }))
     }
 }
 
 #[derive(Debug)]
 struct DeltaConnection {
     name: String,
-    folder: PathBuf,
+    location: location::Location,
 }
 
 impl DeltaConnection {
     fn locate(&self, path: &[String]) -> Result<Location> {
-        Location::new(&self.name, path, location::join(&self.folder, path)?)
+        Location::new(&self.name, path, self.location.join(path)?)
     }
 
-    fn unreadable(&self, error: std::io::Error) -> EngineError {
-        EngineError::config(format!("connection '{}': {} can't be read: {error}", self.name, self.folder.display()))
-            .hint("does the folder exist, and may this user read it?")
-            .caused_by(error)
+    async fn find(&self) -> Result<Vec<Vec<String>>> {
+        search::tables(&self.location).await.map_err(|error| self.location.unreadable(&self.name, error))
     }
 }
 
 #[async_trait]
 impl Connection for DeltaConnection {
     async fn check(&self) -> Result<Health> {
-        let start = Instant::now();
-        let mut notes = Vec::new();
-        match tokio::fs::metadata(&self.folder).await {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(self.unreadable(std::io::Error::other("not a folder"))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                notes.push(format!("{} does not exist yet; the first load makes it", self.folder.display()));
-            }
-            Err(error) => return Err(self.unreadable(error)),
-        }
-        let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let tables = table::find(self.folder.clone()).await.map_err(|error| self.unreadable(error))?;
-        Ok(Health {
-            version: "local folder".to_owned(),
-            identity: None,
-            transport: "none".to_owned(),
-            latency_us,
-            tables: u64::try_from(tables.len()).unwrap_or(u64::MAX),
-            notes,
-        })
+        let health = self.location.check(&self.name).await?;
+        let tables = u64::try_from(self.find().await?.len()).unwrap_or(u64::MAX);
+        Ok(Health { tables, ..health })
     }
 
     async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>> {
         let mut tables = Vec::new();
-        for path in table::find(self.folder.clone()).await.map_err(|error| self.unreadable(error))? {
+        for path in self.find().await? {
             let location = self.locate(&path)?;
             let Some(table) = location.open().await? else { continue };
             let described = match columns {

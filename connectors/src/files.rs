@@ -1,44 +1,48 @@
-//! Files in a folder: CSV, JSON lines and Parquet.
+//! Files in a folder or an object store: CSV, JSON lines and Parquet.
 //!
 //! Reads: one file, a glob (`drop."2026/*.csv.gz"`) or a dataset folder; `.gz` and `.zst` are unpacked while reading. CSV
 //! columns are text unless typed by `columns:` or `infer: true`; a broken row is named by file and line.
-//! Writes: hidden temporaries first, then a manifest named by the load id, put only if absent, picks the winner, whose files
-//! anyone may then complete. Limits: local folders for now; to foreign readers a set of files becomes visible file by file.
+//! Writes: hidden temporaries first, in an object store uploads that are not completed; then a manifest named by the load id, put only
+//! if absent, picks the winner, whose files anyone may then complete. Limits: to foreign readers a set of files becomes visible file by
+//! file. An attempt that is killed leaves incomplete uploads: let a rule of the bucket end them, and give it a day or more.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use headwater_engine::connector::{
     ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceObject, SourceRequest, TableInfo,
 };
+use headwater_engine::stores::StoreOptions;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{location, settings};
+use crate::location::{self, Location};
+use crate::settings;
 
 mod csv;
+mod data;
 mod format;
 mod infer;
 mod json;
 mod listing;
 mod manifest;
+mod place;
 mod scan;
 mod sink;
 mod source;
 mod text;
+mod upload;
 mod write;
 
 use format::Format;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     name: "files",
-    summary: "CSV, JSON lines and Parquet files in a folder",
+    summary: "CSV, JSON lines and Parquet files in a folder or an object store",
     location: "location",
     schemes: &["file"],
     example: "type: files\nlocation: \"file:///srv/drop\"\nformat: csv\n",
@@ -51,8 +55,12 @@ static SPEC: ConnectorSpec = ConnectorSpec {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// The folder that holds the files, e.g. `file:///srv/drop`.
+    /// The folder that holds the files: `file:///srv/drop`, `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`.
     location: String,
+    /// Options of the object store. A local folder has none.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(with = "StoreOptions")]
+    options: Map<String, Value>,
     /// Format of files whose names don't tell; a name's ending wins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     format: Option<Format>,
@@ -112,18 +120,19 @@ impl Connector for Files {
     }
 
     fn redact(&self, settings: &Value) -> Value {
-        settings.clone()
+        settings::redact(settings, &self.secrets(settings))
     }
 
-    fn secrets(&self, _settings: &Value) -> Vec<String> {
-        Vec::new()
+    fn secrets(&self, settings: &Value) -> Vec<String> {
+        settings::secret_options(settings)
     }
 
     fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
         let settings: Settings = settings::read(name, &SPEC, settings)?;
-        let folder = location::folder(name, &settings.location)?;
+        let location = location::open(name, &settings.location, &settings.options)?;
         let dialect = csv::Dialect::new(name, &settings)?;
-        let shared = Shared { name: name.to_owned(), folder, format: settings.format, infer: settings.infer, dialect };
+        let shared =
+            Shared { name: name.to_owned(), location, format: settings.format, infer: settings.infer, dialect };
         Ok(Arc::new(FilesConnection { shared: Arc::new(shared) }))
     }
 }
@@ -132,7 +141,7 @@ impl Connector for Files {
 #[derive(Debug)]
 struct Shared {
     name: String,
-    folder: PathBuf,
+    location: Location,
     format: Option<Format>,
     infer: bool,
     dialect: csv::Dialect,
@@ -144,36 +153,20 @@ struct FilesConnection {
 }
 
 impl FilesConnection {
-    fn unreadable(&self, error: std::io::Error) -> EngineError {
-        let (name, folder) = (&self.shared.name, self.shared.folder.display());
-        EngineError::config(format!("connection '{name}': {folder} can't be read: {error}"))
-            .hint("does the folder exist, and may this user read it?")
-            .caused_by(error)
-    }
-
     async fn list(&self) -> Result<Vec<listing::Found>> {
-        let (folder, format) = (self.shared.folder.clone(), self.shared.format);
-        blocking(move || listing::catalog(&folder, format)).await?.map_err(|error| self.unreadable(error))
+        let Shared { name, location, format, .. } = self.shared.as_ref();
+        let (searched, format) = (location.clone(), *format);
+        let found = blocking(move || listing::catalog(&searched, format)).await?;
+        found.map_err(|error| location.unreadable(name, error))
     }
 }
 
 #[async_trait]
 impl Connection for FilesConnection {
     async fn check(&self) -> Result<Health> {
-        let start = Instant::now();
-        let mut notes = Vec::new();
-        match tokio::fs::metadata(&self.shared.folder).await {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(self.unreadable(std::io::Error::other("not a folder"))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                notes.push(format!("{} does not exist yet; the first load makes it", self.shared.folder.display()));
-            }
-            Err(error) => return Err(self.unreadable(error)),
-        }
-        let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let health = self.shared.location.check(&self.shared.name).await?;
         let tables = u64::try_from(self.list().await?.len()).unwrap_or(u64::MAX);
-        let version = "local folder".to_owned();
-        Ok(Health { version, identity: None, transport: "none".to_owned(), latency_us, tables, notes })
+        Ok(Health { tables, ..health })
     }
 
     async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>> {
@@ -231,9 +224,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 /// Puts a file's error into words.
-fn io_error(doing: &str, path: &std::path::Path, error: std::io::Error) -> EngineError {
+fn io_error(doing: &str, path: impl std::fmt::Display, error: std::io::Error) -> EngineError {
     use std::io::ErrorKind;
-    let message = format!("{doing} {}: {error}", path.display());
+    let message = format!("{doing} {path}: {error}");
     match error.kind() {
         ErrorKind::StorageFull => {
             EngineError::transient(message).hint("the disk is full; free some space and run again")

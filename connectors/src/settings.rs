@@ -29,7 +29,7 @@ pub(crate) fn redact(settings: &Value, secrets: &[String]) -> Value {
 
 /// Values of options whose names say that they are secret.
 pub(crate) fn secret_options(settings: &Value) -> Vec<String> {
-    const MARKS: [&str; 5] = ["secret", "password", "token", "key", "sas"];
+    const MARKS: [&str; 6] = ["secret", "password", "token", "key", "sas", "service_account"];
     let options = settings.get("options").and_then(Value::as_object).into_iter().flatten();
     options
         .filter(|(name, _)| MARKS.iter().any(|mark| name.to_lowercase().contains(mark)))

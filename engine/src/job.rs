@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Plan, TaskPath};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 use uuid::Uuid;
 
 use crate::control::TaskCounts;
 use crate::error::EngineError;
 use crate::receipt::Receipt;
+use crate::staging::StagingArea;
 
 /// One attempt of one stage.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ pub struct StageJob {
     pub predecessors: Vec<Value>,
     /// Settings of every connection of the plan, by name, secrets decrypted and `${…}` not yet resolved.
     pub connections: BTreeMap<String, ConnectionSettings>,
-    /// The run's staging area.
-    pub staging: Url,
+    /// Where shared datasets are staged.
+    pub staging: StagingArea,
     /// Manifests of the stage's staged inputs.
     pub manifests: BTreeMap<TaskPath, Manifest>,
     /// When a waiting stage run was due to wake; set on the attempt that follows the wait.

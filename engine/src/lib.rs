@@ -16,7 +16,8 @@ pub mod relations;
 pub mod session;
 pub mod settings;
 pub mod stage;
-mod staging;
+pub mod staging;
+pub mod stores;
 pub mod testing;
 pub mod transform;
 

@@ -183,7 +183,7 @@ impl<'a> Attempt<'a> {
             (Head::Dataset, _) => {
                 let built = builder.build(stage).await?;
                 let stream = pull::stream(&built, &builder).await?;
-                let written = self.stopped_by_cancel(staging::write(self.job, &stage.name, stream)).await;
+                let written = staging::write(self.job, &stage.name, stream, self.cancel).await;
                 match (written, built.verdicts(&builder).await) {
                     (Ok(manifest), Ok(())) => report.manifest = Some(manifest),
                     (Err(error), _) | (_, Err(error)) => {

@@ -1,7 +1,8 @@
 //! Datasets that several stages read: materialised once as Parquet, sealed by a manifest.
 //!
 //! Files live under run/stage/attempt token/, so that attempts never share a path; the manifest travels in the finish of
-//! the attempt, and readers open what it names and nothing else.
+//! the attempt, and readers open what it names and nothing else. On a local folder that pins the rest of the run to its host;
+//! in an object store any worker can read them.
 
 use std::sync::Arc;
 
@@ -11,17 +12,21 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::error::{EngineError, Result};
 use crate::job::{Manifest, ManifestFile, StageJob};
+use crate::stores::{self, Store, registered};
 
 /// A file is closed once it has grown to this many bytes.
 const FILE_BYTES: usize = 128 << 20;
@@ -29,107 +34,188 @@ const FILE_BYTES: usize = 128 << 20;
 /// A row group in progress is kept in memory, so it is bounded.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 
-/// Writes a stream to the run's staging area.
-pub(crate) async fn write(job: &StageJob, task: &str, mut input: SendableRecordBatchStream) -> Result<Manifest> {
-    let schema = input.schema();
-    let folder = folder(job)?;
-    let (store, root) = open(&folder)?;
-    let mut files = Vec::new();
-    let mut writer: Option<(Url, AsyncArrowWriter<BufWriter>, u64)> = None;
-    while let Some(batch) = input.try_next().await? {
-        if batch.num_rows() == 0 {
-            continue;
-        }
-        let (url, mut open_writer, rows) = match writer.take() {
-            Some(writer) => writer,
-            None => new_file(&folder, &root, &store, files.len(), &schema)?,
+/// Where the runs of a process stage their datasets. All workers of a queue need the same one.
+#[derive(Debug, Clone)]
+pub struct StagingArea {
+    url: Url,
+    /// Set unless it is a local folder.
+    store: Option<Store>,
+}
+
+impl StagingArea {
+    /// Opens `file:///…`, `s3://…`, `gs://…` or `az://…`, without touching the network.
+    pub fn open(url: &Url, options: &Map<String, Value>) -> Result<Self> {
+        let store = match url.scheme() {
+            "file" => None,
+            _ => Some(stores::open("staging", url, options)?),
         };
-        open_writer.write(&batch).await.map_err(|error| failed(&url, error))?;
-        let rows = rows + batch.num_rows() as u64;
-        if open_writer.bytes_written() >= FILE_BYTES {
-            files.push(seal(url, open_writer, rows).await?);
-        } else {
-            writer = Some((url, open_writer, rows));
+        Ok(Self { url: url.clone(), store })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The folder of an attempt.
+    fn folder(&self, job: &StageJob) -> Result<Folder> {
+        let (run, token) = (job.run.run_id.to_string(), job.token.to_string());
+        let names = [run.as_str(), job.stage.as_str(), token.as_str()];
+        if let Some(store) = &self.store {
+            let folder = store.join(&names.join("/"))?;
+            return Ok(Folder {
+                objects: Arc::clone(folder.objects()),
+                path: folder.path().clone(),
+                shown: folder.to_string(),
+            });
+        }
+        let mut url = self.url.clone();
+        url.path_segments_mut()
+            .map_err(|()| EngineError::config(format!("the staging area '{}' is not a folder", self.url)))?
+            .pop_if_empty()
+            .extend(names);
+        let path = Path::from_url_path(url.path())
+            .map_err(|error| EngineError::config(format!("the staging area '{url}' can't be opened: {error}")))?;
+        Ok(Folder {
+            objects: Arc::new(LocalFileSystem::new().with_automatic_cleanup(true)),
+            path,
+            shown: url.to_string(),
+        })
+    }
+
+    /// Finds a file of a manifest again.
+    fn address(&self, file: &ManifestFile) -> Result<ListingTableUrl> {
+        let Some(store) = self.store.as_ref().filter(|_| !file.url.starts_with("file:")) else {
+            return Ok(ListingTableUrl::parse(&file.url)?);
+        };
+        let name = file.url.strip_prefix(&format!("{store}/")).ok_or_else(|| {
+            EngineError::config(format!("'{}' is staged elsewhere: this worker stages in {store}", file.url))
+                .hint("give all workers the same `staging`, then run everything again")
+        })?;
+        Ok(ListingTableUrl::try_new(store.session_url_of(&store.below(name)?), None)?)
+    }
+}
+
+/// An attempt's folder.
+struct Folder {
+    objects: Arc<dyn ObjectStore>,
+    path: Path,
+    /// Its address, which a manifest keeps.
+    shown: String,
+}
+
+/// Writes a stream to the run's staging area. Whatever was begun is removed if it fails or is canceled.
+pub(crate) async fn write(
+    job: &StageJob,
+    task: &str,
+    input: SendableRecordBatchStream,
+    cancel: &CancellationToken,
+) -> Result<Manifest> {
+    let schema = input.schema();
+    let mut files =
+        Files { folder: job.staging.folder(job)?, schema: Arc::clone(&schema), sealed: Vec::new(), open: None };
+    let written = cancel.run_until_cancelled(files.write(input)).await;
+    match written.unwrap_or_else(|| Err(EngineError::canceled("the run was canceled"))) {
+        Ok(()) => {}
+        Err(error) => {
+            files.abort().await;
+            return Err(error);
         }
     }
-    if let Some((url, open_writer, rows)) = writer {
-        files.push(seal(url, open_writer, rows).await?);
-    }
-    let host = (folder.scheme() == "file").then(crate::host_name);
-    Ok(Manifest { task: task.to_owned(), files, schema: schema_to_json(&schema)?, host })
+    let host = job.staging.store.is_none().then(crate::host_name);
+    Ok(Manifest { task: task.to_owned(), files: files.sealed, schema: schema_to_json(&schema)?, host })
 }
 
 /// The dataset of a manifest as a table.
-pub(crate) fn table(manifest: &Manifest) -> Result<Arc<dyn TableProvider>> {
+pub(crate) fn table(area: &StagingArea, manifest: &Manifest) -> Result<Arc<dyn TableProvider>> {
     let schema = schema_from_json(&manifest.schema)?;
     if manifest.files.is_empty() {
         return Ok(Arc::new(EmptyTable::new(schema)));
     }
-    let urls = manifest.files.iter().map(|file| Ok(ListingTableUrl::parse(&file.url)?)).collect::<Result<Vec<_>>>()?;
+    let urls = manifest.files.iter().map(|file| area.address(file)).collect::<Result<Vec<_>>>()?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config)?))
+    let table: Arc<dyn TableProvider> = Arc::new(ListingTable::try_new(config)?);
+    Ok(match &area.store {
+        Some(store) => registered(table, store),
+        None => table,
+    })
 }
 
 /// Removes what an attempt wrote. What can't be removed now is swept with the run.
 pub(crate) async fn discard(job: &StageJob) {
-    if let Ok(folder) = folder(job)
-        && folder.scheme() == "file"
-        && let Ok(path) = folder.to_file_path()
-        && let Err(error) = tokio::fs::remove_dir_all(&path).await
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "staged files of a failed attempt could not be removed");
+    let Ok(folder) = job.staging.folder(job) else { return };
+    let staged = folder.objects.list(Some(&folder.path)).map_ok(|object| object.location).boxed();
+    let removed: object_store::Result<Vec<Path>> = folder.objects.delete_stream(staged).try_collect().await;
+    if let Err(error) = removed {
+        tracing::warn!(folder = folder.shown, %error, "staged files of a failed attempt could not be removed");
     }
 }
 
-fn folder(job: &StageJob) -> Result<Url> {
-    let mut base = job.staging.clone();
-    base.path_segments_mut()
-        .map_err(|()| EngineError::config(format!("the staging area '{}' is not a folder", job.staging)))?
-        .pop_if_empty()
-        .extend([job.run.run_id.to_string().as_str(), job.stage.as_str(), job.token.to_string().as_str()]);
-    Ok(base)
+/// The files of an attempt, one after the other.
+struct Files {
+    folder: Folder,
+    schema: SchemaRef,
+    sealed: Vec<ManifestFile>,
+    open: Option<OpenFile>,
 }
 
-fn open(folder: &Url) -> Result<(Arc<dyn ObjectStore>, Path)> {
-    if folder.scheme() != "file" {
-        return Err(EngineError::config(format!("a staging area on '{}://' can't be used yet", folder.scheme())));
+struct OpenFile {
+    url: String,
+    writer: AsyncArrowWriter<BufWriter>,
+    rows: u64,
+}
+
+impl Files {
+    async fn write(&mut self, mut input: SendableRecordBatchStream) -> Result<()> {
+        while let Some(batch) = input.try_next().await? {
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let file = match &mut self.open {
+                Some(file) => file,
+                none => none.insert(new_file(&self.folder, self.sealed.len(), &self.schema)?),
+            };
+            file.writer.write(&batch).await.map_err(|error| failed(&file.url, error))?;
+            file.rows += batch.num_rows() as u64;
+            if file.writer.bytes_written() >= FILE_BYTES {
+                self.seal().await?;
+            }
+        }
+        self.seal().await
     }
-    let (store, path) = object_store::parse_url(folder)
-        .map_err(|error| EngineError::config(format!("the staging area '{folder}' can't be opened: {error}")))?;
-    Ok((Arc::from(store), path))
+
+    async fn seal(&mut self) -> Result<()> {
+        let Some(OpenFile { url, mut writer, rows }) = self.open.take() else { return Ok(()) };
+        writer.finish().await.map_err(|error| failed(&url, error))?;
+        self.sealed.push(ManifestFile { bytes: writer.bytes_written() as u64, url, rows });
+        Ok(())
+    }
+
+    /// Ends an upload that is not complete, which a store would keep.
+    async fn abort(&mut self) {
+        if let Some(file) = self.open.take()
+            && let Err(error) = file.writer.into_inner().abort().await
+        {
+            tracing::debug!(file = file.url, %error, "an upload of a failed attempt could not be ended");
+        }
+    }
 }
 
-type OpenFile = (Url, AsyncArrowWriter<BufWriter>, u64);
-
-fn new_file(
-    folder: &Url,
-    root: &Path,
-    store: &Arc<dyn ObjectStore>,
-    index: usize,
-    schema: &SchemaRef,
-) -> Result<OpenFile> {
+fn new_file(folder: &Folder, index: usize, schema: &SchemaRef) -> Result<OpenFile> {
     let name = format!("part-{index:05}.parquet");
-    let url = Url::parse(&format!("{folder}/{name}"))
-        .map_err(|error| EngineError::bug("a staged file has no address").caused_by(error))?;
+    let url = format!("{}/{name}", folder.shown);
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build();
-    let sink = BufWriter::new(Arc::clone(store), root.clone().join(name.as_str()));
+    let sink = BufWriter::new(Arc::clone(&folder.objects), folder.path.clone().join(name.as_str()));
     let writer =
         AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties)).map_err(|error| failed(&url, error))?;
-    Ok((url, writer, 0))
+    Ok(OpenFile { url, writer, rows: 0 })
 }
 
-async fn seal(url: Url, writer: AsyncArrowWriter<BufWriter>, rows: u64) -> Result<ManifestFile> {
-    let mut writer = writer;
-    writer.finish().await.map_err(|error| failed(&url, error))?;
-    Ok(ManifestFile { bytes: writer.bytes_written() as u64, url: url.into(), rows })
-}
-
-fn failed(url: &Url, error: parquet::errors::ParquetError) -> EngineError {
+fn failed(url: &str, error: parquet::errors::ParquetError) -> EngineError {
     EngineError::transient(format!("staging to '{url}' failed: {error}"))
         .hint("check that the staging area has space and can be written")
         .caused_by(error)

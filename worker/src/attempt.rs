@@ -105,11 +105,6 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
     let connections = opened.into_iter().map(|connection| {
         (connection.name, ConnectionSettings { connector: connection.connector, settings: connection.settings })
     });
-    let staging = shared
-        .config
-        .staging
-        .join(&format!("{}/", claimed.lease.run_id))
-        .map_err(|error| EngineError::config("the staging URL takes no path below it").caused_by(error))?;
     let params: BTreeMap<_, _> = match &claimed.params {
         serde_json::Value::Object(params) => params.clone().into_iter().collect(),
         _ => BTreeMap::new(),
@@ -129,7 +124,7 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
         token: claimed.lease.token,
         predecessors: inputs.handles,
         connections: connections.collect(),
-        staging,
+        staging: shared.config.staging.clone(),
         manifests,
         woken_at: claimed.woken_at,
         plan,

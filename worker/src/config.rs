@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_engine::staging::StagingArea;
 use headwater_pipelines::plan::PLAN_FORMAT;
 use headwater_store::MasterKey;
-use url::Url;
 use uuid::Uuid;
 
 /// A worker's settings.
@@ -27,8 +27,8 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// Set for a worker that executes a single run.
     pub only_run: Option<Uuid>,
-    /// Where runs stage their datasets; each run has a folder below.
-    pub staging: Url,
+    /// Where runs stage their datasets. A local folder pins a run to this host once something is staged there.
+    pub staging: StagingArea,
     /// Opens the secrets of connections.
     pub master_key: Arc<MasterKey>,
     /// Name of this host: staged datasets on a local disk pin a run to theirs.
@@ -37,7 +37,7 @@ pub struct WorkerConfig {
 
 impl WorkerConfig {
     /// The usual settings: queue `default`, two slots, a lease time of 30 seconds.
-    pub fn new(staging: Url, master_key: Arc<MasterKey>, host: impl Into<String>) -> Self {
+    pub fn new(staging: StagingArea, master_key: Arc<MasterKey>, host: impl Into<String>) -> Self {
         Self {
             id: None,
             queues: vec!["default".to_owned()],

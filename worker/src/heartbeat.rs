@@ -110,7 +110,7 @@ pub(crate) fn spec(config: &WorkerConfig, id: Uuid) -> WorkerSpec {
         queues: config.queues.clone(),
         slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
         plan_formats: WorkerConfig::plan_formats(),
-        staging: Some(config.staging.to_string()),
+        staging: Some(config.staging.url().to_string()),
         only_run: config.only_run,
     }
 }

@@ -16,6 +16,7 @@ use headwater_engine::connector::Taken;
 use headwater_engine::control::{Control, Intent, LogLevel, Progress};
 use headwater_engine::job::{ConnectionSettings, StageJob, StageOutcome, StageReport};
 use headwater_engine::receipt::Receipt;
+use headwater_engine::staging::StagingArea;
 use headwater_engine::{EngineError, ErrorKind};
 use headwater_pipelines::plan::Plan;
 use headwater_pipelines::spec::{Backoff, Retry};
@@ -166,7 +167,8 @@ impl StageRunner for Scripted {
 
 fn config() -> WorkerConfig {
     let key = Arc::new(MasterKey::from_bytes(&[1; 32]).unwrap());
-    let mut config = WorkerConfig::new("file:///tmp/hw-staging/".parse().unwrap(), key, "here");
+    let staging = StagingArea::open(&"file:///tmp/hw-staging/".parse().unwrap(), &Default::default()).unwrap();
+    let mut config = WorkerConfig::new(staging, key, "here");
     config.beat_interval = Duration::from_millis(100);
     config.slots = 4;
     config

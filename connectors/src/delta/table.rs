@@ -1,6 +1,5 @@
 //! Opening tables and reading them.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -8,39 +7,49 @@ use datafusion::catalog::TableProvider;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::{StructField, StructType};
-use deltalake::logstore::ObjectStoreRef;
+use deltalake::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use futures::TryStreamExt;
+use headwater_engine::stores::{Store, registered};
 use headwater_engine::{EngineError, ErrorKind, Result};
+use object_store::ObjectStore;
+use object_store::prefix::PrefixStore;
 use url::Url;
+
+use crate::location;
 
 /// How long a table remembers which loads it holds; no retry is older than half of it.
 const REMEMBER_LOADS: &str = "interval 7 days";
 
-/// Folders below a location are searched for tables to this depth.
-const SEARCH_DEPTH: usize = 4;
+/// The folder that makes a folder a table.
+pub(super) const LOG: &str = "_delta_log";
 
 /// Where a table is.
 #[derive(Debug, Clone)]
 pub(super) struct Location {
     /// `connection.path`, for messages.
     pub label: String,
-    pub folder: PathBuf,
-    pub url: Url,
+    place: location::Location,
+    /// The place's address for Delta.
+    url: Url,
 }
 
 impl Location {
-    pub(super) fn new(connection: &str, path: &[String], folder: PathBuf) -> Result<Self> {
+    pub(super) fn new(connection: &str, path: &[String], place: location::Location) -> Result<Self> {
         let label = format!("{connection}.{}", path.join("."));
-        let url = Url::from_directory_path(&folder)
-            .map_err(|()| EngineError::config(format!("{} is not an absolute path", folder.display())))?;
-        Ok(Self { label, folder, url })
+        let url = match &place {
+            location::Location::Folder(folder) => Url::from_directory_path(folder)
+                .map_err(|()| EngineError::config(format!("{} is not an absolute path", folder.display())))?,
+            location::Location::Store(store) => store.session_url(),
+        };
+        Ok(Self { label, place, url })
     }
 
     /// The table at its latest version, if there is one.
     pub(super) async fn open(&self) -> Result<Option<DeltaTable>> {
-        if !tokio::fs::try_exists(self.folder.join("_delta_log")).await.unwrap_or(false) {
+        if !self.has_log().await? {
             return Ok(None);
         }
         let mut table = self.handle()?;
@@ -51,9 +60,31 @@ impl Location {
         }
     }
 
+    async fn has_log(&self) -> Result<bool> {
+        match &self.place {
+            location::Location::Folder(folder) => Ok(tokio::fs::try_exists(folder.join(LOG)).await.unwrap_or(false)),
+            location::Location::Store(store) => {
+                let found = store.objects().list(Some(&store.below(LOG)?)).try_next().await;
+                found.map(|first| first.is_some()).map_err(|error| store.failed("opening the Delta table in", error))
+            }
+        }
+    }
+
     fn handle(&self) -> Result<DeltaTable> {
-        let builder = DeltaTableBuilder::from_url(self.url.clone()).map_err(|error| self.failed("opening", error))?;
-        builder.build().map_err(|error| self.failed("opening", error))
+        let failed = |error| self.failed("opening", error);
+        match &self.place {
+            location::Location::Folder(_) => {
+                DeltaTableBuilder::from_url(self.url.clone()).and_then(DeltaTableBuilder::build).map_err(failed)
+            }
+            location::Location::Store(store) => Ok(DeltaTable::new(self.logs(store))),
+        }
+    }
+
+    /// Delta's log over our own client: its commits are put if absent.
+    fn logs(&self, store: &Store) -> LogStoreRef {
+        let root = Arc::clone(store.objects());
+        let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), store.path().clone()));
+        default_logstore(prefixed, root, &self.url, &StorageConfig::default())
     }
 
     /// Where the data files are.
@@ -63,9 +94,11 @@ impl Location {
 
     /// Makes the table, with no rows. Of several that make it at once, one wins; what it made is judged at the commit.
     pub(super) async fn create(&self, schema: &SchemaRef, partition_by: &[String]) -> Result<()> {
-        tokio::fs::create_dir_all(&self.folder).await.map_err(|error| {
-            EngineError::config(format!("{} can't be made: {error}", self.folder.display())).caused_by(error)
-        })?;
+        if let location::Location::Folder(folder) = &self.place {
+            tokio::fs::create_dir_all(folder).await.map_err(|error| {
+                EngineError::config(format!("{} can't be made: {error}", folder.display())).caused_by(error)
+            })?;
+        }
         CreateBuilder::new()
             .with_log_store(self.handle()?.log_store())
             .with_columns(columns(schema)?)
@@ -80,18 +113,18 @@ impl Location {
     /// The table's latest version as a lazy table with plain types.
     pub(super) async fn provider(&self) -> Result<Arc<dyn TableProvider>> {
         let Some(table) = self.open().await? else {
-            return Err(EngineError::config(format!(
-                "there is no Delta table {} in {}",
-                self.label,
-                self.folder.display()
-            ))
-            .hint("`headwater connections catalog` lists the tables; a load makes its table"));
+            return Err(EngineError::config(format!("there is no Delta table {} in {}", self.label, self.place))
+                .hint("`headwater connections catalog` lists the tables; a load makes its table"));
         };
         let snapshot = table.snapshot().map_err(|error| self.failed("reading", error))?.snapshot().clone();
         let config =
             DeltaScanConfig { wrap_partition_values: false, schema_force_view_types: false, ..DeltaScanConfig::new() };
         let scan = DeltaScanNext::new(Arc::new(snapshot), config).map_err(EngineError::from)?;
-        Ok(Arc::new(scan))
+        let scan: Arc<dyn TableProvider> = Arc::new(scan);
+        Ok(match &self.place {
+            location::Location::Folder(_) => scan,
+            location::Location::Store(store) => registered(scan, store),
+        })
     }
 
     /// Puts an error of the table into words.
@@ -102,7 +135,8 @@ impl Location {
             DeltaTableError::Arrow { .. } | DeltaTableError::Parquet { .. } => ErrorKind::Data,
             _ => ErrorKind::Config,
         };
-        let text = error.to_string();
+        // The address that Delta was given is not the one that users know.
+        let text = error.to_string().replace(self.url.as_str(), &format!("{}/", self.place));
         let full = text.contains("No space left");
         let failed = EngineError::new(kind, format!("{doing} the Delta table {}: {text}", self.label)).caused_by(error);
         if full { failed.hint("the disk is full; free some space and run again") } else { failed }
@@ -136,38 +170,4 @@ pub(super) fn row_count(table: &DeltaTable) -> Option<u64> {
     let state = table.snapshot().ok()?;
     let log = state.snapshot().try_log_data().ok()?;
     log.iter().map(|file| file.num_records().and_then(|rows| u64::try_from(rows).ok())).sum()
-}
-
-/// Paths of the tables below a folder.
-pub(super) async fn find(folder: PathBuf) -> std::io::Result<Vec<Vec<String>>> {
-    let search = move || {
-        let mut found = Vec::new();
-        walk(&folder, &mut Vec::new(), &mut found)?;
-        found.sort();
-        Ok(found)
-    };
-    tokio::task::spawn_blocking(search).await.map_err(std::io::Error::other)?
-}
-
-fn walk(folder: &Path, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> std::io::Result<()> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with(['.', '_']) || !entry.file_type()?.is_dir() {
-            continue;
-        }
-        path.push(name);
-        if entry.path().join("_delta_log").is_dir() {
-            found.push(path.clone());
-        } else if path.len() < SEARCH_DEPTH {
-            walk(&entry.path(), path, found)?;
-        }
-        path.pop();
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! CSV: how it is written down, and reading it in batches.
 
 use std::io::BufRead;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,6 +11,7 @@ use encoding_rs::Encoding;
 use headwater_engine::{EngineError, Result};
 use regex::Regex;
 
+use super::data::DataFile;
 use super::{Settings, io_error, text};
 
 /// How the CSV files of a connection are written.
@@ -52,7 +52,7 @@ impl Dialect {
     }
 
     /// Names of a file's columns: of its first line, or `column_1` and so on.
-    pub(super) fn columns(&self, path: &Path) -> Result<Vec<String>> {
+    pub(super) fn columns(&self, path: &DataFile) -> Result<Vec<String>> {
         let reader = text::open(path, self.encoding).map_err(|error| io_error("reading", path, error))?;
         let mut format =
             Header::default().with_header(self.header).with_delimiter(self.delimiter).with_quote(self.quote);
@@ -62,18 +62,18 @@ impl Dialect {
         // Without a header the first record is looked at for its number of fields.
         let (schema, _) = format
             .infer_schema(reader, Some(if self.header { 0 } else { 1 }))
-            .map_err(|error| EngineError::data(format!("reading {}: {error}", path.display())))?;
+            .map_err(|error| EngineError::data(format!("reading {}: {error}", path)))?;
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let mut seen = std::collections::HashSet::new();
         if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(EngineError::data(format!("{} names two columns '{name}' in line 1", path.display()))
+            return Err(EngineError::data(format!("{} names two columns '{name}' in line 1", path))
                 .hint("rename one of them, or set header: false to number the columns"));
         }
         Ok(names)
     }
 
     /// The batches of a file under a schema.
-    pub(super) fn read(&self, path: &Path, schema: &SchemaRef, rows: usize) -> Result<Batches> {
+    pub(super) fn read(&self, path: &DataFile, schema: &SchemaRef, rows: usize) -> Result<Batches> {
         let reader = text::open(path, self.encoding).map_err(|error| io_error("reading", path, error))?;
         let mut builder = ReaderBuilder::new(Arc::clone(schema))
             .with_header(self.header)
@@ -84,7 +84,7 @@ impl Dialect {
         if let Some(escape) = self.escape {
             builder = builder.with_escape(escape);
         }
-        let label = path.display().to_string();
+        let label = path.to_string();
         let reader = builder.build_buffered(reader).map_err(|error| broken(&label, &error.to_string(), schema))?;
         Ok(Batches { reader, label, schema: Arc::clone(schema) })
     }

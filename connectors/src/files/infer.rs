@@ -1,6 +1,5 @@
 //! Types of CSV columns, from all their values.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
@@ -9,6 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use headwater_engine::Result;
 
 use super::csv::{Dialect, text_schema};
+use super::data::DataFile;
 
 /// Rows looked at in one go.
 const BATCH: usize = 8192;
@@ -68,7 +68,7 @@ fn is_timestamp(value: &str) -> bool {
 }
 
 /// Reads all files and gives every column the narrowest type that holds all its values.
-pub(super) fn schema(dialect: &Dialect, files: &[PathBuf], names: &[String]) -> Result<Schema> {
+pub(super) fn schema(dialect: &Dialect, files: &[DataFile], names: &[String]) -> Result<Schema> {
     let texts: SchemaRef = Arc::new(text_schema(names));
     let mut candidates = vec![Candidate::ALL; names.len()];
     for file in files {

@@ -1,7 +1,6 @@
 //! JSON lines, read in batches. A broken line is named.
 
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,10 +11,11 @@ use encoding_rs::UTF_8;
 use headwater_engine::{EngineError, Result};
 use serde_json::Value;
 
+use super::data::DataFile;
 use super::{io_error, text};
 
 /// The schema of all files, from all their lines.
-pub(super) fn schema(files: &[PathBuf]) -> Result<Schema> {
+pub(super) fn schema(files: &[DataFile]) -> Result<Schema> {
     let mut failure = None;
     let lines = files.iter().flat_map(|file| match Lines::open(file) {
         Ok(lines) => Box::new(lines) as Box<dyn Iterator<Item = Result<Line>>>,
@@ -44,8 +44,8 @@ pub(super) fn schema(files: &[PathBuf]) -> Result<Schema> {
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn names(files: &[PathBuf]) -> String {
-    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+fn names(files: &[DataFile]) -> String {
+    files.iter().map(|file| file.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// One line of a file.
@@ -72,15 +72,15 @@ impl Line {
 /// Lines of a file that are not blank.
 struct Lines {
     reader: Box<dyn BufRead + Send>,
-    path: PathBuf,
+    path: DataFile,
     label: Arc<str>,
     number: u64,
 }
 
 impl Lines {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &DataFile) -> Result<Self> {
         let reader = text::open(path, UTF_8).map_err(|error| io_error("reading", path, error))?;
-        Ok(Self { reader, path: path.to_owned(), label: path.display().to_string().into(), number: 0 })
+        Ok(Self { reader, path: path.clone(), label: path.to_string().into(), number: 0 })
     }
 }
 
@@ -111,7 +111,7 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn open(path: &Path, schema: &SchemaRef, rows: usize) -> Result<Self> {
+    pub(super) fn open(path: &DataFile, schema: &SchemaRef, rows: usize) -> Result<Self> {
         Ok(Self { lines: Lines::open(path)?, schema: Arc::clone(schema), rows, ended: false })
     }
 

@@ -1,6 +1,5 @@
 //! The running scan of text files: each partition reads its files one after the other, off the async threads.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -17,6 +16,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::csv::Dialect;
+use super::data::DataFile;
 use super::format::Format;
 use super::json;
 
@@ -39,13 +39,13 @@ pub(super) struct Reading {
 #[derive(Debug)]
 pub(super) struct FilesScan {
     reading: Arc<Reading>,
-    partitions: Vec<Vec<PathBuf>>,
+    partitions: Vec<Vec<DataFile>>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
 impl FilesScan {
-    pub(super) fn new(reading: Reading, partitions: Vec<Vec<PathBuf>>) -> datafusion::common::Result<Self> {
+    pub(super) fn new(reading: Reading, partitions: Vec<Vec<DataFile>>) -> datafusion::common::Result<Self> {
         let schema = Arc::new(reading.schema.project(&reading.projection)?);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -117,7 +117,7 @@ impl ExecutionPlan for FilesScan {
 impl Reading {
     fn read(
         &self,
-        files: &[PathBuf],
+        files: &[DataFile],
         rows: usize,
         output: &Sender<datafusion::common::Result<RecordBatch>>,
     ) -> Result<()> {
@@ -140,7 +140,7 @@ impl Reading {
         Ok(())
     }
 
-    fn batches(&self, file: &std::path::Path, rows: usize) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>>>> {
+    fn batches(&self, file: &DataFile, rows: usize) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>>>> {
         match self.format {
             Format::Csv => Ok(Box::new(self.dialect.read(file, &self.schema, rows)?)),
             Format::Jsonl => Ok(Box::new(json::Batches::open(file, &self.schema, rows)?)),

@@ -1,6 +1,5 @@
 //! The target of a load: a dataset folder, or one file.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -11,6 +10,7 @@ use futures::StreamExt;
 use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,15 +18,15 @@ use uuid::Uuid;
 
 use super::format::{Compression, Format, has_ending, join_parts, of_name};
 use super::manifest::{Area, Manifest, Part};
-use super::write::{self, Shape};
+use super::write::{self, Finished, Shape};
 use super::{Shared, blocking, io_error, source};
 use crate::conform::{self, Caster};
-use crate::location;
+use crate::location::Location;
 
 /// More writers than this gain nothing on one disk.
 const MOST_WRITERS: usize = 4;
 
-/// What one writer is reckoned to hold.
+/// What one writer is reckoned to hold: a row group, and in front of an object store three parts of an upload.
 const WRITER_MEMORY: usize = 48 << 20;
 
 /// Batches that may wait for a writer.
@@ -42,9 +42,42 @@ pub(super) struct FilesSink {
     mode: WriteMode,
 }
 
+/// A hidden file of an attempt. Unless it is kept, it is removed once nobody has it any more: an attempt can end anywhere.
+struct Owned {
+    area: Area,
+    part: Option<Part>,
+}
+
+impl Owned {
+    fn part(&self) -> Option<&Part> {
+        self.part.as_ref()
+    }
+
+    /// From now on the file is removed by nobody.
+    fn keep(mut self) -> Option<Part> {
+        self.part.take()
+    }
+
+    /// Removes the file now.
+    fn discard(mut self) {
+        if let Some(part) = self.part.take() {
+            self.area.discard(&part);
+        }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let (Some(part), Ok(runtime)) = (self.part.take(), Handle::try_current()) {
+            let area = self.area.clone();
+            runtime.spawn_blocking(move || area.discard(&part));
+        }
+    }
+}
+
 /// Hidden files of an attempt.
-struct Hidden {
-    parts: Vec<Part>,
+struct Written {
+    files: Vec<Owned>,
 }
 
 impl FilesSink {
@@ -64,7 +97,7 @@ impl FilesSink {
         if name.contains(['*', '?', '[']) {
             return refuse("a load can't go into a glob", "name a folder, or one file with overwrite");
         }
-        let target = location::join(&shared.folder, std::slice::from_ref(&name))?;
+        let target = shared.location.join(std::slice::from_ref(&name))?;
         let (found, compression) = of_name(&name);
         let Some(format) = found.or(shared.format).or((!has_ending(&name)).then_some(Format::Parquet)) else {
             return refuse(
@@ -78,10 +111,8 @@ impl FilesSink {
         if format == Format::Csv && shared.dialect.encoding != encoding_rs::UTF_8 {
             return refuse("only UTF-8 is written", "leave `encoding` out of the connection that is written to");
         }
-        let area = match (has_ending(&name), target.parent(), target.file_name().and_then(|name| name.to_str())) {
-            (true, Some(folder), Some(file)) => Area::file(folder.to_owned(), file.to_owned()),
-            _ => Area::dataset(target),
-        };
+        let area = if has_ending(&name) { file_area(&shared.location, &name) } else { Area::dataset(target) };
+        let area = area.map_err(|error| EngineError::config(format!("{label}: {error}")))?;
         if area.single.is_some() && request.mode == WriteMode::Append {
             return refuse(
                 "rows can't be appended to one file",
@@ -143,7 +174,7 @@ impl FilesSink {
         load: &LoadContext,
         schema: &SchemaRef,
         writers: usize,
-    ) -> (JoinSet<Result<Part>>, Vec<mpsc::Sender<RecordBatch>>) {
+    ) -> (JoinSet<Result<Owned>>, Vec<mpsc::Sender<RecordBatch>>) {
         let mut tasks = JoinSet::new();
         let mut inputs = Vec::new();
         for number in 0..writers {
@@ -156,31 +187,35 @@ impl FilesSink {
             // Hidden names are of this try alone: a zombie with the same number must not write into it.
             let hidden = format!("{unique}-{}.{ending}", Uuid::new_v4().simple());
             let name = self.area.single.clone().unwrap_or_else(|| format!("part-{unique}.{ending}"));
-            let path = self.area.hidden(&hidden);
             let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
-            let (schema, shape) = (Arc::clone(schema), self.shape.clone());
+            let (schema, shape, area) = (Arc::clone(schema), self.shape.clone(), self.area.clone());
+            let cancel = load.cancel.clone();
             tasks.spawn_blocking(move || {
-                let finished = write::file(&path, &schema, &shape, receiver);
+                let place = area.hide(&hidden, &name).map_err(|error| io_error("writing to", &area.folder, error))?;
+                let finished = write::file(&place, &schema, &shape, cancel, receiver);
                 if finished.is_err() {
-                    remove(&path);
+                    place.discard();
                 }
-                let finished = finished?;
-                Ok(Part { hidden, name, rows: finished.rows, bytes: finished.bytes })
+                let Finished { rows, bytes, upload } = finished?;
+                Ok(Owned { area, part: Some(Part { hidden, name, rows, bytes, upload }) })
             });
             inputs.push(sender);
         }
         (tasks, inputs)
     }
 
-    fn remove_parts(&self, parts: &[Part]) {
-        parts.iter().for_each(|part| remove(&self.area.hidden(&part.hidden)));
+    async fn discard(&self, files: Vec<Owned>) {
+        if let Err(error) = blocking(move || files.into_iter().for_each(Owned::discard)).await {
+            tracing::debug!(%error, "hidden files could not be removed");
+        }
     }
 }
 
-/// Removes a hidden file; one that can't be removed now is never seen.
-fn remove(path: &PathBuf) {
-    if let Err(error) = std::fs::remove_file(path) {
-        tracing::debug!(path = %path.display(), %error, "a hidden file could not be removed");
+/// The area of one file, which has the name in its folder.
+fn file_area(location: &Location, name: &str) -> std::io::Result<Area> {
+    match name.rsplit_once('/') {
+        Some((folder, file)) => Area::file(location.below(folder)?, file.to_owned()),
+        None => Area::file(location.clone(), name.to_owned()),
     }
 }
 
@@ -215,9 +250,9 @@ impl Sink for FilesSink {
     async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan> {
         let schema = self.schema(schema)?;
         self.check_existing(&schema).await?;
-        let ddl = match self.area.folder.exists() {
-            true => Vec::new(),
-            false => vec![format!("mkdir {}", self.area.folder.display())],
+        let ddl = match &self.area.folder {
+            Location::Folder(folder) if !folder.exists() => vec![format!("mkdir {}", folder.display())],
+            _ => Vec::new(),
         };
         Ok(SinkPlan { ddl, notes: Vec::new() })
     }
@@ -234,64 +269,67 @@ impl Sink for FilesSink {
         let (mut tasks, inputs) = self.start(load, &schema, writers);
         let fed = load.cancel.run_until_cancelled(feed(input, &caster, inputs)).await;
         let fed = fed.unwrap_or_else(|| Err(EngineError::canceled(format!("writing {} was canceled", self.label()))));
-        let mut parts = Vec::new();
+        let mut files: Vec<Owned> = Vec::new();
         let mut failure = None;
         while let Some(ended) = tasks.join_next().await {
             match ended {
-                Ok(Ok(part)) => parts.push(part),
+                Ok(Ok(file)) => files.push(file),
                 Ok(Err(error)) => failure = Some(error),
                 Err(error) => failure = Some(EngineError::bug("a writer ended early").caused_by(error)),
             }
         }
-        // A writer's error closes its channel, so that the feed's is only its consequence.
-        if let Some(error) = failure.or(fed.err()) {
-            self.remove_parts(&parts);
+        // A writer's error closes its channel, so that the feed's is only its consequence; a cancel is the cause of both.
+        let cause = if load.cancel.is_cancelled() { fed.err().or(failure) } else { failure.or(fed.err()) };
+        if let Some(error) = cause {
+            self.discard(files).await;
             return Err(error);
         }
-        parts.sort_by(|a, b| a.name.cmp(&b.name));
+        let name = |file: &Owned| file.part().map(|part| part.name.clone());
+        files.sort_by_key(name);
         // One file says what the columns are, even without a row; more would be noise.
-        let first = parts.iter().map(|part| part.name.clone()).next();
-        let any = parts.iter().any(|part| part.rows > 0);
-        let keep = |part: &Part| part.rows > 0 || (!any && Some(&part.name) == first.as_ref());
-        let (kept, empty): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(keep);
-        self.remove_parts(&empty);
+        let first = files.first().and_then(name);
+        let rows = |file: &Owned| file.part().map_or(0, |part| part.rows);
+        let any = files.iter().any(|file| rows(file) > 0);
+        let (kept, empty): (Vec<Owned>, Vec<Owned>) =
+            files.into_iter().partition(|file| rows(file) > 0 || (!any && name(file) == first));
+        self.discard(empty).await;
         Ok(Staged {
-            rows: kept.iter().map(|part| part.rows).sum(),
-            bytes: kept.iter().map(|part| part.bytes).sum(),
+            rows: kept.iter().map(rows).sum(),
+            bytes: kept.iter().map(|file| file.part().map_or(0, |part| part.bytes)).sum(),
             files: u64::try_from(kept.len()).unwrap_or_default(),
-            state: Box::new(Hidden { parts: kept }),
+            state: Box::new(Written { files: kept }),
         })
     }
 
     async fn commit(&self, load: &LoadContext, staged: Staged) -> Result<Commit> {
-        let hidden = staged
+        let written = staged
             .state
-            .downcast::<Hidden>()
+            .downcast::<Written>()
             .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
         let area = self.area.clone();
         let overwrite = self.mode == WriteMode::Overwrite && area.single.is_none();
-        let (load_id, attempt, parts) = (load.load_id, load.attempt, hidden.parts.clone());
+        let (load_id, attempt) = (load.load_id, load.attempt);
         let won = blocking(move || {
             // What others have put comes first, so that this load replaces it too.
             area.recover()?;
             let replaces = if overwrite { area.visible()? } else { Vec::new() };
-            let manifest = Manifest { load_id, attempt, put_at: now_micros(), files: parts, replaces };
-            area.put(&manifest)?;
-            let winner = area.manifest(load_id)?.ok_or_else(|| std::io::Error::other("a manifest vanished"))?;
+            // Once the manifest is on its way, nobody but its completion may touch the files.
+            let files = written.files.into_iter().filter_map(Owned::keep).collect();
+            let manifest = Manifest { load_id, attempt, put_at: now_micros(), files, replaces };
+            let winner = area.put(&manifest)?;
             area.complete(&winner)?;
-            Ok::<_, std::io::Error>((winner.files == manifest.files, winner.attempt))
+            if winner != manifest {
+                manifest.files.iter().for_each(|part| area.discard(part));
+                return Ok(Commit::Adopted(Taken { attempt: winner.attempt, version: None }));
+            }
+            Ok::<_, std::io::Error>(Commit::Committed { version: None })
         });
-        let (ours, winner) = won.await?.map_err(|error| io_error("committing to", &self.area.folder, error))?;
-        if ours {
-            return Ok(Commit::Committed { version: None });
-        }
-        self.remove_parts(&hidden.parts);
-        Ok(Commit::Adopted(Taken { attempt: winner, version: None }))
+        won.await?.map_err(|error| io_error("committing to", &self.area.folder, error))
     }
 
     async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>> {
         let area = self.area.clone();
-        let manifest = blocking(move || area.manifest(load_id)).await?;
+        let manifest = blocking(move || area.settled(load_id)).await?;
         let manifest = manifest.map_err(|error| io_error("asking", &self.area.folder, error))?;
         Ok(manifest.map(|manifest| Taken { attempt: manifest.attempt, version: None }))
     }
@@ -301,16 +339,15 @@ impl Sink for FilesSink {
         let fenced = blocking(move || {
             let manifest =
                 Manifest { load_id, attempt: 0, put_at: now_micros(), files: Vec::new(), replaces: Vec::new() };
-            area.put(&manifest)?;
-            area.manifest(load_id)
+            area.put(&manifest)
         });
         let winner = fenced.await?.map_err(|error| io_error("fencing", &self.area.folder, error))?;
-        Ok(winner.filter(|winner| winner.attempt != 0).map(|winner| Taken { attempt: winner.attempt, version: None }))
+        Ok((winner.attempt != 0).then_some(Taken { attempt: winner.attempt, version: None }))
     }
 
     async fn abort(&self, _load: &LoadContext, staged: Option<Staged>) {
-        if let Some(hidden) = staged.and_then(|staged| staged.state.downcast::<Hidden>().ok()) {
-            self.remove_parts(&hidden.parts);
+        if let Some(written) = staged.and_then(|staged| staged.state.downcast::<Written>().ok()) {
+            self.discard(written.files).await;
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Files as a lazy table of the engine.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -10,15 +9,16 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use headwater_engine::stores::registered;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::Columns;
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use tokio_util::sync::CancellationToken;
 
+use super::data::DataFile;
 use super::format::Format;
 use super::listing::{self, Selection};
 use super::scan::{FilesScan, Reading};
-use super::{Shared, blocking, csv, infer, io_error, json};
+use super::{Shared, blocking, csv, infer, json};
 use crate::{conform, select, types};
 
 /// Opens the files that a path names.
@@ -78,16 +78,16 @@ fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> 
 }
 
 /// The columns of CSV files, which must be the same in all of them.
-fn same_columns(shared: &Shared, files: &[PathBuf]) -> Result<Vec<String>> {
+fn same_columns(shared: &Shared, files: &[DataFile]) -> Result<Vec<String>> {
     let first = shared.dialect.columns(&files[0])?;
     for file in &files[1..] {
         let names = shared.dialect.columns(file)?;
         if names != first {
             return Err(EngineError::data(format!(
                 "{} has the columns {}, and {} has {}",
-                files[0].display(),
+                files[0],
                 first.join(", "),
-                file.display(),
+                file,
                 names.join(", ")
             ))
             .hint("files that are read together need the same columns in the same order"));
@@ -96,23 +96,13 @@ fn same_columns(shared: &Shared, files: &[PathBuf]) -> Result<Vec<String>> {
     Ok(first)
 }
 
-fn parquet_schema(files: &[PathBuf]) -> Result<Schema> {
-    let read = |file: &PathBuf| -> Result<SchemaRef> {
-        let open = std::fs::File::open(file).map_err(|error| io_error("reading", file, error))?;
-        let metadata = ArrowReaderMetadata::load(&open, Default::default())
-            .map_err(|error| EngineError::data(format!("{} is not a Parquet file: {error}", file.display())))?;
-        Ok(Arc::clone(metadata.schema()))
-    };
-    let first = read(&files[0])?;
+fn parquet_schema(files: &[DataFile]) -> Result<Schema> {
+    let first = files[0].parquet_schema()?;
     for file in &files[1..] {
-        let other = read(file)?;
+        let other = file.parquet_schema()?;
         if plain(&other)? != plain(&first)? {
-            return Err(EngineError::data(format!(
-                "the columns of {} differ from those of {}",
-                file.display(),
-                files[0].display()
-            ))
-            .hint("files that are read together need the same columns and types"));
+            return Err(EngineError::data(format!("the columns of {} differ from those of {}", file, files[0]))
+                .hint("files that are read together need the same columns and types"));
         }
     }
     plain(&first)
@@ -131,8 +121,11 @@ fn plain(schema: &Schema) -> Result<Schema> {
 fn parquet_table(selection: &Selection, schema: Schema) -> Result<Arc<dyn TableProvider>> {
     let urls = selection.files.iter().map(|file| {
         // Built from a url, so that brackets and stars in names are not taken for globs.
-        let url = url::Url::from_file_path(file)
-            .map_err(|()| EngineError::bug(format!("{} is not an absolute path", file.display())))?;
+        let url = match file {
+            DataFile::Local(path) => url::Url::from_file_path(path)
+                .map_err(|()| EngineError::bug(format!("{file} is not an absolute path")))?,
+            DataFile::Stored(object) => object.session_url_of(object.path()),
+        };
         ListingTableUrl::try_new(url, None).map_err(EngineError::from)
     });
     let format = ParquetFormat::default().with_force_view_types(false);
@@ -141,7 +134,11 @@ fn parquet_table(selection: &Selection, schema: Schema) -> Result<Arc<dyn TableP
     let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<Vec<_>>>()?)
         .with_listing_options(options)
         .with_schema(Arc::new(schema));
-    Ok(Arc::new(ListingTable::try_new(config)?))
+    let table: Arc<dyn TableProvider> = Arc::new(ListingTable::try_new(config)?);
+    Ok(match &selection.files[0] {
+        DataFile::Local(_) => table,
+        DataFile::Stored(object) => registered(table, object),
+    })
 }
 
 /// Text files.
@@ -150,7 +147,7 @@ struct FilesTable {
     shared: Arc<Shared>,
     label: String,
     format: Format,
-    files: Vec<PathBuf>,
+    files: Vec<DataFile>,
     schema: SchemaRef,
     cancel: CancellationToken,
 }

@@ -1,21 +1,19 @@
 //! Opening text files: unpacked, in UTF-8, without a byte order mark.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
 
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 
+use super::data::DataFile;
 use super::format::{Compression, of_name};
 
 /// Large enough that unpacking works in good strides.
 const BUFFER: usize = 256 << 10;
 
 /// Opens a text file for reading.
-pub(super) fn open(path: &Path, encoding: &'static Encoding) -> io::Result<Box<dyn BufRead + Send>> {
-    let file = BufReader::with_capacity(BUFFER, File::open(path)?);
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut unpacked: Box<dyn BufRead + Send> = match of_name(&name).1 {
+pub(super) fn open(path: &DataFile, encoding: &'static Encoding) -> io::Result<Box<dyn BufRead + Send>> {
+    let file = BufReader::with_capacity(BUFFER, path.open()?);
+    let mut unpacked: Box<dyn BufRead + Send> = match of_name(&path.name()).1 {
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(BufReader::with_capacity(BUFFER, flate2::bufread::MultiGzDecoder::new(file))),
         Compression::Zstd => Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(file)?)),
@@ -71,7 +69,7 @@ mod tests {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         let mut text = String::new();
-        open(&path, Encoding::for_label(encoding.as_bytes()).unwrap())?.read_to_string(&mut text)?;
+        open(&DataFile::Local(path), Encoding::for_label(encoding.as_bytes()).unwrap())?.read_to_string(&mut text)?;
         Ok(text)
     }
 

@@ -1,8 +1,6 @@
 //! Writing files, hidden, off the async threads.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -15,10 +13,12 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression as ParquetCompression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
 
 use super::csv::Dialect;
 use super::format::{Compression, Format};
 use super::io_error;
+use super::upload::{Hidden, Output, Upload};
 
 /// A row group's encoded size; what a Parquet writer holds in memory until it is written.
 const ROW_GROUP_BYTES: usize = 24 << 20;
@@ -34,22 +34,23 @@ pub(super) struct Shape {
     pub dialect: Dialect,
 }
 
-/// A file that was written and is safe on the disk.
-#[derive(Debug, Clone, Copy)]
+/// A file that was written and is safe.
+#[derive(Debug)]
 pub(super) struct Finished {
     pub rows: u64,
     pub bytes: u64,
+    pub upload: Option<Upload>,
 }
 
-/// Bytes on their way to the disk, packed or not.
+/// Bytes on their way out, packed or not.
 enum Packed {
-    Plain(BufWriter<File>),
-    Gzip(flate2::write::GzEncoder<BufWriter<File>>),
-    Zstd(zstd::Encoder<'static, BufWriter<File>>),
+    Plain(BufWriter<Output>),
+    Gzip(flate2::write::GzEncoder<BufWriter<Output>>),
+    Zstd(zstd::Encoder<'static, BufWriter<Output>>),
 }
 
 impl Packed {
-    fn new(file: File, compression: Compression) -> io::Result<Self> {
+    fn new(file: Output, compression: Compression) -> io::Result<Self> {
         let file = BufWriter::with_capacity(BUFFER, file);
         Ok(match compression {
             Compression::None => Self::Plain(file),
@@ -58,7 +59,7 @@ impl Packed {
         })
     }
 
-    fn finish(self) -> io::Result<File> {
+    fn finish(self) -> io::Result<Output> {
         let buffered = match self {
             Self::Plain(file) => file,
             Self::Gzip(encoder) => encoder.finish()?,
@@ -90,13 +91,13 @@ impl Write for Packed {
 enum Writer {
     Csv(Box<arrow::csv::Writer<Packed>>),
     Jsonl(Box<arrow::json::Writer<Packed, LineDelimited>>),
-    Parquet(Box<ArrowWriter<BufWriter<File>>>),
+    Parquet(Box<ArrowWriter<BufWriter<Output>>>),
 }
 
 impl Writer {
-    fn open(path: &PathBuf, schema: &SchemaRef, shape: &Shape) -> Result<Self> {
+    fn open(path: &Hidden, schema: &SchemaRef, shape: &Shape, cancel: CancellationToken) -> Result<Self> {
         let failed = |error: io::Error| io_error("writing", path, error);
-        let file = File::create(path).map_err(failed)?;
+        let file = path.open(cancel).map_err(failed)?;
         Ok(match shape.format {
             Format::Csv => {
                 let mut packed = Packed::new(file, shape.compression).map_err(failed)?;
@@ -123,13 +124,13 @@ impl Writer {
                     .build();
                 let file = BufWriter::with_capacity(BUFFER, file);
                 let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
-                    .map_err(|error| EngineError::config(format!("writing {}: {error}", path.display())))?;
+                    .map_err(|error| EngineError::config(format!("writing {path}: {error}")))?;
                 Self::Parquet(Box::new(writer))
             }
         })
     }
 
-    fn write(&mut self, path: &Path, batch: &RecordBatch) -> Result<()> {
+    fn write(&mut self, path: &Hidden, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Csv(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
             Self::Jsonl(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
@@ -137,7 +138,7 @@ impl Writer {
         }
     }
 
-    fn finish(self, path: &Path) -> Result<File> {
+    fn finish(self, path: &Hidden) -> Result<Output> {
         let failed = |error: io::Error| io_error("writing", path, error);
         match self {
             Self::Csv(writer) => writer.into_inner().finish().map_err(failed),
@@ -155,24 +156,23 @@ impl Writer {
 
 /// Writes all batches of a channel into one file. Runs on a thread of its own.
 pub(super) fn file(
-    path: &PathBuf,
+    path: &Hidden,
     schema: &SchemaRef,
     shape: &Shape,
+    cancel: CancellationToken,
     mut batches: Receiver<RecordBatch>,
 ) -> Result<Finished> {
-    let mut writer = Writer::open(path, schema, shape)?;
+    let mut writer = Writer::open(path, schema, shape, cancel)?;
     let mut rows = 0;
     while let Some(batch) = batches.blocking_recv() {
         writer.write(path, &batch)?;
         rows += u64::try_from(batch.num_rows()).unwrap_or_default();
     }
-    let file = writer.finish(path)?;
-    file.sync_all().map_err(|error| io_error("writing", path, error))?;
-    let bytes = file.metadata().map_err(|error| io_error("writing", path, error))?.len();
-    Ok(Finished { rows, bytes })
+    let (bytes, upload) = writer.finish(path)?.finish().map_err(|error| io_error("writing", path, error))?;
+    Ok(Finished { rows, bytes, upload })
 }
 
-fn arrow_error(path: &Path, error: ArrowError) -> EngineError {
+fn arrow_error(path: &Hidden, error: ArrowError) -> EngineError {
     match error {
         ArrowError::IoError(_, source) => io_error("writing", path, source),
         other => {
@@ -180,7 +180,7 @@ fn arrow_error(path: &Path, error: ArrowError) -> EngineError {
             if text.contains("No space left") {
                 return io_error("writing", path, io::Error::from(io::ErrorKind::StorageFull));
             }
-            EngineError::config(format!("writing {}: {text}", path.display()))
+            EngineError::config(format!("writing {path}: {text}"))
         }
     }
 }

@@ -16,7 +16,7 @@ fn no_overrides(_: &Schema) -> Option<Columns> {
 }
 
 /// Text files keep no types: a spec names them.
-fn named_types(schema: &Schema) -> Option<Columns> {
+pub fn named_types(schema: &Schema) -> Option<Columns> {
     let name = |data_type: &DataType| match data_type {
         DataType::Boolean => "boolean".to_owned(),
         DataType::Int16 => "smallint".to_owned(),
@@ -36,7 +36,7 @@ fn named_types(schema: &Schema) -> Option<Columns> {
     ))
 }
 
-fn subject(open: impl Fn() -> Arc<dyn Connection> + Send + Sync + 'static) -> Subject {
+pub fn subject(open: impl Fn() -> Arc<dyn Connection> + Send + Sync + 'static) -> Subject {
     Subject {
         open: Box::new(open),
         path: Box::new(|name| vec![name.to_owned()]),

@@ -18,3 +18,6 @@ mod postgres_connect;
 mod postgres_filters;
 mod postgres_sink;
 mod postgres_source;
+mod store_faults;
+mod stores;
+mod stores_conformance;

@@ -48,7 +48,7 @@ impl Builder<'_> {
                 EngineError::transient(format!("the staged dataset '{input}' is gone"))
                     .hint("rerun the run: its producer runs again")
             })?;
-            relations.add_table(input, staging::table(manifest)?, self.attempt.progress)?;
+            relations.add_table(input, staging::table(&self.attempt.job.staging, manifest)?, self.attempt.progress)?;
         }
         for task in &stage.tasks {
             let work = &plan.tasks[task].work;

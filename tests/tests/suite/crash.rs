@@ -4,6 +4,7 @@
 use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
+use crate::stores;
 use crate::support::{World, eventually, python, server};
 
 /// Rows of the source: several batches, so that the first one is not all.
@@ -18,6 +19,10 @@ enum Target {
     Delta,
     Postgres,
     Files,
+    /// Delta in a bucket of the S3 server.
+    StoredDelta,
+    /// Files in a bucket of the S3 server.
+    StoredFiles,
 }
 
 impl Target {
@@ -27,13 +32,22 @@ impl Target {
             Self::Delta => format!("{{ type: delta, location: \"file://{folder}\" }}"),
             Self::Postgres => format!("{{ type: postgres, url: \"{}\" }}", world.url()),
             Self::Files => format!("{{ type: files, location: \"file://{folder}\", format: parquet }}"),
+            Self::StoredDelta | Self::StoredFiles => {
+                let bucket = stores::bucket();
+                // The server keeps objects as files, which others then read.
+                std::os::unix::fs::symlink(&bucket.folder, folder).unwrap();
+                let further =
+                    if matches!(self, Self::StoredDelta) { "type: delta" } else { "type: files, format: parquet" };
+                let options = serde_json::to_string(&bucket.options).unwrap();
+                format!("{{ {further}, location: \"{}\", options: {options} }}", bucket.location)
+            }
         }
     }
 
     fn path(self) -> &'static str {
         match self {
             Self::Postgres => "public.copied",
-            Self::Delta | Self::Files => "copied",
+            Self::Delta | Self::Files | Self::StoredDelta | Self::StoredFiles => "copied",
         }
     }
 
@@ -41,10 +55,10 @@ impl Target {
     fn contents(self, world: &World) -> String {
         let path = world.folder.join("target/copied").display().to_string();
         match self {
-            Self::Delta => {
+            Self::Delta | Self::StoredDelta => {
                 python(&sums("import deltalake", "deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table()"), &[&path])
             }
-            Self::Files => {
+            Self::Files | Self::StoredFiles => {
                 python(&sums("import pyarrow.dataset", "pyarrow.dataset.dataset(sys.argv[1]).to_table()"), &[&path])
             }
             Self::Postgres => world.query("SELECT count(*), count(DISTINCT id), sum(amount) FROM copied"),
@@ -155,6 +169,16 @@ fn a_process_killed_at_any_step_of_a_files_load_leaves_every_row_once() {
     killed_anywhere(Target::Files);
 }
 
+#[test]
+fn a_process_killed_at_any_step_of_a_delta_load_on_s3_leaves_every_row_once() {
+    killed_anywhere(Target::StoredDelta);
+}
+
+#[test]
+fn a_process_killed_at_any_step_of_a_files_load_on_s3_leaves_every_row_once() {
+    killed_anywhere(Target::StoredFiles);
+}
+
 /// Freezes a run at one place for longer than its lease, lets another process finish it, and thaws the first.
 fn frozen_at(target: Target, point: &str) {
     let place = format!("{target:?} {point}");
@@ -179,6 +203,8 @@ fn a_process_frozen_for_longer_than_its_lease_cannot_commit_after_its_successor(
         (Target::Delta, "after_intent"),
         (Target::Postgres, "after_intent"),
         (Target::Files, "after_intent"),
+        (Target::StoredDelta, "after_intent"),
+        (Target::StoredFiles, "after_intent"),
     ] {
         frozen_at(target, point);
     }

@@ -11,5 +11,9 @@ mod fleet;
 mod golden;
 mod life;
 mod link;
+mod staging;
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
+#[path = "../../../connectors/tests/suite/stores.rs"]
+mod stores;
 mod support;
 mod wire;

@@ -169,6 +169,11 @@ impl World {
         server().query(&self.source, sql)
     }
 
+    /// Asks the control plane's database.
+    pub(crate) fn control(&self, sql: &str) -> String {
+        server().query(&self.control, sql)
+    }
+
     /// Writes a file into the folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.join(name), text).unwrap();
