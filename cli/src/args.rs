@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use headwater_pipelines::spec::Moment;
 
 mod connections;
 mod fleet;
@@ -219,7 +220,7 @@ pub(crate) enum SchedulesCommand {
     },
     /// Show when a pipeline or spec file would run next
     #[command(
-        after_help = "Examples:\n  headwater schedules preview orders\n  headwater schedules preview orders.yaml --count 20"
+        after_help = "Examples:\n  headwater schedules preview orders\n  headwater schedules preview orders.yaml --from 2026-10-24 --count 3"
     )]
     Preview {
         /// Name of a pipeline, or a spec file
@@ -227,6 +228,12 @@ pub(crate) enum SchedulesCommand {
         /// How many fires
         #[arg(long, default_value_t = 10)]
         count: usize,
+        /// From this date or instant on [default: now]
+        #[arg(long, value_name = "TIME")]
+        from: Option<Moment>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Stop a pipeline's schedule
     #[command(after_help = "Examples:\n  headwater schedules pause orders\n  headwater schedules resume orders")]

@@ -35,15 +35,26 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 
 /// Writes a duration the way [`parse`] reads it, largest units first.
 pub fn format(duration: Duration) -> String {
+    parts(duration).iter().map(|(number, unit)| std::format!("{number}{unit}")).collect()
+}
+
+/// Writes a duration for people: `1 h 30 min`.
+pub fn in_words(duration: Duration) -> String {
+    let told = |(number, unit): &(u64, &str)| std::format!("{number} {}", if *unit == "m" { "min" } else { unit });
+    parts(duration).iter().map(told).collect::<Vec<_>>().join(" ")
+}
+
+/// Numbers with their units, largest first.
+fn parts(duration: Duration) -> Vec<(u64, &'static str)> {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let mut text = String::new();
+    let mut parts = Vec::new();
     for (unit, factor) in UNITS {
         if rest >= factor {
-            text.push_str(&std::format!("{}{unit}", rest / factor));
+            parts.push((rest / factor, unit));
             rest %= factor;
         }
     }
-    if text.is_empty() { "0s".to_owned() } else { text }
+    if parts.is_empty() { vec![(0, "s")] } else { parts }
 }
 
 /// Serde form for a required duration: its text.
@@ -123,6 +134,13 @@ mod tests {
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse("1h30m"), Ok(Duration::from_secs(5_400)));
         assert_eq!(parse("0s"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn durations_are_told_with_spaces() {
+        assert_eq!(in_words(Duration::from_secs(10)), "10 s");
+        assert_eq!(in_words(Duration::from_millis(5_400_250)), "1 h 30 min 250 ms");
+        assert_eq!(in_words(Duration::ZERO), "0 s");
     }
 
     #[test]

@@ -1,58 +1,148 @@
 //! When runs start by themselves: POSIX cron in a time zone, or a fixed period.
 //!
-//! Daylight saving follows croner's rules, which are Vixie cron's: a fixed time that does not exist runs right after the
-//! gap, one that exists twice runs once, and patterns with intervals keep their pace through both changes.
+//! docs/schedules.md tells users what the changes of the clock do; the rules are Vixie cron's. A cron expression without `*` in its
+//! minute and hour names times of the day, and each happens exactly once on each of its days: one that the clock skips comes right
+//! after the gap, one that exists twice comes the first time. With `*` it follows the clock: times that the clock skips are left out,
+//! and those that exist twice come twice.
 
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use cron::Cron;
+use sha2::{Digest, Sha256};
 
-use crate::spec::Schedule;
+use crate::spec::{Moment, Schedule};
 
-/// Shorter periods are refused: a fire is a transaction.
-const MIN_PERIOD: std::time::Duration = std::time::Duration::from_secs(1);
+mod problems;
+mod words;
 
-/// What is wrong with a schedule, by field.
-pub fn problems(schedule: &Schedule) -> Vec<(&'static str, String)> {
-    let mut problems = Vec::new();
-    match (&schedule.cron, schedule.every) {
-        (Some(_), Some(_)) => problems.push(("every", "a schedule has `cron` or `every`, not both".to_owned())),
-        (None, None) => problems.push(("cron", "a schedule needs `cron` or `every`".to_owned())),
-        (Some(text), None) => problems.extend(parse_cron(text).err().map(|message| ("cron", message))),
-        (None, Some(period)) if period < MIN_PERIOD => problems.push(("every", "the shortest period is 1s".to_owned())),
-        (None, Some(_)) if schedule.timezone.is_some() => {
-            problems.push(("timezone", "a time zone has a meaning only with `cron`".to_owned()));
-        }
-        (None, Some(_)) => {}
-    }
-    if let Some(name) = &schedule.timezone
-        && Tz::from_str(name).is_err()
-    {
-        let hint = crate::diagnostic::nearest_hint(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-        let hint = hint
-            .filter(|hint| hint.starts_with("did you mean"))
-            .unwrap_or_else(|| "use an IANA name such as Europe/Berlin".to_owned());
-        problems.push(("timezone", format!("there is no time zone '{name}'; {hint}")));
-    }
-    problems
+pub use problems::problems;
+pub use words::in_words;
+
+/// The smallest step of a time: the control plane keeps microseconds.
+const TICK: TimeDelta = TimeDelta::microseconds(1);
+
+/// Longer than the longest distance between two days of any pattern, 29 February on a given weekday included.
+const LONGEST_GAP: TimeDelta = TimeDelta::days(50 * 366);
+
+/// The times at which a schedule fires, from the first to the last.
+#[derive(Debug, Clone)]
+pub struct Times {
+    rule: Rule,
+    start: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
 }
 
-/// The first instant of the schedule later than `last`; `None` if there is none or the schedule is faulty.
-///
-/// `every` counts from `anchor`: the instants are anchor + k × period for k ≥ 1, whatever the time of the call.
-pub fn next_after(schedule: &Schedule, anchor: DateTime<Utc>, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if let Some(period) = schedule.every {
-        let period = TimeDelta::from_std(period).ok()?.num_milliseconds();
-        let passed = (last - anchor).num_milliseconds();
-        let steps = if passed < 0 { 1 } else { passed / period.max(1) + 1 };
-        return anchor.checked_add_signed(TimeDelta::try_milliseconds(period.checked_mul(steps)?)?);
+/// What repeats, without beginning or end.
+#[derive(Debug, Clone)]
+enum Rule {
+    /// anchor + k × period, so that a late fire moves none of those after it.
+    Every { anchor: DateTime<Utc>, period: TimeDelta },
+    /// Cron in a zone.
+    Cron { cron: Box<Cron>, zone: Tz },
+}
+
+impl Times {
+    /// The times of a schedule, unless it is faulty. `every` counts from the schedule's `start`, and from `anchor` if it has none: then
+    /// the first time is one period later.
+    pub fn new(schedule: &Schedule, anchor: DateTime<Utc>) -> Option<Self> {
+        let zone = zone(schedule)?;
+        let known = |moment: Option<Moment>| moment.map_or(Some(None), |moment| instant(moment, zone).map(Some));
+        let (start, end) = (known(schedule.start)?, known(schedule.end)?);
+        let (rule, start) = match (&schedule.cron, schedule.every) {
+            (Some(text), None) => (Rule::Cron { cron: Box::new(parse_cron(text).ok()?), zone }, start),
+            (None, Some(period)) => {
+                let period = TimeDelta::from_std(period).ok().filter(|period| *period > TimeDelta::zero())?;
+                let first = start.map_or_else(|| anchor.checked_add_signed(period), Some)?;
+                (Rule::Every { anchor: start.unwrap_or(anchor), period }, Some(first))
+            }
+            _ => return None,
+        };
+        Some(Self { rule, start, end })
     }
-    let cron = parse_cron(schedule.cron.as_deref()?).ok()?;
-    let zone = Tz::from_str(schedule.timezone.as_deref().unwrap_or("UTC")).ok()?;
+
+    /// The first time later than `last`; `None` if there is none.
+    pub fn next_after(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let last = self.start.map_or(last, |start| last.max(start - TICK));
+        self.rule.next_after(last).filter(|next| self.end.is_none_or(|end| *next < end))
+    }
+
+    /// The times later than `last`, in their order.
+    pub fn after(&self, last: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+        std::iter::successors(self.next_after(last), |last| self.next_after(*last))
+    }
+
+    /// The latest `count` times later than `from` and not later than `until`, oldest first. What it costs depends on `count`, however
+    /// far the two are apart.
+    pub fn latest(&self, from: DateTime<Utc>, until: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
+        let mut back = TimeDelta::try_seconds(i64::try_from(count).unwrap_or(i64::MAX)).unwrap_or(TimeDelta::MAX);
+        loop {
+            let begin = until.checked_sub_signed(back).unwrap_or(from).max(from);
+            let mut times: Vec<_> = self.after(begin).take_while(|time| *time <= until).collect();
+            if begin == from || times.len() >= count {
+                return times.split_off(times.len().saturating_sub(count));
+            }
+            back = back.checked_mul(2).unwrap_or(TimeDelta::MAX);
+        }
+    }
+
+    /// The data interval of the run of a time: from the time before it, which may be before `start`, up to it.
+    pub fn interval(&self, at: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        Some((self.rule.last_before(at)?, at))
+    }
+}
+
+impl Rule {
+    fn next_after(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Every { anchor, period } => {
+                let period = period.num_microseconds()?;
+                let steps = (last - anchor).num_microseconds()?.div_euclid(period).checked_add(1)?;
+                anchor.checked_add_signed(TimeDelta::microseconds(period.checked_mul(steps)?))
+            }
+            Self::Cron { cron, zone } if names_times(cron) => next_named(cron, *zone, last),
+            Self::Cron { cron, zone } => next_on_the_clock(cron, *zone, last),
+        }
+    }
+
+    /// Cron is searched forwards only: from further and further back, and then on to the last time before `at`.
+    fn last_before(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if let Self::Every { period, .. } = self {
+            return at.checked_sub_signed(*period);
+        }
+        let mut back = TimeDelta::minutes(1);
+        while back < LONGEST_GAP {
+            let found = self.next_after(at.checked_sub_signed(back)?).filter(|time| *time < at);
+            if found.is_some() {
+                return std::iter::successors(found, |time| self.next_after(*time).filter(|next| *next < at)).last();
+            }
+            back = back * 2;
+        }
+        None
+    }
+}
+
+/// Whether an expression names times of the day and does not follow the clock.
+fn names_times(cron: &Cron) -> bool {
+    !cron.pattern.minutes.from_wildcard && !cron.pattern.hours.from_wildcard
+}
+
+/// Named times are found on a calendar without changes of the clock and then given the instant at which the clock shows them first.
+fn next_named(cron: &Cron, zone: Tz, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let mut local = last.with_timezone(&zone).naive_local();
+    loop {
+        local = cron.find_next_occurrence(&local, false).ok()?;
+        let next = first_instant(local, zone)?;
+        if next > last {
+            return Some(next);
+        }
+    }
+}
+
+fn next_on_the_clock(cron: &Cron, zone: Tz, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let mut from = last.with_timezone(&zone);
-    // In the hour that occurs twice a local time may map to its first instant: step on until time really advances.
+    // A minute that exists twice may be answered with its first instant: step on until time really advances.
     for _ in 0..8 {
         let next = cron.find_next_occurrence(&from, false).ok()?;
         if next.to_utc() > last {
@@ -63,11 +153,37 @@ pub fn next_after(schedule: &Schedule, anchor: DateTime<Utc>, last: DateTime<Utc
     None
 }
 
-/// The next `count` instants.
-pub fn preview(schedule: &Schedule, anchor: DateTime<Utc>, from: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
-    std::iter::successors(next_after(schedule, anchor, from), |last| next_after(schedule, anchor, *last))
-        .take(count)
-        .collect()
+/// When the clocks of a zone show a local time first; right after the gap if they never do.
+fn first_instant(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
+    /// Zones that moved across the date line skipped a whole day.
+    const LONGEST_SKIP: i64 = 24 * 60;
+    (0..=LONGEST_SKIP).find_map(|minutes| {
+        let local = local.checked_add_signed(TimeDelta::minutes(minutes))?;
+        zone.from_local_datetime(&local).earliest().map(|time| time.to_utc())
+    })
+}
+
+/// The zone that a schedule counts in, unless there is none of its name.
+pub fn zone(schedule: &Schedule) -> Option<Tz> {
+    schedule.timezone.as_deref().map_or(Some(Tz::UTC), |name| Tz::from_str(name).ok())
+}
+
+/// The instant that a moment means in a zone.
+pub fn instant(moment: Moment, zone: Tz) -> Option<DateTime<Utc>> {
+    match moment {
+        Moment::Date(date) => first_instant(date.and_time(NaiveTime::MIN), zone),
+        Moment::Instant(time) => Some(time.to_utc()),
+    }
+}
+
+/// How much later than its fire times a pipeline's runs start: less than the schedule's `jitter`, and always the same, so that runs
+/// stay as far apart as their times.
+pub fn offset(schedule: &Schedule, pipeline: &str) -> TimeDelta {
+    let jitter = schedule.jitter.and_then(|jitter| u64::try_from(jitter.as_millis()).ok()).unwrap_or(0);
+    let hash = Sha256::digest(pipeline.as_bytes());
+    let number = hash.iter().take(8).fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
+    let millis = number.checked_rem(jitter).and_then(|millis| i64::try_from(millis).ok()).unwrap_or(0);
+    TimeDelta::try_milliseconds(millis).unwrap_or_default()
 }
 
 fn parse_cron(text: &str) -> Result<Cron, String> {
@@ -85,77 +201,4 @@ fn parse_cron(text: &str) -> Result<Cron, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-    use proptest::prelude::*;
-
-    fn cron(text: &str, zone: &str) -> Schedule {
-        let text = format!("cron: '{text}'\ntimezone: {zone}");
-        crate::decode::decode(&mut crate::yaml::read(&text).0.unwrap()).0.unwrap()
-    }
-
-    fn every(period: &str) -> Schedule {
-        crate::decode::decode(&mut crate::yaml::read(&format!("every: {period}")).0.unwrap()).0.unwrap()
-    }
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_quarter_hour_keeps_its_pace_through_both_changes_of_the_clock() {
-        for (from, change) in [("2026-03-28T23:50:00Z", "spring"), ("2026-10-24T23:50:00Z", "autumn")] {
-            let fires = preview(&cron("*/15 * * * *", "Europe/Berlin"), at(from), at(from), 16);
-            assert!(fires.windows(2).all(|pair| pair[1] - pair[0] == TimeDelta::minutes(15)), "{change}: {fires:?}");
-        }
-    }
-
-    #[test]
-    fn a_time_that_the_clock_skips_runs_right_after_the_gap_and_one_that_comes_twice_runs_once() {
-        let daily = cron("30 2 * * *", "Europe/Berlin");
-        let spring = preview(&daily, at("2026-03-28T12:00:00Z"), at("2026-03-28T12:00:00Z"), 2);
-        assert_eq!(spring[0], at("2026-03-29T01:00:00Z"));
-        let autumn = preview(&daily, at("2026-10-24T12:00:00Z"), at("2026-10-24T12:00:00Z"), 2);
-        assert_eq!(autumn, [at("2026-10-25T00:30:00Z"), at("2026-10-26T01:30:00Z")]);
-    }
-
-    #[test]
-    fn a_period_counts_from_its_anchor_and_not_from_now() {
-        let anchor = at("2026-01-01T00:00:00Z");
-        assert_eq!(next_after(&every("10s"), anchor, at("2026-01-01T00:00:14.2Z")), Some(at("2026-01-01T00:00:20Z")));
-        assert_eq!(next_after(&every("10s"), anchor, at("2026-01-01T00:00:20Z")), Some(at("2026-01-01T00:00:30Z")));
-        assert_eq!(next_after(&every("10s"), anchor, at("2025-12-31T00:00:00Z")), Some(at("2026-01-01T00:00:10Z")));
-    }
-
-    #[test]
-    fn weekdays_are_posix_ones() {
-        let monday =
-            next_after(&cron("0 9 * * 1", "UTC"), at("2026-11-21T00:00:00Z"), at("2026-11-21T00:00:00Z")).unwrap();
-        assert_eq!(monday, at("2026-11-23T09:00:00Z"));
-    }
-
-    #[test]
-    fn faults_are_told_by_field() {
-        let faults = |schedule: &Schedule| problems(schedule).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
-        assert_eq!(faults(&cron("0 6 * * * *", "UTC")), ["cron"]);
-        assert_eq!(faults(&cron("61 6 * * *", "Europe/Berln")), ["cron", "timezone"]);
-        assert_eq!(faults(&every("10ms")), ["every"]);
-        assert!(faults(&cron("0 6 * * *", "Europe/Berlin")).is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn the_next_instant_is_always_later(
-            seconds in 1_577_836_800i64..1_893_456_000,
-            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"]),
-            expression in prop::sample::select(vec!["* * * * *", "*/15 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 * *", "15 1 * * 0"]),
-        ) {
-            let from = DateTime::from_timestamp(seconds, 0).unwrap();
-            let next = next_after(&cron(expression, zone), from, from).unwrap();
-            prop_assert!(next > from);
-            let after = next_after(&cron(expression, zone), from, next).unwrap();
-            prop_assert!(after > next);
-        }
-    }
-}
+mod tests;

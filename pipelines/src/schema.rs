@@ -26,4 +26,20 @@ mod tests {
         }
         assert_eq!(schema["additionalProperties"], false);
     }
+
+    #[test]
+    fn the_schema_says_what_a_schedule_takes() {
+        let schema = super::spec_schema();
+        let schedule = &schema["$defs"]["Schedule"];
+        assert_eq!(schedule["additionalProperties"], false);
+        for cap in ["max_catchup", "max_queued"] {
+            let cap = &schedule["properties"][cap];
+            assert_eq!((&cap["minimum"], &cap["maximum"]), (&1.into(), &1000.into()));
+        }
+        assert!(schedule["properties"]["jitter"].to_string().contains("DurationText"), "{schedule:#}");
+        for moment in ["start", "end"] {
+            assert!(schedule["properties"][moment].to_string().contains("#/$defs/Moment"), "{schedule:#}");
+        }
+        assert!(schema["$defs"]["Moment"]["pattern"].is_string());
+    }
 }

@@ -12,9 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod checks;
+mod schedule;
 mod tasks;
 
 pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
+pub use schedule::{Catchup, Moment, Overlap, Schedule};
 pub use tasks::{
     ApproveTask, ColumnOverride, Columns, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask,
     NotifyTask, OnValue, PipelineTask, Task, WriteMode,
@@ -76,56 +78,6 @@ pub enum ParamType {
     Date,
     /// RFC 3339, to the microsecond.
     Timestamp,
-}
-
-/// When runs start by themselves: `cron` or `every`, not both.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// Five POSIX cron fields: minute, hour, day of month, month, day of week.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cron: Option<String>,
-    /// A period, e.g. `10s`, `15m`, `1h`.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::duration::option_text")]
-    #[schemars(with = "Option<crate::duration::DurationText>")]
-    pub every: Option<Duration>,
-    /// IANA time zone of `cron`; UTC if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
-    /// What happens to fires that were missed.
-    #[serde(default)]
-    pub catchup: Catchup,
-    /// What happens to a fire while an earlier run is not finished.
-    #[serde(default)]
-    pub overlap: Overlap,
-}
-
-/// What happens to fires that were missed while nothing was scheduling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Catchup {
-    /// Each one runs, up to a cap.
-    All,
-    /// The last one runs, standing for all.
-    #[default]
-    Last,
-    /// None runs.
-    None,
-}
-
-/// What happens to a fire while an earlier run is not finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlap {
-    /// It is skipped, and recorded as skipped.
-    #[default]
-    Skip,
-    /// It waits its turn, up to a cap.
-    Queue,
-    /// The earlier run is canceled.
-    CancelRunning,
-    /// Both run.
-    Allow,
 }
 
 /// Settings of a connection; which fields there are besides `type` is the connector's affair.

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use headwater_pipelines::schedule;
 use headwater_pipelines::spec::{Catchup, Overlap, Schedule};
 use headwater_store::state::RunState;
 use headwater_store::testing::{TestDatabase, database, plan};
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use crate::{Reaper, Scheduler, SchedulerConfig, fires, plan_fires};
 
 fn every(seconds: u64, catchup: Catchup, overlap: Overlap) -> Schedule {
-    Schedule { cron: None, every: Some(Duration::from_secs(seconds)), timezone: None, catchup, overlap }
+    Schedule { every: Some(Duration::from_secs(seconds)), catchup, overlap, ..Schedule::default() }
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -29,11 +30,13 @@ fn due(schedule: Schedule, last: Option<i64>, next: Option<i64>, now: i64) -> Du
     DueSchedule {
         workspace_id: Uuid::nil(),
         id: Uuid::nil(),
+        pipeline: "nightly".to_owned(),
         schedule,
         generation: 1,
         anchor: at(0),
         last_fire_at: last.map(at),
         next_fire_at: next.map(at),
+        offset: TimeDelta::zero(),
         now: at(now),
     }
 }
@@ -75,6 +78,39 @@ fn catching_up_has_a_cap_and_says_what_it_left_out() {
     let fired = plan.fires.iter().filter(|fire| fire.outcome == FireOutcome::Fired).count();
     assert_eq!((fired, plan.fires.len()), (100, 500));
     assert!(plan.fires[0].reason.as_deref().unwrap().contains("more than 100"));
+    let few = Schedule { max_catchup: Some(3), ..every(1, Catchup::All, Overlap::Allow) };
+    // However long it slept, the latest ones run.
+    for now in [500, 365 * 86_400] {
+        let plan = plan_fires(&due(few.clone(), Some(0), Some(1), now));
+        let fired = plan.fires.iter().filter(|fire| fire.outcome == FireOutcome::Fired).map(|fire| fire.at);
+        assert_eq!(fired.collect::<Vec<_>>(), [at(now - 2), at(now - 1), at(now)]);
+    }
+}
+
+#[test]
+fn a_time_is_dealt_with_when_the_pipelines_offset_has_passed_and_keeps_its_interval() {
+    let late = |now| {
+        let due = due(every(10, Catchup::All, Overlap::Allow), Some(10), Some(20), now);
+        plan_fires(&DueSchedule { offset: TimeDelta::seconds(7), ..due })
+    };
+    assert!(late(26).fires.is_empty());
+    let plan = late(27);
+    assert_eq!((plan.fires[0].at, plan.fires[0].interval), (at(20), Some((at(10), at(20)))));
+    assert_eq!((plan.fires.len(), plan.next_fire_at), (1, Some(at(30))));
+    assert_eq!(late(37).fires.len(), 2);
+}
+
+#[test]
+fn nothing_fires_before_start_and_nothing_is_left_at_the_end() {
+    let bounded = Schedule {
+        start: Some(at(100).to_rfc3339().parse().unwrap()),
+        end: Some(at(120).to_rfc3339().parse().unwrap()),
+        ..every(10, Catchup::All, Overlap::Allow)
+    };
+    assert_eq!(plan_fires(&due(bounded.clone(), None, None, 3)).next_fire_at, Some(at(100)));
+    let last = plan_fires(&due(bounded, None, Some(100), 500));
+    assert_eq!(last.fires.iter().map(|fire| fire.at).collect::<Vec<_>>(), [at(100), at(110)]);
+    assert_eq!(last.next_fire_at, None);
 }
 
 #[test]
@@ -115,17 +151,20 @@ async fn come_due_again(store: &Store) {
     let row = workspace.schedules().await.unwrap().remove(0);
     let mut waiting = store.due_schedules().await.unwrap();
     assert!(waiting.is_empty());
+    let offset = schedule::offset(&row.schedule, &row.pipeline);
     let due = DueSchedule {
         workspace_id: workspace.id(),
         id: row.id,
+        pipeline: row.pipeline,
         schedule: row.schedule,
         generation: row.generation,
         anchor: row.anchor,
         last_fire_at: row.last_fire_at,
         next_fire_at: row.next_fire_at,
+        offset,
         now: store.now().await.unwrap(),
     };
-    let soon = headwater_store::FirePlan { fires: Vec::new(), next_fire_at: Some(due.now) };
+    let soon = headwater_store::FirePlan { fires: Vec::new(), next_fire_at: Some(due.now - offset) };
     store.fire(&due, &soon).await.unwrap().unwrap();
     waiting.extend(store.due_schedules().await.unwrap());
     assert_eq!(waiting.len(), 1);
@@ -187,6 +226,52 @@ async fn overlap_queue_holds_the_run_until_the_earlier_one_has_ended() {
     db.store.default_workspace().cancel_run(first).await.unwrap();
     assert_eq!(db.store.release_held().await.unwrap(), 1);
     assert_eq!(runs(&db.store).await[1].state, RunState::Queued);
+}
+
+#[tokio::test]
+async fn no_more_runs_wait_their_turn_than_the_schedule_allows() {
+    let few = Schedule { max_queued: Some(1), ..every(3600, Catchup::Last, Overlap::Queue) };
+    let db = due_pipeline(&few).await;
+    for made in [1, 1, 0] {
+        assert_eq!(fires::fire_due(&db.store).await.unwrap(), made);
+        come_due_again(&db.store).await;
+    }
+    assert_eq!(runs(&db.store).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_run_of_a_schedule_with_jitter_has_the_nominal_fire_time() {
+    let spread = Schedule { jitter: Some(Duration::from_secs(3599)), ..every(3600, Catchup::Last, Overlap::Allow) };
+    let offset = schedule::offset(&spread, "nightly");
+    assert!(offset > TimeDelta::seconds(60));
+    // Its time came a second ago, and the pipeline's offset has not passed.
+    let db = due_pipeline(&spread).await;
+    assert!(db.store.due_schedules().await.unwrap().is_empty());
+    come_due_again(&db.store).await;
+    assert_eq!(fires::fire_due(&db.store).await.unwrap(), 1);
+    let run = runs(&db.store).await.remove(0);
+    let late = run.created_at - run.fire_time.unwrap();
+    assert!(late >= offset && late < offset + TimeDelta::seconds(30), "{late}");
+}
+
+#[tokio::test]
+async fn a_schedule_at_its_end_is_left_alone_until_it_is_edited() {
+    let gone = Schedule { end: Some("2026-01-01".parse().unwrap()), ..every(3600, Catchup::Last, Overlap::Allow) };
+    let db = database().await;
+    let plan = plan("nightly", &[("a", &[])]);
+    let text = serde_json::to_string(&plan).unwrap();
+    let spec = serde_json::json!({});
+    let version = NewVersion { spec_text: &text, spec: &spec, plan: &plan };
+    let workspace = db.store.default_workspace();
+    workspace.apply(&version, Some(&gone)).await.unwrap();
+    assert_eq!(fires::fire_due(&db.store).await.unwrap(), 0);
+    assert!(db.store.due_schedules().await.unwrap().is_empty());
+    let row = workspace.schedules().await.unwrap().remove(0);
+    assert_eq!((row.ended, row.next_fire_at), (true, None));
+    workspace.apply(&version, Some(&every(3600, Catchup::Last, Overlap::Allow))).await.unwrap();
+    fires::fire_due(&db.store).await.unwrap();
+    let row = workspace.schedules().await.unwrap().remove(0);
+    assert!(!row.ended && row.next_fire_at.is_some());
 }
 
 #[tokio::test]

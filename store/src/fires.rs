@@ -1,6 +1,10 @@
 //! Fires: a compare-and-set on a schedule's next time, so that any number of schedulers make one run of it.
+//!
+//! `schedules.next_fire_at` is when a schedule is to be looked at: its next nominal time plus the pipeline's own offset (`jitter`). NULL
+//! means that it is to be computed, infinity that no time is left. Outside of this module and `schedules` all times are nominal ones.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use headwater_pipelines::schedule;
 use headwater_pipelines::spec::{Overlap, Schedule};
 use serde_json::Value;
 use sqlx::PgTransaction;
@@ -9,9 +13,6 @@ use uuid::Uuid;
 use crate::runs::{RunDraft, Trigger, insert_run, queue_unblocked};
 use crate::{Result, Store, StoreError};
 
-/// Runs that may wait behind another one of the same pipeline (`overlap: queue`).
-const MAX_HELD: i64 = 16;
-
 /// A schedule that something must be done about: its time has come, or it has no time yet.
 #[derive(Debug, Clone)]
 pub struct DueSchedule {
@@ -19,6 +20,8 @@ pub struct DueSchedule {
     pub workspace_id: Uuid,
     /// The schedule.
     pub id: Uuid,
+    /// Name of the pipeline.
+    pub pipeline: String,
     /// What the spec says.
     pub schedule: Schedule,
     /// Bumped by every edit: a plan made before one is refused.
@@ -29,6 +32,8 @@ pub struct DueSchedule {
     pub last_fire_at: Option<DateTime<Utc>>,
     /// The time that has come; `None` if none was computed yet.
     pub next_fire_at: Option<DateTime<Utc>>,
+    /// How much later than its times the pipeline's runs start.
+    pub offset: TimeDelta,
     /// Now, on the database's clock.
     pub now: DateTime<Utc>,
 }
@@ -72,7 +77,7 @@ impl FireOutcome {
 pub struct FirePlan {
     /// Times that have come, oldest first; none if only the next time is to be set.
     pub fires: Vec<Fire>,
-    /// The next time.
+    /// The next time; `None` if none is left.
     pub next_fire_at: Option<DateTime<Utc>>,
 }
 
@@ -91,24 +96,29 @@ impl Store {
     /// Schedules whose time has come or that have none yet, of all workspaces.
     pub async fn due_schedules(&self) -> Result<Vec<DueSchedule>> {
         let rows = sqlx::query!(
-            r#"SELECT workspace_id, id, spec::text AS "spec!", generation, anchor, last_fire_at, next_fire_at,
-                      clock_timestamp() AS "now!"
-               FROM schedules
-               WHERE paused_at IS NULL AND retired_at IS NULL AND (next_fire_at IS NULL OR next_fire_at <= clock_timestamp())
-               ORDER BY next_fire_at NULLS FIRST LIMIT 500"#
+            r#"SELECT s.workspace_id, s.id, p.name, s.spec::text AS "spec!", s.generation, s.anchor, s.last_fire_at,
+                      s.next_fire_at, clock_timestamp() AS "now!"
+               FROM schedules s JOIN pipelines p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id
+               WHERE s.paused_at IS NULL AND s.retired_at IS NULL
+                 AND (s.next_fire_at IS NULL OR s.next_fire_at <= clock_timestamp())
+               ORDER BY s.next_fire_at NULLS FIRST LIMIT 500"#
         )
         .fetch_all(self.durable())
         .await?;
         rows.into_iter()
             .map(|row| {
+                let schedule: Schedule = serde_json::from_str(&row.spec)?;
+                let offset = schedule::offset(&schedule, &row.name);
                 Ok(DueSchedule {
                     workspace_id: row.workspace_id,
                     id: row.id,
-                    schedule: serde_json::from_str(&row.spec)?,
+                    pipeline: row.name,
+                    schedule,
                     generation: row.generation,
                     anchor: row.anchor,
                     last_fire_at: row.last_fire_at,
-                    next_fire_at: row.next_fire_at,
+                    next_fire_at: row.next_fire_at.map(|at| at - offset),
+                    offset,
                     now: row.now,
                 })
             })
@@ -175,15 +185,15 @@ impl Store {
 async fn move_on(tx: &mut PgTransaction<'_>, due: &DueSchedule, plan: &FirePlan) -> Result<Option<Uuid>> {
     let last = plan.fires.last().map(|fire| fire.at);
     Ok(sqlx::query_scalar!(
-        r#"UPDATE schedules SET next_fire_at = $5, last_fire_at = COALESCE($6, last_fire_at)
+        r#"UPDATE schedules SET next_fire_at = COALESCE($5, 'infinity'::timestamptz), last_fire_at = COALESCE($6, last_fire_at)
            WHERE workspace_id = $1 AND id = $2 AND generation = $3 AND next_fire_at IS NOT DISTINCT FROM $4
              AND paused_at IS NULL AND retired_at IS NULL
            RETURNING pipeline_id"#,
         due.workspace_id,
         due.id,
         due.generation,
-        due.next_fire_at,
-        plan.next_fire_at,
+        due.next_fire_at.map(|at| at + due.offset),
+        plan.next_fire_at.map(|at| at + due.offset),
         last
     )
     .fetch_optional(&mut **tx)
@@ -207,6 +217,7 @@ async fn make_run(
     )
     .fetch_all(&mut **tx)
     .await?;
+    let max_queued = usize::try_from(due.schedule.max_queued()).unwrap_or(usize::MAX);
     let mut held = false;
     if let Some(earlier) = live.first() {
         match due.schedule.overlap {
@@ -216,8 +227,8 @@ async fn make_run(
                 record(tx, due, fire.at, FireOutcome::Skipped, Some(&reason), None).await?;
                 return Ok(None);
             }
-            Overlap::Queue if live.iter().filter(|run| run.state == "pending").count() as i64 >= MAX_HELD => {
-                let reason = format!("{MAX_HELD} runs were waiting already (overlap: queue)");
+            Overlap::Queue if live.iter().filter(|run| run.state == "pending").count() >= max_queued => {
+                let reason = format!("{max_queued} runs were waiting already (max_queued: {max_queued})");
                 record(tx, due, fire.at, FireOutcome::Skipped, Some(&reason), None).await?;
                 return Ok(None);
             }

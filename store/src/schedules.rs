@@ -1,6 +1,7 @@
 //! Schedules: one for each pipeline whose current version has one.
 
 use chrono::{DateTime, Utc};
+use headwater_pipelines::schedule;
 use headwater_pipelines::spec::Schedule;
 use serde::Serialize;
 use sqlx::PgTransaction;
@@ -27,6 +28,8 @@ pub struct ScheduleRow {
     pub last_fire_at: Option<DateTime<Utc>>,
     /// The next one; the scheduler fills it in.
     pub next_fire_at: Option<DateTime<Utc>>,
+    /// Whether no time is left.
+    pub ended: bool,
 }
 
 impl Workspace {
@@ -34,7 +37,8 @@ impl Workspace {
     pub async fn schedules(&self) -> Result<Vec<ScheduleRow>> {
         let rows = sqlx::query!(
             r#"SELECT s.id, p.name, s.spec::text AS "spec!", s.generation, s.anchor, s.paused_at IS NOT NULL AS "paused!",
-                      s.last_fire_at, s.next_fire_at
+                      s.last_fire_at, NULLIF(s.next_fire_at, 'infinity') AS next_fire_at,
+                      COALESCE(s.next_fire_at = 'infinity', false) AS "ended!"
                FROM schedules s JOIN pipelines p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id
                WHERE s.workspace_id = $1 AND s.retired_at IS NULL ORDER BY p.name"#,
             self.id()
@@ -43,15 +47,18 @@ impl Workspace {
         .await?;
         rows.into_iter()
             .map(|row| {
+                let schedule: Schedule = serde_json::from_str(&row.spec)?;
+                let offset = schedule::offset(&schedule, &row.name);
                 Ok(ScheduleRow {
                     id: row.id,
                     pipeline: row.name,
-                    schedule: serde_json::from_str(&row.spec)?,
+                    schedule,
                     generation: row.generation,
                     anchor: row.anchor,
                     paused: row.paused,
                     last_fire_at: row.last_fire_at,
-                    next_fire_at: row.next_fire_at,
+                    next_fire_at: row.next_fire_at.map(|at| at - offset),
+                    ended: row.ended,
                 })
             })
             .collect()

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use headwater_pipelines::schedule;
 
 use crate::context::Context;
 use crate::failure::{Shown, hinted};
@@ -31,7 +32,7 @@ pub(super) async fn apply(context: &Context, path: &Path) -> Result<ExitCode> {
         }
         let schedule = source.document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
         let version = context.workspace.apply(&source.version()?, schedule).await?;
-        let when = schedule.map_or_else(|| "no schedule".to_owned(), super::schedules::in_words);
+        let when = schedule.map_or_else(|| "no schedule".to_owned(), schedule::in_words);
         output::line(&format!("pipeline {} is at version {} ({when})", version.pipeline, version.number));
     }
     Ok(ExitCode::SUCCESS)

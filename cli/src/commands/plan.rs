@@ -7,6 +7,7 @@ use anyhow::Result;
 use headwater_engine::check::TargetPlan;
 use headwater_pipelines::diff::{Change, ChangeKind, diff};
 use headwater_pipelines::plan::Plan;
+use headwater_pipelines::schedule::in_words;
 use headwater_pipelines::spec::Spec;
 use headwater_store::StoreErrorKind;
 use serde_json::{Value, json};
@@ -57,11 +58,17 @@ fn document(source: &Source, changes: Option<&[Change]>) -> Value {
         "schemas": schemas,
         "ddl": source.checked.loads,
         "diff": changes,
+        "schedule_in_words": schedule(source),
     })
+}
+
+fn schedule(source: &Source) -> Option<String> {
+    source.document.spec.as_ref()?.schedule.as_ref().map(in_words)
 }
 
 fn show(plan: &Plan, source: &Source, changes: Option<&[Change]>) {
     output::line(&format!("pipeline {}", plan.pipeline));
+    schedule(source).iter().for_each(|words| output::line(&format!("schedule: {words}")));
     let stages = plan.stages.iter().map(|stage| {
         [
             stage.name.clone(),

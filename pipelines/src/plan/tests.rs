@@ -167,6 +167,45 @@ tasks:
 }
 
 #[test]
+fn mistakes_in_a_schedule_are_told_at_their_fields() {
+    let schedule =
+        |block: &str| told(&planned(&format!("name: p\nschedule:\n{block}tasks: {{ w: {{ wait: 1s }} }}\n")));
+    assert_eq!(
+        schedule("  every: 1h\n  start: 2026-02-30\n  end: later\n  max_catchup: -1\n  jitter: 5\n"),
+        [
+            "4:10 wrong_type 'start': '2026-02-30' is neither a date such as 2026-01-31 nor a time with its offset such as 2026-01-31T06:00:00+01:00",
+            "5:8 wrong_type 'end': 'later' is neither a date such as 2026-01-31 nor a time with its offset such as 2026-01-31T06:00:00+01:00",
+            "6:16 wrong_type 'max_catchup': invalid value: integer `-1`, expected u32",
+            "7:11 wrong_type 'jitter': invalid type: integer `5`, expected a string",
+        ]
+    );
+    assert_eq!(
+        schedule("  every: 1h\n  start: 2026-02-02\n  end: 2026-02-01\n  jitter: 1h\n"),
+        [
+            "5:8 bad_schedule 'end' (2026-02-01) is not later than 'start' (2026-02-02)",
+            "6:11 bad_schedule 'jitter' is 1h, and two fires are only 1h apart; it must be shorter",
+        ]
+    );
+    assert_eq!(
+        schedule("  every: 1h\n  catchup: all\n  overlap: queue\n  max_catchup: 0\n  max_queued: 0\n"),
+        [
+            "6:16 bad_schedule 'max_catchup' is 0; it can be 1 to 1000",
+            "7:15 bad_schedule 'max_queued' is 0; it can be 1 to 1000",
+        ]
+    );
+    assert_eq!(
+        schedule("  cron: 0 6 * * 1\n  start: 2026-02-03\n  end: 2026-02-09\n"),
+        ["5:8 bad_schedule the schedule has no time from 2026-02-03 until 2026-02-09"]
+    );
+    assert_eq!(
+        schedule("  every: 1h\n  catchup: all\n"),
+        [
+            "4:12 bad_schedule with `catchup: all` and this overlap only the first missed fire runs: it is not finished when the others come"
+        ]
+    );
+}
+
+#[test]
 fn names_and_kinds_that_are_wrong_are_all_told_with_hints() {
     let text = "
 name: my pipeline

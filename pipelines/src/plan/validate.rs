@@ -87,9 +87,8 @@ impl Findings<'_> {
     }
 
     fn schedule(&mut self, block: &Schedule) {
-        for (field, message) in schedule::problems(block) {
-            let steps = [Step::from("schedule"), Step::from(field)];
-            self.add(&steps, Finding::error(Code::BadSchedule, message));
+        for (field, finding) in schedule::problems(block) {
+            self.add(&[Step::from("schedule"), Step::from(field)], finding);
         }
     }
 
