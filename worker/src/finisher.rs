@@ -46,14 +46,7 @@ impl Finisher {
 
 /// The end of an attempt that was never started, or stopped without being asked by its run.
 pub(crate) fn hand_back(lease: LeaseKey) -> Finish {
-    Finish {
-        lease,
-        end: AttemptEnd::Canceled,
-        tasks: Vec::new(),
-        receipts: Vec::new(),
-        manifest: None,
-        host: None,
-    }
+    Finish { lease, end: AttemptEnd::Canceled, tasks: Vec::new(), receipts: Vec::new(), manifest: None, host: None }
 }
 
 /// Runs until `shared.finished` is canceled and everything handed in is done.

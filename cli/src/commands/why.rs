@@ -16,10 +16,7 @@ pub(super) async fn why(context: &Context, run: Uuid, task: Option<&str>, as_jso
     let detail = context.workspace.show_run(run).await?;
     if let Some(task) = task.filter(|task| !detail.tasks.iter().any(|row| row.path == **task)) {
         let names: Vec<&str> = detail.tasks.iter().map(|row| row.path.as_str()).collect();
-        return Err(hinted(
-            format!("run {run} has no task '{task}'"),
-            format!("its tasks are {}", names.join(", ")),
-        ));
+        return Err(hinted(format!("run {run} has no task '{task}'"), format!("its tasks are {}", names.join(", "))));
     }
     let answers = context.workspace.why(run, task).await?;
     if as_json {
@@ -37,7 +34,11 @@ pub(super) async fn why(context: &Context, run: Uuid, task: Option<&str>, as_jso
 }
 
 fn name(answer: &Why) -> String {
-    if answer.tasks.len() > 1 { format!("{} [{}]", answer.stage, answer.tasks.join(", ")) } else { answer.stage.clone() }
+    if answer.tasks.len() > 1 {
+        format!("{} [{}]", answer.stage, answer.tasks.join(", "))
+    } else {
+        answer.stage.clone()
+    }
 }
 
 fn text(answer: &Why) -> String {
@@ -70,12 +71,15 @@ fn cause(cause: &Cause) -> String {
             format!("no live worker serves queue {queue} ({draining} draining, {silent} silent)")
         }
         Cause::Pinned { worker } => {
-            format!("only worker {worker} may execute it, and that one is away; it is freed once the worker is given up")
+            format!(
+                "only worker {worker} may execute it, and that one is away; it is freed once the worker is given up"
+            )
         }
         Cause::NoSlot { slots } => format!("all {slots} slots of its workers are busy"),
         Cause::Ready { since } => format!("nothing; it is ready since {} and claimed next", exact(*since)),
         Cause::Running { worker, host, silent_ms, fence } => {
-            let doing = if *fence { "takes its load's id in the target, so that nothing can commit it" } else { "runs" };
+            let doing =
+                if *fence { "takes its load's id in the target, so that nothing can commit it" } else { "runs" };
             let host = host.as_deref().unwrap_or("an unknown host");
             let beat = silent_ms.map(|ms| format!(", heard of {ms} ms ago")).unwrap_or_default();
             format!("it {doing} on worker {worker}, {host}{beat}")

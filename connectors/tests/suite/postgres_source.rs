@@ -95,8 +95,7 @@ async fn a_large_table_is_read_in_ranges_and_loaded_into_delta_once() {
         database.rows("SELECT count(*), count(distinct id), sum(id), sum(amount), max(at) FROM orders").await;
     assert_eq!(show(&sums)[0].replace('T', " "), expected[0]);
     shop.close().await;
-    let left =
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'headwater %' AND datname = current_database()";
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'headwater %' AND datname = current_database()";
     assert_eq!(database.rows(left).await, ["0"]);
 }
 

@@ -322,9 +322,8 @@ impl Queued {
         let able = live.iter().filter(|seat| {
             self.host.as_ref().is_none_or(|host| seat.host == *host) && self.pinned.is_none_or(|id| seat.id == id)
         });
-        let (slots, free) = able.fold((0, 0), |(slots, free), seat| {
-            (slots + seat.slots, free + (seat.slots - seat.busy).max(0))
-        });
+        let (slots, free) =
+            able.fold((0, 0), |(slots, free), seat| (slots + seat.slots, free + (seat.slots - seat.busy).max(0)));
         (free == 0).then_some(Cause::NoSlot { slots })
     }
 

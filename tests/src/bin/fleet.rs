@@ -35,7 +35,8 @@ const SLOTS: &str = "64";
 #[tokio::main]
 async fn main() -> Result<()> {
     let headwater = std::env::args().nth(1).context("usage: fleet HEADWATER")?;
-    let number = |name: &str, default: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number =
+        |name: &str, default: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let folder = tempfile::Builder::new().prefix("hwfleet").tempdir_in("/var/tmp")?;
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     println!("flush of the disk: {}", ms(flush(folder.path())?));
@@ -159,8 +160,10 @@ impl Bench {
 
     async fn chain(&self) -> Result<()> {
         let names: Vec<String> = (0..CHAIN).map(|n| format!("t{n}")).collect();
-        let ups: Vec<Vec<&str>> = (0..CHAIN).map(|n| n.checked_sub(1).map(|up| names[up].as_str()).into_iter().collect()).collect();
-        let stages: Vec<(&str, &[&str])> = names.iter().map(String::as_str).zip(ups.iter().map(Vec::as_slice)).collect();
+        let ups: Vec<Vec<&str>> =
+            (0..CHAIN).map(|n| n.checked_sub(1).map(|up| names[up].as_str()).into_iter().collect()).collect();
+        let stages: Vec<(&str, &[&str])> =
+            names.iter().map(String::as_str).zip(ups.iter().map(Vec::as_slice)).collect();
         let version = save(&self.store, &plan("chain", &stages)).await;
         let mut times = Vec::new();
         for _ in 0..self.runs {
@@ -207,7 +210,11 @@ impl Bench {
             workspace.show_run(summary.run_id).await?;
             show.push(start.elapsed());
         }
-        println!("list of runs: p99 {}; one run of {FAN} stages: p99 {}", ms(percentile(&mut list, 99)), ms(percentile(&mut show, 99)));
+        println!(
+            "list of runs: p99 {}; one run of {FAN} stages: p99 {}",
+            ms(percentile(&mut list, 99)),
+            ms(percentile(&mut show, 99))
+        );
         Ok(())
     }
 }

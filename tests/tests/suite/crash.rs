@@ -69,8 +69,8 @@ impl Target {
     fn rows(self, world: &World) -> String {
         let path = world.folder.join("target/copied").display().to_string();
         match self {
-            Self::Delta => python("import deltalake, sys\nprint(deltalake.DeltaTable(sys.argv[1]).count())", &[&path]),
-            Self::Files => python(
+            Self::Delta | Self::StoredDelta => python("import deltalake, sys\nprint(deltalake.DeltaTable(sys.argv[1]).count())", &[&path]),
+            Self::Files | Self::StoredFiles => python(
                 "import os, sys, pyarrow.dataset as d\np = sys.argv[1]\n\
                  print(d.dataset(p, format='parquet').count_rows() if os.path.isdir(p) else 0)",
                 &[&path],
@@ -233,7 +233,9 @@ fn canceled_while_frozen(target: Target) {
 
 #[test]
 fn a_canceled_run_cannot_commit_however_late_its_process_wakes() {
-    [Target::Delta, Target::Postgres, Target::Files].into_iter().for_each(canceled_while_frozen);
+    [Target::Delta, Target::Postgres, Target::Files, Target::StoredDelta, Target::StoredFiles]
+        .into_iter()
+        .for_each(canceled_while_frozen);
 }
 
 #[test]

@@ -26,7 +26,9 @@ fn why_is_true_at_every_step_of_a_runs_life() {
     assert!(told.contains("no worker serves queue slow; headwater serve --roles worker"), "{told}");
     world.succeed(&["pause", "queue:slow"]);
     let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler", "--queues", "slow"]));
-    eventually("the worker is there", || !world.json(&["workers", "list", "--json"])["workers"].as_array().unwrap().is_empty());
+    eventually("the worker is there", || {
+        !world.json(&["workers", "list", "--json"])["workers"].as_array().unwrap().is_empty()
+    });
     assert_eq!(why(&world), "paused");
     assert_eq!(world.json(&["limits", "list", "--json"])["limits"][0]["scope"], "queue:slow");
     world.succeed(&["resume", "queue:slow"]);

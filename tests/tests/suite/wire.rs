@@ -79,7 +79,8 @@ fn a_query_that_waits_for_a_lock_is_canceled_within_two_seconds() {
                     AND datname = current_database()";
     eventually("the table is locked", || world.query(sleeping) == "1");
     let running = world.start(world.command(&["run", "copy"]));
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("the source waits", || world.query(waiting) != "0");
     is_left_alone_once_canceled(&world, running);
     locker.kill().unwrap();
