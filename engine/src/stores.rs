@@ -218,7 +218,7 @@ impl Store {
                 (ErrorKind::Config, None)
             }
             Error::AlreadyExists { .. } | Error::Precondition { .. } => (ErrorKind::Conflict, None),
-            _ => (ErrorKind::Transient, None),
+            _ => (ErrorKind::Transient, Some("is the store up, and can this machine reach it?".to_owned())),
         };
         let failed = EngineError::new(kind, format!("{doing} {self}: {}", plain::words(&error)));
         match hint {

@@ -115,8 +115,10 @@ impl Area {
                     return Ok(());
                 }
                 return Err(io::Error::other(format!(
-                    "the upload of {} is gone before it was completed: do the bucket's rules end incomplete uploads too early?",
-                    part.name
+                    "the upload of {} is gone before it was completed (do the bucket's rules end incomplete uploads too early?); \
+                     removing {CONTROL}/…/{} gives its load up",
+                    part.name,
+                    manifest_name(manifest.load_id)
                 )));
             }
         }

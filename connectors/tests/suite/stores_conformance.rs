@@ -62,3 +62,9 @@ async fn parquet_files_on_azure_keep_the_contract() {
 async fn csv_files_on_azure_keep_the_contract() {
     conformance(&text(stored("files", &container(), json!({ "format": "csv" })))).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_file_on_azure_keeps_the_contract() {
+    let one = stored("files", &container(), json!({}));
+    conformance(&Subject { path: Box::new(|name| vec![format!("{name}.parquet")]), appends: false, ..one }).await;
+}

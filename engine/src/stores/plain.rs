@@ -75,25 +75,29 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// What a caller can act on, by the words that the client has for it.
-const STATUS: [(&str, fn(String) -> Error); 3] = [
-    ("status code: 401", |words| Error::Unauthenticated { path: LISTING.to_owned(), source: words.into() }),
-    ("status code: 403", |words| Error::PermissionDenied { path: LISTING.to_owned(), source: words.into() }),
-    ("status code: 404", |words| Error::NotFound { path: LISTING.to_owned(), source: words.into() }),
-];
-
 /// Stands for the path of a listing, which an error of the client doesn't know.
 const LISTING: &str = "(listing)";
+
+/// The client sorts the answers to most requests by what a caller can act on, but not those to listings.
+fn sorted(store: &'static str, words: String) -> Error {
+    let has_status = |status: &str| words.contains(&format!("status code: {status}"));
+    let path = LISTING.to_owned();
+    if has_status("401") {
+        Error::Unauthenticated { path, source: words.into() }
+    } else if has_status("403") {
+        Error::PermissionDenied { path, source: words.into() }
+    } else if has_status("404") {
+        Error::NotFound { path, source: words.into() }
+    } else {
+        Error::Generic { store, source: words.into() }
+    }
+}
 
 /// The words alone are kept as the source, so that no chain of causes says more.
 fn cleaned(error: Error) -> Error {
     let words = words(&error);
     match error {
-        // The client sorts the answers to most requests, but not those to listings.
-        Error::Generic { store, .. } => match STATUS.iter().find(|(status, _)| words.contains(status)) {
-            Some((_, sort)) => sort(words),
-            None => Error::Generic { store, source: words.into() },
-        },
+        Error::Generic { store, .. } => sorted(store, words),
         Error::NotFound { path, .. } => Error::NotFound { path, source: words.into() },
         Error::AlreadyExists { path, .. } => Error::AlreadyExists { path, source: words.into() },
         Error::Precondition { path, .. } => Error::Precondition { path, source: words.into() },

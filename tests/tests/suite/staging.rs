@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::stores::{Bucket, bucket};
+use crate::stores::{Bucket, SECRET, bucket};
 use crate::support::{World, eventually};
 
 /// A world whose pipeline stages one dataset for two loads.
@@ -28,25 +28,35 @@ fn world() -> World {
 }
 
 /// A command of a machine of its own: it has nothing in common with others but the control plane and the staging area.
-fn on_machine(world: &World, machine: &str, bucket: &Bucket, arguments: &[&str]) -> Command {
+fn on_machine(world: &World, machine: &str, arguments: &[&str]) -> Command {
     let mut command = world.command(arguments);
-    let options: Vec<String> = bucket
-        .options
-        .iter()
-        .filter(|(name, _)| *name != "secret_access_key")
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect();
+    command.env("HEADWATER_DATA_DIR", world.folder.join(machine)).env("HEADWATER_MASTER_KEY", "11".repeat(32));
+    command
+}
+
+/// The staging area in the settings file, with its secret in the environment.
+fn stage_by_file(world: &World, bucket: &Bucket, command: &mut Command) {
+    let options = bucket.options.iter().filter(|(name, _)| *name != "secret_access_key");
+    let options: Vec<String> = options.map(|(name, value)| format!("{name} = {value}")).collect();
     let config = format!(
         "staging = \"{}/staging\"\n[staging_options]\n{}\nsecret_access_key = \"${{STAGING_SECRET}}\"\n",
         bucket.location,
         options.join("\n")
     );
     world.write("headwater.toml", &config);
+    command.env("STAGING_SECRET", SECRET);
+}
+
+/// The staging area, and all that reaches it, in the environment.
+fn stage_by_environment(bucket: &Bucket, command: &mut Command) {
+    let option = |name: &str| bucket.options[name].as_str().unwrap().to_owned();
     command
-        .env("HEADWATER_DATA_DIR", world.folder.join(machine))
-        .env("HEADWATER_MASTER_KEY", "11".repeat(32))
-        .env("STAGING_SECRET", crate::stores::SECRET);
-    command
+        .env("HEADWATER_STAGING", format!("{}/staging", bucket.location))
+        .env("AWS_ENDPOINT_URL", option("endpoint"))
+        .env("AWS_ALLOW_HTTP", "true")
+        .env("AWS_REGION", option("region"))
+        .env("AWS_ACCESS_KEY_ID", option("access_key_id"))
+        .env("AWS_SECRET_ACCESS_KEY", option("secret_access_key"));
 }
 
 fn staged(bucket: &Bucket) -> usize {
@@ -60,18 +70,20 @@ fn staged(bucket: &Bucket) -> usize {
 #[test]
 fn a_run_that_staged_in_an_object_store_is_finished_on_another_machine() {
     let (world, bucket) = (world(), bucket());
-    let mut first = on_machine(&world, "first", &bucket, &["run", "shared.yaml"]);
-    first.env("HEADWATER_FAILPOINTS", "after_write=kill");
+    let mut first = on_machine(&world, "first", &["run", "shared.yaml"]);
+    stage_by_file(&world, &bucket, first.env("HEADWATER_FAILPOINTS", "after_write=kill"));
     let killed = world.start(first).wait();
     assert!(killed.was_killed(), "{killed}");
     assert!(staged(&bucket) > 0, "the shared dataset is in the bucket");
     std::fs::remove_dir_all(world.folder.join("first")).unwrap();
-    let second = world.start(on_machine(&world, "second", &bucket, &["runs", "rerun", "--json"])).wait();
-    assert!(second.status.success(), "{second}");
-    let run: Value = serde_json::from_str(&second.stdout).unwrap();
+    let mut second = on_machine(&world, "second", &["runs", "rerun", "--json"]);
+    stage_by_file(&world, &bucket, &mut second);
+    let done = world.start(second).wait();
+    assert!(done.status.success(), "{done}");
+    let run: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(run["state"], "succeeded", "{run:#}");
-    let written: Vec<_> =
-        run["receipts"].as_array().unwrap().iter().map(|receipt| receipt["rows_written"].clone()).collect();
+    let receipts = run["receipts"].as_array().unwrap().iter();
+    let written: Vec<_> = receipts.map(|receipt| receipt["rows_written"].clone()).collect();
     assert_eq!(written, [2500, 2500], "{run:#}");
     // The dataset was computed once, by the first machine.
     let tasks = run["tasks"].as_array().unwrap();
@@ -82,10 +94,11 @@ fn a_run_that_staged_in_an_object_store_is_finished_on_another_machine() {
 #[test]
 fn a_run_that_staged_in_an_object_store_is_pinned_to_no_host() {
     let (world, bucket) = (world(), bucket());
-    let mut first = on_machine(&world, "first", &bucket, &["run", "shared.yaml"]);
-    first.env("HEADWATER_FAILPOINTS", "after_write=stop");
+    let mut first = on_machine(&world, "first", &["run", "shared.yaml"]);
+    stage_by_environment(&bucket, first.env("HEADWATER_FAILPOINTS", "after_write=stop"));
     let frozen = world.start(first);
     eventually("the process is frozen", || frozen.is_stopped());
+    assert!(staged(&bucket) > 0, "the shared dataset is in the bucket");
     let pinned = world.control("SELECT count(*) FILTER (WHERE host IS NOT NULL), count(*) FROM runs");
     assert_eq!(pinned, "0|1");
     frozen.signal("KILL");
