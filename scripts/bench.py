@@ -1,4 +1,4 @@
-"""TPC-H lineitem out of Postgres: the COPY floor, connectorx, and Headwater into Delta and Parquet, in one run.
+"""TPC-H lineitem: out of Postgres into Delta and Parquet beside the COPY floor and connectorx, into Postgres beside psql, in one run.
 
 usage: bench.py HEADWATER ROOT (scripts/bench calls it). SF, RUNS and BENCH_DIR come from the environment. Prints one row a case with the
 median of RUNS, CPU seconds and peak resident memory of the process, and Headwater's ratio to the floor. Then it compares counts and
@@ -43,10 +43,10 @@ def measure(*command, env=ENV):
     return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
-def case(name, *command, floor=None):
+def case(name, *command, floor=None, of="COPY"):
     walls, cpus, peaks = zip(*(measure(*command) for _ in range(RUNS)))
     wall = statistics.median(walls)
-    ratio = f"  {wall / floor:5.2f} x COPY" if floor else ""
+    ratio = f"  {wall / floor:5.2f} x {of}" if floor else ""
     print(f"{name:38} {wall:7.2f} s  {statistics.median(cpus):7.2f} CPU s  {max(peaks) / 1e6:7.0f} MB{ratio}", flush=True)
     return wall
 
@@ -116,11 +116,49 @@ def main():
         )
         case("connectorx, Postgres to Parquet", sys.executable, "-c", script, connectorx_url(url), f"{FOLDER}/cx.parquet", floor=floor)
         compare(url, f"{FOLDER}/lake/lineitem")
+        databases(url)
     finally:
         keep.stdin.close()
         keep.wait()
         if "BENCH_DIR" not in os.environ:
             shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def databases(url):
+    """From Postgres and from a CSV file into Postgres, each beside psql doing the same."""
+    subprocess.run(["psql", "-Xqc", "CREATE DATABASE copied", url], env=ENV, check=True)
+    copied = url.replace("/tpch?", "/copied?")
+    schema = subprocess.run(["pg_dump", "-s", "-t", "lineitem", "--no-owner", url], env=ENV, check=True, capture_output=True).stdout
+    psql = lambda database, sql: subprocess.run(["psql", "-Xqc", sql, database], env=ENV, check=True)
+    for table in ["piped", "read"]:
+        subprocess.run(["psql", "-Xq", copied], env=ENV, check=True, stdout=subprocess.DEVNULL, input=schema)
+        psql(copied, f"ALTER TABLE lineitem RENAME TO {table}")
+    run(HEADWATER, "connections", "add", "copied", copied)
+    pipe = f"psql -Xqc 'COPY lineitem TO STDOUT (FORMAT binary)' '{url}' | psql -Xqc 'TRUNCATE piped' -c 'COPY piped FROM STDIN (FORMAT binary)' '{copied}'"
+    floor = case("psql pipe, Postgres to Postgres", "sh", "-c", pipe)
+    with open(f"{FOLDER}/to_postgres.yaml", "w") as spec:
+        spec.write(SPEC.format(name="to_postgres", into="copied.public.lineitem"))
+    case("headwater run, Postgres to Postgres", HEADWATER, "run", f"{FOLDER}/to_postgres.yaml", floor=floor, of="pipe")
+    csv = f"{FOLDER}/files/lineitem.csv"
+    subprocess.run(["psql", "-Xqc", f"\\copy lineitem TO '{csv}' (FORMAT csv, HEADER)", url], env=ENV, check=True)
+    read = f"\\copy read FROM '{csv}' (FORMAT csv, HEADER)"
+    floor = case("psql \\copy, CSV to Postgres", "psql", "-Xq", "-c", "TRUNCATE read", "-c", read, copied)
+    types = {name: kind for name, kind in columns(url)}
+    with open(f"{FOLDER}/from_csv.yaml", "w") as spec:
+        named = ", ".join(f"{name}: \"{kind}\"" for name, kind in types.items())
+        spec.write(f"name: from_csv\ntasks:\n  lineitem: {{ extract: {{ from: 'files.\"lineitem.csv\"', columns: {{ {named} }} }} }}\n"
+                   "  publish: { load: { input: lineitem, into: copied.public.from_csv, mode: overwrite } }\n")
+    case("headwater run, CSV to Postgres", HEADWATER, "run", f"{FOLDER}/from_csv.yaml", floor=floor, of="\\copy")
+
+
+def columns(url):
+    """Names of the columns of lineitem and their types as a spec names them."""
+    sql = ("SELECT attname || '|' || replace(replace(format_type(atttypid, atttypmod), 'numeric', 'decimal'), 'character', 'text') "
+           "FROM pg_attribute WHERE attrelid = 'lineitem'::regclass AND attnum > 0 ORDER BY attnum")
+    answer = subprocess.run(["psql", "-XqAtc", sql, url], env=ENV, check=True, capture_output=True, text=True).stdout
+    for line in answer.splitlines():
+        name, kind = line.split("|")
+        yield name, "text" if kind.startswith("text") else kind
 
 
 def connectorx_url(url):
