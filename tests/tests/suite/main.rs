@@ -9,5 +9,6 @@ mod first_database;
 mod golden;
 mod life;
 mod link;
+mod schedules;
 mod support;
 mod wire;
