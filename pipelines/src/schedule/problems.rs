@@ -24,10 +24,7 @@ pub fn problems(schedule: &Schedule) -> Vec<(&'static str, Finding)> {
     found.rule(schedule);
     found.timezone(schedule);
     found.caps(schedule);
-    // What follows needs times to judge by.
-    if found.0.is_empty() {
-        found.times(schedule);
-    }
+    found.times(schedule);
     found.0
 }
 
@@ -89,7 +86,7 @@ impl Problems {
     }
 
     fn times(&mut self, schedule: &Schedule) {
-        // Any time would do; patterns repeat.
+        // Any time would do; patterns repeat. Without a rule that can be read there is nothing more to judge.
         let reference = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let unbounded = Schedule { start: None, end: None, ..schedule.clone() };
         let Some(times) = Times::new(&unbounded, reference) else { return };

@@ -331,6 +331,7 @@ fn faults_are_told_by_field() {
         ("cron: 0 6,7 * * *\njitter: 1h", &["jitter"]),
         ("every: 10s\njitter: 10s", &["jitter"]),
         ("every: 10s\ncatchup: all\noverlap: queue\nmax_catchup: 0\nmax_queued: 1001", &["max_catchup", "max_queued"]),
+        ("every: 10s\ncatchup: all\nmax_catchup: 0\njitter: 1m", &["max_catchup", "catchup", "jitter"]),
         ("every: 10s\nmax_catchup: 5\nmax_queued: 5", &["max_catchup", "max_queued"]),
         ("every: 10s\ncatchup: all\noverlap: queue\nmax_catchup: 1\nmax_queued: 1000", &[]),
     ] {

@@ -15,5 +15,6 @@ mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
 #[path = "../../../connectors/tests/suite/stores.rs"]
 mod stores;
+mod schedules;
 mod support;
 mod wire;
