@@ -15,10 +15,10 @@ use super::endpoint::{Endpoint, Host, SslMode};
 use super::failure;
 use super::tls::Tls;
 
-/// How long a cancel request may take, and the statement that ends a session from outside.
+/// How long a cancel request may take, and ending sessions from outside.
 const CANCEL_TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// How long a session may take to close once its statement was canceled. One whose socket swallows everything never does.
+/// How long a session may take to close once its statement was canceled.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Opens sessions and outlives them until their ends are done.
@@ -26,6 +26,10 @@ pub(super) struct Dialer {
     /// The connection's name, for messages.
     pub name: String,
     pub endpoint: Endpoint,
+    /// What the server knows our sessions by, and no others: a process may be somebody else's behind a pooler.
+    session_name: String,
+    /// A session ended in the middle of a statement. If its socket swallowed the farewell, the server still has it.
+    interrupted: Arc<AtomicBool>,
     /// Tasks that drive sockets; `close` waits for them.
     tasks: TaskTracker,
 }
@@ -53,21 +57,37 @@ pub(super) type TextRow = Vec<Option<String>>;
 
 impl Dialer {
     pub(super) fn new(name: &str, endpoint: Endpoint) -> Self {
-        Self { name: name.to_owned(), endpoint, tasks: TaskTracker::new() }
+        let session_name = format!("{} {:.8}", endpoint.application_name, uuid::Uuid::new_v4().simple().to_string());
+        Self { name: name.to_owned(), endpoint, session_name, interrupted: Arc::default(), tasks: TaskTracker::new() }
     }
 
-    /// Waits until every socket is closed, for at most the time that cancelling takes.
+    /// Waits until every socket is closed, for at most the time that cancelling takes. If a statement was interrupted, sessions that the
+    /// server still has are then ended over a socket of its own.
     pub(super) async fn close(&self) {
         self.tasks.close();
         // A socket that doesn't close in time is closed by its own task; there is nobody to tell.
-        let _ = tokio::time::timeout(CANCEL_TIMEOUT * 3, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT * 2, self.tasks.wait()).await;
         self.tasks.reopen();
+        if self.interrupted.swap(false, Ordering::AcqRel) {
+            // Where no new socket gets through either, only the server's own timeouts can help.
+            let _ = tokio::time::timeout(CANCEL_TIMEOUT, self.end_leftovers()).await;
+        }
+    }
+
+    async fn end_leftovers(&self) -> Result<()> {
+        let session = self.dial_by_mode(&self.endpoint.application_name).await?;
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = {} AND usename = current_user AND datname = current_database()",
+            super::names::literal(&self.session_name)
+        );
+        session.run("ending interrupted sessions", &end).await
     }
 
     /// Opens a session with the TLS that sslmode asks for.
     pub(super) async fn dial(&self) -> Result<Session> {
         let limit = self.endpoint.connect_timeout;
-        match tokio::time::timeout(limit, self.dial_by_mode()).await {
+        match tokio::time::timeout(limit, self.dial_by_mode(&self.session_name)).await {
             Ok(result) => result,
             Err(_) => Err(EngineError::transient(format!(
                 "connection '{}': {} did not answer within {} s",
@@ -79,44 +99,44 @@ impl Dialer {
         }
     }
 
-    async fn dial_by_mode(&self) -> Result<Session> {
+    async fn dial_by_mode(&self, session_name: &str) -> Result<Session> {
         use tokio_postgres::config::SslMode as Wire;
         if matches!(self.endpoint.host, Host::Socket(_)) {
-            return self.dial_plain().await;
+            return self.dial_plain(session_name).await;
         }
         match self.endpoint.sslmode {
-            SslMode::Disable => self.dial_plain().await,
-            SslMode::Allow => match self.dial_plain().await {
+            SslMode::Disable => self.dial_plain(session_name).await,
+            SslMode::Allow => match self.dial_plain(session_name).await {
                 Ok(session) => Ok(session),
-                Err(_) => self.dial_tls(Wire::Require).await,
+                Err(_) => self.dial_tls(Wire::Require, session_name).await,
             },
-            SslMode::Prefer => match self.dial_tls(Wire::Prefer).await {
+            SslMode::Prefer => match self.dial_tls(Wire::Prefer, session_name).await {
                 Ok(session) => Ok(session),
-                Err(first) if first.message.contains("TLS") => self.dial_plain().await,
+                Err(first) if first.message.contains("TLS") => self.dial_plain(session_name).await,
                 Err(error) => Err(error),
             },
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.dial_tls(Wire::Require).await,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+                self.dial_tls(Wire::Require, session_name).await
+            }
         }
     }
 
-    async fn dial_plain(&self) -> Result<Session> {
-        let (config, ender) = self.config(tokio_postgres::config::SslMode::Disable);
+    async fn dial_plain(&self, session_name: &str) -> Result<Session> {
+        let config = self.config(tokio_postgres::config::SslMode::Disable, session_name);
         let (client, connection) = config.connect(NoTls).await.map_err(|e| self.failed(e))?;
         let cancel = client.cancel_token();
         let cancel = move || async move { cancel.cancel_query(NoTls).await };
-        let end = move || async move { ender.end(NoTls).await };
-        Ok(self.drive(client, connection, cancel, end, "none".to_owned()))
+        Ok(self.drive(client, connection, cancel, "none".to_owned()))
     }
 
-    async fn dial_tls(&self, mode: tokio_postgres::config::SslMode) -> Result<Session> {
+    async fn dial_tls(&self, mode: tokio_postgres::config::SslMode, session_name: &str) -> Result<Session> {
         let tls = Tls::new(&self.endpoint)?;
-        let (config, ender) = self.config(mode);
+        let config = self.config(mode, session_name);
         let (client, connection) = config.connect(tls.connector.clone()).await.map_err(|e| self.failed(e))?;
         let cancel: CancelToken = client.cancel_token();
-        let (connector, again) = (tls.connector.clone(), tls.connector);
+        let connector = tls.connector;
         let cancel = move || async move { cancel.cancel_query(connector).await };
-        let end = move || async move { ender.end(again).await };
-        let mut session = self.drive(client, connection, cancel, end, String::new());
+        let mut session = self.drive(client, connection, cancel, String::new());
         session.transport = session.describe_transport(tls.verified).await;
         Ok(session)
     }
@@ -125,12 +145,11 @@ impl Dialer {
         failure::connecting(&self.name, &self.endpoint, error)
     }
 
-    /// How to open a session, and how to end it from outside.
-    fn config(&self, ssl_mode: tokio_postgres::config::SslMode) -> (Config, Ender) {
+    fn config(&self, ssl_mode: tokio_postgres::config::SslMode, session_name: &str) -> Config {
         let endpoint = &self.endpoint;
         let mut config = Config::new();
         config.user(&endpoint.user).dbname(&endpoint.database).port(endpoint.port).ssl_mode(ssl_mode);
-        config.connect_timeout(endpoint.connect_timeout);
+        config.application_name(session_name).connect_timeout(endpoint.connect_timeout);
         config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         match &endpoint.host {
             Host::Tcp(host) => config.host(host),
@@ -145,21 +164,15 @@ impl Dialer {
         if endpoint.require_channel_binding {
             config.channel_binding(tokio_postgres::config::ChannelBinding::Require);
         }
-        let session = format!("{} {:.8}", endpoint.application_name, uuid::Uuid::new_v4().simple().to_string());
-        let mut other = config.clone();
-        other.application_name(&endpoint.application_name);
-        config.application_name(&session);
-        (config, Ender { config: other, session })
+        config
     }
 
-    /// Drives the socket until the session is dropped; then cancels a running statement and closes. If that does not reach the server,
-    /// the session is ended over another socket.
-    fn drive<S, T, C, F, E, G>(
+    /// Drives the socket until the session is dropped; then cancels a running statement and closes.
+    fn drive<S, T, C, F>(
         &self,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         cancel: C,
-        end: E,
         transport: String,
     ) -> Session
     where
@@ -167,12 +180,10 @@ impl Dialer {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         C: FnOnce() -> F + Send + 'static,
         F: Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send,
-        E: FnOnce() -> G + Send + 'static,
-        G: Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send,
     {
         let busy = Arc::new(AtomicBool::new(false));
         let (ended, on_end) = oneshot::channel::<()>();
-        let was_busy = Arc::clone(&busy);
+        let (was_busy, interrupted) = (Arc::clone(&busy), Arc::clone(&self.interrupted));
         self.tasks.spawn(async move {
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
@@ -180,6 +191,7 @@ impl Dialer {
                 _ = on_end => {}
             }
             if was_busy.load(Ordering::Acquire) {
+                interrupted.store(true, Ordering::Release);
                 // The socket is read meanwhile, so that the server is not stuck in a write when the request arrives.
                 let cancel = tokio::time::timeout(CANCEL_TIMEOUT, cancel());
                 tokio::pin!(cancel);
@@ -189,38 +201,9 @@ impl Dialer {
                 }
             }
             // An idle session ends by the client's own farewell.
-            if tokio::time::timeout(FAREWELL_TIMEOUT, &mut connection).await.is_err() {
-                // Where no new socket gets through either, only the server's own timeouts can help.
-                let _ = tokio::time::timeout(CANCEL_TIMEOUT, end()).await;
-            }
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, &mut connection).await;
         });
         Session { client, name: self.name.clone(), busy, transport, _ended: ended }
-    }
-}
-
-/// Ends one session over another one. It is found by a name of its own and not by its process, which behind a pooler may have become
-/// somebody else's.
-struct Ender {
-    config: Config,
-    session: String,
-}
-
-impl Ender {
-    async fn end<T>(self, tls: T) -> std::result::Result<(), tokio_postgres::Error>
-    where
-        T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
-        T::Stream: Send,
-    {
-        let (client, connection) = self.config.connect(tls).await?;
-        let end = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE application_name = {} AND usename = current_user AND datname = current_database()",
-            super::names::literal(&self.session)
-        );
-        tokio::select! {
-            ended = client.batch_execute(&end) => ended,
-            closed = connection => closed,
-        }
     }
 }
 

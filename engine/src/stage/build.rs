@@ -52,7 +52,8 @@ impl Builder<'_> {
         }
         for task in &stage.tasks {
             let work = &plan.tasks[task].work;
-            self.task(task, work, &mut relations, &mut checks).await.map_err(|error| error.in_task(task))?;
+            let built = self.attempt.stopped_by_cancel(self.task(task, work, &mut relations, &mut checks));
+            built.await.map_err(|error| error.in_task(task))?;
         }
         let mut built = Built { relations, checks, plan: LogicalPlan::default() };
         built.plan = head_plan(&built, plan, stage)?;

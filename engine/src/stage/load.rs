@@ -45,7 +45,8 @@ impl Load<'_> {
         }
         let built = pull::fitting(build().await?, builder).await?;
         let schema: SchemaRef = Arc::new(built.plan.schema().as_arrow().clone());
-        self.sink.prepare(&schema).await.map_err(|error| error.in_task(self.task))?;
+        let prepared = self.attempt.stopped_by_cancel(self.sink.prepare(&schema));
+        prepared.await.map_err(|error| error.in_task(self.task))?;
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
         let stream: SendableRecordBatchStream = Box::pin(Counted { input: stream, progress, first: true });

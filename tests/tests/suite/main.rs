@@ -11,10 +11,10 @@ mod fleet;
 mod golden;
 mod life;
 mod link;
+mod schedules;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
 #[path = "../../../connectors/tests/suite/stores.rs"]
 mod stores;
-mod schedules;
 mod support;
 mod wire;
