@@ -15,8 +15,8 @@ use headwater_pipelines::spec::WriteMode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::load::{open, path, read, show, sink, sql, table};
-use crate::stores::{Bucket, bucket, container, s3, s3_options};
+use crate::load::{open, path, read, session, show, sink, sql, table};
+use crate::stores::{Bucket, another_s3, bucket, container, s3, s3_options};
 
 fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
     let ids: arrow::array::ArrayRef = Arc::new(arrow::array::Int64Array::from_iter_values(ids));
@@ -229,6 +229,24 @@ async fn rows_beyond_one_part_are_uploaded_and_read_in_pieces() {
     let largest = files.map(|entry| entry.metadata().unwrap().len()).max().unwrap();
     assert!(largest > 9 << 20, "one file of {largest} bytes needs only one part");
     assert_eq!(ids(&drop, "many").await.len(), many.count());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_buckets_of_one_name_on_two_servers_are_two_in_one_session() {
+    let (here, server) = (bucket(), another_s3());
+    let folder = server.folder.join(here.location.trim_start_matches("s3://"));
+    std::fs::create_dir(&folder).unwrap();
+    let there = Bucket { location: here.location.clone(), options: s3_options(server.port), folder };
+    for (connector, further) in [("delta", json!({})), ("files", json!({ "format": "parquet" }))] {
+        let session = session();
+        for (name, bucket, ids) in [("here", &here, 0..3), ("there", &there, 10..12)] {
+            let connection = open(connector, bucket.settings(connector, further.clone()));
+            load(&connection, "same", &attempt(Uuid::now_v7(), 1), rows(ids)).await.unwrap();
+            session.register_table(name, table(&connection, "same").await.unwrap()).unwrap();
+        }
+        let both = session.sql("SELECT id FROM here UNION ALL SELECT id FROM there").await.unwrap();
+        assert_eq!(show(&both.collect().await.unwrap()), ["0", "1", "10", "11", "2"], "{connector}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,15 +44,21 @@ impl Bucket {
 /// The S3 server, started at its first use.
 pub fn s3() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let run = |port: u16, folder: &Path| {
-            format!(
-                "ROOT_ACCESS_KEY={KEY_ID} ROOT_SECRET_KEY={SECRET} exec {}/versitygw/versitygw --quiet --port 127.0.0.1:{port} posix {}",
-                tools().display(),
-                folder.display()
-            )
-        };
-        start("versitygw", run)
+    SERVER.get_or_init(|| start_s3("versitygw"))
+}
+
+/// Another S3 server, which ends with the value.
+pub fn another_s3() -> Server {
+    start_s3("versitygw-too")
+}
+
+fn start_s3(name: &str) -> Server {
+    start(name, |port, folder| {
+        format!(
+            "ROOT_ACCESS_KEY={KEY_ID} ROOT_SECRET_KEY={SECRET} exec {}/versitygw/versitygw --quiet --port 127.0.0.1:{port} posix {}",
+            tools().display(),
+            folder.display()
+        )
     })
 }
 
