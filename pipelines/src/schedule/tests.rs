@@ -363,7 +363,7 @@ proptest! {
         let next = Times::new(&cron(expression, zone.name()), from).unwrap().next_after(from).unwrap();
         let shows = |time: &DateTime<Utc>| {
             let local = time.with_timezone(&zone);
-            local.second() == 0 && local.minute() % minutes == 0
+            local.second() == 0 && local.minute().is_multiple_of(minutes)
         };
         let expected = (1..=2 * 3_600).map(|second| from + TimeDelta::seconds(second)).find(shows);
         prop_assert_eq!(Some(next), expected);
