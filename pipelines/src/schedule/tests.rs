@@ -40,87 +40,92 @@ const BACK: [(&str, &str); 3] = [
     ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
 ];
 
+/// Expression, zone, a time, and what comes after it.
+type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+/// Expressions that name times of the day.
+const NAMED: &[Row] = &[
+    // 02:30 does not exist: right after the gap.
+    (
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-03-28T00:00:00Z",
+        &["03-28 02:30+01:00", "03-29 03:00+02:00", "03-30 02:30+02:00"],
+    ),
+    (
+        "30 2 * * *",
+        "America/New_York",
+        "2026-03-07T00:00:00Z",
+        &["03-07 02:30-05:00", "03-08 03:00-04:00", "03-09 02:30-04:00"],
+    ),
+    (
+        "15 2 * * *",
+        "Australia/Lord_Howe",
+        "2026-10-02T12:00:00Z",
+        &["10-03 02:15+10:30", "10-04 02:30+11:00", "10-05 02:15+11:00"],
+    ),
+    // It exists on Lord Howe, where the gap ends.
+    (
+        "30 2 * * *",
+        "Australia/Lord_Howe",
+        "2026-10-02T12:00:00Z",
+        &["10-03 02:30+10:30", "10-04 02:30+11:00", "10-05 02:30+11:00"],
+    ),
+    // It exists twice: the first time.
+    (
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-10-24T00:00:00Z",
+        &["10-24 02:30+02:00", "10-25 02:30+02:00", "10-26 02:30+01:00"],
+    ),
+    (
+        "30 1 * * *",
+        "America/New_York",
+        "2026-10-31T00:00:00Z",
+        &["10-31 01:30-04:00", "11-01 01:30-04:00", "11-02 01:30-05:00"],
+    ),
+    (
+        "45 1 * * *",
+        "Australia/Lord_Howe",
+        "2026-04-03T12:00:00Z",
+        &["04-04 01:45+11:00", "04-05 01:45+11:00", "04-06 01:45+10:30"],
+    ),
+    // Several times in one gap come together, once.
+    (
+        "0,30 2 * * *",
+        "Europe/Berlin",
+        "2026-03-28T12:00:00Z",
+        &["03-29 03:00+02:00", "03-30 02:00+02:00", "03-30 02:30+02:00"],
+    ),
+    (
+        "0 2,3 * * *",
+        "Europe/Berlin",
+        "2026-03-28T12:00:00Z",
+        &["03-29 03:00+02:00", "03-30 02:00+02:00", "03-30 03:00+02:00"],
+    ),
+    // A list of hours or a range names times, too.
+    (
+        "0 2,14 * * *",
+        "Europe/Berlin",
+        "2026-03-28T20:00:00Z",
+        &["03-29 03:00+02:00", "03-29 14:00+02:00", "03-30 02:00+02:00"],
+    ),
+    (
+        "0 1-3 * * *",
+        "Europe/Berlin",
+        "2026-10-24T20:00:00Z",
+        &["10-25 01:00+02:00", "10-25 02:00+02:00", "10-25 03:00+01:00"],
+    ),
+    // On days that the clock leaves alone nothing is special, and in UTC there are no others.
+    ("30 2 * * *", "UTC", "2026-03-28T03:00:00Z", &["03-29 02:30+00:00", "03-30 02:30+00:00"]),
+    ("0 6 * * *", "Europe/Berlin", "2026-03-28T00:00:00Z", &["03-28 06:00+01:00", "03-29 06:00+02:00"]),
+    // A day without midnight begins right after the gap.
+    ("0 0 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z", &["03-29 01:00+03:00", "03-30 00:00+03:00"]),
+];
+
 #[test]
 fn a_time_of_the_day_happens_once_a_day_through_both_changes_of_the_clock() {
-    let table: &[(&str, &str, &str, &[&str])] = &[
-        // 02:30 does not exist: right after the gap.
-        (
-            "30 2 * * *",
-            "Europe/Berlin",
-            "2026-03-28T00:00:00Z",
-            &["03-28 02:30+01:00", "03-29 03:00+02:00", "03-30 02:30+02:00"],
-        ),
-        (
-            "30 2 * * *",
-            "America/New_York",
-            "2026-03-07T00:00:00Z",
-            &["03-07 02:30-05:00", "03-08 03:00-04:00", "03-09 02:30-04:00"],
-        ),
-        (
-            "15 2 * * *",
-            "Australia/Lord_Howe",
-            "2026-10-02T12:00:00Z",
-            &["10-03 02:15+10:30", "10-04 02:30+11:00", "10-05 02:15+11:00"],
-        ),
-        // It exists on Lord Howe, where the gap ends.
-        (
-            "30 2 * * *",
-            "Australia/Lord_Howe",
-            "2026-10-02T12:00:00Z",
-            &["10-03 02:30+10:30", "10-04 02:30+11:00", "10-05 02:30+11:00"],
-        ),
-        // It exists twice: the first time.
-        (
-            "30 2 * * *",
-            "Europe/Berlin",
-            "2026-10-24T00:00:00Z",
-            &["10-24 02:30+02:00", "10-25 02:30+02:00", "10-26 02:30+01:00"],
-        ),
-        (
-            "30 1 * * *",
-            "America/New_York",
-            "2026-10-31T00:00:00Z",
-            &["10-31 01:30-04:00", "11-01 01:30-04:00", "11-02 01:30-05:00"],
-        ),
-        (
-            "45 1 * * *",
-            "Australia/Lord_Howe",
-            "2026-04-03T12:00:00Z",
-            &["04-04 01:45+11:00", "04-05 01:45+11:00", "04-06 01:45+10:30"],
-        ),
-        // Several times in one gap come together, once.
-        (
-            "0,30 2 * * *",
-            "Europe/Berlin",
-            "2026-03-28T12:00:00Z",
-            &["03-29 03:00+02:00", "03-30 02:00+02:00", "03-30 02:30+02:00"],
-        ),
-        (
-            "0 2,3 * * *",
-            "Europe/Berlin",
-            "2026-03-28T12:00:00Z",
-            &["03-29 03:00+02:00", "03-30 02:00+02:00", "03-30 03:00+02:00"],
-        ),
-        // A list of hours or a range names times, too.
-        (
-            "0 2,14 * * *",
-            "Europe/Berlin",
-            "2026-03-28T20:00:00Z",
-            &["03-29 03:00+02:00", "03-29 14:00+02:00", "03-30 02:00+02:00"],
-        ),
-        (
-            "0 1-3 * * *",
-            "Europe/Berlin",
-            "2026-10-24T20:00:00Z",
-            &["10-25 01:00+02:00", "10-25 02:00+02:00", "10-25 03:00+01:00"],
-        ),
-        // On days that the clock leaves alone nothing is special, and in UTC there are no others.
-        ("30 2 * * *", "UTC", "2026-03-28T03:00:00Z", &["03-29 02:30+00:00", "03-30 02:30+00:00"]),
-        ("0 6 * * *", "Europe/Berlin", "2026-03-28T00:00:00Z", &["03-28 06:00+01:00", "03-29 06:00+02:00"]),
-        // A day without midnight begins right after the gap.
-        ("0 0 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z", &["03-29 01:00+03:00", "03-30 00:00+03:00"]),
-    ];
-    for (text, zone, from, expected) in table {
+    for (text, zone, from, expected) in NAMED {
         assert_eq!(told(&cron(text, zone), from, expected.len()), *expected, "{text} in {zone}");
     }
 }
@@ -136,42 +141,44 @@ fn a_quarter_hour_keeps_its_pace_through_every_change_of_the_clock() {
     }
 }
 
+/// Expressions that follow the clock.
+const FOLLOWING: &[Row] = &[
+    ("0 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", &["03-29 03:00+02:00", "03-29 04:00+02:00"]),
+    (
+        "0 * * * *",
+        "Europe/Berlin",
+        "2026-10-24T23:30:00Z",
+        &["10-25 02:00+02:00", "10-25 02:00+01:00", "10-25 03:00+01:00"],
+    ),
+    (
+        "0 * * * *",
+        "America/New_York",
+        "2026-11-01T04:30:00Z",
+        &["11-01 01:00-04:00", "11-01 01:00-05:00", "11-01 02:00-05:00"],
+    ),
+    // 02:00 is in the gap of half an hour, and 02:00 comes half an hour later when the clock goes back.
+    ("0 * * * *", "Australia/Lord_Howe", "2026-10-03T14:00:00Z", &["10-04 01:00+10:30", "10-04 03:00+11:00"]),
+    ("0 * * * *", "Australia/Lord_Howe", "2026-04-04T13:30:00Z", &["04-05 01:00+11:00", "04-05 02:00+10:30"]),
+    (
+        "30 * * * *",
+        "Australia/Lord_Howe",
+        "2026-04-04T14:00:00Z",
+        &["04-05 01:30+11:00", "04-05 01:30+10:30", "04-05 02:30+10:30"],
+    ),
+    ("30 * * * *", "Australia/Lord_Howe", "2026-10-03T14:30:00Z", &["10-04 01:30+10:30", "10-04 02:30+11:00"]),
+    // A `*` in the minute is enough.
+    ("*/30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", &["03-30 02:00+02:00", "03-30 02:30+02:00"]),
+    (
+        "*/30 2 * * *",
+        "Europe/Berlin",
+        "2026-10-24T12:00:00Z",
+        &["10-25 02:00+02:00", "10-25 02:30+02:00", "10-25 02:00+01:00", "10-25 02:30+01:00"],
+    ),
+];
+
 #[test]
 fn an_hourly_schedule_follows_the_clock() {
-    let table: &[(&str, &str, &str, &[&str])] = &[
-        ("0 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", &["03-29 03:00+02:00", "03-29 04:00+02:00"]),
-        (
-            "0 * * * *",
-            "Europe/Berlin",
-            "2026-10-24T23:30:00Z",
-            &["10-25 02:00+02:00", "10-25 02:00+01:00", "10-25 03:00+01:00"],
-        ),
-        (
-            "0 * * * *",
-            "America/New_York",
-            "2026-11-01T04:30:00Z",
-            &["11-01 01:00-04:00", "11-01 01:00-05:00", "11-01 02:00-05:00"],
-        ),
-        // 02:00 is in the gap of half an hour, and 02:00 comes half an hour later when the clock goes back.
-        ("0 * * * *", "Australia/Lord_Howe", "2026-10-03T14:00:00Z", &["10-04 01:00+10:30", "10-04 03:00+11:00"]),
-        ("0 * * * *", "Australia/Lord_Howe", "2026-04-04T13:30:00Z", &["04-05 01:00+11:00", "04-05 02:00+10:30"]),
-        (
-            "30 * * * *",
-            "Australia/Lord_Howe",
-            "2026-04-04T14:00:00Z",
-            &["04-05 01:30+11:00", "04-05 01:30+10:30", "04-05 02:30+10:30"],
-        ),
-        ("30 * * * *", "Australia/Lord_Howe", "2026-10-03T14:30:00Z", &["10-04 01:30+10:30", "10-04 02:30+11:00"]),
-        // A `*` in the minute is enough.
-        ("*/30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", &["03-30 02:00+02:00", "03-30 02:30+02:00"]),
-        (
-            "*/30 2 * * *",
-            "Europe/Berlin",
-            "2026-10-24T12:00:00Z",
-            &["10-25 02:00+02:00", "10-25 02:30+02:00", "10-25 02:00+01:00", "10-25 02:30+01:00"],
-        ),
-    ];
-    for (text, zone, from, expected) in table {
+    for (text, zone, from, expected) in FOLLOWING {
         assert_eq!(told(&cron(text, zone), from, expected.len()), *expected, "{text} in {zone}");
     }
 }
@@ -356,7 +363,7 @@ proptest! {
         let next = Times::new(&cron(expression, zone.name()), from).unwrap().next_after(from).unwrap();
         let shows = |time: &DateTime<Utc>| {
             let local = time.with_timezone(&zone);
-            local.second() == 0 && local.minute() % minutes == 0
+            local.second() == 0 && local.minute().is_multiple_of(minutes)
         };
         let expected = (1..=2 * 3_600).map(|second| from + TimeDelta::seconds(second)).find(shows);
         prop_assert_eq!(Some(next), expected);

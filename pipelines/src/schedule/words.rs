@@ -89,7 +89,7 @@ fn hours_in_words(hours: &[u16]) -> (String, bool) {
 fn regular(values: &[u16], whole: u16) -> Option<u16> {
     let step = values.get(1)? - values.first()?;
     let even = (0..whole).step_by(usize::from(step)).eq(values.iter().copied());
-    (even && whole % step == 0).then_some(step)
+    (even && whole.is_multiple_of(step)).then_some(step)
 }
 
 fn weekdays_in_words(days: &[u16]) -> String {
