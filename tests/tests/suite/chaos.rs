@@ -352,6 +352,7 @@ fn a_fleet_under_faults_loses_nothing_doubles_nothing_and_heals() {
 }
 
 /// Compares the targets with the runs, and the fires with the clock.
+#[allow(clippy::print_stderr, reason = "a fleet that failed is told by what became of its runs")]
 fn judge(fleet: &Fleet) {
     let states = fleet.control("SELECT state, count(*) FROM runs GROUP BY 1 ORDER BY 1");
     eprintln!("runs: {states:?}");
