@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::claim::{Claimed, Taker, claim_on};
 use crate::{Result, Store};
 
+/// Rounds in which other claimers took all candidates. Whoever loses more often looks again at the next poll.
+const MOST_LOST_ROUNDS: usize = 8;
+
 /// What one limit leaves free.
 type Room = HashMap<(Uuid, String, String), i64>;
 
@@ -23,18 +26,18 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut claimed = Vec::new();
-        // What a full limit held back in one round is passed over in the next.
-        while claimed.len() < slots {
-            let more = self.claim_limited_once(taker, slots - claimed.len()).await?;
-            if more.is_empty() {
-                break;
-            }
+        let mut lost = 0;
+        // What a full limit held back in one round is passed over in the next, and so is what another claimer took meanwhile.
+        while claimed.len() < slots && lost < MOST_LOST_ROUNDS {
+            let Some(more) = self.claim_limited_once(taker, slots - claimed.len()).await? else { break };
+            lost += usize::from(more.is_empty());
             claimed.extend(more);
         }
         Ok(claimed)
     }
 
-    async fn claim_limited_once(&self, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
+    /// One round. Answers `None` if there is nothing that could be claimed.
+    async fn claim_limited_once(&self, taker: &Taker, slots: usize) -> Result<Option<Vec<Claimed>>> {
         let mut tx = self.relaxed().begin().await?;
         let candidates = sqlx::query_file_scalar!(
             "src/queue/candidates.sql",
@@ -48,13 +51,13 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         if candidates.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         lock(&mut tx, &candidates).await?;
         let admitted = admit(&mut tx, &candidates).await?;
         let claimed = claim_on(&mut *tx, taker, slots, Some(&admitted)).await?;
         tx.commit().await?;
-        Ok(claimed)
+        Ok(Some(claimed))
     }
 }
 
