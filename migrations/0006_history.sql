@@ -15,6 +15,15 @@ AS $$
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
 $$;
 
+-- Locks all of history, or fails soon: whoever waits for it gives up before the deadlock detector would end somebody else's work.
+CREATE FUNCTION lock_history() RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', true);
+    LOCK TABLE runs, stage_runs, deps, attempts, task_runs, logs IN ACCESS EXCLUSIVE MODE;
+END $$;
+
 -- Makes the partitions of the given number of months after the current one. Answers with how many were made.
 CREATE FUNCTION prepare_history(months integer) RETURNS integer
 LANGUAGE plpgsql
@@ -32,6 +41,9 @@ BEGIN
         FOREACH history IN ARRAY ARRAY['stage_runs', 'deps', 'attempts', 'task_runs', 'logs'] LOOP
             part := history || '_' || to_char(start, 'YYYYMM');
             CONTINUE WHEN to_regclass(part) IS NOT NULL;
+            IF made = 0 THEN
+                PERFORM lock_history();
+            END IF;
             EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
                            part, history, first_id(start AT TIME ZONE 'UTC'),
                            first_id((start + interval '1 month') AT TIME ZONE 'UTC'));
@@ -97,6 +109,10 @@ BEGIN
     LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %I)', part.name) INTO filled;
         CONTINUE WHEN filled;
+        IF dropped = 0 THEN
+            PERFORM lock_history();
+            -- Nobody can have filled it meanwhile: its month is over.
+        END IF;
         EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', part.history, part.name);
         EXECUTE format('DROP TABLE %I', part.name);
         dropped := dropped + 1;

@@ -12,6 +12,12 @@ const MONTHS_AHEAD: i32 = 2;
 /// Runs forgotten in one transaction.
 const BATCH: i32 = 200;
 
+/// Tries to lock history before the chore leaves it to the next time.
+const LOCK_TRIES: u32 = 30;
+
+/// Pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+
 /// What the chore did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HistoryWork {
@@ -27,9 +33,7 @@ impl Store {
     /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, in small transactions until none is
     /// left. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
     pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
-        let made = sqlx::query_scalar!(r#"SELECT prepare_history($1) AS "made!""#, MONTHS_AHEAD)
-            .fetch_one(self.durable())
-            .await?;
+        let made = self.with_locks(|| self.prepare_history()).await?;
         let retention = PgInterval::try_from(retention).map_err(|error| {
             StoreError::invalid(format!("a retention of {retention:?} is no interval")).caused_by(error)
         })?;
@@ -49,9 +53,30 @@ impl Store {
         }
         let dropped = match forgotten {
             0 => 0,
-            _ => sqlx::query_scalar!(r#"SELECT drop_empty_history() AS "dropped!""#).fetch_one(self.durable()).await?,
+            _ => self.with_locks(|| self.drop_empty_history()).await?,
         };
         Ok(HistoryWork { made, forgotten, dropped })
+    }
+
+    async fn prepare_history(&self) -> Result<i32> {
+        let made = sqlx::query_scalar!(r#"SELECT prepare_history($1) AS "made!""#, MONTHS_AHEAD);
+        Ok(made.fetch_one(self.durable()).await?)
+    }
+
+    async fn drop_empty_history(&self) -> Result<i32> {
+        let dropped = sqlx::query_scalar!(r#"SELECT drop_empty_history() AS "dropped!""#);
+        Ok(dropped.fetch_one(self.durable()).await?)
+    }
+
+    /// Tries until the locks are had. Each try gives way soon, so that nothing else waits for long.
+    async fn with_locks<F: Future<Output = Result<i32>>>(&self, work: impl Fn() -> F) -> Result<i32> {
+        for _ in 1..LOCK_TRIES {
+            match work().await {
+                Err(error) if error.is_transient() => tokio::time::sleep(LOCK_PAUSE).await,
+                answer => return answer,
+            }
+        }
+        work().await
     }
 }
 
