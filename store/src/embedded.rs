@@ -12,6 +12,7 @@ mod servers;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -30,6 +31,12 @@ const ROLE: &str = "headwater";
 
 /// Longest path of a socket that every system takes.
 const MAX_SOCKET_PATH: usize = 100;
+
+/// Looks at a lock before somebody else is believed to hold it.
+const UNUSED_LOOKS: u32 = 6;
+
+/// Pause between two looks.
+const UNUSED_PAUSE: Duration = Duration::from_millis(5);
 
 /// The embedded server.
 #[derive(Debug)]
@@ -87,13 +94,25 @@ impl Attached {
         let gate = lock_exclusive(self.cluster.gate_lock()).await?;
         drop(self.in_use);
         let all = open_lock(&self.cluster.use_lock())?;
-        let last = all.try_lock().is_ok();
+        let last = is_unused(&all).await;
         if last {
             self.cluster.stop().await?;
         }
         drop(gate);
         Ok(last)
     }
+}
+
+/// Whether nobody else holds the lock. A process that this one is just starting holds a copy of every lock until it has become another
+/// program, so a lock that is held is looked at again.
+async fn is_unused(lock: &File) -> bool {
+    for _ in 1..UNUSED_LOOKS {
+        if lock.try_lock().is_ok() {
+            return true;
+        }
+        tokio::time::sleep(UNUSED_PAUSE).await;
+    }
+    lock.try_lock().is_ok()
 }
 
 /// Waits for a lock without blocking the runtime.
