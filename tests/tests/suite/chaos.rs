@@ -136,7 +136,6 @@ struct Fleet {
 struct Member {
     child: Child,
     role: &'static str,
-    frozen: bool,
 }
 
 impl Fleet {
@@ -206,7 +205,7 @@ impl Fleet {
             .stderr(log)
             .spawn()
             .unwrap();
-        self.processes.push(Member { child, role, frozen: false });
+        self.processes.push(Member { child, role });
     }
 
     /// The next number of the seed's sequence (splitmix64), below a bound.
@@ -227,9 +226,9 @@ impl Fleet {
                 "a process is killed"
             }
             4 | 5 => {
-                self.processes[victim].freeze();
+                self.processes[victim].signal("-STOP");
                 std::thread::sleep(LEASE_TIME * 2);
-                self.processes[victim].thaw();
+                self.processes[victim].signal("-CONT");
                 "a process was frozen for longer than its lease"
             }
             6 | 7 => {
@@ -290,16 +289,6 @@ impl Fleet {
 impl Member {
     fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    fn freeze(&mut self) {
-        self.signal("-STOP");
-        self.frozen = true;
-    }
-
-    fn thaw(&mut self) {
-        self.signal("-CONT");
-        self.frozen = false;
     }
 }
 
