@@ -8,6 +8,7 @@ use anyhow::Result;
 use headwater_pipelines::plan::Plan;
 use headwater_store::RunDetail;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
 use crate::context::Context;
@@ -21,8 +22,16 @@ const LINE: Duration = Duration::from_secs(2);
 
 /// Follows a run until it has ended. The first Ctrl-C cancels it, the second leaves at once.
 pub(crate) async fn until_end(context: &Context, run: Uuid, plan: &Plan) -> Result<()> {
+    // One listener for the whole time: a signal between two of them would be lost.
+    let interrupts = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        followed = follow(context, run, plan) => followed,
+        failed = cancel_when_interrupted(context, run, interrupts) => failed,
+    }
+}
+
+async fn follow(context: &Context, run: Uuid, plan: &Plan) -> Result<()> {
     let mut view = View::new(plan);
-    let mut interrupts = 0;
     loop {
         let detail = context.workspace.show_run(run).await?;
         view.show(&detail);
@@ -30,18 +39,21 @@ pub(crate) async fn until_end(context: &Context, run: Uuid, plan: &Plan) -> Resu
             view.end();
             return Ok(());
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                interrupts += 1;
-                if interrupts > 1 {
-                    std::process::exit(130);
-                }
-                output::error_line("canceling; press Ctrl-C again to leave at once");
-                context.workspace.cancel_run(run).await?;
-            }
-        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Answers only if the run can't be canceled.
+async fn cancel_when_interrupted(context: &Context, run: Uuid, mut interrupts: Signal) -> Result<()> {
+    interrupts.recv().await;
+    output::error_line("canceling; press Ctrl-C again to leave at once");
+    let cancel = async {
+        context.workspace.cancel_run(run).await?;
+        std::future::pending().await
+    };
+    tokio::select! {
+        failed = cancel => failed,
+        _ = interrupts.recv() => std::process::exit(130),
     }
 }
 

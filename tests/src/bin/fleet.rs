@@ -1,4 +1,5 @@
-//! Measures the queue: a chain, a fan-out, the time from trigger to start, and lists, on an embedded Postgres with its flushes on.
+//! Measures the queue: a chain, a fan-out, the time from trigger to start, and lists, on an embedded Postgres with its flushes on, or on
+//! the empty database of DATABASE_URL.
 //!
 //! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often each case is measured, OLD_RUNS how many stage runs that have
 //! ended are in the tables meanwhile, GRAPHILE_WORKER names the script that measures the peer on the same server. Prints one line a case.
@@ -40,14 +41,20 @@ async fn main() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("hwfleet").tempdir_in("/var/tmp")?;
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     println!("flush of the disk: {}", ms(flush(folder.path())?));
-    let postgres = EmbeddedPostgres::attach(folder.path(), None).await?;
-    let store = Store::connect(&postgres.url()).await?;
+    let (url, embedded) = match std::env::var("DATABASE_URL") {
+        Ok(url) => (url, None),
+        Err(_) => {
+            let embedded = EmbeddedPostgres::attach(folder.path(), None).await?;
+            (embedded.url(), Some(embedded))
+        }
+    };
+    let store = Store::connect(&url).await?;
     store.migrate().await?;
     let mut worker = Worker(
         Command::new(&headwater)
             .args(["serve", "--roles", "worker,scheduler", "--slots", SLOTS])
             .env("HEADWATER_DATA_DIR", folder.path())
-            .env_remove("DATABASE_URL")
+            .env("DATABASE_URL", &url)
             .stderr(std::fs::File::create(folder.path().join("worker.log"))?)
             .spawn()?,
     );
@@ -66,11 +73,12 @@ async fn main() -> Result<()> {
     drop(worker);
     bench.store.close().await;
     if let Ok(script) = std::env::var("GRAPHILE_WORKER") {
-        postgres.ensure_database("peer").await?;
-        let done = Command::new("node").arg(script).arg(postgres.url_of("peer")).status()?;
+        let done = Command::new("node").arg(script).arg(&url).status()?;
         anyhow::ensure!(done.success(), "graphile-worker ended with {done}");
     }
-    postgres.detach().await?;
+    if let Some(embedded) = embedded {
+        embedded.detach().await?;
+    }
     Ok(())
 }
 

@@ -119,7 +119,8 @@ pub(crate) struct World {
     pub(crate) folder: PathBuf,
     /// The source database; it is empty.
     pub(crate) source: String,
-    control: String,
+    /// The control plane's database.
+    pub(crate) control: String,
 }
 
 /// How a command ended.

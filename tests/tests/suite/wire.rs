@@ -1,9 +1,9 @@
 //! What happens on the wire: answers that get lost, and sockets that swallow everything.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Running, World, eventually};
+use crate::support::{Running, World, eventually, server};
 
 fn spec(world: &World, source: &str, target: &str, extract: &str) -> String {
     let folder = world.folder.display();
@@ -67,24 +67,66 @@ fn a_query_that_waits_for_a_lock_is_canceled_within_two_seconds() {
         &format!("{text}  publish: {{ load: {{ input: rows, into: lake.copied, mode: append }} }}\n"),
     );
     world.succeed(&["apply", "copy.yaml"]);
-    let mut locker = Command::new("psql")
-        .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE orders; SELECT pg_sleep(60)"])
-        .env("PGAPPNAME", "locker")
-        .arg(world.url())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'locker' AND wait_event = 'PgSleep'
-                    AND datname = current_database()";
-    eventually("the table is locked", || world.query(sleeping) == "1");
+    let locker = Locker::new(&world.source, "orders");
     let running = world.start(world.command(&["run", "copy"]));
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("the source waits", || world.query(waiting) != "0");
     is_left_alone_once_canceled(&world, running);
-    locker.kill().unwrap();
-    locker.wait().unwrap();
+    drop(locker);
+}
+
+#[test]
+fn an_interrupt_is_not_lost_while_the_control_plane_keeps_its_watcher_waiting() {
+    let world = World::new();
+    let text = "name: nap\ntasks:\n  rest: { wait: 60s }\n";
+    world.write("nap.yaml", text);
+    let running = world.start(world.command(&["run", "nap.yaml"]));
+    eventually("the run is being watched", || running.stderr().contains("rest: "));
+    let locker = Locker::new(&world.control, "runs");
+    let watcher = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the watcher waits", || world.control(watcher) != "0");
+    running.signal("INT");
+    eventually("the interrupt is heard", || running.stderr().contains("canceling"));
+    drop(locker);
+    assert_eq!(running.wait().code(), Some(1));
+    assert_eq!(world.json(&["runs", "show", "--json"])["state"], "canceled");
+}
+
+/// A session of somebody else's that holds a lock on a table until it is dropped.
+struct Locker<'a> {
+    database: &'a str,
+    psql: Child,
+}
+
+impl<'a> Locker<'a> {
+    fn new(database: &'a str, table: &str) -> Self {
+        let psql = Command::new("psql")
+            .args(["-X", "-q", "-c", &format!("BEGIN; LOCK TABLE {table}; SELECT pg_sleep(600)")])
+            .arg(server().url(database))
+            .env("PGAPPNAME", "locker")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let locker = Self { database, psql };
+        eventually("the table is locked", || locker.ask("count(*)", "wait_event = 'PgSleep'") == "1");
+        locker
+    }
+
+    fn ask(&self, what: &str, condition: &str) -> String {
+        let own = "application_name = 'locker' AND datname = current_database()";
+        server().query(self.database, &format!("SELECT {what} FROM pg_stat_activity WHERE {own} AND {condition}"))
+    }
+}
+
+impl Drop for Locker<'_> {
+    fn drop(&mut self) {
+        // A server that sleeps doesn't notice that its client is gone.
+        self.ask("pg_terminate_backend(pid)", "true");
+        self.psql.kill().unwrap();
+        self.psql.wait().unwrap();
+    }
 }
 
 /// Cancels a run. Two seconds later no session of ours is left on the source.
