@@ -241,8 +241,8 @@ async fn make_run(
             }
         }
     }
-    let run_id = insert_fired(tx, due, pipeline_id, fire, held).await?;
-    queues.extend(queue_unblocked(tx, due.workspace_id, run_id).await?);
+    let (run_id, ready) = insert_fired(tx, due, pipeline_id, fire, held).await?;
+    queues.extend(ready);
     record(tx, due, fire.at, FireOutcome::Fired, None, Some(run_id)).await?;
     Ok(Some(FiredRun { run_id, at: fire.at, held }))
 }
@@ -253,7 +253,7 @@ async fn insert_fired(
     pipeline_id: Uuid,
     fire: &Fire,
     held: bool,
-) -> Result<Uuid> {
+) -> Result<(Uuid, Vec<String>)> {
     let version = sqlx::query!(
         r#"SELECT v.id, v.plan::text AS "plan!"
            FROM pipelines p JOIN versions v ON v.workspace_id = p.workspace_id AND v.id = p.current_version_id

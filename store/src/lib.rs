@@ -13,6 +13,7 @@ mod loads;
 mod logs;
 mod metrics;
 mod notify;
+mod plans;
 mod queue;
 mod reconcile;
 mod runs;
@@ -75,7 +76,10 @@ struct Inner {
     relaxed: PgPool,
     /// One connection for heartbeats alone: nothing that a worker does may keep it from beating.
     beats: PgPool,
+    /// Reads that people ask for.
+    reads: PgPool,
     notifier: notify::Notifier,
+    plans: plans::Plans,
     options: PgConnectOptions,
 }
 
@@ -94,11 +98,13 @@ impl Store {
                 .hint("it looks like postgres://user:password@host:5432/headwater")
         })?;
         let options = options.application_name("headwater");
-        let durable = pool(&options, 12, "on");
-        let relaxed = pool(&options, 8, "off");
-        let beats = pool(&options, 1, "off");
-        let notifier = notify::Notifier::start(pool(&options, 1, "off"));
-        let store = Self { inner: Arc::new(Inner { durable, relaxed, beats, notifier, options }) };
+        let durable = pool(&options, 12, "on", ONE_PLAN);
+        let relaxed = pool(&options, 8, "off", ONE_PLAN);
+        let beats = pool(&options, 1, "off", ONE_PLAN);
+        let reads = pool(&options, 6, "off", PLAN_EACH);
+        let notifier = notify::Notifier::start(pool(&options, 1, "off", ONE_PLAN));
+        let inner = Inner { durable, relaxed, beats, reads, notifier, plans: plans::Plans::default(), options };
+        let store = Self { inner: Arc::new(inner) };
         store.check_floor().await?;
         Ok(store)
     }
@@ -154,6 +160,7 @@ impl Store {
         self.inner.durable.close().await;
         self.inner.relaxed.close().await;
         self.inner.beats.close().await;
+        self.inner.reads.close().await;
     }
 
     fn durable(&self) -> &PgPool {
@@ -162,6 +169,10 @@ impl Store {
 
     fn beats(&self) -> &PgPool {
         &self.inner.beats
+    }
+
+    fn reads(&self) -> &PgPool {
+        &self.inner.reads
     }
 
     fn relaxed(&self) -> &PgPool {
@@ -183,10 +194,26 @@ impl Workspace {
     fn durable(&self) -> &PgPool {
         self.store.durable()
     }
+
+    fn reads(&self) -> &PgPool {
+        self.store.reads()
+    }
 }
 
+/// Statements that come a thousand times a second: each is planned once for a session, since planning one over partitions takes longer than
+/// executing it. The tables may be empty at that moment, and must not be read from end to end once they have grown.
+const ONE_PLAN: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
+/// Questions that come now and then, and whose best plan depends on what is asked for.
+const PLAN_EACH: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan")];
+
 /// A pool whose sessions never wait for ever: not for a lock, and not with a transaction left open.
-fn pool(options: &PgConnectOptions, size: u32, synchronous_commit: &'static str) -> PgPool {
+fn pool(
+    options: &PgConnectOptions,
+    size: u32,
+    synchronous_commit: &'static str,
+    planning: &'static [(&'static str, &'static str)],
+) -> PgPool {
     PgPoolOptions::new()
         .max_connections(size)
         .min_connections(0)
@@ -200,9 +227,10 @@ fn pool(options: &PgConnectOptions, size: u32, synchronous_commit: &'static str)
                     ("idle_in_transaction_session_timeout", "60s"),
                     ("timezone", "UTC"),
                 ];
-                for (name, value) in settings {
-                    connection.execute(sqlx::query("SELECT set_config($1, $2, false)").bind(name).bind(value)).await?;
-                }
+                let (names, values): (Vec<&str>, Vec<&str>) = settings.iter().chain(planning).copied().unzip();
+                let set =
+                    "SELECT set_config(s.name, s.value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)";
+                connection.execute(sqlx::query(set).bind(names).bind(values)).await?;
                 Ok(())
             })
         })

@@ -99,7 +99,7 @@ impl Workspace {
             after,
             limit
         )
-        .fetch_all(self.durable())
+        .fetch_all(self.reads())
         .await?)
     }
 }

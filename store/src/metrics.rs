@@ -45,20 +45,20 @@ impl Store {
                           AS "oldest_ready_s!"
                FROM ready GROUP BY queue ORDER BY queue"#
         )
-        .fetch_all(self.relaxed())
+        .fetch_all(self.reads())
         .await?;
         let totals = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM leases) AS "leases!", (SELECT count(*) FROM wakes) AS "waiting!",
                       count(*) AS "workers!", COALESCE(sum(slots), 0)::bigint AS "slots!"
                FROM workers"#
         )
-        .fetch_one(self.relaxed())
+        .fetch_one(self.reads())
         .await?;
         let live = sqlx::query!(
             r#"SELECT state, count(*) AS "count!" FROM runs WHERE state IN ('pending', 'queued', 'running')
                GROUP BY state ORDER BY state"#
         )
-        .fetch_all(self.relaxed())
+        .fetch_all(self.reads())
         .await?;
         Ok(Counts {
             queues,

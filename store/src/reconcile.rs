@@ -78,7 +78,7 @@ impl Store {
                        WHERE d.workspace_id = s.workspace_id AND d.run_id = s.run_id AND d.down_id = s.id
                          AND u.state <> 'succeeded')))"#
         )
-        .fetch_all(self.durable())
+        .fetch_all(self.reads())
         .await?;
         Ok(rows.into_iter().map(|row| (row.workspace_id, row.id)).collect())
     }

@@ -5,6 +5,8 @@ mod history;
 mod rerun;
 mod why;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Plan, Stage};
 use serde::Serialize;
@@ -77,10 +79,10 @@ pub(crate) struct RunDraft<'a> {
 impl Workspace {
     /// Makes a run with its stage runs, dependencies and task runs, and puts what depends on nothing into the queue.
     pub async fn create_run(&self, run: &NewRun) -> Result<Uuid> {
-        let version = self.version(run.version_id).await?;
+        let plan = self.plan(run.version_id).await?;
         let draft = RunDraft {
             version_id: run.version_id,
-            plan: &version.plan,
+            plan: &plan,
             params: Value::Object(run.params.clone()),
             trigger: run.trigger,
             interval: run.interval,
@@ -90,16 +92,20 @@ impl Workspace {
             held: false,
         };
         let mut tx = self.durable().begin().await?;
-        let run_id = insert_run(&mut tx, self.id, &draft).await?;
-        let queues = queue_unblocked(&mut tx, self.id, run_id).await?;
+        let (run_id, queues) = insert_run(&mut tx, self.id, &draft).await?;
         tx.commit().await?;
         self.store.inner.notifier.ready(queues);
         Ok(run_id)
     }
 }
 
-/// Inserts the run, its stage runs (all pending), dependencies and task runs.
-pub(crate) async fn insert_run(tx: &mut PgTransaction<'_>, workspace_id: Uuid, draft: &RunDraft<'_>) -> Result<Uuid> {
+/// Inserts the run with its stage runs, dependencies and task runs, and puts into the queue what depends on nothing, unless the run is held
+/// or a rerun, which first takes over what the old run achieved. Answers with its id and the queues.
+pub(crate) async fn insert_run(
+    tx: &mut PgTransaction<'_>,
+    workspace_id: Uuid,
+    draft: &RunDraft<'_>,
+) -> Result<(Uuid, Vec<String>)> {
     let remaining = i32::try_from(draft.plan.stages.len()).unwrap_or(i32::MAX);
     let run_id = sqlx::query_scalar!(
         r#"INSERT INTO runs (workspace_id, pipeline_id, version_id, state, trigger, params, schedule_id, fire_time,
@@ -122,13 +128,25 @@ pub(crate) async fn insert_run(tx: &mut PgTransaction<'_>, workspace_id: Uuid, d
     )
     .fetch_one(&mut **tx)
     .await?;
-    insert_stage_runs(tx, workspace_id, run_id, draft.plan).await?;
-    insert_deps(tx, workspace_id, run_id, draft.plan).await?;
-    insert_task_runs(tx, workspace_id, run_id, draft.plan).await?;
-    Ok(run_id)
+    let open = !draft.held && draft.rerun_of.is_none();
+    let ids = insert_stage_runs(tx, workspace_id, run_id, draft.plan, open).await?;
+    insert_deps(tx, workspace_id, run_id, draft.plan, &ids).await?;
+    insert_task_runs(tx, workspace_id, run_id, draft.plan, &ids).await?;
+    let queues = if open { enqueue(tx, workspace_id, run_id).await? } else { Vec::new() };
+    Ok((run_id, queues))
 }
 
-async fn insert_stage_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid, plan: &Plan) -> Result<()> {
+/// Ids of a run's stage runs by the names of their stages.
+type StageIds = HashMap<String, Uuid>;
+
+/// Inserts stage runs, of an open run as queued if they depend on nothing.
+async fn insert_stage_runs(
+    tx: &mut PgTransaction<'_>,
+    workspace_id: Uuid,
+    run_id: Uuid,
+    plan: &Plan,
+    open: bool,
+) -> Result<StageIds> {
     let stages = &plan.stages;
     let names: Vec<String> = stages.iter().map(|stage| stage.name.clone()).collect();
     let positions: Vec<i32> = (0i32..).take(stages.len()).collect();
@@ -138,14 +156,16 @@ async fn insert_stage_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_i
     let priorities: Vec<i32> = stages.iter().map(|stage| stage.priority).collect();
     let retries = stages.iter().map(|stage| serde_json::to_value(&stage.retry)).collect::<Result<Vec<_>, _>>()?;
     // Names of connections hold no comma.
-    let connections: Vec<String> = stages.iter().map(|stage| connections(plan, stage).join(",")).collect();
-    sqlx::query!(
+    let connections: Vec<String> =
+        stages.iter().map(|stage| Vec::from_iter(plan.connections_of(stage)).join(",")).collect();
+    let rows = sqlx::query!(
         r#"INSERT INTO stage_runs (workspace_id, run_id, stage, position, state, pending, queue, priority, retry, plan_format,
                                    connections)
-           SELECT $1, $2, s.name, s.position, 'pending', s.pending, s.queue, s.priority, s.retry, $3,
-                  string_to_array(s.connections, ',')
+           SELECT $1, $2, s.name, s.position, CASE WHEN $11 AND s.pending = 0 THEN 'queued' ELSE 'pending' END, s.pending,
+                  s.queue, s.priority, s.retry, $3, string_to_array(s.connections, ',')
            FROM unnest($4::text[], $5::int[], $6::int[], $7::text[], $8::int[], $9::jsonb[], $10::text[])
-                AS s (name, position, pending, queue, priority, retry, connections)"#,
+                AS s (name, position, pending, queue, priority, retry, connections)
+           RETURNING stage, id"#,
         workspace_id,
         run_id,
         plan.plan_format,
@@ -155,18 +175,12 @@ async fn insert_stage_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_i
         &queues,
         &priorities,
         &retries,
-        &connections
+        &connections,
+        open
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
-}
-
-/// The connections that a stage reads or writes, each once.
-fn connections(plan: &Plan, stage: &Stage) -> Vec<String> {
-    let tasks = stage.tasks.iter().filter_map(|task| plan.tasks.get(task));
-    let names: std::collections::BTreeSet<String> = tasks.flat_map(|task| task.work.connections()).collect();
-    names.into_iter().collect()
+    Ok(rows.into_iter().map(|row| (row.stage, row.id)).collect())
 }
 
 /// The stages that a stage comes after, each once.
@@ -174,19 +188,22 @@ fn known_ups<'a>(plan: &Plan, stage: &'a Stage) -> std::collections::BTreeSet<&'
     stage.after.iter().map(String::as_str).filter(|up| plan.stage(up).is_some()).collect()
 }
 
-async fn insert_deps(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid, plan: &Plan) -> Result<()> {
-    let pairs =
-        plan.stages.iter().flat_map(|stage| known_ups(plan, stage).into_iter().map(move |up| (up, &stage.name)));
-    let (ups, downs): (Vec<String>, Vec<String>) = pairs.map(|(up, down)| (up.to_owned(), down.clone())).unzip();
+async fn insert_deps(
+    tx: &mut PgTransaction<'_>,
+    workspace_id: Uuid,
+    run_id: Uuid,
+    plan: &Plan,
+    ids: &StageIds,
+) -> Result<()> {
+    let pairs = plan.stages.iter().flat_map(|stage| known_ups(plan, stage).into_iter().map(|up| (up, &*stage.name)));
+    let (ups, downs): (Vec<Uuid>, Vec<Uuid>) =
+        pairs.filter_map(|(up, down)| ids.get(up).copied().zip(ids.get(down).copied())).unzip();
     if ups.is_empty() {
         return Ok(());
     }
     sqlx::query!(
-        r#"WITH stage AS MATERIALIZED (SELECT id, stage FROM stage_runs WHERE workspace_id = $1 AND run_id = $2)
-           INSERT INTO deps (workspace_id, run_id, up_id, down_id)
-           SELECT $1, $2, up.id, down.id
-           FROM unnest($3::text[], $4::text[]) AS d (up, down)
-           JOIN stage up ON up.stage = d.up JOIN stage down ON down.stage = d.down"#,
+        "INSERT INTO deps (workspace_id, run_id, up_id, down_id)
+         SELECT $1, $2, d.up, d.down FROM unnest($3::uuid[], $4::uuid[]) AS d (up, down)",
         workspace_id,
         run_id,
         &ups,
@@ -197,29 +214,33 @@ async fn insert_deps(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uui
     Ok(())
 }
 
-async fn insert_task_runs(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid, plan: &Plan) -> Result<()> {
-    let mut stages = Vec::new();
+async fn insert_task_runs(
+    tx: &mut PgTransaction<'_>,
+    workspace_id: Uuid,
+    run_id: Uuid,
+    plan: &Plan,
+    ids: &StageIds,
+) -> Result<()> {
+    let mut stage_runs: Vec<Uuid> = Vec::new();
     let mut tasks = Vec::new();
     let mut kinds = Vec::new();
     let mut positions: Vec<i32> = Vec::new();
     for stage in &plan.stages {
         for task in &stage.tasks {
             let Some((position, _, planned)) = plan.tasks.get_full(task) else { continue };
-            stages.push(stage.name.clone());
+            stage_runs.extend(ids.get(&stage.name));
             tasks.push(task.clone());
             kinds.push(planned.work.kind().to_owned());
             positions.push(i32::try_from(position).unwrap_or(i32::MAX));
         }
     }
     sqlx::query!(
-        r#"WITH stage AS MATERIALIZED (SELECT id, stage FROM stage_runs WHERE workspace_id = $1 AND run_id = $2)
-           INSERT INTO task_runs (workspace_id, run_id, stage_run_id, task, kind, position)
-           SELECT $1, $2, stage.id, t.task, t.kind, t.position
-           FROM unnest($3::text[], $4::text[], $5::text[], $6::int[]) AS t (stage, task, kind, position)
-           JOIN stage ON stage.stage = t.stage"#,
+        "INSERT INTO task_runs (workspace_id, run_id, stage_run_id, task, kind, position)
+         SELECT $1, $2, t.stage_run_id, t.task, t.kind, t.position
+         FROM unnest($3::uuid[], $4::text[], $5::text[], $6::int[]) AS t (stage_run_id, task, kind, position)",
         workspace_id,
         run_id,
-        &stages,
+        &stage_runs,
         &tasks,
         &kinds,
         &positions
@@ -235,24 +256,30 @@ pub(crate) async fn queue_unblocked(
     workspace_id: Uuid,
     run_id: Uuid,
 ) -> Result<Vec<String>> {
-    let queues = sqlx::query_scalar!(
-        r#"WITH open AS (
-               UPDATE stage_runs s SET state = 'queued'
-               FROM runs r
-               WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'pending' AND s.pending = 0
-                 AND r.workspace_id = $1 AND r.id = $2 AND r.state <> 'pending'
-               RETURNING s.workspace_id, s.id, s.run_id, s.queue, s.priority, s.plan_format, r.pinned_worker, r.host),
-           queued AS (
+    sqlx::query!(
+        "UPDATE stage_runs SET state = 'queued' WHERE workspace_id = $1 AND run_id = $2 AND state = 'pending' AND pending = 0",
+        workspace_id,
+        run_id
+    )
+    .execute(&mut **tx)
+    .await?;
+    enqueue(tx, workspace_id, run_id).await
+}
+
+/// Makes queued stage runs of a run ready of which none is yet, and names their queues.
+async fn enqueue(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"WITH entered AS (
                INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host)
-               SELECT workspace_id, id, run_id, queue, clock_timestamp() - priority * interval '1 minute', clock_timestamp(),
-                      plan_format, pinned_worker, host
-               FROM open
+               SELECT s.workspace_id, s.id, s.run_id, s.queue, clock_timestamp() - s.priority * interval '1 minute',
+                      clock_timestamp(), s.plan_format, r.pinned_worker, r.host
+               FROM runs r JOIN stage_runs s ON s.workspace_id = r.workspace_id AND s.run_id = r.id
+               WHERE r.workspace_id = $1 AND r.id = $2 AND s.state = 'queued'
                RETURNING queue)
-           SELECT DISTINCT queue FROM queued"#,
+           SELECT DISTINCT queue FROM entered"#,
         workspace_id,
         run_id
     )
     .fetch_all(&mut **tx)
-    .await?;
-    Ok(queues)
+    .await?)
 }

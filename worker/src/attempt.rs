@@ -89,14 +89,14 @@ async fn work(
 /// Collects what the engine needs: the plan, inputs of earlier attempts and stages where there are any, connections.
 async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
     let workspace = shared.store.workspace(claimed.lease.workspace_id);
-    let plan = shared.plans.get(&workspace, claimed.version_id).await.map_err(engine_error)?;
+    let plan = workspace.plan(claimed.version_id).await.map_err(engine_error)?;
     let stage = stage_of(&plan, &claimed.stage)?;
     let inputs = if claimed.number > 1 || !stage.staged_inputs.is_empty() {
         workspace.attempt_inputs(claimed).await.map_err(engine_error)?
     } else {
         AttemptInputs::default()
     };
-    let names: Vec<String> = plan.connections().into_iter().collect();
+    let names: Vec<String> = plan.connections_of(stage).into_iter().collect();
     let opened = if names.is_empty() {
         Vec::new()
     } else {

@@ -12,6 +12,10 @@ use crate::start::Shared;
 /// Attempts ended in one transaction. More would keep other transactions waiting for the runs' locks.
 const LARGEST_BATCH: usize = 256;
 
+/// Slots kept for what a batch makes ready. Those of a larger batch go back at once: there is more in the queue, and it is claimed while the
+/// batch is being stored, on another connection.
+const LARGEST_HAND_OVER: usize = 8;
+
 /// Longest pause between two tries while the database can't be reached.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -79,6 +83,10 @@ async fn finish(shared: &Shared, batch: Vec<Ended>, handed_over: &mpsc::Unbounde
         finishes.push(ended.finish);
         permits.extend(ended.permit);
         answers.push(ended.answer);
+    }
+    if permits.len() > LARGEST_HAND_OVER {
+        permits.truncate(LARGEST_HAND_OVER);
+        shared.wake.notify_one();
     }
     let (results, claimed) = store_batch(shared, &finishes, permits.len()).await;
     for claimed in claimed {

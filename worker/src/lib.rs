@@ -13,7 +13,6 @@ mod fetch;
 mod finisher;
 mod heartbeat;
 mod logs;
-mod plans;
 mod runner;
 mod start;
 

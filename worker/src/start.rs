@@ -20,7 +20,6 @@ use crate::backend::{Attempt, Queue};
 use crate::config::WorkerConfig;
 use crate::finisher::Finisher;
 use crate::logs::LogSender;
-use crate::plans::Plans;
 use crate::runner::StageRunner;
 use crate::{attempt, fetch, finisher, heartbeat, logs};
 
@@ -33,7 +32,6 @@ pub(crate) struct Shared {
     pub(crate) config: WorkerConfig,
     pub(crate) runner: Arc<dyn StageRunner>,
     pub(crate) active: Arc<Active>,
-    pub(crate) plans: Plans,
     pub(crate) logs: LogSender,
     pub(crate) finisher: Finisher,
     pub(crate) taker: RwLock<Taker>,
@@ -95,7 +93,6 @@ impl Worker {
             config,
             runner,
             active: Arc::default(),
-            plans: Plans::default(),
             logs: log_sender,
             finisher: finisher.clone(),
             taker: RwLock::new(taker),

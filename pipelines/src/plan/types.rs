@@ -227,9 +227,10 @@ impl Plan {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
-    /// Names of all connections that the plan reads or writes, sorted.
-    pub fn connections(&self) -> std::collections::BTreeSet<String> {
-        self.tasks.values().flat_map(|task| task.work.connections()).collect()
+    /// Names of the connections that a stage reads or writes, sorted.
+    pub fn connections_of(&self, stage: &Stage) -> std::collections::BTreeSet<String> {
+        let tasks = stage.tasks.iter().filter_map(|task| self.tasks.get(task));
+        tasks.flat_map(|task| task.work.connections()).collect()
     }
 }
 

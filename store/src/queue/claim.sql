@@ -11,7 +11,7 @@ WITH chosen AS (
     RETURNING workspace_id, stage_run_id, run_id, fence),
 starting AS (
     SELECT r.workspace_id, r.id FROM runs r
-    WHERE r.state = 'queued' AND (r.workspace_id, r.id) IN (SELECT workspace_id, run_id FROM chosen)
+    WHERE r.started_at IS NULL AND (r.workspace_id, r.id) IN (SELECT workspace_id, run_id FROM chosen)
     ORDER BY r.id FOR NO KEY UPDATE),
 started AS (
     UPDATE runs SET state = 'running', started_at = clock_timestamp() FROM starting
@@ -22,17 +22,16 @@ taken AS (
         started_at = COALESCE(s.started_at, clock_timestamp())
     FROM chosen c WHERE s.workspace_id = c.workspace_id AND s.id = c.stage_run_id
     RETURNING s.workspace_id, s.id, s.run_id, s.stage, s.queue, s.load_id, s.attempt, s.wake_at, c.fence),
+made AS MATERIALIZED (
+    SELECT taken.*, uuid_v7() AS attempt_id, gen_random_uuid() AS token FROM taken),
 leased AS (
     INSERT INTO leases (workspace_id, stage_run_id, run_id, attempt_id, number, token, worker_id, fence)
-    SELECT workspace_id, id, run_id, uuid_v7(), attempt, gen_random_uuid(), $1, fence FROM taken
-    RETURNING workspace_id, stage_run_id, run_id, attempt_id, number, token, fence),
+    SELECT workspace_id, id, run_id, attempt_id, attempt, token, $1, fence FROM made),
 attempted AS (
     INSERT INTO attempts (workspace_id, id, run_id, stage_run_id, number, kind, worker_id, state)
-    SELECT workspace_id, attempt_id, run_id, stage_run_id, number, CASE WHEN fence THEN 'fence' ELSE 'run' END, $1, 'running'
-    FROM leased)
-SELECT l.workspace_id, l.run_id, l.stage_run_id, l.attempt_id, l.number, l.token, l.fence,
-       t.stage AS "stage!", t.queue AS "queue!", t.load_id AS "load_id!", t.wake_at,
-       r.version_id, r.params, r.interval_start, r.interval_end
-FROM leased l
-JOIN taken t ON t.workspace_id = l.workspace_id AND t.id = l.stage_run_id
-JOIN runs r ON r.workspace_id = l.workspace_id AND r.id = l.run_id
+    SELECT workspace_id, attempt_id, run_id, id, attempt, CASE WHEN fence THEN 'fence' ELSE 'run' END, $1, 'running'
+    FROM made)
+SELECT m.workspace_id AS "workspace_id!", m.run_id AS "run_id!", m.id AS "stage_run_id!", m.attempt_id AS "attempt_id!",
+       m.attempt AS "number!", m.token AS "token!", m.fence AS "fence!", m.stage AS "stage!", m.queue AS "queue!",
+       m.load_id AS "load_id!", m.wake_at, r.version_id, r.params, r.interval_start, r.interval_end
+FROM made m JOIN runs r ON r.workspace_id = m.workspace_id AND r.id = m.run_id

@@ -138,9 +138,10 @@ async fn finish_successes(
     commit_loads(tx, &successes).await?;
     let stage_runs: Vec<Uuid> = successes.iter().map(|finish| finish.lease.stage_run_id).collect();
     let tokens: Vec<Uuid> = successes.iter().map(|finish| finish.lease.token).collect();
-    let manifests: Vec<Option<String>> =
-        successes.iter().map(|finish| finish.manifest.as_ref().map(Value::to_string)).collect();
-    let hosts: Vec<Option<String>> = successes.iter().map(|finish| finish.host.clone()).collect();
+    let sealed = || successes.iter().filter_map(|finish| Some((finish, finish.manifest.as_ref()?)));
+    let sealing: Vec<Uuid> = sealed().map(|(finish, _)| finish.lease.stage_run_id).collect();
+    let manifests: Vec<String> = sealed().map(|(_, manifest)| manifest.to_string()).collect();
+    let hosts: Vec<Option<String>> = sealed().map(|(finish, _)| finish.host.clone()).collect();
     let counts = settle::Columns::of(
         successes.iter().flat_map(|finish| finish.tasks.iter().map(|task| (finish.lease.stage_run_id, task))),
     );
@@ -148,7 +149,8 @@ async fn finish_successes(
         "src/queue/finish.sql",
         &stage_runs,
         &tokens,
-        &manifests as &[Option<String>],
+        &sealing,
+        &manifests,
         &hosts as &[Option<String>],
         &counts.stage_runs,
         &counts.tasks,

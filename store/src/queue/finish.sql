@@ -1,25 +1,28 @@
 -- Ends plain successes: frees leases, closes attempts, stage runs and task runs, counts runs and dependents down, and puts what has
 -- nothing left before it into the queue. Answers with the tokens that were current and with what became ready.
-WITH ended AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS e (stage_run_id, token, manifest, host)),
-freed AS (
-    DELETE FROM leases USING ended
-    WHERE leases.stage_run_id = ended.stage_run_id AND leases.token = ended.token
-    RETURNING leases.workspace_id, leases.stage_run_id, leases.attempt_id, leases.run_id, leases.token,
-              ended.manifest, ended.host),
+-- Tests for membership are written as tests and not as joins: a join of the batch with itself would be made pair by pair, since the planner
+-- expects few rows of an array, and a test is one look-up in a table of hashes.
+WITH freed AS (
+    DELETE FROM leases
+    WHERE stage_run_id = ANY ($1)
+      AND ((stage_run_id, token) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))) IS TRUE
+    RETURNING workspace_id, stage_run_id, attempt_id, run_id, token),
+-- Few stages materialise a dataset.
+sealed AS (
+    SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[]) AS m (stage_run_id, manifest, host)),
 attempted AS (
     UPDATE attempts a SET state = 'succeeded', finished_at = clock_timestamp() FROM freed f
     WHERE a.workspace_id = f.workspace_id AND a.id = f.attempt_id),
 staged AS (
-    UPDATE stage_runs s SET state = 'succeeded', finished_at = clock_timestamp(), manifest = f.manifest::json,
-           error = NULL, ending = NULL
+    UPDATE stage_runs s SET state = 'succeeded', finished_at = clock_timestamp(), error = NULL, ending = NULL,
+           manifest = (SELECT m.manifest::json FROM sealed m WHERE m.stage_run_id = f.stage_run_id)
     FROM freed f WHERE s.workspace_id = f.workspace_id AND s.id = f.stage_run_id),
 counted AS (
     UPDATE task_runs t SET state = 'succeeded', rows = c.rows, bytes = c.bytes, rejected = c.rejected, busy_us = c.busy_us
-    FROM unnest($5::uuid[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+    FROM unnest($6::uuid[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
          AS c (stage_run_id, task, rows, bytes, rejected, busy_us)
-    JOIN freed f ON f.stage_run_id = c.stage_run_id
-    WHERE t.workspace_id = f.workspace_id AND t.stage_run_id = f.stage_run_id AND t.task = c.task),
+    WHERE t.stage_run_id = c.stage_run_id AND t.task = c.task
+      AND ((t.workspace_id, t.stage_run_id) IN (SELECT workspace_id, stage_run_id FROM freed)) IS TRUE),
 totals AS (
     UPDATE runs r
     SET remaining = r.remaining - n.ended::int,
@@ -28,7 +31,9 @@ totals AS (
                      WHEN r.cancel_requested_at IS NOT NULL THEN 'canceled'
                      WHEN r.failed_stages > 0 THEN 'failed' ELSE 'succeeded' END,
         finished_at = CASE WHEN r.remaining = n.ended THEN clock_timestamp() END
-    FROM (SELECT workspace_id, run_id, count(*) AS ended, max(host) AS host FROM freed GROUP BY 1, 2) AS n
+    FROM (SELECT f.workspace_id, f.run_id, count(*) AS ended,
+                 max((SELECT m.host FROM sealed m WHERE m.stage_run_id = f.stage_run_id)) AS host
+          FROM freed f GROUP BY 1, 2) AS n
     WHERE r.workspace_id = n.workspace_id AND r.id = n.run_id
     RETURNING r.workspace_id, r.id, r.pinned_worker, r.host),
 below AS (

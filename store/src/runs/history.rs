@@ -1,5 +1,7 @@
 //! Runs: reading their history.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -192,7 +194,7 @@ impl Workspace {
             filter.limit.unwrap_or(20),
             only
         )
-        .fetch_all(self.durable())
+        .fetch_all(self.reads())
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -223,8 +225,14 @@ impl Workspace {
             self.id,
             run_id
         )
-        .fetch_one(self.durable())
+        .fetch_one(self.reads())
         .await?;
+        let (stage_runs, tasks, attempts, receipts) = tokio::try_join!(
+            self.stage_runs(run_id),
+            self.task_rows(run_id),
+            self.attempts(run_id),
+            self.receipts(run_id)
+        )?;
         Ok(RunDetail {
             run,
             version_id: more.version_id,
@@ -232,10 +240,10 @@ impl Workspace {
             interval_start: more.interval_start,
             interval_end: more.interval_end,
             rerun_of: more.rerun_of,
-            stage_runs: self.stage_runs(run_id).await?,
-            tasks: self.task_runs(run_id).await?,
-            attempts: self.attempts(run_id).await?,
-            receipts: self.receipts(run_id).await?,
+            tasks: tasks_of(tasks, &stage_runs, &attempts),
+            stage_runs,
+            attempts,
+            receipts,
         })
     }
 
@@ -246,7 +254,7 @@ impl Workspace {
             self.id,
             run_id
         )
-        .fetch_all(self.durable())
+        .fetch_all(self.reads())
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -268,46 +276,18 @@ impl Workspace {
             .collect()
     }
 
-    async fn task_runs(&self, run_id: Uuid) -> Result<Vec<TaskRunRow>> {
-        let rows = sqlx::query!(
-            r#"SELECT t.task, t.kind, t.stage_run_id, t.rows, t.bytes, t.rejected, t.busy_us, l.progress AS "progress?",
-                      CASE WHEN t.state = 'pending' THEN s.state ELSE t.state END AS "state!", s.started_at, s.finished_at,
-                      (SELECT count(*) FROM attempts a WHERE a.workspace_id = t.workspace_id AND a.stage_run_id = t.stage_run_id
-                        AND a.kind = 'run') AS "attempts!"
-               FROM task_runs t
-               JOIN stage_runs s ON s.workspace_id = t.workspace_id AND s.id = t.stage_run_id
-               LEFT JOIN leases l ON l.stage_run_id = t.stage_run_id
-               WHERE t.workspace_id = $1 AND t.run_id = $2
-               ORDER BY t.position, s.position"#,
+    async fn task_rows(&self, run_id: Uuid) -> Result<Vec<TaskRow>> {
+        Ok(sqlx::query_as!(
+            TaskRow,
+            r#"SELECT t.task, t.kind, t.position, t.stage_run_id, t.state, t.rows, t.bytes, t.rejected, t.busy_us,
+                      l.progress AS "progress?"
+               FROM task_runs t LEFT JOIN leases l ON l.stage_run_id = t.stage_run_id AND l.run_id = $2
+               WHERE t.workspace_id = $1 AND t.run_id = $2"#,
             self.id,
             run_id
         )
-        .fetch_all(self.durable())
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let live = row.progress.as_ref().and_then(|progress| progress.get(&row.task));
-                let count = |name: &str, ended: i64| {
-                    live.and_then(|counts| counts.get(name))
-                        .and_then(Value::as_i64)
-                        .map_or(ended, |live| live.max(ended))
-                };
-                TaskRunRow {
-                    rows: count("rows", row.rows),
-                    bytes: count("bytes", row.bytes),
-                    rejected: count("rejected", row.rejected),
-                    busy_us: count("busy_us", row.busy_us),
-                    path: row.task,
-                    kind: row.kind,
-                    state: row.state,
-                    stage_run_id: row.stage_run_id,
-                    attempts: row.attempts,
-                    started_at: row.started_at,
-                    finished_at: row.finished_at,
-                }
-            })
-            .collect())
+        .fetch_all(self.reads())
+        .await?)
     }
 
     async fn attempts(&self, run_id: Uuid) -> Result<Vec<AttemptRow>> {
@@ -318,7 +298,7 @@ impl Workspace {
             self.id,
             run_id
         )
-        .fetch_all(self.durable())
+        .fetch_all(self.reads())
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -346,8 +326,55 @@ impl Workspace {
             self.id,
             run_id
         )
-        .fetch_all(self.durable())
+        .fetch_all(self.reads())
         .await?;
         Ok(rows)
     }
+}
+
+/// A row of `task_runs` with the progress that its lease holds.
+struct TaskRow {
+    task: String,
+    kind: String,
+    position: i32,
+    stage_run_id: Uuid,
+    state: String,
+    rows: i64,
+    bytes: i64,
+    rejected: i64,
+    busy_us: i64,
+    progress: Option<Value>,
+}
+
+/// Task runs in the order of the spec, with what their stage runs and attempts say about them.
+fn tasks_of(mut rows: Vec<TaskRow>, stage_runs: &[StageRunRow], attempts: &[AttemptRow]) -> Vec<TaskRunRow> {
+    let stages: HashMap<Uuid, (usize, &StageRunRow)> =
+        stage_runs.iter().enumerate().map(|(position, stage)| (stage.id, (position, stage))).collect();
+    let mut tries: HashMap<Uuid, i64> = HashMap::new();
+    for attempt in attempts.iter().filter(|attempt| attempt.kind == "run") {
+        *tries.entry(attempt.stage_run_id).or_default() += 1;
+    }
+    rows.sort_by_key(|row| (row.position, stages.get(&row.stage_run_id).map(|(position, _)| *position)));
+    let tasks = rows.into_iter().map(|row| {
+        let stage = stages.get(&row.stage_run_id).map(|(_, stage)| *stage);
+        let live = row.progress.as_ref().and_then(|progress| progress.get(&row.task));
+        let count = |name: &str, ended: i64| {
+            let live = live.and_then(|counts| counts.get(name)).and_then(Value::as_i64);
+            live.map_or(ended, |live| live.max(ended))
+        };
+        TaskRunRow {
+            rows: count("rows", row.rows),
+            bytes: count("bytes", row.bytes),
+            rejected: count("rejected", row.rejected),
+            busy_us: count("busy_us", row.busy_us),
+            state: stage.filter(|_| row.state == "pending").map_or(row.state, |stage| stage.state.to_string()),
+            path: row.task,
+            kind: row.kind,
+            stage_run_id: row.stage_run_id,
+            attempts: tries.get(&row.stage_run_id).copied().unwrap_or_default(),
+            started_at: stage.and_then(|stage| stage.started_at),
+            finished_at: stage.and_then(|stage| stage.finished_at),
+        }
+    });
+    tasks.collect()
 }

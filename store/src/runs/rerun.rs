@@ -36,10 +36,10 @@ impl Workspace {
             return Err(StoreError::invalid(format!("run {run_id} succeeded: nothing of it is left to do"))
                 .hint(format!("`headwater runs rerun {run_id} --all` does everything again, as new loads")));
         }
-        let version = self.version(old.version_id).await?;
+        let plan = self.plan(old.version_id).await?;
         let draft = RunDraft {
             version_id: old.version_id,
-            plan: &version.plan,
+            plan: &plan,
             params: old.params,
             trigger: Trigger::Rerun,
             interval: old.interval_start.zip(old.interval_end),
@@ -49,7 +49,7 @@ impl Workspace {
             held: false,
         };
         let mut tx = self.durable().begin().await?;
-        let new_id = insert_run(&mut tx, self.id, &draft).await?;
+        let (new_id, _) = insert_run(&mut tx, self.id, &draft).await?;
         if mode == RerunMode::FromFailure {
             take_over(&mut tx, self.id, run_id, new_id).await?;
         }

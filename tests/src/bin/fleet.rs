@@ -31,7 +31,7 @@ const FANS: usize = 10;
 const TRIGGERS: usize = 300;
 
 /// Stages that the worker runs at a time.
-const SLOTS: &str = "64";
+const SLOTS: &str = "256";
 
 #[tokio::main]
 async fn main() -> Result<()> {

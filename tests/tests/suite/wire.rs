@@ -84,7 +84,8 @@ fn an_interrupt_is_not_lost_while_the_control_plane_keeps_its_watcher_waiting() 
     let running = world.start(world.command(&["run", "nap.yaml"]));
     eventually("the run is being watched", || running.stderr().contains("rest: "));
     let locker = Locker::new(&world.control, "runs");
-    let watcher = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let watcher =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("the watcher waits", || world.control(watcher) != "0");
     running.signal("INT");
     eventually("the interrupt is heard", || running.stderr().contains("canceling"));
