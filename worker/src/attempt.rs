@@ -257,9 +257,10 @@ fn failure_of(error: &EngineError, redact: impl Fn(&str) -> String) -> Failure {
     }
 }
 
+/// An attempt that the control plane was away for is handed back: nothing of it has failed.
 fn failed_before_start(claimed: &Claimed, error: &EngineError) -> Finish {
     let end = match error.kind {
-        ErrorKind::Canceled => AttemptEnd::Canceled,
+        ErrorKind::Canceled | ErrorKind::Transient => AttemptEnd::Canceled,
         _ => AttemptEnd::Failed(Failure { unsettled: false, ..failure_of(error, str::to_owned) }),
     };
     Finish { end, ..hand_back(claimed.lease) }

@@ -1,8 +1,9 @@
 //! Measures the queue: a chain, a fan-out, the time from trigger to start, and lists, on an embedded Postgres with its flushes on, or on
 //! the empty database of DATABASE_URL.
 //!
-//! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often each case is measured, OLD_RUNS how many stage runs that have
-//! ended are in the tables meanwhile, GRAPHILE_WORKER names the script that measures the peer on the same server. Prints one line a case.
+//! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often each case is measured, OLD_RUNS how many runs that have ended are in
+//! the tables meanwhile, SUSTAIN for how many seconds the fan-out goes on, GRAPHILE_WORKER names the script that measures the peer on the same
+//! server. Prints one line a case.
 #![allow(clippy::print_stdout, reason = "a measurement is its output")]
 #![allow(clippy::disallowed_methods, reason = "it waits for another process, and for idleness itself")]
 
@@ -26,6 +27,9 @@ const FAN: usize = 1_000;
 
 /// Fan-outs that are under way together, so that no tail is measured.
 const FANS: usize = 10;
+
+/// Old runs written by one statement.
+const OLD_AT_ONCE: usize = 50_000;
 
 /// Runs made one by one on an idle worker.
 const TRIGGERS: usize = 300;
@@ -65,10 +69,11 @@ async fn main() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let bench = Bench { store, runs: number("RUNS", 5) };
-    bench.grow(number("OLD_RUNS", 0)).await?;
+    bench.grow(&url, number("OLD_RUNS", 0)).await?;
     bench.triggers().await?;
     bench.chain().await?;
     bench.fan_out().await?;
+    bench.sustain(Duration::from_secs(u64::try_from(number("SUSTAIN", 0))?)).await?;
     bench.lists().await?;
     drop(worker);
     bench.store.close().await;
@@ -139,16 +144,24 @@ impl Bench {
         }
     }
 
-    /// Fills the tables with ended runs, so that what follows is measured beside history.
-    async fn grow(&self, runs: usize) -> Result<()> {
-        let version = save(&self.store, &fan(FAN)).await;
-        for start in (0..runs).step_by(FAN) {
-            let run = self.start(version).await?;
-            self.finished(run).await?;
-            if start % (FAN * 20) == 0 {
-                println!("history: {start} stage runs");
-            }
+    /// Fills the tables with ended runs of one stage, so that what follows is measured beside history. They are written by SQL: nobody
+    /// wants to wait until a million were executed.
+    async fn grow(&self, url: &str, runs: usize) -> Result<()> {
+        if runs == 0 {
+            return Ok(());
         }
+        let version = save(&self.store, &fan(1)).await;
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let start = Instant::now();
+        for _ in (0..runs).step_by(OLD_AT_ONCE) {
+            let runs = i32::try_from(runs.min(OLD_AT_ONCE))?;
+            client.execute(include_str!("fleet/old_runs.sql"), &[&version, &runs]).await?;
+        }
+        client.batch_execute("VACUUM ANALYZE").await?;
+        println!("history: {runs} runs, written in {:.0} s", start.elapsed().as_secs_f64());
+        drop(client);
+        connection.await??;
         Ok(())
     }
 
@@ -203,6 +216,32 @@ impl Bench {
         }
         let each = percentile(&mut rates, 50);
         println!("fan-out of {FANS} x {FAN}: {:.0} stage runs/s (median of {})", 1.0 / each.as_secs_f64(), self.runs);
+        Ok(())
+    }
+
+    /// Keeps as many runs under way, for so long.
+    async fn sustain(&self, time: Duration) -> Result<()> {
+        if time.is_zero() {
+            return Ok(());
+        }
+        let version = save(&self.store, &fan(FAN)).await;
+        let start = Instant::now();
+        let mut made = std::collections::VecDeque::new();
+        let mut ended = 0;
+        while start.elapsed() < time {
+            while made.len() < FANS {
+                made.push_back(self.start(version).await?);
+            }
+            if let Some(oldest) = made.pop_front() {
+                self.finished(oldest).await?;
+                ended += FAN;
+            }
+        }
+        let rate = ended as f64 / start.elapsed().as_secs_f64();
+        println!("fan-out for {} s, runs made meanwhile: {rate:.0} stage runs/s", time.as_secs());
+        for run in made {
+            self.finished(run).await?;
+        }
         Ok(())
     }
 

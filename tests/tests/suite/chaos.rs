@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::link::Link;
-use crate::support::{headwater, python};
+use crate::support::{eventually, headwater, python};
 
 /// How long a silent process keeps its stages.
 const LEASE_TIME: Duration = Duration::from_secs(2);
@@ -259,6 +259,23 @@ impl Fleet {
         self.start(member.role);
     }
 
+    /// Kills all workers, one of them in the middle of a load for certain: its source lets it wait.
+    fn kill_workers_at_work(&mut self) {
+        let mut locker = Command::new("psql")
+            .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE orders; SELECT pg_sleep(600)"])
+            .arg(url(&self.server.folder, "shop"))
+            .env("PGAPPNAME", "locker")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stuck = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND wait_event_type = 'Lock'";
+        eventually("a worker waits for its source", || self.server.query("shop", stuck) != "0");
+        (0..WORKERS).for_each(|_| self.kill(0));
+        self.server
+            .query("shop", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'");
+        locker.wait().unwrap();
+    }
+
     fn control(&self, sql: &str) -> String {
         self.server.query("control", sql)
     }
@@ -324,11 +341,7 @@ fn a_fleet_under_faults_loses_nothing_doubles_nothing_and_heals() {
     let mut fleet = Fleet::new(folder.path(), seed);
     let start = Instant::now();
     let mut faults = BTreeMap::new();
-    // A worker that dies in the middle of a load, for certain.
-    while fleet.control("SELECT count(*) FROM leases") == "0" {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    (0..WORKERS).for_each(|_| fleet.kill(0));
+    fleet.kill_workers_at_work();
     while start.elapsed() < Duration::from_secs(seconds) {
         let pause = 500 + fleet.random(1_500);
         std::thread::sleep(Duration::from_millis(pause as u64));
@@ -345,6 +358,9 @@ fn a_fleet_under_faults_loses_nothing_doubles_nothing_and_heals() {
 fn judge(fleet: &Fleet) {
     let states = fleet.control("SELECT state, count(*) FROM runs GROUP BY 1 ORDER BY 1");
     eprintln!("runs: {states:?}");
+    let failures =
+        "SELECT count(*), error_message FROM runs WHERE error_message IS NOT NULL GROUP BY 2 ORDER BY 1 DESC";
+    eprintln!("failures:\n{}", fleet.control(failures));
     let expected = format!("{ROWS}|{}", fleet.server.query("shop", "SELECT sum(amount) FROM orders"));
     let loaded = |task: &str| -> BTreeMap<String, String> {
         let runs = fleet.control(&format!(
@@ -368,4 +384,7 @@ fn judge(fleet: &Fleet) {
     assert_eq!(fires, [fires[0], "0", fires[0], fires[0]], "fires, others than fired, runs, seconds");
     assert_eq!(fleet.control("SELECT count(*) FROM runs"), fires[0], "one run for every second");
     assert_ne!(fleet.control("SELECT count(*) FROM attempts WHERE state = 'lost'"), "0", "no attempt was lost");
+    // Their own source may have been away, but not us.
+    let ours = "SELECT count(*) FROM runs WHERE error_message LIKE '%control plane%'";
+    assert_eq!(fleet.control(ours), "0", "a run failed because the control plane was away");
 }
