@@ -17,7 +17,7 @@ ALTER TABLE attempts ADD PRIMARY KEY (id, workspace_id);
 ALTER TABLE task_runs ADD PRIMARY KEY (id, workspace_id);
 
 DROP INDEX stage_runs_of_run, attempts_of_stage_run, task_runs_of_run, task_runs_of_stage_run, logs_of_run, deps_of_run,
-    loads_of_run, fires_of_run, runs_reruns, runs_live;
+    loads_of_run, fires_of_run, runs_reruns, runs_live, leases_run;
 CREATE INDEX stage_runs_of_run ON stage_runs (run_id);
 CREATE INDEX attempts_of_stage_run ON attempts (stage_run_id);
 CREATE INDEX task_runs_of_run ON task_runs (run_id);

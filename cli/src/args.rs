@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Up(ServeArgs),
     /// Run the named roles
     #[command(
-        after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big"
+        after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big --labels gpu,eu"
     )]
     Serve {
         /// What this process does
@@ -207,6 +207,9 @@ pub(crate) struct ServeArgs {
     /// Queues to serve [default: default]
     #[arg(long, env = "HEADWATER_QUEUES", value_delimiter = ',')]
     pub(crate) queues: Vec<String>,
+    /// Labels that this worker has: it alone takes stages that ask for them
+    #[arg(long, env = "HEADWATER_LABELS", value_delimiter = ',')]
+    pub(crate) labels: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

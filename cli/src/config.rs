@@ -41,6 +41,7 @@ struct File {
     port: Option<u16>,
     slots: Option<usize>,
     queues: Option<Vec<String>>,
+    labels: Vec<String>,
     staging: Option<String>,
     staging_options: serde_json::Map<String, serde_json::Value>,
 }
@@ -68,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) slots: usize,
     /// Queues to serve.
     pub(crate) queues: Vec<String>,
+    /// Labels that the worker has.
+    pub(crate) labels: Vec<String>,
     /// Where shared datasets are staged; `None` means a folder of the data directory, which pins runs to their host.
     pub(crate) staging: Option<String>,
     /// Options of the object store that `staging` is in, as connections have them.
@@ -101,6 +104,7 @@ impl Config {
             port: file.port.unwrap_or(DEFAULT_PORT),
             slots: file.slots.unwrap_or(DEFAULT_SLOTS),
             queues: file.queues.unwrap_or_else(|| vec!["default".to_owned()]),
+            labels: file.labels,
             staging: std::env::var("HEADWATER_STAGING").ok().filter(|url| !url.is_empty()).or(file.staging),
             staging_options: file.staging_options,
         })
@@ -113,6 +117,7 @@ impl Config {
             port: flags.port.unwrap_or(self.port),
             slots: flags.slots.unwrap_or(self.slots),
             queues: if flags.queues.is_empty() { self.queues } else { flags.queues.clone() },
+            labels: if flags.labels.is_empty() { self.labels } else { flags.labels.clone() },
             ..self
         }
     }

@@ -20,7 +20,9 @@ mod types;
 mod validate;
 
 pub use names::CONTEXT_PARAMETERS;
-pub use types::{ExtractSource, Head, PLAN_FORMAT, Plan, PlannedTask, Relation, Stage, TableRef, TaskPath, Work};
+pub use types::{
+    ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Plan, PlannedTask, Relation, Stage, TableRef, TaskPath, Work,
+};
 pub use validate::check_value;
 
 use graph::{Edge, TaskGraph};
@@ -252,8 +254,9 @@ impl Planner<'_> {
                 PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() },
             );
         }
+        let labeled = stages.iter().any(|stage| !stage.labels.is_empty());
         self.planned.plan = Some(Plan {
-            plan_format: PLAN_FORMAT,
+            plan_format: if labeled { LABELED_PLAN_FORMAT } else { PLAN_FORMAT },
             pipeline: self.spec.name.clone(),
             params: self.spec.params.clone(),
             tasks,

@@ -19,9 +19,20 @@ mod tests {
     fn the_schema_names_every_field_of_a_task() {
         let schema = super::spec_schema();
         let task = &schema["$defs"]["Task"]["properties"];
-        for field in
-            ["extract", "transform", "check", "load", "wait", "group", "needs", "retry", "timeout", "queue", "priority"]
-        {
+        for field in [
+            "extract",
+            "transform",
+            "check",
+            "load",
+            "wait",
+            "group",
+            "needs",
+            "retry",
+            "timeout",
+            "queue",
+            "labels",
+            "priority",
+        ] {
             assert!(task.get(field).is_some(), "{field} is missing");
         }
         assert_eq!(schema["additionalProperties"], false);

@@ -305,6 +305,7 @@ async fn a_silent_worker_is_given_up_on_the_reapers_own_clock() {
         id: Uuid::new_v4(),
         host: "here".to_owned(),
         queues: vec!["default".to_owned()],
+        labels: Vec::new(),
         slots: 1,
         plan_formats: vec![1],
         staging: None,
@@ -314,6 +315,7 @@ async fn a_silent_worker_is_given_up_on_the_reapers_own_clock() {
     let taker = Taker {
         worker_id: worker.id,
         queues: worker.queues.clone(),
+        labels: Vec::new(),
         plan_formats: vec![1],
         host: "here".to_owned(),
         only_run: None,

@@ -110,6 +110,7 @@ mod tests {
         let taker = Taker {
             worker_id: uuid::Uuid::new_v4(),
             queues: vec!["default".to_owned()],
+            labels: Vec::new(),
             plan_formats: vec![headwater_pipelines::plan::PLAN_FORMAT],
             host: "here".to_owned(),
             only_run: None,

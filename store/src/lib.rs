@@ -204,8 +204,8 @@ impl Workspace {
 /// executing it. The tables may be empty at that moment, and must not be read from end to end once they have grown.
 const ONE_PLAN: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
-/// Questions that come now and then, and whose best plan depends on what is asked for.
-const PLAN_EACH: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan")];
+/// Questions that come now and then, and whose best plan depends on what is asked for. What the planner knows of a table may be old.
+const PLAN_EACH: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off")];
 
 /// A pool whose sessions never wait for ever: not for a lock, and not with a transaction left open.
 fn pool(

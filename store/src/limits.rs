@@ -115,23 +115,7 @@ impl Workspace {
 
     /// Takes a limit away. A pause stays.
     pub async fn remove_limit(&self, scope: &Scope) -> Result<()> {
-        let changed = sqlx::query!(
-            r#"WITH kept AS (
-                   UPDATE limits SET slots = NULL
-                   WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND slots IS NOT NULL AND paused_at IS NOT NULL
-                   RETURNING 1),
-               gone AS (
-                   DELETE FROM limits WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND paused_at IS NULL
-                   RETURNING 1)
-               SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM gone) AS "changed!""#,
-            self.id,
-            scope.kind(),
-            scope.name()
-        )
-        .fetch_one(self.durable())
-        .await?
-        .changed;
-        if changed == 0 {
+        if !self.lift(scope, true).await? {
             return Err(StoreError::not_found(format!("there is no limit on {scope}")).hint("headwater limits list"));
         }
         self.wake_all().await
@@ -154,26 +138,30 @@ impl Workspace {
 
     /// Ends a pause. A limit stays.
     pub async fn resume(&self, scope: &Scope) -> Result<()> {
-        let changed = sqlx::query!(
+        if !self.lift(scope, false).await? {
+            return Err(StoreError::not_found(format!("{scope} is not paused")).hint("headwater limits list"));
+        }
+        self.wake_all().await
+    }
+
+    /// Takes the limit of a scope away, or else its pause. The row goes with the last of the two. Answers whether there was one.
+    async fn lift(&self, scope: &Scope, limit: bool) -> Result<bool> {
+        let changed = sqlx::query_scalar!(
             r#"WITH kept AS (
-                   UPDATE limits SET paused_at = NULL
-                   WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND paused_at IS NOT NULL AND slots IS NOT NULL
+                   UPDATE limits SET slots = CASE WHEN NOT $4 THEN slots END, paused_at = CASE WHEN $4 THEN paused_at END
+                   WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND slots IS NOT NULL AND paused_at IS NOT NULL
                    RETURNING 1),
                gone AS (
-                   DELETE FROM limits WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND slots IS NULL
+                   DELETE FROM limits
+                   WHERE workspace_id = $1 AND kind = $2 AND name = $3 AND CASE WHEN $4 THEN paused_at IS NULL ELSE slots IS NULL END
                    RETURNING 1)
                SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM gone) AS "changed!""#,
             self.id,
             scope.kind(),
-            scope.name()
-        )
-        .fetch_one(self.durable())
-        .await?
-        .changed;
-        if changed == 0 {
-            return Err(StoreError::not_found(format!("{scope} is not paused")).hint("headwater limits list"));
-        }
-        self.wake_all().await
+            scope.name(),
+            limit
+        );
+        Ok(changed.fetch_one(self.durable()).await? > 0)
     }
 
     /// All limits and pauses, with the attempts that run under each.

@@ -165,9 +165,10 @@ async fn requeue(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -
                WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'queued'
                  AND NOT EXISTS (SELECT FROM ready q WHERE q.stage_run_id = s.id)),
            put AS (
-               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, fence)
+               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, fence,
+                                  labels)
                SELECT workspace_id, id, run_id, queue, clock_timestamp() - priority * interval '1 minute',
-                      COALESCE(run_at, clock_timestamp()), plan_format, pinned_worker, host, ending IS NOT NULL
+                      COALESCE(run_at, clock_timestamp()), plan_format, pinned_worker, host, ending IS NOT NULL, labels
                FROM missing
                ON CONFLICT DO NOTHING
                RETURNING stage_run_id)

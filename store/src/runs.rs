@@ -153,18 +153,20 @@ async fn insert_stage_runs(
     let pending: Vec<i32> =
         stages.iter().map(|stage| i32::try_from(known_ups(plan, stage).len()).unwrap_or(0)).collect();
     let queues: Vec<String> = stages.iter().map(|stage| stage.queue.clone()).collect();
+    // Names of labels and connections hold no comma.
+    let labels: Vec<String> = stages.iter().map(|stage| stage.labels.join(",")).collect();
     let priorities: Vec<i32> = stages.iter().map(|stage| stage.priority).collect();
     let retries = stages.iter().map(|stage| serde_json::to_value(&stage.retry)).collect::<Result<Vec<_>, _>>()?;
-    // Names of connections hold no comma.
     let connections: Vec<String> =
         stages.iter().map(|stage| Vec::from_iter(plan.connections_of(stage)).join(",")).collect();
     let rows = sqlx::query!(
         r#"INSERT INTO stage_runs (workspace_id, run_id, stage, position, state, pending, queue, priority, retry, plan_format,
-                                   connections)
+                                   connections, labels)
            SELECT $1, $2, s.name, s.position, CASE WHEN $11 AND s.pending = 0 THEN 'queued' ELSE 'pending' END, s.pending,
-                  s.queue, s.priority, s.retry, $3, string_to_array(s.connections, ',')
-           FROM unnest($4::text[], $5::int[], $6::int[], $7::text[], $8::int[], $9::jsonb[], $10::text[])
-                AS s (name, position, pending, queue, priority, retry, connections)
+                  s.queue, s.priority, s.retry, $3, string_to_array(s.connections, ','),
+                  string_to_array(s.labels, ',')
+           FROM unnest($4::text[], $5::int[], $6::int[], $7::text[], $8::int[], $9::jsonb[], $10::text[], $12::text[])
+                AS s (name, position, pending, queue, priority, retry, connections, labels)
            RETURNING stage, id"#,
         workspace_id,
         run_id,
@@ -176,7 +178,8 @@ async fn insert_stage_runs(
         &priorities,
         &retries,
         &connections,
-        open
+        open,
+        &labels
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -270,9 +273,9 @@ pub(crate) async fn queue_unblocked(
 async fn enqueue(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
         r#"WITH entered AS (
-               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host)
+               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, labels)
                SELECT s.workspace_id, s.id, s.run_id, s.queue, clock_timestamp() - s.priority * interval '1 minute',
-                      clock_timestamp(), s.plan_format, r.pinned_worker, r.host
+                      clock_timestamp(), s.plan_format, r.pinned_worker, r.host, s.labels
                FROM runs r JOIN stage_runs s ON s.workspace_id = r.workspace_id AND s.run_id = r.id
                WHERE r.workspace_id = $1 AND r.id = $2 AND s.state = 'queued'
                RETURNING queue)

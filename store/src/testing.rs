@@ -146,6 +146,7 @@ pub fn plan(pipeline: &str, stages: &[(&str, &[&str])]) -> Plan {
             retry: Retry::default(),
             timeout: None,
             queue: "default".to_owned(),
+            labels: Vec::new(),
             priority: 0,
         });
     }

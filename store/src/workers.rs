@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use headwater_pipelines::plan::Stage;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -19,6 +20,8 @@ pub struct WorkerSpec {
     pub host: String,
     /// The queues it serves.
     pub queues: Vec<String>,
+    /// The labels it has.
+    pub labels: Vec<String>,
     /// Attempts it executes at a time.
     pub slots: i32,
     /// The plan formats it can execute.
@@ -38,6 +41,8 @@ pub struct WorkerRow {
     pub host: String,
     /// The queues it serves.
     pub queues: Vec<String>,
+    /// The labels it has.
+    pub labels: Vec<String>,
     /// Attempts it executes at a time.
     pub slots: i32,
     /// Attempts it executes now.
@@ -87,14 +92,16 @@ impl Store {
     /// Registers a worker. Claims need it.
     pub async fn register_worker(&self, worker: &WorkerSpec) -> Result<()> {
         sqlx::query!(
-            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run, labels)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             worker.id,
             worker.host,
             &worker.queues,
             worker.slots,
             &worker.plan_formats,
             worker.staging,
-            worker.only_run
+            worker.only_run,
+            &worker.labels
         )
         .execute(self.durable())
         .await?;
@@ -113,17 +120,19 @@ impl Store {
         if !beats.is_empty() {
             let stage_runs: Vec<Uuid> = beats.iter().map(|beat| beat.stage_run_id).collect();
             let tokens: Vec<Uuid> = beats.iter().map(|beat| beat.token).collect();
-            let progress: Vec<Value> = beats.iter().map(|beat| beat.progress.clone()).collect();
+            // Looked up by id in one document: joined with the leases, the batch would be gone through for each of them.
+            let progress: serde_json::Map<String, Value> =
+                beats.iter().map(|beat| (beat.stage_run_id.to_string(), beat.progress.clone())).collect();
             sqlx::query!(
-                r#"WITH beats AS (
-                       SELECT l.stage_run_id, b.progress
-                       FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[]) AS b (stage_run_id, token, progress)
-                       JOIN leases l ON l.stage_run_id = b.stage_run_id AND l.token = b.token
-                       FOR UPDATE OF l SKIP LOCKED)
-                   UPDATE leases l SET progress = beats.progress FROM beats WHERE l.stage_run_id = beats.stage_run_id"#,
+                r#"UPDATE leases SET progress = $3::jsonb -> stage_run_id::text
+                   WHERE stage_run_id = ANY (ARRAY(
+                       SELECT stage_run_id FROM leases
+                       WHERE stage_run_id = ANY ($1)
+                         AND ((stage_run_id, token) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))) IS TRUE
+                       FOR UPDATE SKIP LOCKED))"#,
                 &stage_runs,
                 &tokens,
-                &progress
+                Value::Object(progress)
             )
             .execute(self.beats())
             .await?;
@@ -188,7 +197,7 @@ impl Store {
     pub async fn workers(&self) -> Result<Vec<WorkerRow>> {
         Ok(sqlx::query_as!(
             WorkerRow,
-            r#"SELECT id, host, queues, slots, only_run, draining, started_at,
+            r#"SELECT id, host, queues, labels, slots, only_run, draining, started_at,
                       (SELECT count(*) FROM leases l WHERE l.worker_id = workers.id) AS "busy!",
                       (extract(epoch FROM clock_timestamp() - beat_at) * 1000)::bigint AS "silent_ms!"
                FROM workers ORDER BY started_at"#
@@ -197,14 +206,15 @@ impl Store {
         .await?)
     }
 
-    /// Whether a worker that beat within the given time serves a queue for everybody.
-    pub async fn queue_is_served(&self, queue: &str, within: std::time::Duration) -> Result<bool> {
+    /// Whether a worker that beat within the given time takes stages like this one for everybody.
+    pub async fn is_served(&self, stage: &Stage, within: std::time::Duration) -> Result<bool> {
         let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         Ok(self.workers().await?.iter().any(|worker| {
             worker.only_run.is_none()
                 && !worker.draining
                 && worker.silent_ms <= within_ms
-                && worker.queues.iter().any(|served| served == queue)
+                && worker.queues.contains(&stage.queue)
+                && stage.labels.iter().all(|label| worker.labels.contains(label))
         }))
     }
 

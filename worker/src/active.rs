@@ -46,10 +46,14 @@ impl Active {
         Entry { active: Arc::clone(self), token: lease.token }
     }
 
-    /// Progress of all attempts, for a heartbeat.
+    /// Progress of the attempts that have made some, for a heartbeat.
     pub(crate) fn beats(&self) -> Vec<Beat> {
         let attempts = self.attempts.lock();
-        attempts.values().filter_map(|hand| Beat::new(&hand.lease, &hand.progress.counts()).ok()).collect()
+        let counted = attempts.values().map(|hand| (&hand.lease, hand.progress.counts()));
+        counted
+            .filter(|(_, counts)| !counts.is_empty())
+            .filter_map(|(lease, counts)| Beat::new(lease, &counts).ok())
+            .collect()
     }
 
     /// Tokens of all attempts.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_engine::staging::StagingArea;
-use headwater_pipelines::plan::PLAN_FORMAT;
+use headwater_pipelines::plan::{LABELED_PLAN_FORMAT, PLAN_FORMAT};
 use headwater_store::MasterKey;
 use uuid::Uuid;
 
@@ -15,6 +15,8 @@ pub struct WorkerConfig {
     pub id: Option<Uuid>,
     /// The queues it serves.
     pub queues: Vec<String>,
+    /// The labels it has.
+    pub labels: Vec<String>,
     /// Attempts at a time.
     pub slots: usize,
     /// How long a worker may be silent before its attempts are given up. The same for all workers and reapers.
@@ -41,6 +43,7 @@ impl WorkerConfig {
         Self {
             id: None,
             queues: vec!["default".to_owned()],
+            labels: Vec::new(),
             slots: 2,
             lease_time: Duration::from_secs(30),
             beat_interval: Duration::from_millis(500),
@@ -55,6 +58,6 @@ impl WorkerConfig {
 
     /// The plan formats that this build executes.
     pub(crate) fn plan_formats() -> Vec<i32> {
-        vec![PLAN_FORMAT]
+        vec![PLAN_FORMAT, LABELED_PLAN_FORMAT]
     }
 }

@@ -108,6 +108,7 @@ pub(crate) fn spec(config: &WorkerConfig, id: Uuid) -> WorkerSpec {
         id,
         host: config.host.clone(),
         queues: config.queues.clone(),
+        labels: config.labels.clone(),
         slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
         plan_formats: WorkerConfig::plan_formats(),
         staging: Some(config.staging.url().to_string()),

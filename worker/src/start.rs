@@ -83,6 +83,7 @@ impl Worker {
         let taker = Taker {
             worker_id: id,
             queues: config.queues.clone(),
+            labels: config.labels.clone(),
             plan_formats: WorkerConfig::plan_formats(),
             host: config.host.clone(),
             only_run: config.only_run,

@@ -25,12 +25,13 @@ pub(super) async fn workers(context: &Context, command: WorkersCommand) -> Resul
             worker.id.to_string(),
             worker.host.clone(),
             worker.queues.join(", "),
+            worker.labels.join(", "),
             format!("{} of {}", worker.busy, worker.slots),
             state(worker),
             output::time(Some(worker.started_at)),
         ]
     });
-    output::table(&["worker", "host", "queues", "busy", "state", "started"], rows);
+    output::table(&["worker", "host", "queues", "labels", "busy", "state", "started"], rows);
     Ok(ExitCode::SUCCESS)
 }
 

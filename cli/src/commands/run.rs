@@ -1,5 +1,6 @@
 //! `headwater run`: make a run and see it through.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -166,7 +167,7 @@ fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
 
 async fn is_served(context: &Context, plan: &Plan) -> Result<bool> {
     for stage in &plan.stages {
-        if !context.store.queue_is_served(&stage.queue, WORKER_IS_ALIVE).await? {
+        if !context.store.is_served(stage, WORKER_IS_ALIVE).await? {
             return Ok(false);
         }
     }
@@ -195,12 +196,12 @@ impl Local {
 }
 
 async fn start_worker(context: &Context, id: Uuid, run: Uuid, plan: &Plan) -> Result<WorkerHandle> {
-    let mut queues: Vec<String> = plan.stages.iter().map(|stage| stage.queue.clone()).collect();
-    queues.sort();
-    queues.dedup();
+    let queues: BTreeSet<&String> = plan.stages.iter().map(|stage| &stage.queue).collect();
+    let labels: BTreeSet<&String> = plan.stages.iter().flat_map(|stage| &stage.labels).collect();
     let config = WorkerConfig {
         id: Some(id),
-        queues,
+        queues: queues.into_iter().cloned().collect(),
+        labels: labels.into_iter().cloned().collect(),
         slots: context.config.slots,
         lease_time: context.config.lease_time,
         only_run: Some(run),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use headwater_scheduler::{Scheduler, SchedulerConfig, SchedulerHandle};
 use headwater_server::Server;
 use headwater_worker::{Worker, WorkerConfig, WorkerHandle};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Role;
@@ -25,6 +25,8 @@ pub(super) async fn serve(config: Config, roles: &[Role]) -> Result<ExitCode> {
 }
 
 async fn run_roles(context: &Context, roles: &[Role]) -> Result<()> {
+    // Before anything is announced: whoever reads that it is ready may tell it to end.
+    let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let server = match roles.contains(&Role::Server) {
         true => Some(Server::bind((context.config.bind, context.config.port).into(), context.store.clone()).await?),
@@ -50,7 +52,7 @@ async fn run_roles(context: &Context, roles: &[Role]) -> Result<()> {
         }
     };
     let ended = async {
-        wait_for_signal().await?;
+        signals.next().await;
         stop.cancel();
         Ok::<(), anyhow::Error>(())
     };
@@ -58,16 +60,14 @@ async fn run_roles(context: &Context, roles: &[Role]) -> Result<()> {
     output::error_line("ending: running stages finish first; a second signal ends at once");
     tokio::select! {
         () = drain(worker, scheduler) => Ok(()),
-        second = wait_for_signal() => {
-            second?;
-            std::process::exit(130);
-        }
+        () = signals.next() => std::process::exit(130),
     }
 }
 
 async fn start_worker(context: &Context) -> Result<WorkerHandle> {
     let config = WorkerConfig {
         queues: context.config.queues.clone(),
+        labels: context.config.labels.clone(),
         slots: context.config.slots,
         lease_time: context.config.lease_time,
         ..WorkerConfig::new(context.staging()?, Arc::clone(&context.key), headwater_engine::host_name())
@@ -89,10 +89,21 @@ async fn drain(worker: Option<WorkerHandle>, scheduler: Option<SchedulerHandle>)
     }
 }
 
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        _ = terminate.recv() => Ok(()),
+/// What asks the process to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -64,11 +64,17 @@ fn cause(cause: &Cause) -> String {
         Cause::StagedElsewhere { host } => {
             format!("its staged data is on host {host}, where no live worker serves its queue")
         }
-        Cause::NoWorker { queue, draining: 0, silent: 0 } => {
-            format!("no worker serves queue {queue}; headwater serve --roles worker")
-        }
-        Cause::NoWorker { queue, draining, silent } => {
-            format!("no live worker serves queue {queue} ({draining} draining, {silent} silent)")
+        Cause::NoWorker { queue, labels, draining, silent } => {
+            let labels = labels.join(",");
+            let with = if labels.is_empty() { String::new() } else { format!(" with labels {labels}") };
+            match (draining, silent) {
+                (0, 0) => {
+                    let flag = if labels.is_empty() { String::new() } else { format!(" --labels {labels}") };
+                    let lane = if queue == "default" { String::new() } else { format!(" --queues {queue}") };
+                    format!("no worker serves queue {queue}{with}; headwater serve --roles worker{lane}{flag}")
+                }
+                _ => format!("no live worker serves queue {queue}{with} ({draining} draining, {silent} silent)"),
+            }
         }
         Cause::Pinned { worker } => {
             format!(

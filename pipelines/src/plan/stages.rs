@@ -43,13 +43,13 @@ fn homes(
                 Edge::Needs => waits = true,
             }
         }
-        let queue = |path: &str| tree.tasks[path].inherited.queue().to_owned();
+        let placed = |path: &str| &tree.tasks[path].inherited;
+        // Whoever may run the reader may run this.
+        let fits = |reader: &str| {
+            placed(reader).queue() == placed(path).queue() && placed(reader).labels.is_superset(&placed(path).labels)
+        };
         let home = match readers.first() {
-            Some(reader)
-                if readers.len() == 1 && !waits && works[path].is_dataset() && queue(reader) == queue(path) =>
-            {
-                reader.clone()
-            }
+            Some(reader) if readers.len() == 1 && !waits && works[path].is_dataset() && fits(reader) => reader.clone(),
             _ => path.clone(),
         };
         homes.insert(path.clone(), home);
@@ -86,6 +86,7 @@ fn stage(
         retry: inherited.retry.clone().unwrap_or_default(),
         timeout: inherited.timeout,
         queue: inherited.queue().to_owned(),
+        labels: inherited.labels.iter().cloned().collect(),
         priority: inherited.priority.unwrap_or(0),
     }
 }

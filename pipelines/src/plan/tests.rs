@@ -92,6 +92,27 @@ tasks:
 }
 
 #[test]
+fn labels_of_groups_add_up_and_a_dataset_that_needs_more_than_its_reader_is_a_stage_of_its_own() {
+    let text = "
+name: p
+tasks:
+  g:
+    labels: [eu]
+    group:
+      a: { extract: { from: shop.t }, labels: [vpn] }
+      b: { extract: { from: shop.u } }
+      j: { transform: select * from a union all select * from b }
+      l: { load: { input: j, into: lake.t, mode: append }, labels: [gpu] }
+";
+    assert_eq!(stages(text), ["g.a: g.a <-  after ", "g.l: g.b g.j g.l <- g.a after g.a"]);
+    let plan = planned(text).plan.unwrap();
+    assert_eq!(plan.stage("g.a").unwrap().labels, ["eu", "vpn"]);
+    assert_eq!(plan.stage("g.l").unwrap().labels, ["eu", "gpu"]);
+    assert_eq!(plan.plan_format, LABELED_PLAN_FORMAT, "a worker that knows no labels must not take it");
+    assert_eq!(planned("name: p\ntasks: { a: { wait: 0s } }\n").plan.unwrap().plan_format, PLAN_FORMAT);
+}
+
+#[test]
 fn needing_a_group_is_needing_all_its_tasks_and_a_group_hands_its_needs_down() {
     let text = "
 name: p

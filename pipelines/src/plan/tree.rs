@@ -1,5 +1,6 @@
 //! The spec's tasks flattened to paths, with what groups hand down.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -30,6 +31,7 @@ pub(super) struct Inherited {
     pub(super) retry: Option<Retry>,
     pub(super) timeout: Option<Duration>,
     pub(super) queue: Option<String>,
+    pub(super) labels: BTreeSet<String>,
     pub(super) priority: Option<i32>,
 }
 
@@ -39,6 +41,7 @@ impl Inherited {
             retry: task.retry.clone().or_else(|| self.retry.clone()),
             timeout: task.timeout.or(self.timeout),
             queue: task.queue.clone().or_else(|| self.queue.clone()),
+            labels: self.labels.iter().chain(&task.labels).cloned().collect(),
             priority: task.priority.or(self.priority),
         }
     }

@@ -13,6 +13,9 @@ use crate::spec::{Columns, OnFailure, Param, Retry, Rule, WriteMode};
 /// The format of plans that this build writes; a claim takes only formats that the worker knows.
 pub const PLAN_FORMAT: i32 = 1;
 
+/// The format of plans with labels, which a build that knows none would ignore.
+pub const LABELED_PLAN_FORMAT: i32 = 2;
+
 /// Dotted path of a task from the root of the pipeline, e.g. `ingest.orders`.
 pub type TaskPath = String;
 
@@ -207,6 +210,9 @@ pub struct Stage {
     pub timeout: Option<Duration>,
     /// The routing lane.
     pub queue: String,
+    /// What a worker must have to run it, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// Higher goes first; 0 unless the spec says otherwise.
     pub priority: i32,
 }

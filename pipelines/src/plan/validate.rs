@@ -99,6 +99,7 @@ impl Findings<'_> {
             let finding = Finding::error(Code::NameTaken, format!("'{}' is the name of a connection", last(path)));
             self.add_at_key(steps, finding.hint("rename the task"));
         }
+        self.labels(&task.labels, steps);
         let kinds = kinds(task);
         if kinds.len() != 1 {
             let message = match kinds.as_slice() {
@@ -221,6 +222,17 @@ impl Findings<'_> {
         ];
         for (field, _) in later.into_iter().filter(|(_, set)| *set) {
             self.not_yet(&below(steps, field), &format!("'{field}' of a load"));
+        }
+    }
+
+    fn labels(&mut self, labels: &[String], steps: &[Step]) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        for (position, label) in labels.iter().enumerate() {
+            if label.is_empty() || label.len() > MAX_NAME || !label.chars().all(fits) {
+                let finding = Finding::error(Code::BadName, format!("a label can't be named '{label}'"));
+                let steps: Vec<Step> = below(steps, "labels").into_iter().chain([Step::from(position)]).collect();
+                self.add(&steps, finding.hint("labels hold letters, digits, '-', '_' and '.'"));
+            }
         }
     }
 

@@ -66,6 +66,9 @@ pub struct Task {
     /// The routing lane; `default` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// Labels that a worker must have to run it, e.g. `[gpu]`; what groups name is added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// Higher goes first; 0 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,

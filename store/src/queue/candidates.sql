@@ -6,7 +6,7 @@ WITH held AS (
 SELECT q.stage_run_id FROM ready q
 WHERE q.queue = ANY ($2) AND q.run_at <= clock_timestamp() AND q.plan_format = ANY ($3)
   AND (q.host IS NULL OR q.host = $4) AND (q.worker_id IS NULL OR q.worker_id = $1)
-  AND ($5::uuid IS NULL OR q.run_id = $5)
+  AND q.labels <@ $7 AND ($5::uuid IS NULL OR q.run_id = $5)
   AND (q.fence OR NOT EXISTS (
       SELECT FROM stage_run_limits v
       LEFT JOIN held h ON h.workspace_id = v.workspace_id AND h.kind = v.kind AND h.name = v.name

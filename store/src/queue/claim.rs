@@ -16,6 +16,8 @@ pub struct Taker {
     pub worker_id: Uuid,
     /// The queues it serves.
     pub queues: Vec<String>,
+    /// The labels it has.
+    pub labels: Vec<String>,
     /// The plan formats it can execute.
     pub plan_formats: Vec<i32>,
     /// Its host: staged datasets on a local disk pin a run to theirs.
@@ -151,7 +153,8 @@ pub(super) async fn claim_on(
         taker.host,
         taker.only_run,
         i64::try_from(slots).unwrap_or(i64::MAX),
-        admitted as Option<&[Uuid]>
+        admitted as Option<&[Uuid]>,
+        &taker.labels
     )
     .fetch_all(executor)
     .await?;

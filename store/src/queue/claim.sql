@@ -5,7 +5,7 @@ WITH chosen AS (
         SELECT stage_run_id FROM ready
         WHERE queue = ANY ($2) AND run_at <= clock_timestamp() AND plan_format = ANY ($3)
           AND (host IS NULL OR host = $4) AND (worker_id IS NULL OR worker_id = $1)
-          AND ($5::uuid IS NULL OR run_id = $5)
+          AND labels <@ $8 AND ($5::uuid IS NULL OR run_id = $5)
           AND CASE WHEN $7::uuid[] IS NULL THEN NOT EXISTS (SELECT FROM limits) ELSE stage_run_id = ANY ($7) END
         ORDER BY rank LIMIT $6 FOR UPDATE SKIP LOCKED))
     RETURNING workspace_id, stage_run_id, run_id, fence),

@@ -1,17 +1,18 @@
 //! Finishing: all attempts that ended are finished in one transaction, which counts down what depends on them and hands the
 //! slots that came free what is ready next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgTransaction;
+use sqlx::{PgExecutor, PgTransaction};
 use uuid::Uuid;
 
-use super::claim::{Claimed, LeaseKey, Taker, claim_on};
+use super::claim::{Claimed, LeaseKey, Taker};
 use super::decide::AttemptEnd;
 use super::settle;
 use crate::state::TaskEnd;
-use crate::{Result, Store};
+use crate::{Result, Store, StoreError};
 
 /// The end of one attempt.
 #[derive(Debug, Clone)]
@@ -60,59 +61,91 @@ pub struct FinishReport {
 }
 
 impl Store {
-    /// Finishes a batch, and claims for the worker as many stage runs as slots came free. The claim is the ordinary one, by rank:
-    /// so a hand-over passes the same admission as any claim, nothing of better rank is passed over, and no run can keep a
-    /// slot to itself by handing over to itself.
+    /// Finishes a batch, and claims for the worker as many stage runs as slots came free. What the batch makes ready is handed over in the
+    /// same transaction if nothing else waits that the worker could take; otherwise the ordinary claim follows, by rank. Either way a
+    /// hand-over passes the admission of a claim, and nothing of better rank is passed over.
     pub async fn finish(&self, batch: &[Finish], hand_over: Option<(&Taker, usize)>) -> Result<FinishReport> {
         if batch.is_empty() {
             return Ok(FinishReport::default());
         }
-        let mut tx = self.durable().begin().await?;
-        let canceled = lock_runs(&mut tx, batch).await?;
-        let mut accepted = HashSet::new();
-        let mut opened = finish_successes(&mut tx, batch, &mut accepted).await?;
-        for finish in batch.iter().filter(|finish| !is_plain_success(finish)) {
-            let cancel_requested = canceled.contains(&finish.lease.run_id);
-            if settle::settle(&mut tx, finish, cancel_requested, &mut opened).await? {
-                accepted.insert(finish.lease.token);
-            }
-        }
-        let mut claimed = match hand_over {
-            Some((taker, slots)) => claim_on(&mut *tx, taker, slots, None).await?,
-            None => Vec::new(),
+        let mut ended = if batch.iter().all(is_lone_success) {
+            finish_successes(self.durable(), batch, hand_over).await?
+        } else {
+            self.finish_each(batch).await?
         };
-        tx.commit().await?;
-        if let Some((taker, slots)) = hand_over.filter(|_| claimed.is_empty()) {
+        let mut claimed = std::mem::take(&mut ended.handed_over);
+        if let Some((taker, slots)) = hand_over
+            && claimed.len() < slots
+            && (ended.more || !ended.opened.is_empty())
+        {
             // The batch is finished whatever comes of this; what is not claimed now is found by polling.
-            match self.claim_limited(taker, slots).await {
-                Ok(more) => claimed = more,
+            match self.claim(taker, slots - claimed.len()).await {
+                Ok(more) => claimed.extend(more),
                 Err(error) => tracing::warn!(%error, "nothing could be claimed after a finish"),
             }
         }
         for claimed in &claimed {
-            opened.remove(&claimed.lease.stage_run_id);
+            ended.opened.remove(&claimed.lease.stage_run_id);
         }
-        self.inner.notifier.ready(opened.into_values().collect::<HashSet<_>>());
-        let results = batch
-            .iter()
-            .map(|finish| if accepted.contains(&finish.lease.token) { Finished::Accepted } else { Finished::Stale })
-            .collect();
-        Ok(FinishReport { results, claimed })
+        self.inner.notifier.ready(ended.opened.into_values().collect::<HashSet<_>>());
+        let results = batch.iter().map(|finish| match ended.accepted.contains(&finish.lease.token) {
+            true => Finished::Accepted,
+            false => Finished::Stale,
+        });
+        Ok(FinishReport { results: results.collect(), claimed })
+    }
+
+    /// Ends that need decisions, or proofs of loads: several statements under the locks of their runs.
+    async fn finish_each(&self, batch: &[Finish]) -> Result<Ended> {
+        let mut tx = self.durable().begin().await?;
+        let canceled = lock_runs(&mut tx, batch).await?;
+        let (successes, others): (Vec<&Finish>, Vec<&Finish>) = batch.iter().partition(|finish| is_success(finish));
+        commit_loads(&mut tx, &successes).await?;
+        let mut ended = finish_successes(&mut *tx, successes, None).await?;
+        for finish in others {
+            let cancel_requested = canceled.contains(&finish.lease.run_id);
+            if settle::settle(&mut tx, finish, cancel_requested, &mut ended.opened).await? {
+                ended.accepted.insert(finish.lease.token);
+            }
+        }
+        tx.commit().await?;
+        // What else waits was not looked for.
+        Ok(Ended { more: true, ..ended })
     }
 }
 
-/// Successes that need no decision go through one statement together.
-fn is_plain_success(finish: &Finish) -> bool {
+/// What statements of a finish did.
+#[derive(Debug, Default)]
+struct Ended {
+    /// Tokens that were current.
+    accepted: HashSet<Uuid>,
+    /// Stage runs that became ready, and their queues.
+    opened: HashMap<Uuid, String>,
+    /// Stage runs that went to the worker directly.
+    handed_over: Vec<Claimed>,
+    /// Something that the worker could take was ready before.
+    more: bool,
+}
+
+/// Successes need no decision and go through one statement together.
+fn is_success(finish: &Finish) -> bool {
     finish.end == AttemptEnd::Succeeded
+}
+
+/// Nothing has to be stored before such a success.
+fn is_lone_success(finish: &Finish) -> bool {
+    is_success(finish) && finish.receipts.is_empty()
+}
+
+/// The runs of a batch, each once: workspaces and ids.
+fn runs_of<'a>(batch: impl IntoIterator<Item = &'a Finish>) -> (Vec<Uuid>, Vec<Uuid>) {
+    let runs = batch.into_iter().map(|finish| (finish.lease.workspace_id, finish.lease.run_id));
+    runs.collect::<BTreeSet<_>>().into_iter().unzip()
 }
 
 /// Locks the runs in the order that every transaction keeps, and answers which of them are to be canceled.
 async fn lock_runs(tx: &mut PgTransaction<'_>, batch: &[Finish]) -> Result<HashSet<Uuid>> {
-    let mut pairs: Vec<(Uuid, Uuid)> =
-        batch.iter().map(|finish| (finish.lease.workspace_id, finish.lease.run_id)).collect();
-    pairs.sort_unstable();
-    pairs.dedup();
-    let (workspaces, runs): (Vec<Uuid>, Vec<Uuid>) = pairs.into_iter().unzip();
+    let (workspaces, runs) = runs_of(batch);
     let rows = sqlx::query!(
         r#"SELECT r.id, r.cancel_requested_at IS NOT NULL AS "canceled!"
            FROM runs r WHERE (r.workspace_id, r.id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
@@ -125,17 +158,16 @@ async fn lock_runs(tx: &mut PgTransaction<'_>, batch: &[Finish]) -> Result<HashS
     Ok(rows.into_iter().filter(|row| row.canceled).map(|row| row.id).collect())
 }
 
-/// Finishes all plain successes. Answers with the stage runs that became ready, and their queues.
-async fn finish_successes(
-    tx: &mut PgTransaction<'_>,
-    batch: &[Finish],
-    accepted: &mut HashSet<Uuid>,
-) -> Result<HashMap<Uuid, String>> {
-    let successes: Vec<&Finish> = batch.iter().filter(|finish| is_plain_success(finish)).collect();
+/// Finishes successes, and hands over for as many slots what they make ready.
+async fn finish_successes<'a>(
+    executor: impl PgExecutor<'_>,
+    successes: impl IntoIterator<Item = &'a Finish>,
+    hand_over: Option<(&Taker, usize)>,
+) -> Result<Ended> {
+    let successes: Vec<&Finish> = successes.into_iter().collect();
     if successes.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Ended::default());
     }
-    commit_loads(tx, &successes).await?;
     let stage_runs: Vec<Uuid> = successes.iter().map(|finish| finish.lease.stage_run_id).collect();
     let tokens: Vec<Uuid> = successes.iter().map(|finish| finish.lease.token).collect();
     let sealed = || successes.iter().filter_map(|finish| Some((finish, finish.manifest.as_ref()?)));
@@ -145,7 +177,10 @@ async fn finish_successes(
     let counts = settle::Columns::of(
         successes.iter().flat_map(|finish| finish.tasks.iter().map(|task| (finish.lease.stage_run_id, task))),
     );
-    let rows = sqlx::query_file!(
+    let (workspaces, runs) = runs_of(successes.iter().copied());
+    let taker = hand_over.map(|(taker, _)| taker);
+    let rows = sqlx::query_file_as!(
+        Row,
         "src/queue/finish.sql",
         &stage_runs,
         &tokens,
@@ -157,16 +192,77 @@ async fn finish_successes(
         &counts.rows,
         &counts.bytes,
         &counts.rejected,
-        &counts.busy_us
+        &counts.busy_us,
+        &workspaces,
+        &runs,
+        taker.map(|taker| taker.worker_id),
+        taker.map_or(&[][..], |taker| taker.queues.as_slice()),
+        taker.map_or(&[][..], |taker| taker.plan_formats.as_slice()),
+        taker.map(|taker| &*taker.host),
+        taker.and_then(|taker| taker.only_run),
+        taker.map_or(&[][..], |taker| taker.labels.as_slice()),
+        hand_over.map_or(0, |(_, slots)| i64::try_from(slots).unwrap_or(i64::MAX))
     )
-    .fetch_all(&mut **tx)
+    .fetch_all(executor)
     .await?;
-    let mut opened = HashMap::new();
+    let mut ended = Ended::default();
     for row in rows {
-        accepted.extend(row.token);
-        opened.extend(row.opened.zip(row.queue));
+        ended.more |= row.more;
+        match row.what.as_str() {
+            "ended" => ended.accepted.extend(row.token),
+            "opened" => ended.opened.extend(row.stage_run_id.zip(row.queue)),
+            _ => ended.handed_over.push(row.claimed()?),
+        }
     }
-    Ok(opened)
+    Ok(ended)
+}
+
+/// A row of the answer; `what` says which columns it has.
+struct Row {
+    what: String,
+    more: bool,
+    token: Option<Uuid>,
+    stage_run_id: Option<Uuid>,
+    queue: Option<String>,
+    workspace_id: Option<Uuid>,
+    run_id: Option<Uuid>,
+    attempt_id: Option<Uuid>,
+    number: Option<i32>,
+    stage: Option<String>,
+    load_id: Option<Uuid>,
+    wake_at: Option<DateTime<Utc>>,
+    version_id: Option<Uuid>,
+    params: Option<Value>,
+    interval_start: Option<DateTime<Utc>>,
+    interval_end: Option<DateTime<Utc>>,
+}
+
+impl Row {
+    /// What was handed over.
+    fn claimed(self) -> Result<Claimed> {
+        fn there<T>(value: Option<T>) -> Result<T> {
+            value.ok_or_else(|| StoreError::bug("a stage run was handed over without all it needs"))
+        }
+        Ok(Claimed {
+            lease: LeaseKey {
+                workspace_id: there(self.workspace_id)?,
+                run_id: there(self.run_id)?,
+                stage_run_id: there(self.stage_run_id)?,
+                token: there(self.token)?,
+            },
+            attempt_id: there(self.attempt_id)?,
+            number: there(self.number)?,
+            stage: there(self.stage)?,
+            queue: there(self.queue)?,
+            load_id: there(self.load_id)?,
+            version_id: there(self.version_id)?,
+            params: there(self.params)?,
+            interval_start: self.interval_start,
+            interval_end: self.interval_end,
+            fence: false,
+            woken_at: self.wake_at,
+        })
+    }
 }
 
 /// The target holds these loads. Only the holder of the lease may say so, hence the look at the token.

@@ -1,10 +1,17 @@
--- Ends plain successes: frees leases, closes attempts, stage runs and task runs, counts runs and dependents down, and puts what has
--- nothing left before it into the queue. Answers with the tokens that were current and with what became ready.
+-- Ends plain successes: frees leases, closes attempts, stage runs and task runs, counts runs and dependents down. What has nothing left before
+-- it is handed over to the worker ($14 to $20) if it can take it and nothing else that it could take is ready; the rest goes into the queue. One
+-- statement, so that a link of a chain costs one round trip. Answers with the tokens that were current, with what became ready, and with what was
+-- handed over; `more` says whether something was ready before.
+--
 -- Tests for membership are written as tests and not as joins: a join of the batch with itself would be made pair by pair, since the planner
 -- expects few rows of an array, and a test is one look-up in a table of hashes.
-WITH freed AS (
+WITH held AS MATERIALIZED (
+    -- The runs first, by id: the order of locks that every transaction keeps. Nothing is freed before all are held.
+    SELECT r.id FROM runs r WHERE (r.workspace_id, r.id) IN (SELECT * FROM unnest($12::uuid[], $13::uuid[]))
+    ORDER BY r.id FOR NO KEY UPDATE),
+freed AS (
     DELETE FROM leases
-    WHERE stage_run_id = ANY ($1)
+    WHERE stage_run_id = ANY ($1) AND run_id = ANY (ARRAY(SELECT id FROM held))
       AND ((stage_run_id, token) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))) IS TRUE
     RETURNING workspace_id, stage_run_id, attempt_id, run_id, token),
 -- Few stages materialise a dataset.
@@ -35,22 +42,57 @@ totals AS (
                  max((SELECT m.host FROM sealed m WHERE m.stage_run_id = f.stage_run_id)) AS host
           FROM freed f GROUP BY 1, 2) AS n
     WHERE r.workspace_id = n.workspace_id AND r.id = n.run_id
-    RETURNING r.workspace_id, r.id, r.pinned_worker, r.host),
+    RETURNING r.workspace_id, r.id, r.pinned_worker, r.host, r.version_id, r.params, r.interval_start, r.interval_end),
 below AS (
-    SELECT d.workspace_id, d.run_id, d.down_id, count(*) AS ups
+    SELECT d.workspace_id, d.run_id, d.down_id, count(*) AS ups, count(*) OVER () <= $20 AS has_slots
     FROM freed f JOIN deps d ON d.workspace_id = f.workspace_id AND d.up_id = f.stage_run_id GROUP BY 1, 2, 3),
+waiting AS MATERIALIZED (
+    -- In the order of the index: rows that were claimed a moment ago are passed over there more quickly than in the table.
+    SELECT (SELECT true FROM ready
+            WHERE queue = ANY ($15) AND run_at <= clock_timestamp() AND plan_format = ANY ($16)
+              AND (host IS NULL OR host = $17) AND (worker_id IS NULL OR worker_id = $14)
+              AND labels <@ $19 AND ($18::uuid IS NULL OR run_id = $18)
+            ORDER BY rank LIMIT 1) IS NOT NULL AS more),
+next AS MATERIALIZED (
+    SELECT b.*, t.pinned_worker, t.host, t.version_id, t.params, t.interval_start, t.interval_end,
+           b.has_slots AND NOT (SELECT more FROM waiting) AND NOT EXISTS (SELECT FROM limits)
+           AND s.queue = ANY ($15) AND s.plan_format = ANY ($16) AND (t.host IS NULL OR t.host = $17)
+           AND (t.pinned_worker IS NULL OR t.pinned_worker = $14) AND s.labels <@ $19
+           AND ($18::uuid IS NULL OR b.run_id = $18) AS fits
+    FROM below b
+    JOIN totals t ON t.workspace_id = b.workspace_id AND t.id = b.run_id
+    JOIN stage_runs s ON s.workspace_id = b.workspace_id AND s.id = b.down_id),
 counted_down AS (
     UPDATE stage_runs s
-    SET pending = s.pending - below.ups::int,
-        state = CASE WHEN s.pending = below.ups THEN 'queued' ELSE s.state END
-    FROM below WHERE s.workspace_id = below.workspace_id AND s.id = below.down_id AND s.state = 'pending'
-    RETURNING s.workspace_id, s.id, s.run_id, s.queue, s.priority, s.plan_format, s.pending),
+    SET pending = s.pending - n.ups::int,
+        state = CASE WHEN s.pending > n.ups THEN s.state WHEN n.fits THEN 'running' ELSE 'queued' END,
+        attempt = CASE WHEN s.pending = n.ups AND n.fits THEN s.attempt + 1 ELSE s.attempt END,
+        started_at = CASE WHEN s.pending = n.ups AND n.fits THEN clock_timestamp() ELSE s.started_at END
+    FROM next n WHERE s.workspace_id = n.workspace_id AND s.id = n.down_id AND s.state = 'pending'
+    RETURNING s.workspace_id, s.id, s.run_id, s.stage, s.queue, s.priority, s.plan_format, s.labels, s.load_id, s.attempt,
+              s.wake_at, s.state, n.pinned_worker, n.host, n.version_id, n.params, n.interval_start, n.interval_end),
 opened AS (
-    INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host)
-    SELECT c.workspace_id, c.id, c.run_id, c.queue, clock_timestamp() - c.priority * interval '1 minute',
-           clock_timestamp(), c.plan_format, t.pinned_worker, t.host
-    FROM counted_down c JOIN totals t ON t.workspace_id = c.workspace_id AND t.id = c.run_id
-    WHERE c.pending = 0
-    RETURNING stage_run_id, queue)
-SELECT token AS "token?", NULL::uuid AS "opened?", NULL::text AS "queue?" FROM freed
-UNION ALL SELECT NULL, stage_run_id, queue FROM opened
+    INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, labels)
+    SELECT workspace_id, id, run_id, queue, clock_timestamp() - priority * interval '1 minute', clock_timestamp(), plan_format,
+           pinned_worker, host, labels
+    FROM counted_down WHERE state = 'queued'
+    RETURNING stage_run_id, queue),
+made AS MATERIALIZED (
+    SELECT c.*, uuid_v7() AS attempt_id, gen_random_uuid() AS token FROM counted_down c WHERE c.state = 'running'),
+leased AS (
+    INSERT INTO leases (workspace_id, stage_run_id, run_id, attempt_id, number, token, worker_id)
+    SELECT workspace_id, id, run_id, attempt_id, attempt, token, $14 FROM made),
+begun AS (
+    INSERT INTO attempts (workspace_id, id, run_id, stage_run_id, number, worker_id, state)
+    SELECT workspace_id, attempt_id, run_id, id, attempt, $14, 'running' FROM made)
+SELECT 'ended' AS "what!", (SELECT more FROM waiting) AS "more!", token AS "token?", NULL::uuid AS "stage_run_id?", NULL::text AS "queue?",
+       NULL::uuid AS "workspace_id?", NULL::uuid AS "run_id?", NULL::uuid AS "attempt_id?", NULL::int AS "number?",
+       NULL::text AS "stage?", NULL::uuid AS "load_id?", NULL::timestamptz AS "wake_at?", NULL::uuid AS "version_id?",
+       NULL::jsonb AS "params?", NULL::timestamptz AS "interval_start?", NULL::timestamptz AS "interval_end?"
+FROM freed
+UNION ALL
+SELECT 'opened', false, NULL, stage_run_id, queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM opened
+UNION ALL
+SELECT 'handed over', false, token, id, queue, workspace_id, run_id, attempt_id, attempt, stage, load_id, wake_at, version_id, params,
+       interval_start, interval_end
+FROM made

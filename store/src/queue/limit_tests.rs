@@ -108,7 +108,7 @@ async fn why_names_the_dependency_and_who_runs_it() {
     let workspace = db.store.default_workspace();
     let run = start_run(&db.store, &plan("chain", &[("a", &[]), ("b", &["a"])])).await;
     let absent = causes(&workspace, run, "a").await;
-    assert_eq!(absent, [Cause::NoWorker { queue: "default".to_owned(), draining: 0, silent: 0 }]);
+    assert_eq!(absent, [Cause::NoWorker { queue: "default".to_owned(), labels: Vec::new(), draining: 0, silent: 0 }]);
     let taker = taker();
     register(&db.store, &taker).await;
     assert!(matches!(causes(&workspace, run, "a").await[..], [Cause::Ready { .. }]));

@@ -46,7 +46,8 @@ impl Store {
             &taker.plan_formats,
             taker.host,
             taker.only_run,
-            i64::try_from(slots).unwrap_or(i64::MAX)
+            i64::try_from(slots).unwrap_or(i64::MAX),
+            &taker.labels
         )
         .fetch_all(&mut *tx)
         .await?;

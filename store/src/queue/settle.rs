@@ -168,9 +168,9 @@ fn interval(time: Duration) -> Result<PgInterval> {
 /// Back into the queue. The time there begins anew, so that a retry does not overtake what waited meanwhile.
 async fn put_back(tx: &mut PgTransaction<'_>, lease: &LeaseKey, delay: Duration, fence: bool) -> Result<String> {
     let queue = sqlx::query_scalar!(
-        r#"INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, fence)
+        r#"INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, fence, labels)
            SELECT s.workspace_id, s.id, s.run_id, s.queue, clock_timestamp() + $3 - s.priority * interval '1 minute',
-                  clock_timestamp() + $3, s.plan_format, r.pinned_worker, r.host, $4
+                  clock_timestamp() + $3, s.plan_format, r.pinned_worker, r.host, $4, s.labels
            FROM stage_runs s JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id
            WHERE s.workspace_id = $1 AND s.id = $2
            RETURNING queue"#,

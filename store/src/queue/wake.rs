@@ -31,10 +31,10 @@ impl Store {
                woken AS (
                    UPDATE stage_runs s SET state = 'queued' FROM due
                    WHERE s.workspace_id = due.workspace_id AND s.id = due.stage_run_id AND s.state = 'waiting'
-                   RETURNING s.workspace_id, s.id, s.run_id, s.queue, s.priority, s.plan_format)
-               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host)
+                   RETURNING s.workspace_id, s.id, s.run_id, s.queue, s.priority, s.plan_format, s.labels)
+               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, labels)
                SELECT w.workspace_id, w.id, w.run_id, w.queue, clock_timestamp() - w.priority * interval '1 minute',
-                      clock_timestamp(), w.plan_format, r.pinned_worker, r.host
+                      clock_timestamp(), w.plan_format, r.pinned_worker, r.host, w.labels
                FROM woken w JOIN runs r ON r.workspace_id = w.workspace_id AND r.id = w.run_id
                RETURNING queue"#,
             &runs

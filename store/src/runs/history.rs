@@ -230,7 +230,7 @@ impl Workspace {
         let (stage_runs, tasks, attempts, receipts) = tokio::try_join!(
             self.stage_runs(run_id),
             self.task_rows(run_id),
-            self.attempts(run_id),
+            self.attempt_rows(run_id),
             self.receipts(run_id)
         )?;
         Ok(RunDetail {
@@ -241,8 +241,8 @@ impl Workspace {
             interval_end: more.interval_end,
             rerun_of: more.rerun_of,
             tasks: tasks_of(tasks, &stage_runs, &attempts),
+            attempts: attempts_of(attempts, &stage_runs)?,
             stage_runs,
-            attempts,
             receipts,
         })
     }
@@ -290,32 +290,20 @@ impl Workspace {
         .await?)
     }
 
-    async fn attempts(&self, run_id: Uuid) -> Result<Vec<AttemptRow>> {
-        let rows = sqlx::query!(
-            "SELECT a.id, a.stage_run_id, s.stage, a.number, a.kind, a.worker_id, a.state, a.started_at, a.finished_at, a.error
-             FROM stage_runs s JOIN attempts a ON a.workspace_id = s.workspace_id AND a.stage_run_id = s.id
-             WHERE s.workspace_id = $1 AND s.run_id = $2 ORDER BY a.id",
+    async fn attempt_rows(&self, run_id: Uuid) -> Result<Vec<AttemptRecord>> {
+        // An array and not a join: whatever the planner believes of the tables, each is looked up by its index.
+        Ok(sqlx::query_as!(
+            AttemptRecord,
+            "SELECT id, stage_run_id, number, kind, worker_id, state, started_at, finished_at, error
+             FROM attempts
+             WHERE workspace_id = $1 AND stage_run_id = ANY (ARRAY(
+                 SELECT id FROM stage_runs WHERE workspace_id = $1 AND run_id = $2))
+             ORDER BY id",
             self.id,
             run_id
         )
         .fetch_all(self.reads())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(AttemptRow {
-                    id: row.id,
-                    stage_run_id: row.stage_run_id,
-                    stage: row.stage,
-                    number: row.number,
-                    kind: row.kind,
-                    worker_id: row.worker_id,
-                    state: row.state.parse()?,
-                    started_at: row.started_at,
-                    finished_at: row.finished_at,
-                    error: row.error,
-                })
-            })
-            .collect()
+        .await?)
     }
 
     async fn receipts(&self, run_id: Uuid) -> Result<Vec<Value>> {
@@ -347,7 +335,7 @@ struct TaskRow {
 }
 
 /// Task runs in the order of the spec, with what their stage runs and attempts say about them.
-fn tasks_of(mut rows: Vec<TaskRow>, stage_runs: &[StageRunRow], attempts: &[AttemptRow]) -> Vec<TaskRunRow> {
+fn tasks_of(mut rows: Vec<TaskRow>, stage_runs: &[StageRunRow], attempts: &[AttemptRecord]) -> Vec<TaskRunRow> {
     let stages: HashMap<Uuid, (usize, &StageRunRow)> =
         stage_runs.iter().enumerate().map(|(position, stage)| (stage.id, (position, stage))).collect();
     let mut tries: HashMap<Uuid, i64> = HashMap::new();
@@ -377,4 +365,37 @@ fn tasks_of(mut rows: Vec<TaskRow>, stage_runs: &[StageRunRow], attempts: &[Atte
         }
     });
     tasks.collect()
+}
+
+/// A row of `attempts`.
+struct AttemptRecord {
+    id: Uuid,
+    stage_run_id: Uuid,
+    number: i32,
+    kind: String,
+    worker_id: Uuid,
+    state: String,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    error: Option<Value>,
+}
+
+/// Attempts with the names of their stages.
+fn attempts_of(rows: Vec<AttemptRecord>, stage_runs: &[StageRunRow]) -> Result<Vec<AttemptRow>> {
+    let names: HashMap<Uuid, &str> = stage_runs.iter().map(|stage| (stage.id, &*stage.stage)).collect();
+    let attempts = rows.into_iter().map(|row| {
+        Ok(AttemptRow {
+            id: row.id,
+            stage: names.get(&row.stage_run_id).copied().unwrap_or_default().to_owned(),
+            stage_run_id: row.stage_run_id,
+            number: row.number,
+            kind: row.kind,
+            worker_id: row.worker_id,
+            state: row.state.parse()?,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            error: row.error,
+        })
+    });
+    attempts.collect()
 }

@@ -76,10 +76,13 @@ pub enum Cause {
         /// The host.
         host: String,
     },
-    /// No live worker serves its queue.
+    /// No live worker serves its queue and has its labels.
     NoWorker {
         /// The queue.
         queue: String,
+        /// The labels that the stage asks for.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        labels: Vec<String>,
         /// Workers that serve the queue and stop taking work.
         draining: usize,
         /// Workers that serve it and have gone silent.
@@ -118,6 +121,7 @@ struct Seat {
     id: Uuid,
     host: String,
     queues: Vec<String>,
+    labels: Vec<String>,
     plan_formats: Vec<i32>,
     only_run: Option<Uuid>,
     draining: bool,
@@ -129,6 +133,7 @@ struct Seat {
 /// A row of the queue.
 struct Queued {
     queue: String,
+    labels: Vec<String>,
     plan_format: i32,
     run_at: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -141,7 +146,7 @@ struct Queued {
 impl Workspace {
     /// Says what every unfinished stage of a run waits for, or only the stages of one task. Empty for a run that has ended.
     pub async fn why(&self, run_id: Uuid, task: Option<&str>) -> Result<Vec<Why>> {
-        let mut tx = self.durable().begin().await?;
+        let mut tx = self.reads().begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
         let behind = self.behind(&mut tx, run_id).await?;
         let mut waits = self.dependencies(&mut tx, run_id).await?;
@@ -149,7 +154,7 @@ impl Workspace {
         let seats = seats(&mut tx).await?;
         let tasks = self.tasks_by_stage(&mut tx, run_id).await?;
         let rows = sqlx::query!(
-            r#"SELECT s.id, s.stage, s.state, s.queue, s.plan_format, s.wake_at, s.error->>'message' AS error,
+            r#"SELECT s.id, s.stage, s.state, s.queue, s.labels, s.plan_format, s.wake_at, s.error->>'message' AS error,
                       q.run_at AS "run_at?", q.worker_id AS pinned, q.host AS "host?", q.fence AS "fence?",
                       l.worker_id AS "holder?", l.fence AS "fencing?", w.host AS "holder_host?",
                       (extract(epoch FROM clock_timestamp() - w.beat_at) * 1000)::bigint AS silent_ms,
@@ -184,6 +189,7 @@ impl Workspace {
             if let Some(run_at) = row.run_at {
                 let queued = Queued {
                     queue: row.queue,
+                    labels: row.labels,
                     plan_format: row.plan_format,
                     run_at,
                     now: row.now,
@@ -224,11 +230,7 @@ impl Workspace {
         )
         .fetch_all(&mut **tx)
         .await?;
-        let mut found: HashMap<Uuid, Vec<Cause>> = HashMap::new();
-        for row in rows {
-            found.entry(row.down_id).or_default().push(Cause::Dependency { stage: row.stage, state: row.state });
-        }
-        Ok(found)
+        Ok(grouped(rows.into_iter().map(|row| (row.down_id, Cause::Dependency { stage: row.stage, state: row.state }))))
     }
 
     /// Pauses and full limits that stages of the run are under.
@@ -249,18 +251,17 @@ impl Workspace {
         )
         .fetch_all(&mut **tx)
         .await?;
-        let mut found: HashMap<Uuid, Vec<Cause>> = HashMap::new();
+        let mut found = Vec::new();
         for row in rows {
             let scope = Scope::of(&row.kind, row.name)?;
-            let causes = found.entry(row.stage_run_id).or_default();
             if let Some(since) = row.paused_at {
-                causes.push(Cause::Paused { scope: scope.clone(), since });
+                found.push((row.stage_run_id, Cause::Paused { scope: scope.clone(), since }));
             }
             if let Some(slots) = row.slots.filter(|slots| row.holders.len() >= usize::try_from(*slots).unwrap_or(0)) {
-                causes.push(Cause::Limit { scope, slots, holders: row.holders });
+                found.push((row.stage_run_id, Cause::Limit { scope, slots, holders: row.holders }));
             }
         }
-        Ok(found)
+        Ok(grouped(found))
     }
 
     async fn tasks_by_stage(&self, tx: &mut PgTransaction<'_>, run_id: Uuid) -> Result<HashMap<Uuid, Vec<String>>> {
@@ -271,16 +272,21 @@ impl Workspace {
         )
         .fetch_all(&mut **tx)
         .await?;
-        let mut found: HashMap<Uuid, Vec<String>> = HashMap::new();
-        rows.into_iter().for_each(|row| found.entry(row.stage_run_id).or_default().push(row.task));
-        Ok(found)
+        Ok(grouped(rows.into_iter().map(|row| (row.stage_run_id, row.task))))
     }
+}
+
+/// Everything that belongs to one stage run, in the order it came.
+fn grouped<T>(pairs: impl IntoIterator<Item = (Uuid, T)>) -> HashMap<Uuid, Vec<T>> {
+    let mut groups: HashMap<Uuid, Vec<T>> = HashMap::new();
+    pairs.into_iter().for_each(|(stage_run, item)| groups.entry(stage_run).or_default().push(item));
+    groups
 }
 
 async fn seats(tx: &mut PgTransaction<'_>) -> Result<Vec<Seat>> {
     Ok(sqlx::query_as!(
         Seat,
-        r#"SELECT w.id, w.host, w.queues, w.plan_formats, w.only_run, w.draining, w.slots::bigint AS "slots!",
+        r#"SELECT w.id, w.host, w.queues, w.labels, w.plan_formats, w.only_run, w.draining, w.slots::bigint AS "slots!",
                   clock_timestamp() - w.beat_at > $1 * interval '1 millisecond' AS "silent!",
                   (SELECT count(*) FROM leases l WHERE l.worker_id = w.id) AS "busy!"
            FROM workers w"#,
@@ -314,7 +320,7 @@ impl Queued {
         if live.is_empty() {
             let silent = serving.iter().filter(|seat| seat.silent).count();
             let draining = serving.len() - silent;
-            return Some(Cause::NoWorker { queue: self.queue.clone(), draining, silent });
+            return Some(Cause::NoWorker { queue: self.queue.clone(), labels: self.labels.clone(), draining, silent });
         }
         if let Some(host) = self.host.as_ref().filter(|host| !live.iter().any(|seat| seat.host == **host)) {
             return Some(Cause::StagedElsewhere { host: host.clone() });
@@ -329,6 +335,7 @@ impl Queued {
 
     fn is_served_by(&self, seat: &Seat, run_id: Uuid) -> bool {
         seat.queues.contains(&self.queue)
+            && self.labels.iter().all(|label| seat.labels.contains(label))
             && seat.plan_formats.contains(&self.plan_format)
             && seat.only_run.is_none_or(|only| only == run_id)
     }

@@ -2,10 +2,10 @@
 
 use crate::support::{World, eventually};
 
-/// A world with an approved pipeline of one wait, on its own queue.
+/// A world with an approved pipeline of one wait, on its own queue and with a label.
 fn world() -> World {
     let world = World::new();
-    world.write("pause.yaml", "name: pause\ntasks:\n  only: { wait: 1ms, queue: slow }\n");
+    world.write("pause.yaml", "name: pause\ntasks:\n  only: { wait: 1ms, queue: slow, labels: [gpu] }\n");
     world.succeed(&["apply", "pause.yaml"]);
     world
 }
@@ -23,9 +23,11 @@ fn why_is_true_at_every_step_of_a_runs_life() {
     eventually("the run is there", || world.json(&["runs", "list", "--json"])["runs"].as_array().unwrap().len() == 1);
     assert_eq!(why(&world), "no_worker");
     let told = world.succeed(&["runs", "why"]);
-    assert!(told.contains("no worker serves queue slow; headwater serve --roles worker"), "{told}");
+    let hint = "no worker serves queue slow with labels gpu; headwater serve --roles worker --queues slow --labels gpu";
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains(hint), "{told}");
     world.succeed(&["pause", "queue:slow"]);
-    let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler", "--queues", "slow"]));
+    let roles = ["serve", "--roles", "worker,scheduler", "--queues", "slow", "--labels", "gpu,eu"];
+    let serving = world.start(world.command(&roles));
     eventually("the worker is there", || {
         !world.json(&["workers", "list", "--json"])["workers"].as_array().unwrap().is_empty()
     });
