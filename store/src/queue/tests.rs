@@ -17,7 +17,9 @@ use uuid::Uuid;
 use super::*;
 use crate::state::{AttemptState, RunState, StageRunState};
 use crate::testing::{database, plan, start_run};
-use crate::{Cause, IntentRow, NewRun, RerunMode, RunDetail, Store, StoreErrorKind, Trigger, WorkerBeat, WorkerSpec};
+use crate::{
+    Beat, Cause, IntentRow, NewRun, RerunMode, RunDetail, Store, StoreErrorKind, Trigger, WorkerBeat, WorkerSpec,
+};
 
 mod cancels;
 mod claims;

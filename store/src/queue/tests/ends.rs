@@ -34,6 +34,38 @@ async fn both_sides_of_a_join_may_end_in_one_batch() {
     assert_eq!(show(&db.store, run_id).await.run.state, RunState::Succeeded);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_a_join_may_end_at_once_on_two_workers_while_one_of_them_beats() {
+    let db = database().await;
+    let join = plan("join", &[("a", &[]), ("b", &[]), ("c", &["a", "b"])]);
+    let (one, two) = (taker(), taker());
+    for _ in 0..30 {
+        let run_id = start_run(&db.store, &join).await;
+        let (a, b) = (claim_one(&db.store, &one).await, claim_one(&db.store, &two).await);
+        let ends = [finish_of(&a, AttemptEnd::Succeeded), finish_of(&b, AttemptEnd::Succeeded)];
+        register(&db.store, &one).await;
+        let beats = [Beat {
+            stage_run_id: a.lease.stage_run_id,
+            token: a.lease.token,
+            progress: json!({ "a": { "rows": 1 } }),
+        }];
+        let (first, second, beaten) = tokio::join!(
+            db.store.finish(&ends[..1], Some((&one, 1))),
+            db.store.finish(&ends[1..], Some((&two, 1))),
+            db.store.heartbeat(one.worker_id, &beats),
+        );
+        beaten.unwrap();
+        let mut handed_over: Vec<Claimed> =
+            [first, second].into_iter().flat_map(|done| done.unwrap().claimed).collect();
+        assert_eq!(handed_over.len(), 1, "the last of the two hands the join over");
+        let last = handed_over.remove(0);
+        assert_eq!((&*last.stage, last.lease.run_id), ("c", run_id));
+        assert_eq!(end(&db.store, &last, AttemptEnd::Succeeded).await, Finished::Accepted);
+        assert_eq!(show(&db.store, run_id).await.run.state, RunState::Succeeded);
+        db.store.remove_worker(one.worker_id).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_transient_failure_is_queued_for_later_and_counted() {
     let db = database().await;
