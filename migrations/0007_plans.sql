@@ -3,7 +3,7 @@
 -- grows begins with the column that is looked for, and leaves the planner no wrong choice.
 SET LOCAL lock_timeout = '10s';
 
--- Attempts and task runs are made in the statement that makes or takes their stage run; asking for it again once for each row, and locking
+-- Attempts and task runs are made in the transaction that makes or takes their stage run; asking for it again once for each row, and locking
 -- it, took a sixth of all the work (ADR 5). Like log lines they have no foreign key to it.
 ALTER TABLE attempts DROP CONSTRAINT attempts_workspace_id_stage_run_id_fkey, DROP CONSTRAINT attempts_pkey;
 ALTER TABLE task_runs DROP CONSTRAINT task_runs_workspace_id_stage_run_id_fkey, DROP CONSTRAINT task_runs_pkey;

@@ -3,6 +3,7 @@
 mod cancel;
 mod history;
 mod rerun;
+mod rows;
 mod why;
 
 use std::collections::HashMap;
@@ -15,8 +16,8 @@ use sqlx::PgTransaction;
 use uuid::Uuid;
 
 pub(crate) use cancel::cancel_in;
-pub use history::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
 pub use rerun::RerunMode;
+pub use rows::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
 pub use why::{Cause, Why};
 
 use crate::{Result, Workspace};
