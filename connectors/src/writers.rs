@@ -1,10 +1,26 @@
-//! Memory for the writers of a load, taken from the process' one pool.
+//! What the writers of data files share: memory, taken from the process' one pool, and the form of their Parquet.
 
 use std::time::Duration;
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use headwater_engine::connector::LoadContext;
 use headwater_engine::{EngineError, Result};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+
+/// A column whose distinct values pass this goes on without a dictionary. A small limit gives up early on columns that are
+/// almost unique and keeps the dictionaries that help within the processor's cache.
+const DICTIONARY_BYTES: usize = 128 << 10;
+
+/// Parquet in row groups of about so many encoded bytes, which a writer holds in memory until they are written.
+pub(crate) fn parquet(row_group_bytes: usize) -> Result<WriterPropertiesBuilder> {
+    let level = ZstdLevel::try_new(1).map_err(|error| EngineError::bug(error.to_string()))?;
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_bytes(Some(row_group_bytes))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_created_by(format!("headwater {}", env!("CARGO_PKG_VERSION"))))
+}
 
 /// How often a load that waits for memory looks again.
 const LOOK: Duration = Duration::from_millis(50);

@@ -11,8 +11,6 @@ use deltalake::DeltaTable;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
 use deltalake::logstore::ObjectStoreRef;
-use deltalake::parquet::basic::{Compression, ZstdLevel};
-use deltalake::parquet::file::properties::WriterProperties;
 use deltalake::table::state::DeltaTableState;
 use futures::StreamExt;
 use headwater_engine::connector::LoadContext;
@@ -134,13 +132,7 @@ fn parallelism() -> usize {
 fn config(table: Option<&DeltaTable>, schema: &SchemaRef, partition_by: &[String]) -> Result<WriterConfig> {
     let state = table.map(DeltaTable::snapshot).transpose().map_err(|error| EngineError::bug(error.to_string()))?;
     let properties = state.map(DeltaTableState::table_config);
-    let level = ZstdLevel::try_new(1).map_err(|error| EngineError::bug(error.to_string()))?;
-    let writer = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_created_by(format!("headwater {}", env!("CARGO_PKG_VERSION")))
-        .build();
+    let writer = crate::writers::parquet(ROW_GROUP_BYTES)?.set_max_row_group_row_count(Some(ROW_GROUP_ROWS)).build();
     Ok(WriterConfig::new(
         std::sync::Arc::clone(schema),
         partition_by.to_vec(),

@@ -10,8 +10,6 @@ use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
 use headwater_engine::{EngineError, Result};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression as ParquetCompression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
@@ -116,12 +114,7 @@ impl Writer {
                 Self::Jsonl(Box::new(writer))
             }
             Format::Parquet => {
-                let level = ZstdLevel::try_new(1).map_err(|error| EngineError::bug(error.to_string()))?;
-                let properties = WriterProperties::builder()
-                    .set_compression(ParquetCompression::ZSTD(level))
-                    .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-                    .set_created_by(format!("headwater {}", env!("CARGO_PKG_VERSION")))
-                    .build();
+                let properties = crate::writers::parquet(ROW_GROUP_BYTES)?.build();
                 let file = BufWriter::with_capacity(BUFFER, file);
                 let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
                     .map_err(|error| EngineError::config(format!("writing {path}: {error}")))?;

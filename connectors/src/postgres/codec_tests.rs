@@ -8,7 +8,7 @@ use arrow::array::{
     Int32Array, Int64Array, ListArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -170,4 +170,19 @@ proptest! {
         let mut rows = RowBuffer::new(width);
         let _ = rows.push(&stream);
     }
+}
+
+#[test]
+fn a_nul_is_refused_by_its_column_unless_a_null_hides_it() {
+    let array = StringArray::from(vec!["kept", "a\0b"]);
+    let schema = Arc::new(Schema::new(vec![Field::new("note", DataType::Utf8, true)]));
+    let encoded = |array: StringArray| {
+        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(array)]).unwrap();
+        encode::batch(&batch, &[Wire::Text], &mut Vec::new())
+    };
+    let hidden =
+        StringArray::new(array.offsets().clone(), array.values().clone(), Some(NullBuffer::from(vec![true, false])));
+    encoded(hidden).unwrap();
+    let error = encoded(array).unwrap_err().to_string();
+    assert!(error.contains("column note: a text holds the character NUL"), "{error}");
 }

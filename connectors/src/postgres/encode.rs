@@ -17,6 +17,9 @@ use super::types::{ElementType, Wire};
 /// NULL in place of a field's length.
 const NULL: i32 = -1;
 
+/// The byte that stands before the text of a jsonb.
+const JSONB_VERSION: u8 = 1;
+
 /// The column of a batch, by how its values are written.
 enum Cells<'a> {
     Bool(&'a BooleanArray),
@@ -48,17 +51,22 @@ pub(super) fn trailer(out: &mut Vec<u8>) {
 
 /// Appends a batch whose columns already have the Arrow types of the wire forms.
 pub(super) fn batch(batch: &RecordBatch, wires: &[Wire], out: &mut Vec<u8>) -> Result<()> {
-    let columns =
-        batch.columns().iter().zip(wires).map(|(array, wire)| Cells::new(array, wire)).collect::<Result<Vec<_>>>()?;
+    let in_column = |index: usize, what: String| {
+        EngineError::data(format!("column {}: {what}", batch.schema_ref().field(index).name()))
+    };
+    let columns = batch.columns().iter().zip(wires).enumerate().map(|(index, (array, wire))| {
+        let cells = Cells::new(array, wire)?;
+        cells.storable().map_err(|what| in_column(index, what))?;
+        Ok(cells)
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
     let width = i16::try_from(columns.len())
         .map_err(|_| EngineError::config("a table of Postgres has at most 1600 columns"))?
         .to_be_bytes();
     for row in 0..batch.num_rows() {
         out.extend_from_slice(&width);
         for (index, column) in columns.iter().enumerate() {
-            column.field(row, out).map_err(|what| {
-                EngineError::data(format!("column {}: {what}", batch.schema_ref().field(index).name()))
-            })?;
+            column.field(row, out).map_err(|what| in_column(index, what))?;
         }
     }
     Ok(())
@@ -86,6 +94,19 @@ impl<'a> Cells<'a> {
             Wire::Timestamp { .. } => Self::Timestamp(array.as_primitive()),
             Wire::Array(element) => Self::List(array.as_list(), element),
         })
+    }
+
+    /// Refuses what Postgres can't store: texts with a NUL.
+    fn storable(&self) -> Result<(), String> {
+        let (Self::Text(array) | Self::Jsonb(array)) = self else { return Ok(()) };
+        let offsets = array.value_offsets();
+        let end = |offset: Option<&i32>| offset.and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
+        // The values stand one behind the other: one search for all. A NULL may hide bytes that don't count.
+        let found = array.value_data()[end(offsets.first())..end(offsets.last())].contains(&0);
+        if found && array.iter().flatten().any(|text| text.contains('\0')) {
+            return Err("a text holds the character NUL, which Postgres can't store".to_owned());
+        }
+        Ok(())
     }
 
     fn is_null(&self, row: usize) -> bool {
@@ -121,57 +142,54 @@ impl<'a> Cells<'a> {
             Self::Float8(array) => sized(out, &array.value(row).to_be_bytes()),
             Self::Date(array) => sized(out, &days(array.value(row))?.to_be_bytes()),
             Self::Timestamp(array) => sized(out, &micros(array.value(row))?.to_be_bytes()),
-            Self::Bytea(array) => return variable(out, |out| append(out, array.value(row))),
-            Self::Text(array) => return variable(out, |out| append_text(out, array.value(row))),
-            Self::Jsonb(array) => {
-                return variable(out, |out| {
-                    out.push(1);
-                    append_text(out, array.value(row))
-                });
-            }
             Self::Uuid(array) => {
                 let text = array.value(row);
                 let id = uuid::Uuid::try_parse(text).map_err(|_| format!("'{text}' is not a uuid"))?;
                 sized(out, id.as_bytes());
             }
-            Self::Numeric(array, scale) => {
-                return variable(out, |out| {
-                    numeric::encode(array.value(row), *scale, out);
-                    Ok(())
-                });
-            }
-            Self::List(array, element) => return variable(out, |out| list(&array.value(row), element, out)),
+            Self::Bytea(array) => long(out, &[], array.value(row))?,
+            Self::Text(array) => long(out, &[], array.value(row).as_bytes())?,
+            Self::Jsonb(array) => long(out, &[JSONB_VERSION], array.value(row).as_bytes())?,
+            Self::Numeric(array, scale) => patched(out, |out| {
+                numeric::encode(array.value(row), *scale, out);
+                Ok(())
+            })?,
+            Self::List(array, element) => patched(out, |out| list(&array.value(row), element, out))?,
         }
         Ok(())
     }
 }
 
-fn sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Fixed sizes are at most 16 bytes.
-    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or_default().to_be_bytes());
+/// Appends a length and a value of a fixed size, at most 16 bytes, in one copy.
+#[inline]
+fn sized<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N]) {
+    let mut field = [0; 4 + 16];
+    field[..4].copy_from_slice(&u32::try_from(N).unwrap_or_default().to_be_bytes());
+    field[4..4 + N].copy_from_slice(bytes);
+    out.extend_from_slice(&field[..4 + N]);
+}
+
+/// Appends a length and a value of any size.
+#[inline]
+fn long(out: &mut Vec<u8>, prefix: &[u8], bytes: &[u8]) -> Result<(), String> {
+    out.extend_from_slice(&size(prefix.len() + bytes.len())?.to_be_bytes());
+    out.extend_from_slice(prefix);
     out.extend_from_slice(bytes);
+    Ok(())
 }
 
 /// Appends a value whose length is known only afterwards.
-fn variable(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) -> Result<(), String> {
+fn patched(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) -> Result<(), String> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     write(out)?;
-    let len = i32::try_from(out.len() - start - 4).map_err(|_| "a value is larger than 2 GB".to_owned())?;
+    let len = size(out.len() - start - 4)?;
     out[start..start + 4].copy_from_slice(&len.to_be_bytes());
     Ok(())
 }
 
-fn append(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), String> {
-    out.extend_from_slice(bytes);
-    Ok(())
-}
-
-fn append_text(out: &mut Vec<u8>, text: &str) -> Result<(), String> {
-    if text.contains('\0') {
-        return Err("a text holds the character NUL, which Postgres can't store".to_owned());
-    }
-    append(out, text.as_bytes())
+fn size(bytes: usize) -> Result<i32, String> {
+    i32::try_from(bytes).map_err(|_| "a value is larger than 2 GB".to_owned())
 }
 
 fn days(value: i32) -> Result<i32, String> {
@@ -194,5 +212,6 @@ fn list(items: &ArrayRef, element: &ElementType, out: &mut Vec<u8>) -> Result<()
     out.extend_from_slice(&count.to_be_bytes());
     out.extend_from_slice(&1i32.to_be_bytes());
     let cells = Cells::new(items, &element.wire).map_err(|error| error.to_string())?;
+    cells.storable()?;
     (0..items.len()).try_for_each(|row| cells.field(row, out))
 }

@@ -23,6 +23,9 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 /// Four base-10000 digits make less than 10^16, which 64 bits hold.
 const FAST_DIGITS: usize = 4;
 
+/// 128 bits hold 39 decimal digits: ten groups, and one more for the padding.
+const GROUPS: usize = 11;
+
 /// 10 to the power of the index; 10^38 is the largest that 128 bits hold.
 pub(super) const POWERS: [i128; 39] = powers();
 
@@ -113,34 +116,48 @@ pub(super) fn encode(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
     // Groups are aligned at the decimal point, so that the fraction is padded to a multiple of four digits.
     let padding = (4 - scale % 4) % 4;
     let fraction_groups = (scale + padding) / 4;
-    let magnitude = unscaled.unsigned_abs();
-    // 128 bits hold 39 decimal digits: ten groups, and one more for the padding.
-    let mut groups = [0u16; 12];
+    let mut groups = [0u16; GROUPS];
+    let count = split(unscaled.unsigned_abs(), padding, &mut groups);
+    let trailing = groups[..count].iter().take_while(|group| **group == 0).count();
+    let short = |value: usize| i16::try_from(value).unwrap_or(i16::MAX);
+    let weight = if trailing == count { 0 } else { short(count) - short(fraction_groups) - 1 };
+    let sign = if unscaled < 0 { NEGATIVE } else { 0 };
+    // One copy for the whole value: header and at most eleven groups.
+    let mut bytes = [0u8; 8 + 2 * GROUPS];
+    bytes[0..2].copy_from_slice(&short(count - trailing).to_be_bytes());
+    bytes[2..4].copy_from_slice(&weight.to_be_bytes());
+    bytes[4..6].copy_from_slice(&sign.to_be_bytes());
+    bytes[6..8].copy_from_slice(&short(scale).to_be_bytes());
+    let kept = groups[trailing..count].iter().rev();
+    for (place, group) in bytes[8..].chunks_exact_mut(2).zip(kept) {
+        place.copy_from_slice(&group.to_be_bytes());
+    }
+    out.extend_from_slice(&bytes[..8 + 2 * (count - trailing)]);
+}
+
+/// Splits a magnitude into base-10000 groups, the lowest first and padded with zeros on its right; answers their number.
+fn split(magnitude: u128, padding: usize, groups: &mut [u16; GROUPS]) -> usize {
     let mut count = 0;
     let mut rest = magnitude;
-    let unit = u128::try_from(POWERS[4 - padding]).unwrap_or(1);
     if padding > 0 && rest > 0 {
-        let low = u16::try_from(rest % unit).unwrap_or(0);
-        groups[0] = low * u16::try_from(POWERS[padding]).unwrap_or(1);
+        let (unit, factor) = (POWERS[4 - padding].unsigned_abs(), POWERS[padding].unsigned_abs());
+        groups[0] = u16::try_from(rest % unit * factor).unwrap_or(0);
         rest /= unit;
         count = 1;
     }
+    while rest > u128::from(u64::MAX) {
+        groups[count] = u16::try_from(rest % 10_000).unwrap_or(0);
+        rest /= 10_000;
+        count += 1;
+    }
+    // Most values fit into 64 bits, whose division is many times as fast.
+    let mut rest = u64::try_from(rest).unwrap_or(u64::MAX);
     while rest > 0 {
         groups[count] = u16::try_from(rest % 10_000).unwrap_or(0);
         rest /= 10_000;
         count += 1;
     }
-    let trailing = groups[..count].iter().take_while(|group| **group == 0).count();
-    let short = |value: usize| i16::try_from(value).unwrap_or(i16::MAX);
-    let weight = short(count) - short(fraction_groups) - 1;
-    let weight = if trailing == count { 0 } else { weight };
-    out.extend_from_slice(&short(count - trailing).to_be_bytes());
-    out.extend_from_slice(&weight.to_be_bytes());
-    out.extend_from_slice(&if unscaled < 0 { NEGATIVE } else { 0 }.to_be_bytes());
-    out.extend_from_slice(&short(scale).to_be_bytes());
-    for group in groups[trailing..count].iter().rev() {
-        out.extend_from_slice(&group.to_be_bytes());
-    }
+    count
 }
 
 #[cfg(test)]
