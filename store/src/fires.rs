@@ -278,7 +278,7 @@ async fn insert_fired(
         rerun_of: None,
         held,
     };
-    insert_run(tx, due.workspace_id, &draft).await
+    insert_run(&mut **tx, due.workspace_id, &draft).await
 }
 
 async fn record(

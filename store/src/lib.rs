@@ -19,6 +19,7 @@ mod reconcile;
 mod runs;
 mod schedules;
 mod sealing;
+mod sessions;
 pub mod state;
 #[doc(hidden)]
 pub mod testing;
@@ -26,11 +27,12 @@ mod versions;
 mod workers;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
+
+use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 
 pub use connections::{ConnectionRow, OpenedConnection};
 pub use error::{Result, StoreError, StoreErrorKind};
@@ -59,9 +61,6 @@ const COMPAT: i32 = 1;
 /// The one workspace that exists from the start.
 const DEFAULT_WORKSPACE: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
 
-/// Longest time that a statement waits for a lock; the caller tries again.
-const LOCK_TIMEOUT: &str = "10s";
-
 /// The control plane's database. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -78,6 +77,10 @@ struct Inner {
     beats: PgPool,
     /// Reads that people ask for.
     reads: PgPool,
+    /// Out of `durable`, for one finish after the other.
+    finishes: Kept,
+    /// Out of `relaxed`, for one claim after the other.
+    claims: Kept,
     notifier: notify::Notifier,
     plans: plans::Plans,
     options: PgConnectOptions,
@@ -103,7 +106,17 @@ impl Store {
         let beats = pool(&options, 1, "off", ONE_PLAN);
         let reads = pool(&options, 6, "off", PLAN_EACH);
         let notifier = notify::Notifier::start(pool(&options, 1, "off", ONE_PLAN));
-        let inner = Inner { durable, relaxed, beats, reads, notifier, plans: plans::Plans::default(), options };
+        let inner = Inner {
+            durable,
+            relaxed,
+            beats,
+            reads,
+            finishes: Kept::default(),
+            claims: Kept::default(),
+            notifier,
+            plans: plans::Plans::default(),
+            options,
+        };
         let store = Self { inner: Arc::new(inner) };
         store.check_floor().await?;
         Ok(store)
@@ -157,6 +170,8 @@ impl Store {
     /// Sends what notifications are still to be sent and closes all connections.
     pub async fn close(&self) {
         self.inner.notifier.flush().await;
+        self.inner.finishes.release();
+        self.inner.claims.release();
         self.inner.durable.close().await;
         self.inner.relaxed.close().await;
         self.inner.beats.close().await;
@@ -198,43 +213,6 @@ impl Workspace {
     fn reads(&self) -> &PgPool {
         self.store.reads()
     }
-}
-
-/// Statements that come a thousand times a second: each is planned once for a session, since planning one over partitions takes longer than
-/// executing it. The tables may be empty at that moment, and must not be read from end to end once they have grown.
-const ONE_PLAN: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
-
-/// Questions that come now and then, and whose best plan depends on what is asked for. What the planner knows of a table may be old.
-const PLAN_EACH: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off")];
-
-/// A pool whose sessions never wait for ever: not for a lock, and not with a transaction left open.
-fn pool(
-    options: &PgConnectOptions,
-    size: u32,
-    synchronous_commit: &'static str,
-    planning: &'static [(&'static str, &'static str)],
-) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(size)
-        .min_connections(0)
-        .acquire_timeout(Duration::from_secs(15))
-        .test_before_acquire(false)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                let settings = [
-                    ("synchronous_commit", synchronous_commit),
-                    ("lock_timeout", LOCK_TIMEOUT),
-                    ("idle_in_transaction_session_timeout", "60s"),
-                    ("timezone", "UTC"),
-                ];
-                let (names, values): (Vec<&str>, Vec<&str>) = settings.iter().chain(planning).copied().unzip();
-                let set =
-                    "SELECT set_config(s.name, s.value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)";
-                connection.execute(sqlx::query(set).bind(names).bind(values)).await?;
-                Ok(())
-            })
-        })
-        .connect_lazy_with(options.clone())
 }
 
 #[cfg(test)]

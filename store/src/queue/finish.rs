@@ -69,7 +69,10 @@ impl Store {
             return Ok(FinishReport::default());
         }
         let mut ended = if batch.iter().all(is_lone_success) {
-            finish_successes(self.durable(), batch, hand_over).await?
+            let mut session = self.inner.finishes.take(self.durable()).await?;
+            let ended = finish_successes(&mut *session, batch, hand_over).await?;
+            self.inner.finishes.keep(session);
+            ended
         } else {
             self.finish_each(batch).await?
         };

@@ -49,7 +49,7 @@ impl Workspace {
             held: false,
         };
         let mut tx = self.durable().begin().await?;
-        let (new_id, _) = insert_run(&mut tx, self.id, &draft).await?;
+        let (new_id, _) = insert_run(&mut *tx, self.id, &draft).await?;
         if mode == RerunMode::FromFailure {
             take_over(&mut tx, self.id, run_id, new_id).await?;
         }

@@ -3,7 +3,7 @@
 //!
 //! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often each case is measured, OLD_RUNS how many runs that have ended are in
 //! the tables meanwhile, SUSTAIN for how many seconds the fan-out goes on, GRAPHILE_WORKER names the script that measures the peer on the same
-//! server. Prints one line a case.
+//! server, CASES chooses among triggers, chain, fan-out, sustain and lists. Prints one line a case.
 #![allow(clippy::print_stdout, reason = "a measurement is its output")]
 #![allow(clippy::disallowed_methods, reason = "it waits for another process, and for idleness itself")]
 
@@ -70,11 +70,17 @@ async fn main() -> Result<()> {
     }
     let bench = Bench { store, runs: number("RUNS", 5) };
     bench.grow(&url, number("OLD_RUNS", 0)).await?;
-    bench.triggers().await?;
-    bench.chain().await?;
-    bench.fan_out().await?;
-    bench.sustain(Duration::from_secs(u64::try_from(number("SUSTAIN", 0))?)).await?;
-    bench.lists().await?;
+    let cases = std::env::var("CASES").unwrap_or_else(|_| "triggers chain fan-out sustain lists".to_owned());
+    for case in cases.split_whitespace() {
+        match case {
+            "triggers" => bench.triggers().await?,
+            "chain" => bench.chain().await?,
+            "fan-out" => bench.fan_out().await?,
+            "sustain" => bench.sustain(Duration::from_secs(u64::try_from(number("SUSTAIN", 0))?)).await?,
+            "lists" => bench.lists().await?,
+            other => bail!("CASES names {other}, which is none of triggers, chain, fan-out, sustain, lists"),
+        }
+    }
     drop(worker);
     bench.store.close().await;
     if let Ok(script) = std::env::var("GRAPHILE_WORKER") {

@@ -1,0 +1,79 @@
+//! Connections to the control plane's database: how its sessions are set up, and those that are kept between statements.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool, Postgres};
+
+use crate::Result;
+
+/// Longest time that a statement waits for a lock; the caller tries again.
+const LOCK_TIMEOUT: &str = "10s";
+
+/// Statements that come a thousand times a second: each is planned once for a session, since planning one over partitions takes longer than
+/// executing it. The tables may be empty at that moment, and must not be read from end to end once they have grown.
+pub(crate) const ONE_PLAN: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
+/// Questions that come now and then, and whose best plan depends on what is asked for. What the planner knows of a table may be old.
+pub(crate) const PLAN_EACH: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off")];
+
+/// A pool whose sessions never wait for ever: not for a lock, and not with a transaction left open. They compile nothing: a table that has to be read
+/// from end to end although that is off looks so dear that its few rows would be compiled for, which takes a hundred milliseconds.
+pub(crate) fn pool(
+    options: &PgConnectOptions,
+    size: u32,
+    synchronous_commit: &'static str,
+    planning: &'static [(&'static str, &'static str)],
+) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .min_connections(0)
+        .acquire_timeout(Duration::from_secs(15))
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                let settings = [
+                    ("synchronous_commit", synchronous_commit),
+                    ("lock_timeout", LOCK_TIMEOUT),
+                    ("idle_in_transaction_session_timeout", "60s"),
+                    ("timezone", "UTC"),
+                    ("jit", "off"),
+                ];
+                let (names, values): (Vec<&str>, Vec<&str>) = settings.iter().chain(planning).copied().unzip();
+                let set =
+                    "SELECT set_config(s.name, s.value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)";
+                connection.execute(sqlx::query(set).bind(names).bind(values)).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options.clone())
+}
+
+/// A session that stays out of its pool between statements that follow each other: a pool asks a connection that comes back whether it
+/// lives, which is a round trip for every statement, and gives out another one next time, whose server process has colder caches.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Option<PoolConnection<Postgres>>>);
+
+impl Kept {
+    /// The session, or another one if it is in use. Whoever doesn't bring it back, because a statement failed or was given up half-way, leaves
+    /// it to the pool to find out what became of it.
+    pub(crate) async fn take(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>> {
+        let kept = self.0.lock().take();
+        match kept {
+            Some(session) => Ok(session),
+            None => Ok(pool.acquire().await?),
+        }
+    }
+
+    /// Keeps the session for the next one.
+    pub(crate) fn keep(&self, session: PoolConnection<Postgres>) {
+        self.0.lock().replace(session);
+    }
+
+    /// Gives the session back to its pool.
+    pub(crate) fn release(&self) {
+        self.0.lock().take();
+    }
+}
