@@ -160,7 +160,8 @@ impl<'a> Attempt<'a> {
             return Ok(if over { StageOutcome::Succeeded } else { StageOutcome::Waiting(*duration) });
         }
         let connections = Connections::new(self.engine.registry.clone(), self.job.connections.clone());
-        let ran = self.flow(stage, head, &connections, report).await;
+        // Moving data takes a large future, which an attempt that only waits is not to be moved about with.
+        let ran = Box::pin(self.flow(stage, head, &connections, report)).await;
         connections.close().await;
         ran.map(|()| StageOutcome::Succeeded)
     }

@@ -16,6 +16,9 @@ use crate::reaper::Reaper;
 /// How often history is kept in bounds.
 const HISTORY_INTERVAL: Duration = Duration::from_secs(600);
 
+/// How often the queue's tables are looked at: they may fill with thousands of dead rows a second.
+const TIDY_INTERVAL: Duration = Duration::from_secs(2);
+
 /// How long runs that have ended are remembered unless told otherwise.
 const DEFAULT_RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
@@ -84,6 +87,7 @@ impl Scheduler {
         if config.fires {
             add("fires", config.tick, Box::new(Fires(store.clone())));
             add("history", HISTORY_INTERVAL, Box::new(History(store.clone(), config.retention)));
+            add("queue", TIDY_INTERVAL, Box::new(Tidy(store.clone())));
         }
         add("wakes", config.tick, Box::new(Wakes(store.clone())));
         add("held runs", config.tick, Box::new(Held(store.clone())));
@@ -203,5 +207,18 @@ impl Chore for History {
         let HistoryWork { made, forgotten, dropped } = work;
         let done = format!("{made} partitions made, {forgotten} runs forgotten, {dropped} partitions dropped");
         Ok((work != HistoryWork::default()).then_some(done))
+    }
+}
+
+struct Tidy(Store);
+
+#[async_trait::async_trait]
+impl Chore for Tidy {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let tidied = self.0.tidy_queue().await?;
+        if !tidied.is_empty() {
+            tracing::debug!(tables = ?tidied, "vacuumed");
+        }
+        Ok(None)
     }
 }

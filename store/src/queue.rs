@@ -5,6 +5,7 @@ mod decide;
 mod finish;
 mod limited;
 mod settle;
+mod tidy;
 mod wake;
 
 pub use claim::{AttemptInputs, Claimed, LeaseKey, Taker};
