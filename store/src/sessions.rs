@@ -1,6 +1,6 @@
 //! Connections to the control plane's database: how its sessions are set up, and those that are kept between statements.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sqlx::pool::PoolConnection;
@@ -8,6 +8,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool, Postgres};
 
 use crate::Result;
+
+/// How long a session is kept out of its pool, which ends sessions that have become old, and their plans with them.
+const KEPT: Duration = Duration::from_secs(600);
 
 /// Longest time that a statement waits for a lock; the caller tries again.
 const LOCK_TIMEOUT: &str = "10s";
@@ -54,21 +57,28 @@ pub(crate) fn pool(
 /// A session that stays out of its pool between statements that follow each other: a pool asks a connection that comes back whether it
 /// lives, which is a round trip for every statement, and gives out another one next time, whose server process has colder caches.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Option<PoolConnection<Postgres>>>);
+pub(crate) struct Kept(Mutex<Option<Session>>);
+
+/// A session out of its pool, and since when.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) connection: PoolConnection<Postgres>,
+    since: Instant,
+}
 
 impl Kept {
     /// The session, or another one if it is in use. Whoever doesn't bring it back, because a statement failed or was given up half-way, leaves
     /// it to the pool to find out what became of it.
-    pub(crate) async fn take(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>> {
+    pub(crate) async fn take(&self, pool: &PgPool) -> Result<Session> {
         let kept = self.0.lock().take();
         match kept {
-            Some(session) => Ok(session),
-            None => Ok(pool.acquire().await?),
+            Some(session) if session.since.elapsed() < KEPT => Ok(session),
+            _ => Ok(Session { connection: pool.acquire().await?, since: Instant::now() }),
         }
     }
 
     /// Keeps the session for the next one.
-    pub(crate) fn keep(&self, session: PoolConnection<Postgres>) {
+    pub(crate) fn keep(&self, session: Session) {
         self.0.lock().replace(session);
     }
 

@@ -25,7 +25,7 @@ use crate::conform::Caster;
 const FILE_BYTES: u64 = 192 << 20;
 
 /// A row group's encoded size; what a writer holds in memory until it is written.
-const ROW_GROUP_BYTES: usize = 16 << 20;
+const ROW_GROUP_BYTES: usize = 12 << 20;
 
 /// Rows of a row group at most.
 const ROW_GROUP_ROWS: usize = 1 << 20;

@@ -70,7 +70,7 @@ impl Store {
         }
         let mut ended = if batch.iter().all(is_lone_success) {
             let mut session = self.inner.finishes.take(self.durable()).await?;
-            let ended = finish_successes(&mut *session, batch, hand_over).await?;
+            let ended = finish_successes(&mut *session.connection, batch, hand_over).await?;
             self.inner.finishes.keep(session);
             ended
         } else {
