@@ -18,7 +18,7 @@ help: ## Show this help
 setup: ## Install what is missing: a C compiler, Postgres, Python for the independent readers
 	@scripts/setup
 
-build: setup ## Compile everything (the first time takes 30 to 40 minutes on two cores)
+build: setup ## Compile everything (the first time takes 30 to 45 minutes on two cores)
 	@scripts/first-build-notice
 	cargo build --workspace --all-targets --locked
 
