@@ -107,12 +107,12 @@ impl Store {
         let reads = pool(&options, 6, "off", PLAN_EACH);
         let notifier = notify::Notifier::start(pool(&options, 1, "off", ONE_PLAN));
         let inner = Inner {
+            finishes: Kept::of(&durable),
+            claims: Kept::of(&relaxed),
             durable,
             relaxed,
             beats,
             reads,
-            finishes: Kept::default(),
-            claims: Kept::default(),
             notifier,
             plans: plans::Plans::default(),
             options,
@@ -170,10 +170,8 @@ impl Store {
     /// Sends what notifications are still to be sent and closes all connections.
     pub async fn close(&self) {
         self.inner.notifier.flush().await;
-        self.inner.finishes.release();
-        self.inner.claims.release();
-        self.inner.durable.close().await;
-        self.inner.relaxed.close().await;
+        self.inner.finishes.close().await;
+        self.inner.claims.close().await;
         self.inner.beats.close().await;
         self.inner.reads.close().await;
     }

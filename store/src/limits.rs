@@ -93,6 +93,13 @@ impl Serialize for Scope {
     }
 }
 
+/// What one row holds for a scope.
+#[derive(Clone, Copy)]
+enum Bound {
+    Limit,
+    Pause,
+}
+
 impl Workspace {
     /// Lets at most so many attempts run at a time. What runs already goes on.
     pub async fn set_limit(&self, scope: &Scope, slots: u32) -> Result<()> {
@@ -115,7 +122,7 @@ impl Workspace {
 
     /// Takes a limit away. A pause stays.
     pub async fn remove_limit(&self, scope: &Scope) -> Result<()> {
-        if !self.lift(scope, true).await? {
+        if !self.lift(scope, Bound::Limit).await? {
             return Err(StoreError::not_found(format!("there is no limit on {scope}")).hint("headwater limits list"));
         }
         self.wake_all().await
@@ -138,14 +145,14 @@ impl Workspace {
 
     /// Ends a pause. A limit stays.
     pub async fn resume(&self, scope: &Scope) -> Result<()> {
-        if !self.lift(scope, false).await? {
+        if !self.lift(scope, Bound::Pause).await? {
             return Err(StoreError::not_found(format!("{scope} is not paused")).hint("headwater limits list"));
         }
         self.wake_all().await
     }
 
-    /// Takes the limit of a scope away, or else its pause. The row goes with the last of the two. Answers whether there was one.
-    async fn lift(&self, scope: &Scope, limit: bool) -> Result<bool> {
+    /// Takes one of the two away from a scope; the row goes with the last. Answers whether there was one.
+    async fn lift(&self, scope: &Scope, bound: Bound) -> Result<bool> {
         let changed = sqlx::query_scalar!(
             r#"WITH kept AS (
                    UPDATE limits SET slots = CASE WHEN NOT $4 THEN slots END, paused_at = CASE WHEN $4 THEN paused_at END
@@ -159,7 +166,7 @@ impl Workspace {
             self.id,
             scope.kind(),
             scope.name(),
-            limit
+            matches!(bound, Bound::Limit)
         );
         Ok(changed.fetch_one(self.durable()).await? > 0)
     }

@@ -56,8 +56,11 @@ pub(crate) fn pool(
 
 /// A session that stays out of its pool between statements that follow each other: a pool asks a connection that comes back whether it
 /// lives, which is a round trip for every statement, and gives out another one next time, whose server process has colder caches.
-#[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Option<Session>>);
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pool: PgPool,
+    session: Mutex<Option<Session>>,
+}
 
 /// A session out of its pool, and since when.
 #[derive(Debug)]
@@ -67,23 +70,67 @@ pub(crate) struct Session {
 }
 
 impl Kept {
+    /// Of this pool.
+    pub(crate) fn of(pool: &PgPool) -> Self {
+        Self { pool: pool.clone(), session: Mutex::new(None) }
+    }
+
     /// The session, or another one if it is in use. Whoever doesn't bring it back, because a statement failed or was given up half-way, leaves
     /// it to the pool to find out what became of it.
-    pub(crate) async fn take(&self, pool: &PgPool) -> Result<Session> {
-        let kept = self.0.lock().take();
+    pub(crate) async fn take(&self) -> Result<Session> {
+        let kept = self.session.lock().take();
         match kept {
             Some(session) if session.since.elapsed() < KEPT => Ok(session),
-            _ => Ok(Session { connection: pool.acquire().await?, since: Instant::now() }),
+            _ => Ok(Session { connection: self.pool.acquire().await?, since: Instant::now() }),
         }
     }
 
-    /// Keeps the session for the next one.
+    /// Keeps the session for the next one, unless the pool waits for it to close.
     pub(crate) fn keep(&self, session: Session) {
-        self.0.lock().replace(session);
+        let mut kept = self.session.lock();
+        if !self.pool.is_closed() {
+            kept.replace(session);
+        }
     }
 
-    /// Gives the session back to its pool.
-    pub(crate) fn release(&self) {
-        self.0.lock().take();
+    /// Closes the pool, which waits for all of its sessions.
+    pub(crate) async fn close(&self) {
+        // Closed from here on: whoever still has the session does not keep it any more.
+        let closing = self.pool.close();
+        self.session.lock().take();
+        closing.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::testing::database;
+
+    async fn backend(session: &mut Session) -> i32 {
+        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *session.connection).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_brought_back_is_given_out_again_and_one_in_use_is_not() {
+        let db = database().await;
+        let kept = Kept::of(db.store.durable());
+        let mut first = kept.take().await.unwrap();
+        let mut second = kept.take().await.unwrap();
+        let (first_backend, second_backend) = (backend(&mut first).await, backend(&mut second).await);
+        assert_ne!(first_backend, second_backend);
+        kept.keep(first);
+        assert_eq!(backend(&mut kept.take().await.unwrap()).await, first_backend);
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_closes_gets_back_the_session_that_was_in_use() {
+        let db = database().await;
+        let kept = Kept::of(db.store.relaxed());
+        let session = kept.take().await.unwrap();
+        let closed = async { tokio::join!(kept.close(), async { kept.keep(session) }) };
+        tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
     }
 }

@@ -61,6 +61,8 @@ struct Scripted {
     running: AtomicUsize,
     most: AtomicUsize,
     started: Notify,
+    /// The intent of an attempt that hangs is stored.
+    intended: Notify,
     fence: Mutex<Option<Taken>>,
     fences: AtomicUsize,
 }
@@ -115,6 +117,7 @@ impl Scripted {
             Act::Load => return Ok((StageOutcome::Succeeded, vec![Self::intend(job, control).await?])),
             Act::HangCommitting => {
                 Self::intend(job, control).await?;
+                self.intended.notify_one();
                 cancel.cancelled().await;
                 return Ok((StageOutcome::Canceled, Vec::new()));
             }

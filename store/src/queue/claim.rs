@@ -80,7 +80,7 @@ pub struct AttemptInputs {
 impl Store {
     /// Takes at most `slots` stage runs out of the queue.
     pub async fn claim(&self, taker: &Taker, slots: usize) -> Result<Vec<Claimed>> {
-        let mut session = self.inner.claims.take(self.relaxed()).await?;
+        let mut session = self.inner.claims.take().await?;
         let claimed = claim_on(&mut *session.connection, taker, slots, None).await?;
         self.inner.claims.keep(session);
         if claimed.is_empty() { self.claim_limited(taker, slots).await } else { Ok(claimed) }

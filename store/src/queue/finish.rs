@@ -69,7 +69,7 @@ impl Store {
             return Ok(FinishReport::default());
         }
         let mut ended = if batch.iter().all(is_lone_success) {
-            let mut session = self.inner.finishes.take(self.durable()).await?;
+            let mut session = self.inner.finishes.take().await?;
             let ended = finish_successes(&mut *session.connection, batch, hand_over).await?;
             self.inner.finishes.keep(session);
             ended

@@ -16,8 +16,7 @@ async fn what_a_killed_worker_held_is_done_by_another() {
     let first = start(&db.store, &runner, config()).await;
     let first_id = first.id();
     let run_id = start_run(&db.store, &plan("p", &[("a", &[])])).await;
-    until(&db.store, run_id, |run| run.attempts.len() == 1 && !runner.calls.lock().is_empty()).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    runner.intended.notified().await;
     drop(first);
     give_up(&db.store, first_id).await;
     let second = start(&db.store, &runner, config()).await;
@@ -73,8 +72,7 @@ async fn fence_after_loss(found: Option<Taken>) -> (RunDetail, Arc<Scripted>) {
     let first = start(&db.store, &runner, config()).await;
     let first_id = first.id();
     let run_id = start_run(&db.store, &plan("p", &[("a", &[])])).await;
-    runner.started.notified().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    runner.intended.notified().await;
     drop(first);
     give_up(&db.store, first_id).await;
     db.store.default_workspace().cancel_run(run_id).await.unwrap();
