@@ -18,8 +18,6 @@ pub const MAX_LOG_MESSAGE_BYTES: usize = 8 * 1024;
 pub struct LogLine {
     /// The attempt's lease. It need not hold any more: what an attempt said stays said.
     pub lease: LeaseKey,
-    /// The attempt.
-    pub attempt_id: Uuid,
     /// info, warn or error.
     pub level: &'static str,
     /// The task it is about.
@@ -60,7 +58,7 @@ impl Store {
         let workspaces: Vec<Uuid> = lines.iter().map(|line| line.lease.workspace_id).collect();
         let runs: Vec<Uuid> = lines.iter().map(|line| line.lease.run_id).collect();
         let stage_runs: Vec<Uuid> = lines.iter().map(|line| line.lease.stage_run_id).collect();
-        let attempts: Vec<Uuid> = lines.iter().map(|line| line.attempt_id).collect();
+        let attempts: Vec<Uuid> = lines.iter().map(|line| line.lease.attempt_id).collect();
         let levels: Vec<String> = lines.iter().map(|line| line.level.to_owned()).collect();
         let tasks: Vec<Option<String>> = lines.iter().map(|line| line.task.clone()).collect();
         // Postgres keeps no NUL in text, and a driver's message may hold one.

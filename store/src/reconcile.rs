@@ -208,14 +208,20 @@ async fn lease_again(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uui
            WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'running'
              AND NOT EXISTS (SELECT FROM leases l WHERE l.stage_run_id = s.id)
            ON CONFLICT DO NOTHING
-           RETURNING stage_run_id, token"#,
+           RETURNING stage_run_id, attempt_id, token"#,
         workspace_id,
         run_id
     )
     .fetch_all(&mut **tx)
     .await?;
     let lost = rows.into_iter().map(|row| Finish {
-        lease: LeaseKey { workspace_id, run_id, stage_run_id: row.stage_run_id, token: row.token },
+        lease: LeaseKey {
+            workspace_id,
+            run_id,
+            stage_run_id: row.stage_run_id,
+            attempt_id: row.attempt_id,
+            token: row.token,
+        },
         end: AttemptEnd::Lost,
         tasks: Vec::new(),
         receipts: Vec::new(),

@@ -138,7 +138,8 @@ impl Store {
             .await?;
         }
         let rows = sqlx::query!(
-            r#"SELECT l.workspace_id, l.run_id, l.stage_run_id, l.token, l.fence, r.cancel_requested_at IS NOT NULL AS "canceled!"
+            r#"SELECT l.workspace_id, l.run_id, l.stage_run_id, l.attempt_id, l.token, l.fence,
+                      r.cancel_requested_at IS NOT NULL AS "canceled!"
                FROM leases l JOIN runs r ON r.workspace_id = l.workspace_id AND r.id = l.run_id
                WHERE l.worker_id = $1"#,
             worker_id
@@ -154,6 +155,7 @@ impl Store {
                     workspace_id: row.workspace_id,
                     run_id: row.run_id,
                     stage_run_id: row.stage_run_id,
+                    attempt_id: row.attempt_id,
                     token: row.token,
                 })
                 .collect(),
@@ -221,7 +223,7 @@ impl Store {
     /// Ends every attempt of a worker as lost. Also mends leases whose worker is no longer registered.
     pub(crate) async fn give_up_leases(&self, worker_id: Uuid) -> Result<usize> {
         let rows = sqlx::query!(
-            "SELECT workspace_id, run_id, stage_run_id, token, progress FROM leases WHERE worker_id = $1 ORDER BY run_id",
+            "SELECT workspace_id, run_id, stage_run_id, attempt_id, token FROM leases WHERE worker_id = $1 ORDER BY run_id",
             worker_id
         )
         .fetch_all(self.durable())
@@ -233,6 +235,7 @@ impl Store {
                     workspace_id: row.workspace_id,
                     run_id: row.run_id,
                     stage_run_id: row.stage_run_id,
+                    attempt_id: row.attempt_id,
                     token: row.token,
                 },
                 end: AttemptEnd::Lost,

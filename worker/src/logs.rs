@@ -50,7 +50,6 @@ impl LogSender {
 pub(crate) struct AttemptLog {
     sender: LogSender,
     lease: headwater_store::LeaseKey,
-    attempt_id: uuid::Uuid,
     secrets: Vec<String>,
     lines: AtomicUsize,
 }
@@ -60,7 +59,7 @@ impl AttemptLog {
         secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
         // The longest first: one secret may hold another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { sender, lease: claimed.lease, attempt_id: claimed.attempt_id, secrets, lines: AtomicUsize::new(0) }
+        Self { sender, lease: claimed.lease, secrets, lines: AtomicUsize::new(0) }
     }
 
     /// The text without secrets.
@@ -79,7 +78,6 @@ impl AttemptLog {
         };
         let line = LogLine {
             lease: self.lease,
-            attempt_id: self.attempt_id,
             level: level.as_str(),
             task: task.map(str::to_owned),
             message,

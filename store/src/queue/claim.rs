@@ -35,6 +35,8 @@ pub struct LeaseKey {
     pub run_id: Uuid,
     /// The stage run.
     pub stage_run_id: Uuid,
+    /// The attempt.
+    pub attempt_id: Uuid,
     /// Random, made at the claim.
     pub token: Uuid,
 }
@@ -44,9 +46,7 @@ pub struct LeaseKey {
 pub struct Claimed {
     /// The lease.
     pub lease: LeaseKey,
-    /// The attempt.
-    pub attempt_id: Uuid,
-    /// Its number: counts from 1 within the load.
+    /// The attempt's number: counts from 1 within the load.
     pub number: i32,
     /// Name of the stage.
     pub stage: String,
@@ -114,7 +114,7 @@ impl Workspace {
                ORDER BY a.id, h.n"#,
             self.id(),
             claimed.load_id,
-            claimed.attempt_id,
+            claimed.lease.attempt_id,
             claimed.lease.run_id
         )
         .fetch_all(self.durable())
@@ -165,9 +165,9 @@ pub(super) async fn claim_on(
             workspace_id: row.workspace_id,
             run_id: row.run_id,
             stage_run_id: row.stage_run_id,
+            attempt_id: row.attempt_id,
             token: row.token,
         },
-        attempt_id: row.attempt_id,
         number: row.number,
         stage: row.stage,
         queue: row.queue,

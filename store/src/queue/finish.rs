@@ -2,6 +2,7 @@
 //! slots that came free what is ready next.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -172,6 +173,7 @@ async fn finish_successes<'a>(
         return Ok(Ended::default());
     }
     let stage_runs: Vec<Uuid> = successes.iter().map(|finish| finish.lease.stage_run_id).collect();
+    let attempts = || successes.iter().map(|finish| finish.lease.attempt_id);
     let tokens: Vec<Uuid> = successes.iter().map(|finish| finish.lease.token).collect();
     let sealed = || successes.iter().filter_map(|finish| Some((finish, finish.manifest.as_ref()?)));
     let sealing: Vec<Uuid> = sealed().map(|(finish, _)| finish.lease.stage_run_id).collect();
@@ -181,6 +183,7 @@ async fn finish_successes<'a>(
         successes.iter().flat_map(|finish| finish.tasks.iter().map(|task| (finish.lease.stage_run_id, task))),
     );
     let (workspaces, runs) = runs_of(successes.iter().copied());
+    let made_with = made_with(&stage_runs);
     let taker = hand_over.map(|(taker, _)| taker);
     let rows = sqlx::query_file_as!(
         Row,
@@ -204,7 +207,11 @@ async fn finish_successes<'a>(
         taker.map(|taker| &*taker.host),
         taker.and_then(|taker| taker.only_run),
         taker.map_or(&[][..], |taker| taker.labels.as_slice()),
-        hand_over.map_or(0, |(_, slots)| i64::try_from(slots).unwrap_or(i64::MAX))
+        hand_over.map_or(0, |(_, slots)| i64::try_from(slots).unwrap_or(i64::MAX)),
+        made_with.start(),
+        made_with.end(),
+        attempts().min(),
+        attempts().max()
     )
     .fetch_all(executor)
     .await?;
@@ -218,6 +225,16 @@ async fn finish_successes<'a>(
         }
     }
     Ok(ended)
+}
+
+/// Bounds of the ids of all that was made together with these stage runs: that was one statement, and a day covers any step of its clock.
+fn made_with(stage_runs: &[Uuid]) -> RangeInclusive<Uuid> {
+    // An id begins with 48 bits of milliseconds.
+    const DAY: u128 = (24 * 3600 * 1000) << 80;
+    let ids = || stage_runs.iter().map(Uuid::as_u128);
+    let first = ids().min().unwrap_or(u128::MIN).saturating_sub(DAY);
+    let last = ids().max().unwrap_or(u128::MAX).saturating_add(DAY);
+    Uuid::from_u128(first)..=Uuid::from_u128(last)
 }
 
 /// A row of the answer; `what` says which columns it has.
@@ -251,9 +268,9 @@ impl Row {
                 workspace_id: there(self.workspace_id)?,
                 run_id: there(self.run_id)?,
                 stage_run_id: there(self.stage_run_id)?,
+                attempt_id: there(self.attempt_id)?,
                 token: there(self.token)?,
             },
-            attempt_id: there(self.attempt_id)?,
             number: there(self.number)?,
             stage: there(self.stage)?,
             queue: there(self.queue)?,
