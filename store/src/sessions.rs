@@ -16,8 +16,14 @@ const KEPT: Duration = Duration::from_secs(600);
 const LOCK_TIMEOUT: &str = "10s";
 
 /// Statements that come a thousand times a second: each is planned once for a session, since planning one over partitions takes longer than
-/// executing it. The tables may be empty at that moment, and must not be read from end to end once they have grown.
-pub(crate) const ONE_PLAN: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+/// executing it. The tables may be small at that moment, and must not be read from end to end once they have grown: a row that is looked
+/// through counts as much as a page, and a page of an index as little as if it were in memory.
+pub(crate) const ONE_PLAN: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("cpu_tuple_cost", "1"),
+    ("random_page_cost", "1.1"),
+];
 
 /// Questions that come now and then, and whose best plan depends on what is asked for. What the planner knows of a table may be old.
 pub(crate) const PLAN_EACH: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off")];

@@ -8,7 +8,8 @@
 --
 -- Bounds are given beside ids: from $21 to $22 is everything that was made together with the stage runs, from $23 to $24 are the attempts. By them
 -- the executor passes over all other months before it prepares to look into them; it can't do that by ids that the statement finds itself.
--- Without them a link of a chain takes half as long again in a year's history.
+-- Without them a link of a chain takes half as long again in a year's history. Task runs are found by another column than their id, and an
+-- index scan over the bounds would take its place.
 WITH held AS MATERIALIZED (
     -- The runs first, by id: the order of locks that every transaction keeps. Nothing is freed before all are held.
     SELECT r.id FROM runs r WHERE (r.workspace_id, r.id) IN (SELECT * FROM unnest($12::uuid[], $13::uuid[]))
@@ -33,7 +34,7 @@ counted AS (
     UPDATE task_runs t SET state = 'succeeded', rows = c.rows, bytes = c.bytes, rejected = c.rejected, busy_us = c.busy_us
     FROM unnest($6::uuid[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
          AS c (stage_run_id, task, rows, bytes, rejected, busy_us)
-    WHERE t.stage_run_id = c.stage_run_id AND t.task = c.task AND t.id BETWEEN $21 AND $22
+    WHERE t.stage_run_id = c.stage_run_id AND t.task = c.task
       AND ((t.workspace_id, t.stage_run_id) IN (SELECT workspace_id, stage_run_id FROM freed)) IS TRUE),
 totals AS (
     UPDATE runs r

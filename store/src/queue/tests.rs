@@ -24,6 +24,7 @@ use crate::{
 mod cancels;
 mod claims;
 mod ends;
+mod plans;
 mod tidy;
 
 pub(super) fn taker() -> Taker {

@@ -237,29 +237,3 @@ async fn log_lines_come_back_in_order_and_long_ones_are_cut() {
     assert_eq!(rows[2].message.len(), crate::MAX_LOG_MESSAGE_BYTES);
     assert_eq!(workspace.logs(run_id, Some(rows[1].id), 10).await.unwrap().len(), 1);
 }
-
-#[tokio::test]
-async fn a_finish_looks_only_into_the_months_of_its_runs() {
-    let db = database().await;
-    let mut session = db.store.durable().acquire().await.unwrap();
-    let nothing = ["NULL"; 20].join(", ");
-    let month = |history: &str| {
-        format!(
-            "CREATE TABLE {history}_202501 PARTITION OF {history}
-             FOR VALUES FROM (first_id('2025-01-01+0')) TO (first_id('2025-02-01+0'))"
-        )
-    };
-    let set_up = ["stage_runs", "deps", "attempts", "task_runs"].map(month).join(";");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(set_up)).execute(&mut *session).await.unwrap();
-    let prepare = format!("PREPARE finish AS {}", include_str!("../finish.sql"));
-    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *session).await.unwrap();
-    let mut scans = Vec::new();
-    for ids in ["first_id('2025-01-15+0')", "uuid_v7()"] {
-        let explain = format!("EXPLAIN EXECUTE finish({nothing}, {ids}, {ids}, {ids}, {ids})");
-        let lines = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *session).await.unwrap();
-        let lines = lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0));
-        scans.push(lines.filter(|line| line.contains("Scan") && line.contains("_202501")).count());
-    }
-    assert!(scans[0] > 0, "nothing is looked into for runs of that month");
-    assert_eq!(scans[1], 0);
-}
