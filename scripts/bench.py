@@ -1,7 +1,7 @@
 """TPC-H lineitem: out of Postgres into Delta and Parquet beside the COPY floor and connectorx, into Postgres beside psql, in one run.
 
 usage: bench.py HEADWATER ROOT (scripts/bench calls it). SF, RUNS and BENCH_DIR come from the environment. Prints one row a case with the
-median of RUNS, CPU seconds and peak resident memory of the process, and Headwater's ratio to the floor. Then it compares counts and
+median of RUNS, CPU seconds and peak resident memory of the process, and Headwater's ratio to its floor or peer. Then it compares counts and
 sums of every column of the Delta table, read with the deltalake package, with Postgres' own.
 """
 
@@ -43,12 +43,20 @@ def measure(*command, env=ENV):
     return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
-def case(name, *command, floor=None, of="COPY"):
-    walls, cpus, peaks = zip(*(measure(*command) for _ in range(RUNS)))
-    wall = statistics.median(walls)
-    ratio = f"  {wall / floor:5.2f} x {of}" if floor else ""
-    print(f"{name:38} {wall:7.2f} s  {statistics.median(cpus):7.2f} CPU s  {max(peaks) / 1e6:7.0f} MB{ratio}", flush=True)
-    return wall
+def cases(of, *rows):
+    """Runs what is to be compared in turn: a machine that is slower for a while is so for all, and the ratio is the median of those of each turn
+    to the first row, which `of` names."""
+    measured = [[] for _ in rows]
+    for run in range(RUNS):
+        for (name, *command), runs in zip(rows, measured):
+            print(f"{run + 1} of {RUNS}: {name}", file=sys.stderr, flush=True)
+            runs.append(measure(*command))
+    floors = None
+    for (name, *_), runs in zip(rows, measured):
+        walls, cpus, peaks = zip(*runs)
+        ratio = f"  {statistics.median(wall / floor for wall, floor in zip(walls, floors)):5.2f} x {of}" if floors else ""
+        floors = floors or walls
+        print(f"{name:38} {statistics.median(walls):7.2f} s  {statistics.median(cpus):7.2f} CPU s  {max(peaks) / 1e6:7.0f} MB{ratio}", flush=True)
 
 
 def compare(url, table):
@@ -106,15 +114,21 @@ def main():
             with open(f"{FOLDER}/{name}.yaml", "w") as spec:
                 spec.write(SPEC.format(name=name, into=into))
         print(f"TPC-H lineitem at scale {SCALE}, median of {RUNS}, {os.cpu_count()} cores", flush=True)
-        floor = case("psql COPY binary to /dev/null", "psql", "-Xq", url, "-c", "COPY lineitem TO STDOUT (FORMAT binary)")
-        case("headwater run, Postgres to Delta", HEADWATER, "run", f"{FOLDER}/to_delta.yaml", floor=floor)
-        case("headwater run, Postgres to Parquet", HEADWATER, "run", f"{FOLDER}/to_parquet.yaml", floor=floor)
         script = (
             "import sys, connectorx, pyarrow.parquet as pq\n"
             "url = sys.argv[1]\n"
             "pq.write_table(connectorx.read_sql(url, 'SELECT * FROM lineitem', return_type='arrow'), sys.argv[2])\n"
         )
-        case("connectorx, Postgres to Parquet", sys.executable, "-c", script, connectorx_url(url), f"{FOLDER}/cx.parquet", floor=floor)
+        cases(
+            "COPY",
+            ("psql COPY binary to /dev/null", "psql", "-Xq", url, "-c", "COPY lineitem TO STDOUT (FORMAT binary)"),
+            ("headwater run, Postgres to Delta", HEADWATER, "run", f"{FOLDER}/to_delta.yaml"),
+        )
+        cases(
+            "connectorx",
+            ("connectorx, Postgres to Parquet", sys.executable, "-c", script, connectorx_url(url), f"{FOLDER}/cx.parquet"),
+            ("headwater run, Postgres to Parquet", HEADWATER, "run", f"{FOLDER}/to_parquet.yaml"),
+        )
         databases(url)
         # Last: a child's peak counts from this process's own size, which the comparison makes large.
         compare(url, f"{FOLDER}/lake/lineitem")
@@ -136,20 +150,26 @@ def databases(url):
         psql(copied, f"ALTER TABLE lineitem RENAME TO {table}")
     run(HEADWATER, "connections", "add", "copied", copied)
     pipe = f"psql -Xqc 'COPY lineitem TO STDOUT (FORMAT binary)' '{url}' | psql -Xqc 'TRUNCATE piped' -c 'COPY piped FROM STDIN (FORMAT binary)' '{copied}'"
-    floor = case("psql pipe, Postgres to Postgres", "sh", "-c", pipe)
     with open(f"{FOLDER}/to_postgres.yaml", "w") as spec:
         spec.write(SPEC.format(name="to_postgres", into="copied.public.lineitem"))
-    case("headwater run, Postgres to Postgres", HEADWATER, "run", f"{FOLDER}/to_postgres.yaml", floor=floor, of="pipe")
+    cases(
+        "pipe",
+        ("psql pipe, Postgres to Postgres", "sh", "-c", pipe),
+        ("headwater run, Postgres to Postgres", HEADWATER, "run", f"{FOLDER}/to_postgres.yaml"),
+    )
     csv = f"{FOLDER}/files/lineitem.csv"
     subprocess.run(["psql", "-Xqc", f"\\copy lineitem TO '{csv}' (FORMAT csv, HEADER)", url], env=ENV, check=True)
     read = f"\\copy read FROM '{csv}' (FORMAT csv, HEADER)"
-    floor = case("psql \\copy, CSV to Postgres", "psql", "-Xq", "-c", "TRUNCATE read", "-c", read, copied)
     types = {name: kind for name, kind in columns(url)}
     with open(f"{FOLDER}/from_csv.yaml", "w") as spec:
         named = ", ".join(f"{name}: \"{kind}\"" for name, kind in types.items())
         spec.write(f"name: from_csv\ntasks:\n  lineitem: {{ extract: {{ from: 'files.\"lineitem.csv\"', columns: {{ {named} }} }} }}\n"
                    "  publish: { load: { input: lineitem, into: copied.public.from_csv, mode: overwrite } }\n")
-    case("headwater run, CSV to Postgres", HEADWATER, "run", f"{FOLDER}/from_csv.yaml", floor=floor, of="\\copy")
+    cases(
+        "\\copy",
+        ("psql \\copy, CSV to Postgres", "psql", "-Xq", "-c", "TRUNCATE read", "-c", read, copied),
+        ("headwater run, CSV to Postgres", HEADWATER, "run", f"{FOLDER}/from_csv.yaml"),
+    )
 
 
 def columns(url):

@@ -21,6 +21,7 @@ def start(folder):
     """The process, once it is ready, and the seconds that took."""
     env = {**os.environ, "HEADWATER_DATA_DIR": f"{folder}/data"}
     env.pop("DATABASE_URL", None)
+    os.sync()  # or the start waits for what others wrote before
     began = time.monotonic()
     process = subprocess.Popen([HEADWATER, "up", "--port", "0"], env=env, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:

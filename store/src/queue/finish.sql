@@ -8,8 +8,8 @@
 --
 -- Bounds are given beside ids: from $21 to $22 is everything that was made together with the stage runs, from $23 to $24 are the attempts. By them
 -- the executor passes over all other months before it prepares to look into them; it can't do that by ids that the statement finds itself.
--- Without them a link of a chain takes half as long again in a year's history. Task runs are found by another column than their id, and an
--- index scan over the bounds would take its place.
+-- Without them a link of a chain takes half as long again in a year's history. The idle OR keeps the bounds from being what an index is
+-- searched by, which would be a day's rows instead of one.
 WITH held AS MATERIALIZED (
     -- The runs first, by id: the order of locks that every transaction keeps. Nothing is freed before all are held.
     SELECT r.id FROM runs r WHERE (r.workspace_id, r.id) IN (SELECT * FROM unnest($12::uuid[], $13::uuid[]))
@@ -24,17 +24,17 @@ sealed AS (
     SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[]) AS m (stage_run_id, manifest, host)),
 attempted AS (
     UPDATE attempts a SET state = 'succeeded', finished_at = clock_timestamp() FROM freed f
-    WHERE a.workspace_id = f.workspace_id AND a.id = f.attempt_id AND a.id BETWEEN $23 AND $24),
+    WHERE a.workspace_id = f.workspace_id AND a.id = f.attempt_id AND (a.id BETWEEN $23 AND $24 OR a.id = $23)),
 staged AS (
     UPDATE stage_runs s SET state = 'succeeded', finished_at = clock_timestamp(), error = NULL, ending = NULL,
            manifest = (SELECT m.manifest::json FROM sealed m WHERE m.stage_run_id = f.stage_run_id)
     FROM freed f
-    WHERE s.workspace_id = f.workspace_id AND s.id = f.stage_run_id AND s.id BETWEEN $21 AND $22),
+    WHERE s.workspace_id = f.workspace_id AND s.id = f.stage_run_id AND (s.id BETWEEN $21 AND $22 OR s.id = $21)),
 counted AS (
     UPDATE task_runs t SET state = 'succeeded', rows = c.rows, bytes = c.bytes, rejected = c.rejected, busy_us = c.busy_us
     FROM unnest($6::uuid[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
          AS c (stage_run_id, task, rows, bytes, rejected, busy_us)
-    WHERE t.stage_run_id = c.stage_run_id AND t.task = c.task
+    WHERE t.stage_run_id = c.stage_run_id AND t.task = c.task AND (t.id BETWEEN $21 AND $22 OR t.id = $21)
       AND ((t.workspace_id, t.stage_run_id) IN (SELECT workspace_id, stage_run_id FROM freed)) IS TRUE),
 totals AS (
     UPDATE runs r
@@ -51,7 +51,8 @@ totals AS (
     RETURNING r.workspace_id, r.id, r.pinned_worker, r.host, r.version_id, r.params, r.interval_start, r.interval_end),
 below AS (
     SELECT d.workspace_id, d.run_id, d.down_id, count(*) AS ups, count(*) OVER () <= $20 AS has_slots
-    FROM freed f JOIN deps d ON d.workspace_id = f.workspace_id AND d.up_id = f.stage_run_id AND d.up_id BETWEEN $21 AND $22
+    FROM freed f
+    JOIN deps d ON d.workspace_id = f.workspace_id AND d.up_id = f.stage_run_id AND (d.up_id BETWEEN $21 AND $22 OR d.up_id = $21)
     GROUP BY 1, 2, 3),
 waiting AS MATERIALIZED (
     -- In the order of the index: rows that were claimed a moment ago are passed over there more quickly than in the table.
@@ -68,7 +69,7 @@ next AS MATERIALIZED (
            AND ($18::uuid IS NULL OR b.run_id = $18) AS fits
     FROM below b
     JOIN totals t ON t.workspace_id = b.workspace_id AND t.id = b.run_id
-    JOIN stage_runs s ON s.workspace_id = b.workspace_id AND s.id = b.down_id AND s.id BETWEEN $21 AND $22),
+    JOIN stage_runs s ON s.workspace_id = b.workspace_id AND s.id = b.down_id AND (s.id BETWEEN $21 AND $22 OR s.id = $21)),
 counted_down AS (
     UPDATE stage_runs s
     SET pending = s.pending - n.ups::int,
@@ -76,7 +77,8 @@ counted_down AS (
         attempt = CASE WHEN s.pending = n.ups AND n.fits THEN s.attempt + 1 ELSE s.attempt END,
         started_at = CASE WHEN s.pending = n.ups AND n.fits THEN clock_timestamp() ELSE s.started_at END
     FROM next n
-    WHERE s.workspace_id = n.workspace_id AND s.id = n.down_id AND s.id BETWEEN $21 AND $22 AND s.state = 'pending'
+    WHERE s.workspace_id = n.workspace_id AND s.id = n.down_id AND (s.id BETWEEN $21 AND $22 OR s.id = $21)
+      AND s.state = 'pending'
     RETURNING s.workspace_id, s.id, s.run_id, s.stage, s.queue, s.priority, s.plan_format, s.labels, s.load_id, s.attempt,
               s.wake_at, s.state, n.pinned_worker, n.host, n.version_id, n.params, n.interval_start, n.interval_end),
 opened AS (

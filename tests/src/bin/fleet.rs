@@ -1,9 +1,10 @@
 //! Measures the queue: a chain, a fan-out, the time from trigger to start, and lists, on an embedded Postgres with its flushes on, or on
 //! the empty database of DATABASE_URL.
 //!
-//! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often each case is measured, OLD_RUNS how many runs that have ended are in
-//! the tables meanwhile, SUSTAIN for how many seconds the fan-out goes on, GRAPHILE_WORKER names the script that measures the peer on the same
-//! server, CASES chooses among triggers, chain, fan-out, sustain and lists. Prints one line a case.
+//! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often triggers, chain and fan-out are measured, one after the other, so that a
+//! machine that is slower for a while is so for all of them; OLD_RUNS how many runs that have ended are in the tables meanwhile; SUSTAIN for how
+//! many seconds the fan-out goes on; GRAPHILE_WORKER names the script that measures the peer on the same server; CASES chooses among triggers,
+//! chain, fan-out, sustain and lists. Prints one line a case.
 #![allow(clippy::print_stdout, reason = "a measurement is its output")]
 #![allow(clippy::disallowed_methods, reason = "it waits for another process, and for idleness itself")]
 
@@ -21,6 +22,9 @@ use uuid::Uuid;
 
 /// Stages of the chain.
 const CHAIN: usize = 40;
+
+/// Chains of one set.
+const CHAINS: usize = 5;
 
 /// Stages of the fan-out.
 const FAN: usize = 1_000;
@@ -70,14 +74,19 @@ async fn main() -> Result<()> {
     let bench = Bench { store, runs: number("RUNS", 5), folder: folder.path().to_owned() };
     bench.grow(&url, number("OLD_RUNS", 0)).await?;
     let cases = std::env::var("CASES").unwrap_or_else(|_| "triggers chain fan-out sustain lists".to_owned());
+    let (mut repeated, mut once) = (Vec::new(), Vec::new());
     for case in cases.split_whitespace() {
         match case {
-            "triggers" => bench.triggers().await?,
-            "chain" => bench.chain().await?,
-            "fan-out" => bench.fan_out().await?,
-            "sustain" => bench.sustain(Duration::from_secs(u64::try_from(number("SUSTAIN", 0))?)).await?,
-            "lists" => bench.lists().await?,
+            "triggers" | "chain" | "fan-out" => repeated.push((case, Vec::new())),
+            "sustain" | "lists" => once.push(case),
             other => bail!("CASES names {other}, which is none of triggers, chain, fan-out, sustain, lists"),
+        }
+    }
+    bench.in_turn(repeated).await?;
+    for case in once {
+        match case {
+            "sustain" => bench.sustain(Duration::from_secs(u64::try_from(number("SUSTAIN", 0))?)).await?,
+            _ => bench.lists().await?,
         }
     }
     drop(worker);
@@ -174,65 +183,88 @@ impl Bench {
         Ok(())
     }
 
-    async fn triggers(&self) -> Result<()> {
-        let version = save(&self.store, &fan(1)).await;
-        let (mut middles, mut slowest) = (Vec::new(), Vec::new());
+    /// Measures sets of cases in turn, and prints the medians of each.
+    async fn in_turn(&self, mut cases: Vec<(&str, Vec<[Duration; 2]>)>) -> Result<()> {
         for _ in 0..self.runs {
-            let mut times = Vec::new();
-            for _ in 0..TRIGGERS {
-                let run = self.start(version).await?;
-                let [made, started, _] = self.finished(run).await?;
-                times.push((started - made).to_std().unwrap_or_default());
-                tokio::time::sleep(Duration::from_millis(15)).await;
+            for (case, sets) in &mut cases {
+                sets.push(match *case {
+                    "triggers" => self.triggers().await?,
+                    "chain" => self.chain().await?,
+                    _ => self.fan_out().await?,
+                });
             }
-            middles.push(percentile(&mut times, 50));
-            slowest.push(percentile(&mut times, 99));
         }
-        let (p50, p99) = (ms(percentile(&mut middles, 50)), ms(percentile(&mut slowest, 50)));
-        println!("trigger to start, idle: p50 {p50}, p99 {p99} of {TRIGGERS} (medians of {})", self.runs);
+        for (case, sets) in cases {
+            let [one, two] = [0, 1].map(|n| percentile(&mut sets.iter().map(|set| set[n]).collect::<Vec<_>>(), 50));
+            let sets = self.runs;
+            match case {
+                "triggers" => println!(
+                    "trigger to start, idle: p50 {}, p99 {} of {TRIGGERS} (medians of {sets})",
+                    ms(one),
+                    ms(two)
+                ),
+                "chain" => println!(
+                    "chain of {CHAIN}: {} a task, of which a flush of the disk {} (medians of {sets} times {CHAINS})",
+                    ms(one),
+                    ms(two)
+                ),
+                _ => println!(
+                    "fan-out of {FANS} x {FAN}: {:.0} stage runs/s, {} in all (median of {sets})",
+                    1.0 / one.as_secs_f64(),
+                    ms(two)
+                ),
+            }
+        }
         Ok(())
     }
 
-    async fn chain(&self) -> Result<()> {
+    /// From trigger to start: p50 and p99.
+    async fn triggers(&self) -> Result<[Duration; 2]> {
+        let version = save(&self.store, &fan(1)).await;
+        let mut times = Vec::new();
+        for _ in 0..TRIGGERS {
+            let run = self.start(version).await?;
+            let [made, started, _] = self.finished(run).await?;
+            times.push((started - made).to_std().unwrap_or_default());
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        Ok([percentile(&mut times, 50), percentile(&mut times, 99)])
+    }
+
+    /// A task of a chain, and a flush of the disk at that time.
+    async fn chain(&self) -> Result<[Duration; 2]> {
         let names: Vec<String> = (0..CHAIN).map(|n| format!("t{n}")).collect();
         let ups: Vec<Vec<&str>> =
             (0..CHAIN).map(|n| n.checked_sub(1).map(|up| names[up].as_str()).into_iter().collect()).collect();
         let stages: Vec<(&str, &[&str])> =
             names.iter().map(String::as_str).zip(ups.iter().map(Vec::as_slice)).collect();
         let version = save(&self.store, &plan("chain", &stages)).await;
-        let (mut times, mut flushes) = (Vec::new(), Vec::new());
-        for _ in 0..self.runs {
-            flushes.push(flush(&self.folder)?);
+        let flush = flush(&self.folder)?;
+        let mut times = Vec::new();
+        for _ in 0..CHAINS {
             let run = self.start(version).await?;
             let [_, started, ended] = self.finished(run).await?;
             times.push((ended - started).to_std()? / u32::try_from(CHAIN)?);
         }
-        let (time, flush) = (ms(percentile(&mut times, 50)), ms(percentile(&mut flushes, 50)));
-        println!("chain of {CHAIN}: {time} a task, of which a flush of the disk {flush} (medians of {})", self.runs);
-        Ok(())
+        Ok([percentile(&mut times, 50), flush])
     }
 
-    async fn fan_out(&self) -> Result<()> {
+    /// A stage run of a fan-out, and all of them.
+    async fn fan_out(&self) -> Result<[Duration; 2]> {
         let version = save(&self.store, &fan(FAN)).await;
-        let mut rates = Vec::new();
-        for _ in 0..self.runs {
-            let mut made = Vec::new();
-            for _ in 0..FANS {
-                made.push(self.start(version).await?);
-            }
-            let mut first = None;
-            let mut last = None;
-            for run in made {
-                let [_, started, ended] = self.finished(run).await?;
-                first = Some(first.map_or(started, |first: chrono::DateTime<_>| first.min(started)));
-                last = Some(last.map_or(ended, |last: chrono::DateTime<_>| last.max(ended)));
-            }
-            let took = last.zip(first).map(|(last, first)| (last - first).to_std()).context("runs")??;
-            rates.push(Duration::from_secs_f64(took.as_secs_f64() / (FAN * FANS) as f64));
+        let mut made = Vec::new();
+        for _ in 0..FANS {
+            made.push(self.start(version).await?);
         }
-        let each = percentile(&mut rates, 50);
-        println!("fan-out of {FANS} x {FAN}: {:.0} stage runs/s (median of {})", 1.0 / each.as_secs_f64(), self.runs);
-        Ok(())
+        let mut first = None;
+        let mut last = None;
+        for run in made {
+            let [_, started, ended] = self.finished(run).await?;
+            first = Some(first.map_or(started, |first: chrono::DateTime<_>| first.min(started)));
+            last = Some(last.map_or(ended, |last: chrono::DateTime<_>| last.max(ended)));
+        }
+        let took = last.zip(first).map(|(last, first)| (last - first).to_std()).context("runs")??;
+        Ok([Duration::from_secs_f64(took.as_secs_f64() / (FAN * FANS) as f64), took])
     }
 
     /// Keeps as many runs under way, for so long.

@@ -25,7 +25,7 @@ async fn a_finish_looks_only_into_the_months_of_what_it_finishes() {
              FOR VALUES FROM (first_id('2025-01-01+0')) TO (first_id('2025-02-01+0'))"
         )
     };
-    let months = ["stage_runs", "deps", "attempts"].map(month).join(";");
+    let months = ["stage_runs", "deps", "attempts", "task_runs"].map(month).join(";");
     raw_sql(AssertSqlSafe(months)).execute(db.store.durable()).await.unwrap();
     let looks = async |ids: &str| {
         let lines = plan_of_finish(&db.store, ids).await;
@@ -41,6 +41,7 @@ async fn a_finish_that_was_planned_for_few_rows_looks_them_up_all_the_same() {
     for _ in 0..100 {
         start_run(&db.store, &plan("p", &[("a", &[]), ("b", &["a"])])).await;
     }
+    db.store.claim(&taker(), 100).await.unwrap();
     raw_sql("ANALYZE").execute(db.store.durable()).await.unwrap();
     let lines = plan_of_finish(&db.store, "uuid_v7()").await;
     let history = ["runs", "stage_runs_", "attempts_", "task_runs_", "deps_"].map(|table| format!(" on {table}"));
@@ -50,6 +51,6 @@ async fn a_finish_that_was_planned_for_few_rows_looks_them_up_all_the_same() {
         .collect();
     assert!(looks.len() >= 8, "{lines:#?}");
     for look in looks {
-        assert!(look[1].contains("Index Cond"), "{look:#?}");
+        assert!(look[1].contains("Index Cond") && !look[1].contains(">="), "{look:#?}");
     }
 }
