@@ -227,7 +227,8 @@ async fn finish_successes<'a>(
     Ok(ended)
 }
 
-/// Bounds of the ids of all that was made together with these stage runs: that was one statement, and a day covers any step of its clock.
+/// Bounds of the ids of all that was made together with these stage runs, in one statement: a day of the clock to either side. What a larger step of the
+/// clock hid would not be counted down, and the reconciler would open it.
 fn made_with(stage_runs: &[Uuid]) -> RangeInclusive<Uuid> {
     // An id begins with 48 bits of milliseconds.
     const DAY: u128 = (24 * 3600 * 1000) << 80;
