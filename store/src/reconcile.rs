@@ -62,23 +62,9 @@ impl Store {
         Ok(repairs)
     }
 
-    /// Live runs that look wrong at one moment. Each is looked at by itself: joined with their stage runs, all of history was read.
+    /// Live runs that look wrong at one moment.
     async fn suspects(&self) -> Result<Vec<(Uuid, Uuid)>> {
-        let rows = sqlx::query!(
-            r#"SELECT r.workspace_id, r.id
-               FROM runs r
-               WHERE r.state IN ('queued', 'running') AND (r.remaining = 0 OR EXISTS (
-                   SELECT FROM stage_runs s WHERE s.workspace_id = r.workspace_id AND s.run_id = r.id AND (
-                       (s.state = 'queued' AND NOT EXISTS (SELECT FROM ready q WHERE q.stage_run_id = s.id))
-                       OR (s.state = 'running' AND NOT EXISTS (SELECT FROM leases l WHERE l.stage_run_id = s.id))
-                       OR (s.state = 'waiting' AND NOT EXISTS (SELECT FROM wakes w WHERE w.stage_run_id = s.id))
-                       OR (s.state = 'pending' AND NOT EXISTS (
-                           SELECT FROM deps d JOIN stage_runs u ON u.workspace_id = d.workspace_id AND u.id = d.up_id
-                           WHERE d.workspace_id = s.workspace_id AND d.run_id = s.run_id AND d.down_id = s.id
-                             AND u.state <> 'succeeded')))))"#
-        )
-        .fetch_all(self.reads())
-        .await?;
+        let rows = sqlx::query_file!("src/reconcile/suspects.sql").fetch_all(self.reads()).await?;
         Ok(rows.into_iter().map(|row| (row.workspace_id, row.id)).collect())
     }
 

@@ -266,7 +266,9 @@ impl Store {
             return Ok(());
         }
         let queues = sqlx::query_scalar!(
-            "UPDATE ready SET worker_id = NULL WHERE run_id = ANY ($1) AND worker_id = $2 RETURNING queue",
+            "UPDATE ready SET worker_id = NULL
+             WHERE stage_run_id = ANY (ARRAY(SELECT id FROM stage_runs WHERE run_id = ANY ($1))) AND worker_id = $2
+             RETURNING queue",
             &runs,
             worker_id
         )

@@ -107,7 +107,7 @@ async fn end_attempt(
         _ => None,
     };
     sqlx::query!(
-        "UPDATE attempts SET state = $3, error = $4, finished_at = clock_timestamp()
+        "UPDATE attempts SET state = $3::text, error = $4, finished_at = clock_timestamp()
          WHERE workspace_id = $1 AND id = $2 AND state = 'running'",
         lease.workspace_id,
         attempt_id,
@@ -137,7 +137,7 @@ async fn move_on(
     let error = decision.failure.as_ref().map(serde_json::to_value).transpose()?;
     sqlx::query!(
         r#"UPDATE stage_runs
-           SET state = $3, failures = failures + $4, lost = lost + $5, exposed = $6, ending = $7, error = COALESCE($8, error),
+           SET state = $3::text, failures = failures + $4, lost = lost + $5, exposed = $6, ending = $7::text, error = COALESCE($8, error),
                run_at = CASE WHEN $3 = 'queued' THEN clock_timestamp() + $9 END,
                wake_at = CASE WHEN $3 = 'waiting' THEN clock_timestamp() + $9 ELSE wake_at END
            WHERE workspace_id = $1 AND id = $2 AND state = 'running'"#,
@@ -208,7 +208,7 @@ async fn end_stage_run(
     let error = failure.map(serde_json::to_value).transpose()?;
     sqlx::query!(
         r#"UPDATE stage_runs
-           SET state = $3, failures = failures + $4, lost = lost + $5, error = $6, ending = NULL, finished_at = clock_timestamp()
+           SET state = $3::text, failures = failures + $4, lost = lost + $5, error = $6, ending = NULL, finished_at = clock_timestamp()
            WHERE workspace_id = $1 AND id = $2 AND state = 'running'"#,
         lease.workspace_id,
         lease.stage_run_id,
@@ -256,7 +256,7 @@ async fn end_tasks(tx: &mut PgTransaction<'_>, finish: &Finish, ending: Ending) 
                  LEFT JOIN unnest($4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
                       AS c (task, state, rows, bytes, rejected, busy_us) ON c.task = o.task
                  WHERE o.workspace_id = $1 AND o.stage_run_id = $2) AS x
-           WHERE t.workspace_id = $1 AND t.id = x.id AND t.state = 'pending'"#,
+           WHERE t.workspace_id = $1 AND t.stage_run_id = $2 AND t.id = x.id AND t.state = 'pending'"#,
         lease.workspace_id,
         lease.stage_run_id,
         ending.as_str(),

@@ -25,6 +25,7 @@ mod cancels;
 mod claims;
 mod ends;
 mod plans;
+mod rules;
 mod tidy;
 
 pub(super) fn taker() -> Taker {

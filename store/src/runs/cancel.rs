@@ -50,9 +50,8 @@ pub(crate) async fn cancel_in(tx: &mut PgTransaction<'_>, workspace_id: Uuid, ru
 async fn fence_exposed(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<()> {
     sqlx::query!(
         r#"WITH taken AS (
-               SELECT q.stage_run_id FROM ready q
-               JOIN stage_runs s ON s.workspace_id = q.workspace_id AND s.id = q.stage_run_id
-               WHERE q.workspace_id = $1 AND q.run_id = $2 AND NOT q.fence AND s.exposed
+               SELECT q.stage_run_id FROM stage_runs s JOIN ready q ON q.stage_run_id = s.id
+               WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.exposed AND NOT q.fence
                FOR UPDATE OF q SKIP LOCKED),
            turned AS (
                UPDATE ready SET fence = true, run_at = clock_timestamp() FROM taken
@@ -72,7 +71,8 @@ async fn end_unleased(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uu
     let ended = sqlx::query_scalar!(
         r#"WITH unclaimed AS (
                DELETE FROM ready WHERE stage_run_id = ANY (ARRAY(
-                   SELECT stage_run_id FROM ready WHERE workspace_id = $1 AND run_id = $2 AND NOT fence
+                   SELECT stage_run_id FROM ready
+                   WHERE stage_run_id = ANY (ARRAY(SELECT id FROM stage_runs WHERE workspace_id = $1 AND run_id = $2)) AND NOT fence
                    FOR UPDATE SKIP LOCKED))
                RETURNING stage_run_id),
            asleep AS (DELETE FROM wakes WHERE workspace_id = $1 AND run_id = $2 RETURNING stage_run_id),

@@ -3,7 +3,7 @@
 WITH made AS (
     INSERT INTO runs (workspace_id, pipeline_id, version_id, state, trigger, params, schedule_id, fire_time,
                       interval_start, interval_end, rerun_of, pinned_worker, remaining)
-    SELECT $1, v.pipeline_id, v.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, cardinality($14::text[])
+    SELECT $1, v.pipeline_id, v.id, $3::text, $4, $5, $6, $7, $8, $9, $10, $11, cardinality($14::text[])
     FROM versions v WHERE v.workspace_id = $1 AND v.id = $2
     RETURNING id),
 -- An array is a look-up by position; a join would be made pair by pair, since the planner expects few rows of an array.

@@ -16,6 +16,18 @@ async fn plan_of_finish(store: &Store, ids: &str) -> Vec<String> {
     lines.iter().map(|line| line.get(0)).collect()
 }
 
+/// Every look into these tables is for a row by its id, and there are at least so many.
+fn assert_looked_up(plan: &[String], tables: &[&str], least: usize) {
+    let looks: Vec<&[String]> = plan
+        .windows(2)
+        .filter(|two| two[0].contains("Scan") && tables.iter().any(|table| two[0].contains(&format!(" on {table}"))))
+        .collect();
+    assert!(looks.len() >= least, "{plan:#?}");
+    for look in looks {
+        assert!(look[1].contains("Index Cond") && !look[1].contains(">="), "{look:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_finish_looks_only_into_the_months_of_what_it_finishes() {
     let db = database().await;
@@ -45,12 +57,18 @@ async fn a_finish_that_was_planned_for_few_rows_looks_them_up_all_the_same() {
     raw_sql("ANALYZE").execute(db.store.durable()).await.unwrap();
     let lines = plan_of_finish(&db.store, "uuid_v7()").await;
     let history = ["runs", "stage_runs_", "attempts_", "task_runs_", "deps_"].map(|table| format!(" on {table}"));
-    let looks: Vec<&[String]> = lines
-        .windows(2)
-        .filter(|two| two[0].contains("Scan") && history.iter().any(|table| two[0].contains(table)))
-        .collect();
-    assert!(looks.len() >= 8, "{lines:#?}");
-    for look in looks {
-        assert!(look[1].contains("Index Cond") && !look[1].contains(">="), "{look:#?}");
+    assert_looked_up(&lines, &["runs", "stage_runs_", "attempts_", "task_runs_", "deps_"], 8);
+}
+
+#[tokio::test]
+async fn the_reconciler_looks_up_what_live_runs_have_and_reads_no_history() {
+    let db = database().await;
+    for _ in 0..300 {
+        start_run(&db.store, &plan("p", &[("a", &[]), ("b", &["a"])])).await;
     }
+    raw_sql("ANALYZE").execute(db.store.durable()).await.unwrap();
+    let explain = format!("EXPLAIN {}", include_str!("../../reconcile/suspects.sql"));
+    let lines = raw_sql(AssertSqlSafe(explain)).fetch_all(db.store.reads()).await.unwrap();
+    let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
+    assert_looked_up(&lines, &["stage_runs_", "deps_"], 3);
 }
