@@ -152,7 +152,7 @@ async fn lock_runs(tx: &mut PgTransaction<'_>, batch: &[Finish]) -> Result<HashS
     let (workspaces, runs) = runs_of(batch);
     let rows = sqlx::query!(
         r#"SELECT r.id, r.cancel_requested_at IS NOT NULL AS "canceled!"
-           FROM runs r WHERE (r.workspace_id, r.id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+           FROM runs r WHERE r.workspace_id = ANY ($1) AND r.id = ANY ($2)
            ORDER BY r.id FOR NO KEY UPDATE"#,
         &workspaces,
         &runs
@@ -176,12 +176,11 @@ async fn finish_successes<'a>(
     let attempts = || successes.iter().map(|finish| finish.lease.attempt_id);
     let tokens: Vec<Uuid> = successes.iter().map(|finish| finish.lease.token).collect();
     let sealed = || successes.iter().filter_map(|finish| Some((finish, finish.manifest.as_ref()?)));
-    let sealing: Vec<Uuid> = sealed().map(|(finish, _)| finish.lease.stage_run_id).collect();
+    let sealing: Vec<Uuid> = sealed().map(|(finish, _)| finish.lease.token).collect();
     let manifests: Vec<String> = sealed().map(|(_, manifest)| manifest.to_string()).collect();
     let hosts: Vec<Option<String>> = sealed().map(|(finish, _)| finish.host.clone()).collect();
-    let counts = settle::Columns::of(
-        successes.iter().flat_map(|finish| finish.tasks.iter().map(|task| (finish.lease.stage_run_id, task))),
-    );
+    let numbered = (1..).zip(&successes);
+    let counts = settle::Columns::of(numbered.flat_map(|(n, finish)| finish.tasks.iter().map(move |task| (n, task))));
     let (workspaces, runs) = runs_of(successes.iter().copied());
     let made_with = made_with(&stage_runs);
     let taker = hand_over.map(|(taker, _)| taker);
@@ -193,7 +192,7 @@ async fn finish_successes<'a>(
         &sealing,
         &manifests,
         &hosts as &[Option<String>],
-        &counts.stage_runs,
+        &counts.finishes,
         &counts.tasks,
         &counts.rows,
         &counts.bytes,

@@ -4,7 +4,8 @@
 -- handed over; `more` says whether something was ready before.
 --
 -- Tests for membership are written as tests and not as joins: a join of the batch with itself would be made pair by pair, since the planner
--- expects few rows of an array, and a test is one look-up in a table of hashes.
+-- expects few rows of an array. Half of what a link costs is setting the plan up, so what an array can say by itself is not made a table: tokens
+-- are random, and one that is in the batch belongs to its stage run; few stages materialise a dataset, and theirs are searched for.
 --
 -- Bounds are given beside ids: from $21 to $22 is everything that was made together with the stage runs, from $23 to $24 are the attempts. By them
 -- the executor passes over all other months before it prepares to look into them; it can't do that by ids that the statement finds itself.
@@ -12,30 +13,26 @@
 -- searched by, which would be a day's rows instead of one.
 WITH held AS MATERIALIZED (
     -- The runs first, by id: the order of locks that every transaction keeps. Nothing is freed before all are held.
-    SELECT r.id FROM runs r WHERE (r.workspace_id, r.id) IN (SELECT * FROM unnest($12::uuid[], $13::uuid[]))
+    SELECT r.id FROM runs r WHERE r.workspace_id = ANY ($12::uuid[]) AND r.id = ANY ($13::uuid[])
     ORDER BY r.id FOR NO KEY UPDATE),
 freed AS (
     DELETE FROM leases
-    WHERE stage_run_id = ANY ($1) AND run_id = ANY (ARRAY(SELECT id FROM held))
-      AND ((stage_run_id, token) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))) IS TRUE
+    WHERE stage_run_id = ANY ($1::uuid[]) AND token = ANY ($2::uuid[]) AND run_id = ANY (ARRAY(SELECT id FROM held))
     RETURNING workspace_id, stage_run_id, attempt_id, run_id, token),
--- Few stages materialise a dataset.
-sealed AS (
-    SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[]) AS m (stage_run_id, manifest, host)),
 attempted AS (
     UPDATE attempts a SET state = 'succeeded', finished_at = clock_timestamp() FROM freed f
     WHERE a.workspace_id = f.workspace_id AND a.id = f.attempt_id AND (a.id BETWEEN $23 AND $24 OR a.id = $23)),
 staged AS (
     UPDATE stage_runs s SET state = 'succeeded', finished_at = clock_timestamp(), error = NULL, ending = NULL,
-           manifest = (SELECT m.manifest::json FROM sealed m WHERE m.stage_run_id = f.stage_run_id)
+           manifest = ($4::text[])[array_position($3::uuid[], f.token)]::json
     FROM freed f
     WHERE s.workspace_id = f.workspace_id AND s.id = f.stage_run_id AND (s.id BETWEEN $21 AND $22 OR s.id = $21)),
 counted AS (
-    UPDATE task_runs t SET state = 'succeeded', rows = c.rows, bytes = c.bytes, rejected = c.rejected, busy_us = c.busy_us
-    FROM unnest($6::uuid[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
-         AS c (stage_run_id, task, rows, bytes, rejected, busy_us)
-    WHERE t.stage_run_id = c.stage_run_id AND t.task = c.task AND (t.id BETWEEN $21 AND $22 OR t.id = $21)
-      AND ((t.workspace_id, t.stage_run_id) IN (SELECT workspace_id, stage_run_id FROM freed)) IS TRUE),
+    UPDATE task_runs t SET state = 'succeeded', rows = ($8::bigint[])[c.n], bytes = ($9::bigint[])[c.n],
+           rejected = ($10::bigint[])[c.n], busy_us = ($11::bigint[])[c.n]
+    FROM unnest($6::int[], $7::text[]) WITH ORDINALITY AS c (finish, task, n)
+    WHERE t.stage_run_id = ($1::uuid[])[c.finish] AND t.task = c.task AND (t.id BETWEEN $21 AND $22 OR t.id = $21)
+      AND (($2::uuid[])[c.finish] IN (SELECT token FROM freed)) IS TRUE),
 totals AS (
     UPDATE runs r
     SET remaining = r.remaining - n.ended::int,
@@ -45,7 +42,7 @@ totals AS (
                      WHEN r.failed_stages > 0 THEN 'failed' ELSE 'succeeded' END,
         finished_at = CASE WHEN r.remaining = n.ended THEN clock_timestamp() END
     FROM (SELECT f.workspace_id, f.run_id, count(*) AS ended,
-                 max((SELECT m.host FROM sealed m WHERE m.stage_run_id = f.stage_run_id)) AS host
+                 max(($5::text[])[array_position($3::uuid[], f.token)]) AS host
           FROM freed f GROUP BY 1, 2) AS n
     WHERE r.workspace_id = n.workspace_id AND r.id = n.run_id
     RETURNING r.workspace_id, r.id, r.pinned_worker, r.host, r.version_id, r.params, r.interval_start, r.interval_end),

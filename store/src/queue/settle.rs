@@ -243,7 +243,7 @@ async fn end_stage_run(
 /// Tasks keep the counters they have. If nobody says which task is at fault it is the head, which gives the stage its name.
 async fn end_tasks(tx: &mut PgTransaction<'_>, finish: &Finish, ending: Ending) -> Result<()> {
     let lease = &finish.lease;
-    let ends = Columns::of(finish.tasks.iter().map(|task| (lease.stage_run_id, task)));
+    let ends = Columns::of(finish.tasks.iter().map(|task| (1, task)));
     sqlx::query!(
         r#"UPDATE task_runs t
            SET state = CASE WHEN $3 = 'canceled' THEN 'canceled' ELSE COALESCE(x.state, x.by_default) END,
@@ -327,7 +327,8 @@ pub(crate) async fn count_ended(
 /// Ends of tasks as columns, for `unnest`.
 #[derive(Default)]
 pub(super) struct Columns {
-    pub(super) stage_runs: Vec<Uuid>,
+    /// Numbers of the finishes that they belong to, the first of a batch being 1.
+    pub(super) finishes: Vec<i32>,
     pub(super) tasks: Vec<String>,
     pub(super) states: Vec<String>,
     pub(super) rows: Vec<i64>,
@@ -337,10 +338,10 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn of<'a>(ends: impl Iterator<Item = (Uuid, &'a TaskEnd)>) -> Self {
+    pub(super) fn of<'a>(ends: impl Iterator<Item = (i32, &'a TaskEnd)>) -> Self {
         let mut columns = Self::default();
-        for (stage_run, end) in ends {
-            columns.stage_runs.push(stage_run);
+        for (finish, end) in ends {
+            columns.finishes.push(finish);
             columns.tasks.push(end.task.clone());
             columns.states.push(end.state.as_str().to_owned());
             columns.rows.push(end.rows);

@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::state::{AttemptState, RunState, StageRunState};
+use crate::state::{AttemptState, RunState, StageRunState, TaskEnd, TaskRunState};
 use crate::testing::{database, plan, start_run};
 use crate::{
     Beat, Cause, IntentRow, NewRun, RerunMode, RunDetail, Store, StoreErrorKind, Trigger, WorkerBeat, WorkerSpec,

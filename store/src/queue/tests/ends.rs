@@ -34,6 +34,35 @@ async fn both_sides_of_a_join_may_end_in_one_batch() {
     assert_eq!(show(&db.store, run_id).await.run.state, RunState::Succeeded);
 }
 
+#[tokio::test]
+async fn of_two_ends_of_one_stage_run_in_a_batch_only_the_one_with_the_current_token_leaves_anything() {
+    let db = database().await;
+    let run_id = start_run(&db.store, &plan("p", &[("a", &[])])).await;
+    let current = claim_one(&db.store, &taker()).await;
+    let stale = Claimed { lease: LeaseKey { token: Uuid::new_v4(), ..current.lease }, ..current.clone() };
+    let ended = |claimed: &Claimed, rows: i64| {
+        let task = TaskEnd {
+            task: "a".to_owned(),
+            state: TaskRunState::Succeeded,
+            rows,
+            bytes: rows,
+            rejected: rows,
+            busy_us: rows,
+        };
+        let manifest = Some(json!({ "rows": rows }));
+        Finish { tasks: vec![task], manifest, host: None, ..finish_of(claimed, AttemptEnd::Succeeded) }
+    };
+    for batch in [[ended(&stale, 1), ended(&current, 2)], [ended(&current, 3), ended(&stale, 4)]] {
+        db.store.finish(&batch, None).await.unwrap();
+        let run = show(&db.store, run_id).await;
+        let task = &run.tasks[0];
+        assert_eq!((task.rows, task.bytes, task.rejected, task.busy_us), (2, 2, 2, 2));
+        let manifest: serde_json::Value =
+            sqlx::query_scalar("SELECT manifest FROM stage_runs").fetch_one(db.store.durable()).await.unwrap();
+        assert_eq!(manifest, json!({ "rows": 2 }));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_of_a_join_may_end_at_once_on_two_workers_while_one_of_them_beats() {
     let db = database().await;

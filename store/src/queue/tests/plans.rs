@@ -56,7 +56,6 @@ async fn a_finish_that_was_planned_for_few_rows_looks_them_up_all_the_same() {
     db.store.claim(&taker(), 100).await.unwrap();
     raw_sql("ANALYZE").execute(db.store.durable()).await.unwrap();
     let lines = plan_of_finish(&db.store, "uuid_v7()").await;
-    let history = ["runs", "stage_runs_", "attempts_", "task_runs_", "deps_"].map(|table| format!(" on {table}"));
     assert_looked_up(&lines, &["runs", "stage_runs_", "attempts_", "task_runs_", "deps_"], 8);
 }
 
