@@ -1,11 +1,14 @@
 //! Arrow batches, encoded as rows of a binary COPY.
 
+use std::borrow::Cow;
+
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, ListArray, PrimitiveArray, RecordBatch,
-    StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, GenericByteArray, ListArray,
+    PrimitiveArray, RecordBatch, StringArray,
 };
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    ByteArrayType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use headwater_engine::{EngineError, Result};
 
@@ -14,8 +17,8 @@ use super::numeric;
 use super::rows::SIGNATURE;
 use super::types::{ElementType, Wire};
 
-/// NULL in place of a field's length.
-const NULL: i32 = -1;
+/// A length of -1 is NULL.
+const NULL: [u8; 4] = [0xff; 4];
 
 /// The byte that stands before the text of a jsonb.
 const JSONB_VERSION: u8 = 1;
@@ -28,14 +31,20 @@ enum Cells<'a> {
     Int8(&'a PrimitiveArray<Int64Type>),
     Float4(&'a PrimitiveArray<Float32Type>),
     Float8(&'a PrimitiveArray<Float64Type>),
-    Numeric(&'a Decimal128Array, u8),
-    Text(&'a StringArray),
-    Jsonb(&'a StringArray),
-    Uuid(&'a StringArray),
-    Bytea(&'a BinaryArray),
     Date(&'a PrimitiveArray<Date32Type>),
     Timestamp(&'a PrimitiveArray<TimestampMicrosecondType>),
-    List(&'a ListArray, &'a ElementType),
+    Uuid(&'a StringArray),
+    Joined(Joined<'a>),
+}
+
+/// Values of any size, whose bytes stand one behind the other.
+struct Joined<'a> {
+    /// What stands before the bytes of each.
+    prefix: &'static [u8],
+    bytes: Cow<'a, [u8]>,
+    /// Where each value begins, and the last one ends.
+    offsets: Cow<'a, [i32]>,
+    nulls: Option<&'a NullBuffer>,
 }
 
 /// What begins the stream.
@@ -55,29 +64,42 @@ pub(super) fn batch(batch: &RecordBatch, wires: &[Wire], out: &mut Vec<u8>) -> R
         EngineError::data(format!("column {}: {what}", batch.schema_ref().field(index).name()))
     };
     let columns = batch.columns().iter().zip(wires).enumerate().map(|(index, (array, wire))| {
-        let cells = Cells::new(array, wire)?;
-        cells.storable().map_err(|what| in_column(index, what))?;
-        Ok(cells)
+        if array.data_type() != &wire.arrow() {
+            let (found, expected) = (array.data_type(), wire.arrow());
+            return Err(EngineError::bug(format!("a column of type {found} was to be written as {expected}")));
+        }
+        Cells::new(array, wire).map_err(|what| in_column(index, what))
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let width = i16::try_from(columns.len())
         .map_err(|_| EngineError::config("a table of Postgres has at most 1600 columns"))?
         .to_be_bytes();
-    for row in 0..batch.num_rows() {
-        out.extend_from_slice(&width);
-        for (index, column) in columns.iter().enumerate() {
-            column.field(row, out).map_err(|what| in_column(index, what))?;
-        }
+    lay_out(&columns, batch.num_rows(), &width, out).map_err(|(index, what)| in_column(index, what))
+}
+
+/// Appends rows that begin with `head`, column by column: one tight loop for each column instead of a choice by type for every value.
+/// An error names the column by its index.
+fn lay_out(columns: &[Cells<'_>], rows: usize, head: &[u8], out: &mut Vec<u8>) -> Result<(), (usize, String)> {
+    // The size of each row, then where it begins, then where its next field does.
+    let mut places = vec![head.len(); rows];
+    columns.iter().for_each(|column| column.measure(&mut places));
+    let mut end = out.len();
+    for place in &mut places {
+        let size = std::mem::replace(place, end);
+        end += size;
+    }
+    out.resize(end, 0);
+    for place in &mut places {
+        put(out, place, head);
+    }
+    for (index, column) in columns.iter().enumerate() {
+        column.write(out, &mut places).map_err(|what| (index, what))?;
     }
     Ok(())
 }
 
 impl<'a> Cells<'a> {
-    fn new(array: &'a ArrayRef, wire: &'a Wire) -> Result<Self> {
-        if array.data_type() != &wire.arrow() {
-            let (found, expected) = (array.data_type(), wire.arrow());
-            return Err(EngineError::bug(format!("a column of type {found} was to be written as {expected}")));
-        }
+    fn new(array: &'a ArrayRef, wire: &Wire) -> Result<Self, String> {
         Ok(match wire {
             Wire::Bool => Self::Bool(array.as_boolean()),
             Wire::Int2 => Self::Int2(array.as_primitive()),
@@ -85,111 +107,178 @@ impl<'a> Cells<'a> {
             Wire::Int8 => Self::Int8(array.as_primitive()),
             Wire::Float4 => Self::Float4(array.as_primitive()),
             Wire::Float8 => Self::Float8(array.as_primitive()),
-            Wire::Numeric { scale, .. } => Self::Numeric(array.as_primitive::<Decimal128Type>(), *scale),
-            Wire::Text => Self::Text(array.as_string()),
-            Wire::Jsonb => Self::Jsonb(array.as_string()),
-            Wire::Uuid => Self::Uuid(array.as_string()),
-            Wire::Bytea => Self::Bytea(array.as_binary()),
             Wire::Date => Self::Date(array.as_primitive()),
             Wire::Timestamp { .. } => Self::Timestamp(array.as_primitive()),
-            Wire::Array(element) => Self::List(array.as_list(), element),
+            Wire::Uuid => Self::Uuid(array.as_string()),
+            Wire::Text => Self::Joined(Joined::texts(array.as_string(), &[])?),
+            Wire::Jsonb => Self::Joined(Joined::texts(array.as_string(), &[JSONB_VERSION])?),
+            Wire::Bytea => Self::Joined(Joined::of(array.as_binary::<i32>(), &[])),
+            Wire::Numeric { scale, .. } => Self::Joined(Joined::numerics(array.as_primitive(), *scale)?),
+            Wire::Array(element) => Self::Joined(Joined::lists(array.as_list(), element)?),
         })
     }
 
+    /// Adds the size of each row's field.
+    fn measure(&self, sizes: &mut [usize]) {
+        match self {
+            Self::Bool(array) => measure(sizes, array.nulls(), |_| 1),
+            Self::Int2(array) => measure(sizes, array.nulls(), |_| 2),
+            Self::Int4(array) => measure(sizes, array.nulls(), |_| 4),
+            Self::Int8(array) => measure(sizes, array.nulls(), |_| 8),
+            Self::Float4(array) => measure(sizes, array.nulls(), |_| 4),
+            Self::Float8(array) => measure(sizes, array.nulls(), |_| 8),
+            Self::Date(array) => measure(sizes, array.nulls(), |_| 4),
+            Self::Timestamp(array) => measure(sizes, array.nulls(), |_| 8),
+            Self::Uuid(array) => measure(sizes, array.nulls(), |_| 16),
+            Self::Joined(joined) => {
+                measure(sizes, joined.nulls, |row| joined.prefix.len() + joined.value(row).len());
+            }
+        }
+    }
+
+    /// Writes each row's field at its place, which moves behind it.
+    fn write(&self, out: &mut [u8], places: &mut [usize]) -> Result<(), String> {
+        match self {
+            Self::Bool(array) => write(out, places, array.nulls(), |row| Ok([u8::from(array.value(row))])),
+            Self::Int2(array) => plain(out, places, array, |value| Ok(value.to_be_bytes())),
+            Self::Int4(array) => plain(out, places, array, |value| Ok(value.to_be_bytes())),
+            Self::Int8(array) => plain(out, places, array, |value| Ok(value.to_be_bytes())),
+            Self::Float4(array) => plain(out, places, array, |value| Ok(value.to_be_bytes())),
+            Self::Float8(array) => plain(out, places, array, |value| Ok(value.to_be_bytes())),
+            Self::Date(array) => plain(out, places, array, |value| Ok(days(value)?.to_be_bytes())),
+            Self::Timestamp(array) => plain(out, places, array, |value| Ok(micros(value)?.to_be_bytes())),
+            Self::Uuid(array) => write(out, places, array.nulls(), |row| {
+                let text = array.value(row);
+                let id = uuid::Uuid::try_parse(text).map_err(|_| format!("'{text}' is not a uuid"))?;
+                Ok(id.into_bytes())
+            }),
+            Self::Joined(joined) => joined.write(out, places),
+        }
+    }
+}
+
+impl<'a> Joined<'a> {
+    fn of<T: ByteArrayType<Offset = i32>>(array: &'a GenericByteArray<T>, prefix: &'static [u8]) -> Self {
+        let (bytes, offsets) = (Cow::Borrowed(array.value_data()), Cow::Borrowed(array.value_offsets()));
+        Self { prefix, bytes, offsets, nulls: array.nulls() }
+    }
+
     /// Refuses what Postgres can't store: texts with a NUL.
-    fn storable(&self) -> Result<(), String> {
-        let (Self::Text(array) | Self::Jsonb(array)) = self else { return Ok(()) };
-        let offsets = array.value_offsets();
-        let end = |offset: Option<&i32>| offset.and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
-        // The values stand one behind the other: one search for all. A NULL may hide bytes that don't count.
-        let found = array.value_data()[end(offsets.first())..end(offsets.last())].contains(&0);
+    fn texts(array: &'a StringArray, prefix: &'static [u8]) -> Result<Self, String> {
+        let joined = Self::of(array, prefix);
+        let (first, last) = (joined.place(0), joined.place(array.len()));
+        // One search for all values. A NULL may hide bytes that don't count.
+        let found = joined.bytes[first..last].contains(&0);
         if found && array.iter().flatten().any(|text| text.contains('\0')) {
             return Err("a text holds the character NUL, which Postgres can't store".to_owned());
         }
-        Ok(())
+        Ok(joined)
     }
 
-    fn is_null(&self, row: usize) -> bool {
-        match self {
-            Self::Bool(array) => array.is_null(row),
-            Self::Int2(array) => array.is_null(row),
-            Self::Int4(array) => array.is_null(row),
-            Self::Int8(array) => array.is_null(row),
-            Self::Float4(array) => array.is_null(row),
-            Self::Float8(array) => array.is_null(row),
-            Self::Numeric(array, _) => array.is_null(row),
-            Self::Text(array) | Self::Jsonb(array) | Self::Uuid(array) => array.is_null(row),
-            Self::Bytea(array) => array.is_null(row),
-            Self::Date(array) => array.is_null(row),
-            Self::Timestamp(array) => array.is_null(row),
-            Self::List(array, _) => array.is_null(row),
-        }
+    fn numerics(array: &'a Decimal128Array, scale: u8) -> Result<Self, String> {
+        Self::made(array, |row, bytes| {
+            numeric::encode(array.value(row), scale, bytes);
+            Ok(())
+        })
     }
 
-    /// Appends a length and a value.
-    #[inline]
-    fn field(&self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        if self.is_null(row) {
-            out.extend_from_slice(&NULL.to_be_bytes());
-            return Ok(());
-        }
-        match self {
-            Self::Bool(array) => sized(out, &[u8::from(array.value(row))]),
-            Self::Int2(array) => sized(out, &array.value(row).to_be_bytes()),
-            Self::Int4(array) => sized(out, &array.value(row).to_be_bytes()),
-            Self::Int8(array) => sized(out, &array.value(row).to_be_bytes()),
-            Self::Float4(array) => sized(out, &array.value(row).to_be_bytes()),
-            Self::Float8(array) => sized(out, &array.value(row).to_be_bytes()),
-            Self::Date(array) => sized(out, &days(array.value(row))?.to_be_bytes()),
-            Self::Timestamp(array) => sized(out, &micros(array.value(row))?.to_be_bytes()),
-            Self::Uuid(array) => {
-                let text = array.value(row);
-                let id = uuid::Uuid::try_parse(text).map_err(|_| format!("'{text}' is not a uuid"))?;
-                sized(out, id.as_bytes());
+    fn lists(array: &'a ListArray, element: &ElementType) -> Result<Self, String> {
+        Self::made(array, |row, bytes| list(&array.value(row), element, bytes))
+    }
+
+    /// Values that `append` makes, of the rows that are not NULL.
+    fn made(array: &'a dyn Array, append: impl Fn(usize, &mut Vec<u8>) -> Result<(), String>) -> Result<Self, String> {
+        let mut bytes = Vec::with_capacity(16 * array.len());
+        let mut offsets = Vec::with_capacity(array.len() + 1);
+        offsets.push(0);
+        for row in 0..array.len() {
+            if array.is_valid(row) {
+                append(row, &mut bytes)?;
             }
-            Self::Bytea(array) => long(out, &[], array.value(row))?,
-            Self::Text(array) => long(out, &[], array.value(row).as_bytes())?,
-            Self::Jsonb(array) => long(out, &[JSONB_VERSION], array.value(row).as_bytes())?,
-            Self::Numeric(array, scale) => patched(out, |out| {
-                numeric::encode(array.value(row), *scale, out);
-                Ok(())
-            })?,
-            Self::List(array, element) => patched(out, |out| list(&array.value(row), element, out))?,
+            offsets.push(size(bytes.len())?);
+        }
+        Ok(Self { prefix: &[], bytes: Cow::Owned(bytes), offsets: Cow::Owned(offsets), nulls: array.nulls() })
+    }
+
+    fn place(&self, offset: usize) -> usize {
+        usize::try_from(self.offsets[offset]).unwrap_or_default()
+    }
+
+    #[inline]
+    fn value(&self, row: usize) -> &[u8] {
+        &self.bytes[self.place(row)..self.place(row + 1)]
+    }
+
+    fn write(&self, out: &mut [u8], places: &mut [usize]) -> Result<(), String> {
+        for (row, place) in places.iter_mut().enumerate() {
+            if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                put(out, place, &NULL);
+                continue;
+            }
+            let value = self.value(row);
+            put(out, place, &size(self.prefix.len() + value.len())?.to_be_bytes());
+            if !self.prefix.is_empty() {
+                put(out, place, self.prefix);
+            }
+            put(out, place, value);
         }
         Ok(())
     }
 }
 
-/// Appends a length and a value of a fixed size, at most 16 bytes, in one copy.
+/// Adds the size of each row's field, whose value has `len` bytes.
 #[inline]
-fn sized<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N]) {
-    let mut field = [0; 4 + 16];
-    field[..4].copy_from_slice(&u32::try_from(N).unwrap_or_default().to_be_bytes());
-    field[4..4 + N].copy_from_slice(bytes);
-    out.extend_from_slice(&field[..4 + N]);
+fn measure(sizes: &mut [usize], nulls: Option<&NullBuffer>, len: impl Fn(usize) -> usize) {
+    for (row, size) in sizes.iter_mut().enumerate() {
+        let null = nulls.is_some_and(|nulls| nulls.is_null(row));
+        *size += NULL.len() + if null { 0 } else { len(row) };
+    }
 }
 
-/// Appends a length and a value of any size.
+/// Writes values of a fixed size.
 #[inline]
-fn long(out: &mut Vec<u8>, prefix: &[u8], bytes: &[u8]) -> Result<(), String> {
-    out.extend_from_slice(&size(prefix.len() + bytes.len())?.to_be_bytes());
-    out.extend_from_slice(prefix);
-    out.extend_from_slice(bytes);
+fn write<const N: usize>(
+    out: &mut [u8],
+    places: &mut [usize],
+    nulls: Option<&NullBuffer>,
+    value: impl Fn(usize) -> Result<[u8; N], String>,
+) -> Result<(), String> {
+    let len = size(N)?.to_be_bytes();
+    for (row, place) in places.iter_mut().enumerate() {
+        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            put(out, place, &NULL);
+            continue;
+        }
+        let field = &mut out[*place..][..len.len() + N];
+        field[..len.len()].copy_from_slice(&len);
+        field[len.len()..].copy_from_slice(&value(row)?);
+        *place += field.len();
+    }
     Ok(())
 }
 
-/// Appends a value whose length is known only afterwards.
-fn patched(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) -> Result<(), String> {
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    write(out)?;
-    let len = size(out.len() - start - 4)?;
-    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
-    Ok(())
+/// Writes the values of an array of a fixed size.
+#[inline]
+fn plain<T: ArrowPrimitiveType, const N: usize>(
+    out: &mut [u8],
+    places: &mut [usize],
+    array: &PrimitiveArray<T>,
+    value: impl Fn(T::Native) -> Result<[u8; N], String>,
+) -> Result<(), String> {
+    let values = array.values();
+    write(out, places, array.nulls(), |row| value(values[row]))
+}
+
+/// Writes bytes at a place, which moves behind them.
+#[inline]
+fn put(out: &mut [u8], place: &mut usize, bytes: &[u8]) {
+    let end = *place + bytes.len();
+    out[*place..end].copy_from_slice(bytes);
+    *place = end;
 }
 
 fn size(bytes: usize) -> Result<i32, String> {
-    i32::try_from(bytes).map_err(|_| "a value is larger than 2 GB".to_owned())
+    i32::try_from(bytes).map_err(|_| "values are larger than 2 GB".to_owned())
 }
 
 fn days(value: i32) -> Result<i32, String> {
@@ -211,7 +300,6 @@ fn list(items: &ArrayRef, element: &ElementType, out: &mut Vec<u8>) -> Result<()
     let count = i32::try_from(items.len()).map_err(|_| "a list has too many items".to_owned())?;
     out.extend_from_slice(&count.to_be_bytes());
     out.extend_from_slice(&1i32.to_be_bytes());
-    let cells = Cells::new(items, &element.wire).map_err(|error| error.to_string())?;
-    cells.storable()?;
-    (0..items.len()).try_for_each(|row| cells.field(row, out))
+    let cells = Cells::new(items, &element.wire)?;
+    lay_out(&[cells], items.len(), &[], out).map_err(|(_, what)| what)
 }

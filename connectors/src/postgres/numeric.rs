@@ -29,6 +29,9 @@ const GROUPS: usize = 11;
 /// 10 to the power of the index; 10^38 is the largest that 128 bits hold.
 pub(super) const POWERS: [i128; 39] = powers();
 
+/// What shifts a value by the digits that pad it to a whole group.
+const SMALL_POWERS: [u64; 4] = [1, 10, 100, 1_000];
+
 const fn powers() -> [i128; 39] {
     let mut powers = [1i128; 39];
     let mut index = 1;
@@ -68,6 +71,9 @@ fn fast(digits: &[u8], exponent: i32) -> Result<i128, Unfit> {
     let integer = groups(digits).fold(0u64, |value, group| value * 10_000 + u64::from(group));
     if integer == 0 {
         return Ok(0);
+    }
+    if let Some(padding) = usize::try_from(exponent).ok().and_then(|exponent| SMALL_POWERS.get(exponent)) {
+        return Ok(i128::from(integer * padding));
     }
     if exponent >= 0 {
         return i128::from(integer).checked_mul(power(exponent).ok_or(Unfit::Precision)?).ok_or(Unfit::Precision);
@@ -138,24 +144,28 @@ pub(super) fn encode(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
 /// Splits a magnitude into base-10000 groups, the lowest first and padded with zeros on its right; answers their number.
 fn split(magnitude: u128, padding: usize, groups: &mut [u16; GROUPS]) -> usize {
     let mut count = 0;
-    let mut rest = magnitude;
-    if padding > 0 && rest > 0 {
-        let (unit, factor) = (POWERS[4 - padding].unsigned_abs(), POWERS[padding].unsigned_abs());
-        groups[0] = u16::try_from(rest % unit * factor).unwrap_or(0);
-        rest /= unit;
-        count = 1;
-    }
-    while rest > u128::from(u64::MAX) {
-        groups[count] = u16::try_from(rest % 10_000).unwrap_or(0);
-        rest /= 10_000;
+    let mut next = |group: u64| {
+        groups[count] = u16::try_from(group).unwrap_or(0);
         count += 1;
-    }
-    // Most values fit into 64 bits, whose division is many times as fast.
-    let mut rest = u64::try_from(rest).unwrap_or(u64::MAX);
+    };
+    // Most values fit into 64 bits, padding and all, whose division by a constant is many times as fast.
+    let padded = u64::try_from(magnitude).ok().and_then(|small| small.checked_mul(SMALL_POWERS[padding]));
+    let mut rest = match padded {
+        Some(padded) => padded,
+        None => {
+            let (unit, factor) = (POWERS[4 - padding].unsigned_abs(), u128::from(SMALL_POWERS[padding]));
+            next(u64::try_from(magnitude % unit * factor).unwrap_or(0));
+            let mut rest = magnitude / unit;
+            while rest > u128::from(u64::MAX) {
+                next(u64::try_from(rest % 10_000).unwrap_or(0));
+                rest /= 10_000;
+            }
+            u64::try_from(rest).unwrap_or(u64::MAX)
+        }
+    };
     while rest > 0 {
-        groups[count] = u16::try_from(rest % 10_000).unwrap_or(0);
+        next(rest % 10_000);
         rest /= 10_000;
-        count += 1;
     }
     count
 }
