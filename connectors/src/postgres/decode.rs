@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, Decimal128Array, ListArray, PrimitiveArray,
     StringArray,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
@@ -84,20 +83,10 @@ fn primitives<T: ArrowPrimitiveType>(
     convert: impl Fn(usize, &[u8]) -> Decoded<T::Native>,
 ) -> Decoded<PrimitiveArray<T>> {
     let mut values = Vec::with_capacity(column.len());
-    let mut nulls = NullBufferBuilder::new(column.len());
-    for row in 0..column.len() {
-        match column.get(row) {
-            Some(bytes) => {
-                values.push(convert(row, bytes)?);
-                nulls.append_non_null();
-            }
-            None => {
-                values.push(T::Native::default());
-                nulls.append_null();
-            }
-        }
+    for (row, bytes) in column.iter().enumerate() {
+        values.push(bytes.map_or_else(|| Ok(T::Native::default()), |bytes| convert(row, bytes))?);
     }
-    Ok(PrimitiveArray::new(ScalarBuffer::from(values), nulls.finish()))
+    Ok(PrimitiveArray::new(ScalarBuffer::from(values), column.nulls()))
 }
 
 fn date(days: i32) -> Result<i32, &'static str> {
@@ -146,46 +135,32 @@ fn decimals(column: Column<'_>, precision: u8, scale: u8) -> Decoded<ArrayRef> {
 }
 
 fn booleans(column: Column<'_>) -> Decoded<BooleanArray> {
-    let mut nulls = NullBufferBuilder::new(column.len());
     let mut wrong = None;
     let values = BooleanBuffer::collect_bool(column.len(), |row| match column.get(row) {
-        Some(&[byte]) => {
-            nulls.append_non_null();
-            byte != 0
-        }
+        Some(&[byte]) => byte != 0,
         Some(bytes) => {
             wrong.get_or_insert((row, bytes.len()));
             false
         }
-        None => {
-            nulls.append_null();
-            false
-        }
+        None => false,
     });
     match wrong {
         Some((row, found)) => Err(wrong_size(row, found, 1)),
-        None => Ok(BooleanArray::new(values, nulls.finish())),
+        None => Ok(BooleanArray::new(values, column.nulls())),
     }
 }
 
 /// Joins the values' bytes; offsets of 32 bits suffice because a batch is cut by its size.
-fn joined(column: Column<'_>, skip: usize) -> (OffsetBuffer<i32>, Vec<u8>, Option<arrow::buffer::NullBuffer>) {
-    let total = (0..column.len()).filter_map(|row| column.get(row)).map(<[u8]>::len).sum();
+fn joined(column: Column<'_>, skip: usize) -> (OffsetBuffer<i32>, Vec<u8>, Option<NullBuffer>) {
+    let total = column.iter().flatten().map(<[u8]>::len).sum();
     let mut bytes = Vec::with_capacity(total);
     let mut offsets = Vec::with_capacity(column.len() + 1);
-    let mut nulls = NullBufferBuilder::new(column.len());
     offsets.push(0);
-    for row in 0..column.len() {
-        match column.get(row) {
-            Some(value) => {
-                bytes.extend_from_slice(value.get(skip..).unwrap_or_default());
-                nulls.append_non_null();
-            }
-            None => nulls.append_null(),
-        }
+    for value in column.iter() {
+        bytes.extend_from_slice(value.and_then(|value| value.get(skip..)).unwrap_or_default());
         offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
     }
-    (OffsetBuffer::new(ScalarBuffer::from(offsets)), bytes, nulls.finish())
+    (OffsetBuffer::new(ScalarBuffer::from(offsets)), bytes, column.nulls())
 }
 
 fn texts(column: Column<'_>, skip: usize) -> Decoded<StringArray> {
@@ -222,16 +197,10 @@ fn uuids(column: Column<'_>) -> Decoded<StringArray> {
 fn lists(column: Column<'_>, element: &ElementType) -> Decoded<ListArray> {
     let mut spans = Vec::new();
     let mut offsets = Vec::with_capacity(column.len() + 1);
-    let mut nulls = NullBufferBuilder::new(column.len());
     offsets.push(0i32);
-    for row in 0..column.len() {
-        let span = column.span(row);
-        match column.get(row) {
-            Some(bytes) => {
-                elements(bytes, span.start, &mut spans).map_err(|what| problem(row, what))?;
-                nulls.append_non_null();
-            }
-            None => nulls.append_null(),
+    for (row, bytes) in column.iter().enumerate() {
+        if let Some(bytes) = bytes {
+            elements(bytes, column.start(row), &mut spans).map_err(|what| problem(row, what))?;
         }
         offsets.push(i32::try_from(spans.len()).unwrap_or(i32::MAX));
     }
@@ -241,7 +210,7 @@ fn lists(column: Column<'_>, element: &ElementType) -> Decoded<ListArray> {
         Problem { row: row.saturating_sub(1), ..inner }
     })?;
     let field = Arc::new(list_item(items.data_type().clone()));
-    Ok(ListArray::new(field, OffsetBuffer::new(ScalarBuffer::from(offsets)), items, nulls.finish()))
+    Ok(ListArray::new(field, OffsetBuffer::new(ScalarBuffer::from(offsets)), items, column.nulls()))
 }
 
 /// Finds the elements of an array, whose bytes begin at `start` of the buffer.

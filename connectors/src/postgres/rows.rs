@@ -3,6 +3,8 @@
 //! Bytes are kept as they came, with the place of every field, so that a batch is decoded column by column: one tight loop
 //! per column instead of a choice by type for every value.
 
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+
 /// Every binary COPY begins with these bytes.
 pub(super) const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
@@ -20,6 +22,7 @@ pub(super) struct RowBuffer {
     data: Vec<u8>,
     fields: Vec<FieldSpan>,
     rows: usize,
+    has_nulls: bool,
     /// The beginning of a row whose end has not come yet.
     partial: Vec<u8>,
     header_read: bool,
@@ -48,6 +51,7 @@ impl RowBuffer {
             data: Vec::new(),
             fields: Vec::new(),
             rows: 0,
+            has_nulls: false,
             partial: Vec::new(),
             header_read: false,
             finished: false,
@@ -89,11 +93,19 @@ impl RowBuffer {
         self.data.clear();
         self.fields.clear();
         self.rows = 0;
+        self.has_nulls = false;
     }
 
     /// One column of the gathered rows.
     pub(super) fn column(&self, index: usize) -> Column<'_> {
-        Column { data: &self.data, fields: &self.fields, first: index, stride: self.width, rows: self.rows }
+        Column {
+            data: &self.data,
+            fields: &self.fields,
+            first: index,
+            stride: self.width,
+            rows: self.rows,
+            has_nulls: self.has_nulls,
+        }
     }
 
     fn take_rows(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
@@ -136,27 +148,27 @@ impl RowBuffer {
         }
         let known = self.fields.len();
         let base = self.data.len();
-        let mut position = 2;
+        let mut rest = &bytes[2..];
         for _ in 0..self.width {
-            if bytes.len() - position < 4 {
+            let field = rest.split_first_chunk().and_then(|(len, after)| {
+                let len = i32::from_be_bytes(*len);
+                Some((len, after, after.get(usize::try_from(len).unwrap_or(0)..)?))
+            });
+            let Some((len, value, after)) = field else {
                 self.fields.truncate(known);
                 return Ok(Step::Incomplete);
-            }
-            let len = read_i32(bytes, position);
-            position += 4;
-            let size = usize::try_from(len).unwrap_or(0);
-            if bytes.len() - position < size {
-                self.fields.truncate(known);
-                return Ok(Step::Incomplete);
-            }
+            };
             // A batch is cut long before its bytes pass what 32 bits can address (see the reader's limit).
-            let start = u32::try_from(base + position).map_err(|_| self.malformed("a row is larger than 4 GB"))?;
+            let start = u32::try_from(base + bytes.len() - value.len())
+                .map_err(|_| self.malformed("a row is larger than 4 GB"))?;
             self.fields.push(FieldSpan { start, len });
-            position += size;
+            self.has_nulls |= len < 0;
+            rest = after;
         }
-        self.data.extend_from_slice(&bytes[..position]);
+        let size = bytes.len() - rest.len();
+        self.data.extend_from_slice(&bytes[..size]);
         self.rows += 1;
-        Ok(Step::Advanced(position))
+        Ok(Step::Advanced(size))
     }
 
     fn malformed(&self, what: &str) -> Malformed {
@@ -176,12 +188,14 @@ pub(super) struct Column<'a> {
     first: usize,
     stride: usize,
     rows: usize,
+    /// Whether any field here may be NULL.
+    has_nulls: bool,
 }
 
 impl<'a> Column<'a> {
     /// A column whose fields stand one behind the other, e.g. the elements of arrays.
     pub(super) fn dense(data: &'a [u8], fields: &'a [FieldSpan]) -> Self {
-        Self { data, fields, first: 0, stride: 1, rows: fields.len() }
+        Self { data, fields, first: 0, stride: 1, rows: fields.len(), has_nulls: true }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -193,20 +207,42 @@ impl<'a> Column<'a> {
         self.data
     }
 
-    pub(super) fn span(&self, row: usize) -> FieldSpan {
-        self.fields[self.first + row * self.stride]
+    /// Where a value's bytes begin in them.
+    pub(super) fn start(&self, row: usize) -> u32 {
+        self.span(row).start
     }
 
     /// A value's bytes; `None` is NULL.
-    #[inline]
     pub(super) fn get(&self, row: usize) -> Option<&'a [u8]> {
-        let span = self.fields[self.first + row * self.stride];
-        if span.len < 0 {
+        value(self.data, self.span(row))
+    }
+
+    /// All values in order.
+    #[inline]
+    pub(super) fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
+        let Self { data, first, .. } = *self;
+        self.fields.chunks_exact(self.stride).map(move |row| value(data, row[first]))
+    }
+
+    /// Which values are not NULL; nothing if all are.
+    pub(super) fn nulls(&self) -> Option<NullBuffer> {
+        if !self.has_nulls {
             return None;
         }
-        let start = span.start as usize;
-        Some(&self.data[start..start + span.len.unsigned_abs() as usize])
+        let nulls = NullBuffer::new(BooleanBuffer::collect_bool(self.rows, |row| self.span(row).len >= 0));
+        Some(nulls).filter(|nulls| nulls.null_count() > 0)
     }
+
+    fn span(&self, row: usize) -> FieldSpan {
+        self.fields[self.first + row * self.stride]
+    }
+}
+
+#[inline]
+fn value(data: &[u8], span: FieldSpan) -> Option<&[u8]> {
+    let len = usize::try_from(span.len).ok()?;
+    let start = span.start as usize;
+    Some(&data[start..start + len])
 }
 
 #[cfg(test)]
