@@ -43,13 +43,14 @@ def measure(*command, env=ENV):
     return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
-def cases(of, *rows):
+def cases(of, *rows, settle=lambda: None):
     """Runs what is to be compared in turn: a machine that is slower for a while is so for all, and the ratio is the median of those of each turn
-    to the first row, which `of` names."""
+    to the first row, which `of` names. `settle` comes before each of them, so that none pays for what the one before it left to do."""
     measured = [[] for _ in rows]
     for run in range(RUNS):
         for (name, *command), runs in zip(rows, measured):
             print(f"{run + 1} of {RUNS}: {name}", file=sys.stderr, flush=True)
+            settle()
             runs.append(measure(*command))
     floors = None
     for (name, *_), runs in zip(rows, measured):
@@ -149,6 +150,10 @@ def databases(url):
         subprocess.run(["psql", "-Xq", copied], env=ENV, check=True, stdout=subprocess.DEVNULL, input=schema)
         psql(copied, f"ALTER TABLE lineitem RENAME TO {table}")
     run(HEADWATER, "connections", "add", "copied", copied)
+    # The server would vacuum the table of one turn, and write its pages out, during the next one.
+    psql(copied, "ALTER SYSTEM SET autovacuum = off")
+    psql(copied, "SELECT pg_reload_conf()")
+    settle = lambda: psql(copied, "CHECKPOINT")
     pipe = f"psql -Xqc 'COPY lineitem TO STDOUT (FORMAT binary)' '{url}' | psql -Xqc 'TRUNCATE piped' -c 'COPY piped FROM STDIN (FORMAT binary)' '{copied}'"
     with open(f"{FOLDER}/to_postgres.yaml", "w") as spec:
         spec.write(SPEC.format(name="to_postgres", into="copied.public.lineitem"))
@@ -156,6 +161,7 @@ def databases(url):
         "pipe",
         ("psql pipe, Postgres to Postgres", "sh", "-c", pipe),
         ("headwater run, Postgres to Postgres", HEADWATER, "run", f"{FOLDER}/to_postgres.yaml"),
+        settle=settle,
     )
     csv = f"{FOLDER}/files/lineitem.csv"
     subprocess.run(["psql", "-Xqc", f"\\copy lineitem TO '{csv}' (FORMAT csv, HEADER)", url], env=ENV, check=True)
@@ -169,6 +175,7 @@ def databases(url):
         "\\copy",
         ("psql \\copy, CSV to Postgres", "psql", "-Xq", "-c", "TRUNCATE read", "-c", read, copied),
         ("headwater run, CSV to Postgres", HEADWATER, "run", f"{FOLDER}/from_csv.yaml"),
+        settle=settle,
     )
 
 
