@@ -190,14 +190,15 @@ impl<'a> Joined<'a> {
     fn made(array: &'a dyn Array, append: impl Fn(usize, &mut Vec<u8>) -> Result<(), String>) -> Result<Self, String> {
         let mut bytes = Vec::with_capacity(16 * array.len());
         let mut offsets = Vec::with_capacity(array.len() + 1);
+        let nulls = array.nulls();
         offsets.push(0);
         for row in 0..array.len() {
-            if array.is_valid(row) {
+            if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
                 append(row, &mut bytes)?;
             }
             offsets.push(size(bytes.len())?);
         }
-        Ok(Self { prefix: &[], bytes: Cow::Owned(bytes), offsets: Cow::Owned(offsets), nulls: array.nulls() })
+        Ok(Self { prefix: &[], bytes: Cow::Owned(bytes), offsets: Cow::Owned(offsets), nulls })
     }
 
     fn place(&self, offset: usize) -> usize {

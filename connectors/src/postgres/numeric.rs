@@ -72,8 +72,9 @@ fn fast(digits: &[u8], exponent: i32) -> Result<i128, Unfit> {
     if integer == 0 {
         return Ok(0);
     }
-    if let Some(padding) = usize::try_from(exponent).ok().and_then(|exponent| SMALL_POWERS.get(exponent)) {
-        return Ok(i128::from(integer * padding));
+    let padding = usize::try_from(exponent).ok().and_then(|exponent| SMALL_POWERS.get(exponent));
+    if let Some(padded) = padding.and_then(|padding| integer.checked_mul(*padding)) {
+        return Ok(i128::from(padded));
     }
     if exponent >= 0 {
         return i128::from(integer).checked_mul(power(exponent).ok_or(Unfit::Precision)?).ok_or(Unfit::Precision);
@@ -205,6 +206,11 @@ mod tests {
         assert_eq!(decode(&numeric(0, 0, 0, &[1000]), 3, 0), Err(Unfit::Precision));
         assert_eq!(decode(&numeric(30, 0, 0, &[1]), 38, 0), Err(Unfit::Precision));
         assert_eq!(decode(&[0, 1], 38, 0), Err(Unfit::Malformed));
+    }
+
+    #[test]
+    fn digits_that_no_server_sends_do_not_overflow() {
+        assert_eq!(decode(&numeric(3, 0, 3, &[u16::MAX; 4]), 12, 3), Err(Unfit::Precision));
     }
 
     proptest! {
