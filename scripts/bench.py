@@ -145,7 +145,7 @@ def databases(url):
     subprocess.run(["psql", "-Xqc", "CREATE DATABASE copied", url], env=ENV, check=True)
     copied = url.replace("/tpch?", "/copied?")
     schema = subprocess.run(["pg_dump", "-s", "-t", "lineitem", "--no-owner", url], env=ENV, check=True, capture_output=True).stdout
-    psql = lambda database, sql: subprocess.run(["psql", "-Xqc", sql, database], env=ENV, check=True)
+    psql = lambda database, sql: run("psql", "-Xqc", sql, database)
     for table in ["piped", "read"]:
         subprocess.run(["psql", "-Xq", copied], env=ENV, check=True, stdout=subprocess.DEVNULL, input=schema)
         psql(copied, f"ALTER TABLE lineitem RENAME TO {table}")

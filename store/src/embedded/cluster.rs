@@ -162,6 +162,7 @@ impl Cluster {
              max_connections = 200\n\
              jit = off\n\
              max_wal_size = '2GB'\n\
+             wal_buffers = '16MB'\n\
              log_min_messages = warning\n"
         );
         let path = self.pgdata().join("headwater.conf");

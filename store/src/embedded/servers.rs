@@ -1,5 +1,6 @@
 //! Finding an installed server, and the user it runs as.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,10 +89,12 @@ pub fn find_servers() -> Vec<Server> {
         bins.extend(std::env::split_paths(&path));
     }
     bins.extend(["/usr/local/pgsql/bin", "/usr/bin"].map(PathBuf::from));
-    let mut servers: Vec<Server> = bins.into_iter().filter_map(|bin| at(&bin)).collect();
-    servers.sort_by(|one, other| other.major.cmp(&one.major).then_with(|| one.bin.cmp(&other.bin)));
-    servers.dedup();
+    // A link to a server is that server; each is asked once.
+    let programs = bins.into_iter().filter_map(|bin| bin.join("postgres").canonicalize().ok());
+    let bins: BTreeSet<PathBuf> = programs.filter_map(|program| program.parent().map(Path::to_owned)).collect();
+    let mut servers: Vec<Server> = bins.iter().filter_map(|bin| at(bin)).collect();
     servers.retain(|server| server.major >= OLDEST);
+    servers.sort_by_key(|server| std::cmp::Reverse(server.major));
     servers
 }
 
