@@ -162,7 +162,7 @@ impl Cluster {
              max_connections = 200\n\
              jit = off\n\
              max_wal_size = '2GB'\n\
-             wal_buffers = '16MB'\n\
+             wal_buffers = '8MB'\n\
              log_min_messages = warning\n"
         );
         let path = self.pgdata().join("headwater.conf");
