@@ -12,7 +12,7 @@ use arrow::datatypes::{
 };
 
 use super::numeric::{self, Unfit};
-use super::rows::{Column, FieldSpan, read_i32};
+use super::rows::{self, Column, FieldSpan, SHORT, read_i32};
 use super::types::{ElementType, Wire, list_item};
 
 /// Days from 1970 to 2000, where Postgres counts from.
@@ -152,14 +152,21 @@ fn booleans(column: Column<'_>) -> Decoded<BooleanArray> {
 
 /// Joins the values' bytes; offsets of 32 bits suffice because a batch is cut by its size.
 fn joined(column: Column<'_>, skip: usize) -> (OffsetBuffer<i32>, Vec<u8>, Option<NullBuffer>) {
-    let total = column.iter().flatten().map(<[u8]>::len).sum();
-    let mut bytes = Vec::with_capacity(total);
+    let len = |span: FieldSpan| usize::try_from(span.len).unwrap_or(0).saturating_sub(skip);
+    let total: usize = column.spans().map(len).sum();
+    let mut bytes = vec![0; total + SHORT];
     let mut offsets = Vec::with_capacity(column.len() + 1);
     offsets.push(0);
-    for value in column.iter() {
-        bytes.extend_from_slice(value.and_then(|value| value.get(skip..)).unwrap_or_default());
-        offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+    let (mut end, limit) = (0, bytes.len());
+    for span in column.spans() {
+        let len = len(span);
+        if len > 0 {
+            rows::copy(column.data(), span.start as usize + skip, len, &mut bytes, end, limit);
+            end += len;
+        }
+        offsets.push(i32::try_from(end).unwrap_or(i32::MAX));
     }
+    bytes.truncate(total);
     (OffsetBuffer::new(ScalarBuffer::from(offsets)), bytes, column.nulls())
 }
 

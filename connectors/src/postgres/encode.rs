@@ -14,7 +14,7 @@ use headwater_engine::{EngineError, Result};
 
 use super::decode::{EPOCH_DAYS, EPOCH_MICROS};
 use super::numeric;
-use super::rows::SIGNATURE;
+use super::rows::{self, SIGNATURE};
 use super::types::{ElementType, Wire};
 
 /// A length of -1 is NULL.
@@ -45,6 +45,15 @@ struct Joined<'a> {
     /// Where each value begins, and the last one ends.
     offsets: Cow<'a, [i32]>,
     nulls: Option<&'a NullBuffer>,
+}
+
+/// A row that is being laid out.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Where its next field goes.
+    next: usize,
+    /// Where it ends; its size, as long as that is being measured.
+    end: usize,
 }
 
 /// What begins the stream.
@@ -80,13 +89,13 @@ pub(super) fn batch(batch: &RecordBatch, wires: &[Wire], out: &mut Vec<u8>) -> R
 /// Appends rows that begin with `head`, column by column: one tight loop for each column instead of a choice by type for every value.
 /// An error names the column by its index.
 fn lay_out(columns: &[Cells<'_>], rows: usize, head: &[u8], out: &mut Vec<u8>) -> Result<(), (usize, String)> {
-    // The size of each row, then where it begins, then where its next field does.
-    let mut places = vec![head.len(); rows];
+    let mut places = vec![Place { next: 0, end: head.len() }; rows];
     columns.iter().for_each(|column| column.measure(&mut places));
     let mut end = out.len();
     for place in &mut places {
-        let size = std::mem::replace(place, end);
-        end += size;
+        place.next = end;
+        end += place.end;
+        place.end = end;
     }
     out.resize(end, 0);
     for place in &mut places {
@@ -119,25 +128,25 @@ impl<'a> Cells<'a> {
     }
 
     /// Adds the size of each row's field.
-    fn measure(&self, sizes: &mut [usize]) {
+    fn measure(&self, places: &mut [Place]) {
         match self {
-            Self::Bool(array) => measure(sizes, array.nulls(), |_| 1),
-            Self::Int2(array) => measure(sizes, array.nulls(), |_| 2),
-            Self::Int4(array) => measure(sizes, array.nulls(), |_| 4),
-            Self::Int8(array) => measure(sizes, array.nulls(), |_| 8),
-            Self::Float4(array) => measure(sizes, array.nulls(), |_| 4),
-            Self::Float8(array) => measure(sizes, array.nulls(), |_| 8),
-            Self::Date(array) => measure(sizes, array.nulls(), |_| 4),
-            Self::Timestamp(array) => measure(sizes, array.nulls(), |_| 8),
-            Self::Uuid(array) => measure(sizes, array.nulls(), |_| 16),
+            Self::Bool(array) => measure(places, array.nulls(), |_| 1),
+            Self::Int2(array) => measure(places, array.nulls(), |_| 2),
+            Self::Int4(array) => measure(places, array.nulls(), |_| 4),
+            Self::Int8(array) => measure(places, array.nulls(), |_| 8),
+            Self::Float4(array) => measure(places, array.nulls(), |_| 4),
+            Self::Float8(array) => measure(places, array.nulls(), |_| 8),
+            Self::Date(array) => measure(places, array.nulls(), |_| 4),
+            Self::Timestamp(array) => measure(places, array.nulls(), |_| 8),
+            Self::Uuid(array) => measure(places, array.nulls(), |_| 16),
             Self::Joined(joined) => {
-                measure(sizes, joined.nulls, |row| joined.prefix.len() + joined.value(row).len());
+                measure(places, joined.nulls, |row| joined.prefix.len() + joined.len(row));
             }
         }
     }
 
     /// Writes each row's field at its place, which moves behind it.
-    fn write(&self, out: &mut [u8], places: &mut [usize]) -> Result<(), String> {
+    fn write(&self, out: &mut [u8], places: &mut [Place]) -> Result<(), String> {
         match self {
             Self::Bool(array) => write(out, places, array.nulls(), |row| Ok([u8::from(array.value(row))])),
             Self::Int2(array) => plain(out, places, array, |value| Ok(value.to_be_bytes())),
@@ -206,22 +215,23 @@ impl<'a> Joined<'a> {
     }
 
     #[inline]
-    fn value(&self, row: usize) -> &[u8] {
-        &self.bytes[self.place(row)..self.place(row + 1)]
+    fn len(&self, row: usize) -> usize {
+        self.place(row + 1) - self.place(row)
     }
 
-    fn write(&self, out: &mut [u8], places: &mut [usize]) -> Result<(), String> {
+    fn write(&self, out: &mut [u8], places: &mut [Place]) -> Result<(), String> {
         for (row, place) in places.iter_mut().enumerate() {
             if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 put(out, place, &NULL);
                 continue;
             }
-            let value = self.value(row);
-            put(out, place, &size(self.prefix.len() + value.len())?.to_be_bytes());
+            let (start, len) = (self.place(row), self.len(row));
+            put(out, place, &size(self.prefix.len() + len)?.to_be_bytes());
             if !self.prefix.is_empty() {
                 put(out, place, self.prefix);
             }
-            put(out, place, value);
+            rows::copy(&self.bytes, start, len, out, place.next, place.end);
+            place.next += len;
         }
         Ok(())
     }
@@ -229,10 +239,10 @@ impl<'a> Joined<'a> {
 
 /// Adds the size of each row's field, whose value has `len` bytes.
 #[inline]
-fn measure(sizes: &mut [usize], nulls: Option<&NullBuffer>, len: impl Fn(usize) -> usize) {
-    for (row, size) in sizes.iter_mut().enumerate() {
+fn measure(places: &mut [Place], nulls: Option<&NullBuffer>, len: impl Fn(usize) -> usize) {
+    for (row, place) in places.iter_mut().enumerate() {
         let null = nulls.is_some_and(|nulls| nulls.is_null(row));
-        *size += NULL.len() + if null { 0 } else { len(row) };
+        place.end += NULL.len() + if null { 0 } else { len(row) };
     }
 }
 
@@ -240,7 +250,7 @@ fn measure(sizes: &mut [usize], nulls: Option<&NullBuffer>, len: impl Fn(usize) 
 #[inline]
 fn write<const N: usize>(
     out: &mut [u8],
-    places: &mut [usize],
+    places: &mut [Place],
     nulls: Option<&NullBuffer>,
     value: impl Fn(usize) -> Result<[u8; N], String>,
 ) -> Result<(), String> {
@@ -250,10 +260,10 @@ fn write<const N: usize>(
             put(out, place, &NULL);
             continue;
         }
-        let field = &mut out[*place..][..len.len() + N];
+        let field = &mut out[place.next..][..len.len() + N];
         field[..len.len()].copy_from_slice(&len);
         field[len.len()..].copy_from_slice(&value(row)?);
-        *place += field.len();
+        place.next += field.len();
     }
     Ok(())
 }
@@ -262,7 +272,7 @@ fn write<const N: usize>(
 #[inline]
 fn plain<T: ArrowPrimitiveType, const N: usize>(
     out: &mut [u8],
-    places: &mut [usize],
+    places: &mut [Place],
     array: &PrimitiveArray<T>,
     value: impl Fn(T::Native) -> Result<[u8; N], String>,
 ) -> Result<(), String> {
@@ -272,10 +282,10 @@ fn plain<T: ArrowPrimitiveType, const N: usize>(
 
 /// Writes bytes at a place, which moves behind them.
 #[inline]
-fn put(out: &mut [u8], place: &mut usize, bytes: &[u8]) {
-    let end = *place + bytes.len();
-    out[*place..end].copy_from_slice(bytes);
-    *place = end;
+fn put(out: &mut [u8], place: &mut Place, bytes: &[u8]) {
+    let end = place.next + bytes.len();
+    out[place.next..end].copy_from_slice(bytes);
+    place.next = end;
 }
 
 fn size(bytes: usize) -> Result<i32, String> {

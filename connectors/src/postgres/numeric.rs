@@ -129,7 +129,7 @@ pub(super) fn encode(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
     let short = |value: usize| i16::try_from(value).unwrap_or(i16::MAX);
     let weight = if trailing == count { 0 } else { short(count) - short(fraction_groups) - 1 };
     let sign = if unscaled < 0 { NEGATIVE } else { 0 };
-    // One copy for the whole value: header and at most eleven groups.
+    // Header and at most eleven groups, in one copy of a fixed size, whose end is given back.
     let mut bytes = [0u8; 8 + 2 * GROUPS];
     bytes[0..2].copy_from_slice(&short(count - trailing).to_be_bytes());
     bytes[2..4].copy_from_slice(&weight.to_be_bytes());
@@ -139,7 +139,8 @@ pub(super) fn encode(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
     for (place, group) in bytes[8..].chunks_exact_mut(2).zip(kept) {
         place.copy_from_slice(&group.to_be_bytes());
     }
-    out.extend_from_slice(&bytes[..8 + 2 * (count - trailing)]);
+    out.extend_from_slice(&bytes);
+    out.truncate(out.len() - 2 * (GROUPS - (count - trailing)));
 }
 
 /// Splits a magnitude into base-10000 groups, the lowest first and padded with zeros on its right; answers their number.

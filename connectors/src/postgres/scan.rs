@@ -26,6 +26,9 @@ use super::types::Wire;
 /// A batch is cut at this size even if it has few rows, so that wide rows stay in bounds.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// Rows that are decoded at a time: few enough for their bytes and fields to be in the processor's cache for each of their columns.
+const BLOCK_ROWS: usize = 1024;
+
 /// Batches that may wait for the reader of a partition.
 const WAITING_BATCHES: usize = 2;
 
@@ -204,6 +207,30 @@ impl ExecutionPlan for CopyScan {
     }
 }
 
+/// Blocks on the way to a batch.
+#[derive(Default)]
+struct Decoded {
+    blocks: Vec<RecordBatch>,
+    rows: usize,
+    /// Their size on the wire.
+    bytes: usize,
+}
+
+impl Decoded {
+    fn push(&mut self, block: RecordBatch, bytes: usize) {
+        self.rows += block.num_rows();
+        self.bytes += bytes;
+        self.blocks.push(block);
+    }
+
+    /// All blocks as one batch.
+    fn take(&mut self) -> Result<RecordBatch> {
+        let Self { blocks, .. } = std::mem::take(self);
+        let joined = arrow::compute::concat_batches(&blocks[0].schema(), &blocks);
+        joined.map_err(|error| EngineError::bug(format!("blocks of one batch differ: {error}")))
+    }
+}
+
 type Output = Sender<datafusion::common::Result<RecordBatch>>;
 
 impl Work {
@@ -215,21 +242,27 @@ impl Work {
             let (open, copy) = self.start(session.take(), piece).await?;
             let mut copy = std::pin::pin!(copy);
             let mut rows = RowBuffer::new(self.columns.len());
+            let mut decoded = Decoded::default();
             while let Some(chunk) = copy.next().await {
                 let chunk = chunk.map_err(|error| open.failed(&format!("reading {}", self.label), error))?;
                 rows.push(&chunk).map_err(|error| EngineError::bug(error.to_string()))?;
-                if rows.rows() >= batch_rows || rows.bytes() >= BATCH_BYTES {
-                    if output.send(Ok(self.batch(&rows)?)).await.is_err() {
-                        return Ok(());
-                    }
-                    rows.clear();
+                if rows.rows() < BLOCK_ROWS && rows.bytes() < BATCH_BYTES {
+                    continue;
+                }
+                decoded.push(self.batch(&rows)?, rows.bytes());
+                rows.clear();
+                if (decoded.rows >= batch_rows || decoded.bytes >= BATCH_BYTES)
+                    && output.send(Ok(decoded.take()?)).await.is_err()
+                {
+                    return Ok(());
                 }
             }
             open.idle();
             if !rows.is_finished() {
                 return Err(EngineError::transient(format!("reading {}: the answer ended in the middle", self.label)));
             }
-            if rows.rows() > 0 && output.send(Ok(self.batch(&rows)?)).await.is_err() {
+            decoded.push(self.batch(&rows)?, rows.bytes());
+            if decoded.rows > 0 && output.send(Ok(decoded.take()?)).await.is_err() {
                 return Ok(());
             }
             session = Some(open);
