@@ -246,14 +246,13 @@ impl Work {
             while let Some(chunk) = copy.next().await {
                 let chunk = chunk.map_err(|error| open.failed(&format!("reading {}", self.label), error))?;
                 rows.push(&chunk).map_err(|error| EngineError::bug(error.to_string()))?;
-                if rows.rows() < BLOCK_ROWS && rows.bytes() < BATCH_BYTES {
+                let full = decoded.bytes + rows.bytes() >= BATCH_BYTES;
+                if rows.rows() < BLOCK_ROWS.min(batch_rows) && !full {
                     continue;
                 }
                 decoded.push(self.batch(&rows)?, rows.bytes());
                 rows.clear();
-                if (decoded.rows >= batch_rows || decoded.bytes >= BATCH_BYTES)
-                    && output.send(Ok(decoded.take()?)).await.is_err()
-                {
+                if (decoded.rows >= batch_rows || full) && output.send(Ok(decoded.take()?)).await.is_err() {
                     return Ok(());
                 }
             }
