@@ -99,8 +99,31 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(db.store.keep_history(hour).await.unwrap().made, 5 * MONTHS_AHEAD);
         assert_eq!(db.store.keep_history(hour).await.unwrap(), HistoryWork::default());
-        let next = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'stage_runs'::regclass";
-        assert_eq!(count(&db.store, next).await, 1 + i64::from(MONTHS_AHEAD));
+        let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'stage_runs'::regclass";
+        assert_eq!(
+            count(&db.store, parts).await,
+            2 + i64::from(MONTHS_AHEAD),
+            "the default, this month and those ahead"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_new_installations_rows_are_in_the_partition_of_their_month() {
+        let db = database().await;
+        start_run(&db.store, &plan("p", &[("a", &[])])).await;
+        assert_eq!(count(&db.store, "SELECT count(*) FROM stage_runs").await, 1);
+        assert_eq!(count(&db.store, "SELECT count(*) FROM stage_runs_default").await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_month_whose_rows_are_in_the_default_partition_stays_there() {
+        let db = database().await;
+        let month = "SELECT 'stage_runs_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMM')";
+        let month: String = sqlx::query_scalar(month).fetch_one(db.store.durable()).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("DROP TABLE {month}"))).execute(db.store.durable()).await.unwrap();
+        start_run(&db.store, &plan("p", &[("a", &[])])).await;
+        assert_eq!(db.store.keep_history(Duration::from_secs(3600)).await.unwrap().made, 5 * MONTHS_AHEAD);
+        assert_eq!(count(&db.store, "SELECT count(*) FROM stage_runs_default").await, 1);
     }
 
     #[tokio::test]

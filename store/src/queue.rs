@@ -5,6 +5,7 @@ mod decide;
 mod finish;
 mod limited;
 mod settle;
+mod successes;
 mod tidy;
 mod wake;
 

@@ -24,6 +24,7 @@ use crate::{
 mod cancels;
 mod claims;
 mod ends;
+mod links;
 mod plans;
 mod rules;
 mod tidy;
