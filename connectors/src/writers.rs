@@ -10,7 +10,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 /// A column whose distinct values pass this goes on without a dictionary. A small limit gives up early on columns that are
 /// almost unique and keeps the dictionaries that help within the processor's cache.
-const DICTIONARY_BYTES: usize = 128 << 10;
+const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// Parquet in row groups of about so many encoded bytes, which a writer holds in memory until they are written.
 pub(crate) fn parquet(row_group_bytes: usize) -> Result<WriterPropertiesBuilder> {

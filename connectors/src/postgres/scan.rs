@@ -29,6 +29,10 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Rows that are decoded at a time: few enough for their bytes and fields to be in the processor's cache for each of their columns.
 const BLOCK_ROWS: usize = 1024;
 
+/// A batch has so many times the rows of the session's batches, if they are small. Whoever writes files encodes it column by column, and finds a column's
+/// dictionary in the processor's cache only while it stays with that column.
+const SESSION_BATCHES: usize = 4;
+
 /// Batches that may wait for the reader of a partition.
 const WAITING_BATCHES: usize = 2;
 
@@ -182,7 +186,7 @@ impl ExecutionPlan for CopyScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        let batch_rows = context.session_config().batch_size();
+        let batch_rows = SESSION_BATCHES * context.session_config().batch_size();
         let work = Arc::clone(&self.work);
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&work.schema), WAITING_BATCHES);
         let output = stream.tx();

@@ -2,7 +2,7 @@
 //! the empty database of DATABASE_URL.
 //!
 //! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often triggers, chain and fan-out are measured, one after the other, so that a
-//! machine that is slower for a while is so for all of them; OLD_RUNS how many runs that have ended are in the tables meanwhile; SUSTAIN for how
+//! machine that is slower for a while is so for all of them, and afterwards the lists; OLD_RUNS how many runs that have ended are in the tables meanwhile; SUSTAIN for how
 //! many seconds the fan-out goes on; GRAPHILE_WORKER names the script that measures the peer on the same server; CASES chooses among triggers,
 //! chain, fan-out, sustain and lists. Prints one line a case.
 #![allow(clippy::print_stdout, reason = "a measurement is its output")]
@@ -37,6 +37,9 @@ const OLD_AT_ONCE: usize = 50_000;
 
 /// Runs made one by one on an idle worker, each time.
 const TRIGGERS: usize = 300;
+
+/// Looks at lists and at runs of one set.
+const LISTS: usize = 200;
 
 /// Stages that the worker runs at a time.
 const SLOTS: &str = "256";
@@ -86,7 +89,7 @@ async fn main() -> Result<()> {
     for case in once {
         match case {
             "sustain" => bench.sustain(Duration::from_secs(u64::try_from(number("SUSTAIN", 0))?)).await?,
-            _ => bench.lists().await?,
+            lists => bench.in_turn(vec![(lists, Vec::new())]).await?,
         }
     }
     drop(worker);
@@ -190,6 +193,7 @@ impl Bench {
                 sets.push(match *case {
                     "triggers" => self.triggers().await?,
                     "chain" => self.chain().await?,
+                    "lists" => self.lists().await?,
                     _ => self.fan_out().await?,
                 });
             }
@@ -205,6 +209,11 @@ impl Bench {
                 ),
                 "chain" => println!(
                     "chain of {CHAIN}: {} a task, of which a flush of the disk {} (medians of {sets} times {CHAINS})",
+                    ms(one),
+                    ms(two)
+                ),
+                "lists" => println!(
+                    "list of runs: p99 {}; one run of {FAN} stages: p99 {} of {LISTS} (medians of {sets})",
                     ms(one),
                     ms(two)
                 ),
@@ -293,11 +302,12 @@ impl Bench {
         Ok(())
     }
 
-    async fn lists(&self) -> Result<()> {
+    /// Of the list of runs and of one run that has many stages: p99.
+    async fn lists(&self) -> Result<[Duration; 2]> {
         let workspace = self.store.default_workspace();
         let newest = workspace.list_runs(&RunFilter::default()).await?;
         let (mut list, mut show) = (Vec::new(), Vec::new());
-        for summary in newest.iter().cycle().take(200) {
+        for summary in newest.iter().cycle().take(LISTS) {
             let start = Instant::now();
             workspace.list_runs(&RunFilter::default()).await?;
             list.push(start.elapsed());
@@ -305,12 +315,7 @@ impl Bench {
             workspace.show_run(summary.run_id).await?;
             show.push(start.elapsed());
         }
-        println!(
-            "list of runs: p99 {}; one run of {FAN} stages: p99 {}",
-            ms(percentile(&mut list, 99)),
-            ms(percentile(&mut show, 99))
-        );
-        Ok(())
+        Ok([percentile(&mut list, 99), percentile(&mut show, 99)])
     }
 }
 
