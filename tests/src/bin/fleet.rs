@@ -2,8 +2,8 @@
 //! the empty database of DATABASE_URL.
 //!
 //! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often triggers, chain and fan-out are measured, one after the other, so that a
-//! machine that is slower for a while is so for all of them, and afterwards the lists; OLD_RUNS how many runs that have ended are in the tables meanwhile; SUSTAIN for how
-//! many seconds the fan-out goes on; GRAPHILE_WORKER names the script that measures the peer on the same server; CASES chooses among triggers,
+//! machine that is slower for a while is so for all of them, and afterwards the lists; OLD_RUNS how many runs that have ended are in the tables
+//! meanwhile; SUSTAIN for how many seconds the fan-out goes on; GRAPHILE_WORKER names the script that measures the peer on the same server; CASES chooses among triggers,
 //! chain, fan-out, sustain and lists. Prints one line a case.
 #![allow(clippy::print_stdout, reason = "a measurement is its output")]
 #![allow(clippy::disallowed_methods, reason = "it waits for another process, and for idleness itself")]

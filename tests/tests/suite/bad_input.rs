@@ -195,8 +195,12 @@ fn a_full_disk_is_told_and_leaves_nothing_half() {
         assert_eq!(done.code(), Some(1), "{done}");
         assert!(done.stderr.contains("disk is full") || done.stdout.contains("disk is full"), "{done}");
         assert!(!done.stdout.lines().any(|line| line.starts_with("lake/")), "files are left: {done}");
-        // "No space left on device" where the write itself is told, "no storage space" where what follows it is.
         is_marked_failed(&world, "space");
+        // The operating system's words where the write itself tells it, the library's where only its kind is left to what follows.
+        let run = world.json(&["runs", "show", "--json"]);
+        let message = run["error"]["message"].as_str().unwrap();
+        assert!(["No space left on device", "no storage space"].iter().any(|words| message.contains(words)), "{run:#}");
+        assert!(run["error"]["hint"].as_str().unwrap().contains("disk is full"), "{run:#}");
     }
 }
 
