@@ -10,6 +10,9 @@ SF ?= 0.1
 # How long `make chaos` goes on.
 CHAOS_SECONDS ?= 600
 
+# What it does when; printed, so that a run can be repeated.
+CHAOS_SEED ?= $(shell date +%s)
+
 export CARGO_TERM_COLOR ?= auto
 
 help: ## Show this help
@@ -32,7 +35,7 @@ test: build ## Run all tests
 	@scripts/test
 
 chaos: build ## Kill, freeze and cut off a fleet for ten minutes (CHAOS_SECONDS=600)
-	@HEADWATER_CHAOS_SECONDS=$(CHAOS_SECONDS) scripts/test --test suite chaos -- --nocapture
+	@HEADWATER_CHAOS_SECONDS=$(CHAOS_SECONDS) HEADWATER_CHAOS_SEED=$(CHAOS_SEED) scripts/test --test suite chaos -- --nocapture
 
 lint: setup ## Formatting, clippy, documentation, licences, SQL metadata
 	@scripts/lint

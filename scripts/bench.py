@@ -18,7 +18,8 @@ SCALE, RUNS = os.environ["SF"], int(os.environ["RUNS"])
 FOLDER = os.environ.get("BENCH_DIR") or tempfile.mkdtemp(prefix="hwbench", dir="/var/tmp")
 os.chmod(FOLDER, 0o755) if os.path.isdir(FOLDER) else os.makedirs(FOLDER, 0o755)
 ENV = {**os.environ, "HEADWATER_DATA_DIR": f"{FOLDER}/data"}
-ENV.pop("DATABASE_URL", None)
+for name in ("DATABASE_URL", "HEADWATER_DATABASE_URL"):
+    ENV.pop(name, None)
 
 SPEC = """name: {name}
 tasks:

@@ -20,7 +20,8 @@ IDLE = 10
 def start(folder):
     """The process, once it is ready, and the seconds that took."""
     env = {**os.environ, "HEADWATER_DATA_DIR": f"{folder}/data"}
-    env.pop("DATABASE_URL", None)
+    for name in ("DATABASE_URL", "HEADWATER_DATABASE_URL"):
+        env.pop(name, None)
     os.sync()  # or the start waits for what others wrote before
     began = time.monotonic()
     process = subprocess.Popen([HEADWATER, "up", "--port", "0"], env=env, stderr=subprocess.PIPE, text=True)

@@ -27,8 +27,8 @@ pub(crate) struct Args {
 /// Options of every command.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Global {
-    /// Control plane's Postgres; without it Headwater runs its own
-    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    /// Control plane's Postgres [default: DATABASE_URL if Headwater's schema is there, else an embedded one]
+    #[arg(long, global = true, env = "HEADWATER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
     /// Where the embedded Postgres, the master key and staged data live
     #[arg(long, global = true, env = "HEADWATER_DATA_DIR", value_name = "DIR")]
@@ -201,7 +201,7 @@ pub(crate) struct ServeArgs {
     /// Port of the server [default: 7700]
     #[arg(long, env = "HEADWATER_PORT")]
     pub(crate) port: Option<u16>,
-    /// Stages that run at a time [default: 2]
+    /// Stages that move data at a time [default: one for each core, as far as the memory goes]
     #[arg(long, env = "HEADWATER_SLOTS")]
     pub(crate) slots: Option<usize>,
     /// Queues to serve [default: default]
@@ -258,7 +258,11 @@ pub(crate) enum AdminCommand {
     #[command(
         after_help = "Examples:\n  headwater admin migrate\n  headwater admin migrate --database-url postgres://hw@db/headwater"
     )]
-    Migrate,
+    Migrate {
+        /// Make the schema in a database that holds other tables, too
+        #[arg(long)]
+        shared_database: bool,
+    },
     /// Say what is there and what is wrong with it
     #[command(after_help = "Examples:\n  headwater admin doctor\n  headwater admin doctor --json")]
     Doctor {

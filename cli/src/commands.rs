@@ -20,7 +20,7 @@ use anyhow::Result;
 
 use crate::args::{Args, Command, Role};
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, Opening};
 
 /// Runs the command.
 pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
@@ -35,7 +35,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
         }
         Command::Serve { roles, serve } => serve::serve(config.serving(&serve), &roles).await,
         command => {
-            let context = Context::open(config).await?;
+            let context = Context::open(config, Opening::Use).await?;
             let done = with_store(&context, command).await;
             let closed = context.close().await;
             let code = done?;

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use headwater_store::{SchemaState, Store};
 use serde::Deserialize;
 
 use crate::args::{Global, ServeArgs};
+use crate::failure::hinted;
 
 /// The server's port.
 const DEFAULT_PORT: u16 = 7700;
 
-/// Stages that one process runs at a time.
-const DEFAULT_SLOTS: usize = 2;
+/// Memory that a stage which moves data should have to itself, in bytes.
+const MEMORY_PER_SLOT: usize = 128 << 20;
 
 /// A silent worker is given up after this time.
 const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(30);
@@ -51,6 +53,8 @@ struct File {
 pub(crate) struct Config {
     /// The control plane's Postgres; `None` means the embedded one.
     pub(crate) database_url: Option<String>,
+    /// An application's variable, which counts only if Headwater's schema is in that database.
+    pub(crate) application_url: Option<String>,
     /// Where the embedded Postgres, the master key and staged data live.
     pub(crate) data_dir: PathBuf,
     /// User of the embedded Postgres when started by root.
@@ -65,7 +69,7 @@ pub(crate) struct Config {
     pub(crate) bind: IpAddr,
     /// The server's port.
     pub(crate) port: u16,
-    /// Stages at a time.
+    /// Stages that move data at a time; those that only wait or ask take no slot.
     pub(crate) slots: usize,
     /// Queues to serve.
     pub(crate) queues: Vec<String>,
@@ -92,22 +96,41 @@ impl Config {
         if history_days < SHORTEST_HISTORY_DAYS {
             bail!("a history of {history_days} days is too short; expected at least {SHORTEST_HISTORY_DAYS}");
         }
+        let memory = memory_mb.map_or(headwater_engine::session::EngineConfig::DEFAULT_MEMORY, |mb| mb << 20);
         Ok(Self {
             database_url: global.database_url.clone().or(file.database_url),
+            application_url: std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()),
             data_dir: std::path::absolute(&data_dir)
                 .with_context(|| format!("'{}' is not a folder", data_dir.display()))?,
             pg_user: global.pg_user.clone().or(file.pg_user),
-            memory: memory_mb.map_or(headwater_engine::session::EngineConfig::DEFAULT_MEMORY, |mb| mb << 20),
+            memory,
             lease_time,
             retention: Duration::from_secs(history_days * 86_400),
             bind: file.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port: file.port.unwrap_or(DEFAULT_PORT),
-            slots: file.slots.unwrap_or(DEFAULT_SLOTS),
+            slots: file.slots.unwrap_or_else(|| default_slots(memory)),
             queues: file.queues.unwrap_or_else(|| vec!["default".to_owned()]),
             labels: file.labels,
             staging: std::env::var("HEADWATER_STAGING").ok().filter(|url| !url.is_empty()).or(file.staging),
             staging_options: file.staging_options,
         })
+    }
+
+    /// The same, with an application's DATABASE_URL in force if Headwater's schema is in that database.
+    pub(crate) async fn with_control_plane(mut self) -> Result<Self> {
+        let Some(url) = self.application_url.take().filter(|_| self.database_url.is_none()) else { return Ok(self) };
+        let store = Store::connect(&url).await.map_err(|error| {
+            hinted(
+                format!("DATABASE_URL may name the control plane, and can't be looked at: {error}"),
+                "set HEADWATER_DATABASE_URL, or unset DATABASE_URL to use the embedded Postgres",
+            )
+        })?;
+        let state = store.schema_state().await?;
+        store.close().await;
+        if !matches!(state, SchemaState::Absent { .. }) {
+            self.database_url = Some(url);
+        }
+        Ok(self)
     }
 
     /// The same, with the flags of a command that serves.
@@ -121,6 +144,12 @@ impl Config {
             ..self
         }
     }
+}
+
+/// A stage that moves data keeps a core busy: one for each, as far as the memory goes, and two at least.
+fn default_slots(memory: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    cores.min(memory / MEMORY_PER_SLOT).max(2)
 }
 
 /// A number of the environment, or else of the settings file.

@@ -11,13 +11,14 @@ use headwater_engine::stage::Engine;
 use headwater_engine::staging::StagingArea;
 use headwater_pipelines::spec::ConnectionSpec;
 use headwater_store::embedded::{Attached, EmbeddedPostgres};
-use headwater_store::{MasterKey, Store, Workspace};
+use headwater_store::{Beside, MasterKey, Migrated, SchemaState, Store, Workspace};
 use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::failure::hinted;
+use crate::output;
 
 /// An opened control plane and an engine.
 pub(crate) struct Context {
@@ -29,16 +30,32 @@ pub(crate) struct Context {
     attached: Option<Attached>,
 }
 
+/// What a command may do to the control plane's schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Nothing, but for making it in an embedded database that is new.
+    Use,
+    /// Bring it up to date.
+    Migrate(Beside),
+}
+
 impl Context {
-    /// Connects to the control plane, starting the embedded Postgres if none is given, and brings its schema up to date.
-    pub(crate) async fn open(config: Config) -> Result<Self> {
+    /// Connects to the control plane, starting the embedded Postgres if none is given.
+    pub(crate) async fn open(config: Config, opening: Opening) -> Result<Self> {
+        let config = config.with_control_plane().await?;
         let attached = match &config.database_url {
             Some(_) => None,
             None => Some(EmbeddedPostgres::attach(&config.data_dir, config.pg_user.as_deref()).await?),
         };
         let url = config.database_url.clone().or_else(|| attached.as_ref().map(Attached::url)).unwrap_or_default();
         let store = Store::connect(&url).await?;
-        store.migrate().await?;
+        match opening {
+            Opening::Migrate(beside) => say_migrated(store.migrate(beside).await?),
+            Opening::Use if attached.is_some() && is_absent(&store).await? => {
+                drop(store.migrate(Beside::Others).await?)
+            }
+            Opening::Use => store.must_be_ready().await?,
+        }
         let text = std::env::var("HEADWATER_MASTER_KEY").ok();
         let key = Arc::new(MasterKey::load(text.as_deref(), &config.data_dir)?);
         let engine = engine(&config)?;
@@ -108,6 +125,16 @@ impl Context {
         let newest = self.workspace.list_runs(&filter).await?;
         let newest = newest.first().ok_or_else(|| hinted("there are no runs yet", "headwater run FILE"))?;
         Ok(newest.run_id)
+    }
+}
+
+async fn is_absent(store: &Store) -> Result<bool> {
+    Ok(matches!(store.schema_state().await?, SchemaState::Absent { .. }))
+}
+
+fn say_migrated(done: Migrated) {
+    if done.moved {
+        output::error_line("the control plane's tables moved from the schema public to the schema headwater");
     }
 }
 

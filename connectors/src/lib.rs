@@ -20,6 +20,6 @@ pub const NATIVE_TYPE: &str = "headwater.native_type";
 /// Every connector, sorted by name.
 pub fn registry() -> Registry {
     let connectors: Vec<Arc<dyn Connector>> =
-        vec![Arc::new(delta::Delta), Arc::new(files::Files), Arc::new(postgres::Postgres)];
+        vec![Arc::new(delta::Delta), Arc::new(files::Files), Arc::new(postgres::Postgres::default())];
     Registry::new(connectors)
 }

@@ -6,13 +6,14 @@
 //! Limits: Postgres 12 or newer (one COPY per table before 14); values that Arrow can't hold exactly are refused, not
 //! rounded (see the types in `types.rs`).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use headwater_engine::Result;
 use headwater_engine::connector::{
-    Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceRequest, TableInfo,
+    Connection, Connector, ConnectorSpec, Demand, Health, Sink, SinkRequest, SourceRequest, TableInfo,
 };
 use headwater_pipelines::spec::WriteMode;
 use serde_json::Value;
@@ -32,6 +33,7 @@ mod loads;
 mod names;
 mod numeric;
 mod profile;
+mod quota;
 mod relation;
 mod rows;
 mod scan;
@@ -46,6 +48,7 @@ mod tls;
 mod types;
 
 use endpoint::{Endpoint, Host, Settings};
+use quota::{DEFAULT_SESSIONS, Quota, Quotas, Reservation};
 use session::{Dialer, Session};
 use snapshot::Snapshots;
 
@@ -60,9 +63,11 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     writes: &[WriteMode::Append, WriteMode::Overwrite],
 };
 
-/// The connector.
-#[derive(Debug)]
-pub(crate) struct Postgres;
+/// The connector. One for a process, which shares out the sessions of each connection.
+#[derive(Debug, Default)]
+pub(crate) struct Postgres {
+    quotas: Quotas,
+}
 
 impl Connector for Postgres {
     fn spec(&self) -> &'static ConnectorSpec {
@@ -89,7 +94,13 @@ impl Connector for Postgres {
     fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
         let settings: Settings = settings::read(name, &SPEC, settings)?;
         let endpoint = Endpoint::resolve(&settings, &|variable| std::env::var(variable).ok())?;
-        let shared = Shared { dialer: Dialer::new(name, endpoint), snapshots: Snapshots::default() };
+        let quota = self.quotas.of(name, settings.max_sessions.map_or(DEFAULT_SESSIONS, NonZeroU32::get));
+        let shared = Shared {
+            dialer: Dialer::new(name, endpoint),
+            snapshots: Snapshots::default(),
+            quota,
+            reserved: parking_lot::Mutex::default(),
+        };
         Ok(Arc::new(PostgresConnection { shared: Arc::new(shared), spare: Mutex::new(None) }))
     }
 }
@@ -99,9 +110,17 @@ impl Connector for Postgres {
 struct Shared {
     dialer: Dialer,
     snapshots: Snapshots,
+    quota: Quota,
+    /// What the stage that opened the connection may use.
+    reserved: parking_lot::Mutex<Option<Reservation>>,
 }
 
 impl Shared {
+    /// Sessions that may read a table at a time.
+    fn readers(&self) -> usize {
+        self.reserved.lock().as_ref().map_or(usize::MAX, |reserved| reserved.readers)
+    }
+
     fn is_socket(&self) -> bool {
         matches!(self.dialer.endpoint.host, Host::Socket(_))
     }
@@ -154,9 +173,16 @@ impl Connection for PostgresConnection {
         Ok(Arc::new(sink::PostgresSink::open(Arc::clone(&self.shared), request)?))
     }
 
+    async fn reserve(&self, demand: &Demand) -> Result<()> {
+        let reserved = self.shared.quota.reserve(demand).await;
+        *self.shared.reserved.lock() = reserved;
+        Ok(())
+    }
+
     async fn close(&self) {
         self.spare.lock().await.take();
         self.shared.snapshots.release().await;
         self.shared.dialer.close().await;
+        self.shared.reserved.lock().take();
     }
 }

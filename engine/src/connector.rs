@@ -75,8 +75,26 @@ pub trait Connection: Debug + Send + Sync + 'static {
     /// The target table; it need not exist yet.
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>>;
 
+    /// Waits until the stage can have all the sessions that it needs, and keeps them for it until the connection is closed. Systems without sessions
+    /// have nothing to wait for.
+    async fn reserve(&self, demand: &Demand) -> Result<()> {
+        let _ = demand;
+        Ok(())
+    }
+
     /// Ends snapshots and sessions. Dropping a connection does the same without waiting.
     async fn close(&self);
+}
+
+/// What a stage needs of one connection at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Tables and queries that it reads.
+    pub reads: usize,
+    /// Whether it loads into a table.
+    pub writes: bool,
+    /// Partitions in which it may read each of them.
+    pub parallelism: usize,
 }
 
 /// What a connection answered when it was checked.

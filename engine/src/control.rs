@@ -71,6 +71,16 @@ impl LogLevel {
 #[derive(Debug, Default)]
 pub struct Progress {
     tasks: RwLock<BTreeMap<String, Arc<TaskProgress>>>,
+    waiting: RwLock<Waiting>,
+}
+
+/// What an attempt waits for before it begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// For example sessions of a connection that others have.
+    pub now: Option<String>,
+    /// It has waited at some time.
+    pub ever: bool,
 }
 
 /// Counters of one task; they only grow.
@@ -102,6 +112,18 @@ impl Progress {
             return Arc::clone(task);
         }
         Arc::clone(self.tasks.write().entry(path.to_owned()).or_default())
+    }
+
+    /// Says what the attempt waits for from now on, or that it goes on.
+    pub fn wait_for(&self, what: Option<String>) {
+        let mut waiting = self.waiting.write();
+        waiting.ever |= what.is_some();
+        waiting.now = what;
+    }
+
+    /// What the attempt waits for.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.read().clone()
     }
 
     /// All counters now.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
-use headwater_pipelines::plan::{Head, Plan, Stage, Work};
+use headwater_pipelines::plan::{Head, Plan, Relation, Stage, Work};
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Registry, SinkRequest, Taken};
+use crate::connector::{Demand, Registry, SinkRequest, Taken};
 use crate::control::{Control, Progress};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
@@ -135,6 +135,32 @@ fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
     }
 }
 
+/// What a stage needs of each connection.
+fn demands(plan: &Plan, stage: &Stage, parallelism: usize) -> BTreeMap<String, Demand> {
+    let mut demands: BTreeMap<String, Demand> = BTreeMap::new();
+    let mut of = |name: &str| {
+        let demand = demands.entry(name.to_owned()).or_default();
+        demand.parallelism = parallelism;
+        demand
+    };
+    let mut direct = std::collections::BTreeSet::new();
+    for work in stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work) {
+        match work {
+            Work::Extract { source, .. } => of(source.connection()).reads += 1,
+            Work::Load { into, .. } => of(&into.connection).writes = true,
+            _ => {}
+        }
+        for relation in work.reads() {
+            if let Relation::Table(table) = relation
+                && direct.insert(table)
+            {
+                of(&table.connection).reads += 1;
+            }
+        }
+    }
+    demands
+}
+
 /// One attempt and what it talks to.
 struct Attempt<'a> {
     engine: &'a Engine,
@@ -161,9 +187,24 @@ impl<'a> Attempt<'a> {
         }
         let connections = Connections::new(self.engine.registry.clone(), self.job.connections.clone());
         // Moving data takes a large future, which an attempt that only waits is not to be moved about with.
-        let ran = Box::pin(self.flow(stage, head, &connections, report)).await;
+        let ran = match self.reserve(stage, &connections).await {
+            Ok(()) => Box::pin(self.flow(stage, head, &connections, report)).await,
+            Err(error) => Err(error),
+        };
         connections.close().await;
         ran.map(|()| StageOutcome::Succeeded)
+    }
+
+    /// Reserves the sessions that the stage needs, in the order of the connections' names, which every stage keeps.
+    async fn reserve(&self, stage: &Stage, connections: &Connections) -> Result<()> {
+        for (name, demand) in demands(&self.job.plan, stage, self.engine.sessions.config().parallelism) {
+            let connection = connections.open(&name).map_err(|error| error.in_task(&stage.name))?;
+            self.progress.wait_for(Some(format!("sessions of connection '{name}'")));
+            let reserved = self.stopped_by_cancel(connection.reserve(&demand)).await;
+            self.progress.wait_for(None);
+            reserved?;
+        }
+        Ok(())
     }
 
     async fn flow(
@@ -237,7 +278,7 @@ fn rows_read(plan: &Plan, stage: &Stage, progress: &Progress) -> u64 {
 fn head_plan(built: &Built, plan: &Plan, stage: &Stage) -> Result<LogicalPlan> {
     let relation = match &plan.tasks[&stage.name].work {
         Work::Load { input, .. } => input.clone(),
-        _ => headwater_pipelines::plan::Relation::Task(stage.name.clone()),
+        _ => Relation::Task(stage.name.clone()),
     };
     built.relations.plan(&relation)
 }

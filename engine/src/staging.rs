@@ -4,9 +4,11 @@
 //! the attempt, and readers open what it names and nothing else. On a local folder that pins the rest of the run to its host;
 //! in an object store any worker can read them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
@@ -23,6 +25,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+use uuid::Uuid;
 
 use crate::error::{EngineError, Result};
 use crate::job::{Manifest, ManifestFile, StageJob};
@@ -57,12 +60,41 @@ impl StagingArea {
         &self.url
     }
 
+    /// Removes everything that was staged for a run.
+    pub async fn remove_run(&self, run_id: Uuid) -> Result<()> {
+        let folder = self.folder_of(&[&run_id.to_string()])?;
+        folder.clear().await.map_err(|error| {
+            EngineError::transient(format!("staged files in '{}' can't be removed: {error}", folder.shown))
+                .caused_by(error)
+        })
+    }
+
+    /// The runs that something is staged for, with the time of the newest file.
+    pub async fn staged_runs(&self) -> Result<BTreeMap<Uuid, DateTime<Utc>>> {
+        let root = self.folder_of(&[])?;
+        let mut runs: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
+        let mut files = root.objects.list(Some(&root.path));
+        while let Some(file) = files.next().await {
+            let file = file.map_err(|error| {
+                EngineError::transient(format!("staged files in '{}' can't be listed: {error}", root.shown))
+                    .caused_by(error)
+            })?;
+            let below = file.location.prefix_match(&root.path).and_then(|mut parts| parts.next());
+            let Some(run) = below.and_then(|part| part.as_ref().parse().ok()) else { continue };
+            let newest = runs.entry(run).or_insert(file.last_modified);
+            *newest = file.last_modified.max(*newest);
+        }
+        Ok(runs)
+    }
+
     /// The folder of an attempt.
     fn folder(&self, job: &StageJob) -> Result<Folder> {
-        let (run, token) = (job.run.run_id.to_string(), job.token.to_string());
-        let names = [run.as_str(), job.stage.as_str(), token.as_str()];
+        self.folder_of(&[&job.run.run_id.to_string(), &job.stage, &job.token.to_string()])
+    }
+
+    fn folder_of(&self, names: &[&str]) -> Result<Folder> {
         if let Some(store) = &self.store {
-            let folder = store.join(&names.join("/"))?;
+            let folder = if names.is_empty() { store.clone() } else { store.join(&names.join("/"))? };
             return Ok(Folder {
                 objects: Arc::clone(folder.objects()),
                 path: folder.path().clone(),
@@ -102,6 +134,14 @@ struct Folder {
     path: Path,
     /// Its address, which a manifest keeps.
     shown: String,
+}
+
+impl Folder {
+    /// Removes all files below it.
+    async fn clear(&self) -> object_store::Result<()> {
+        let staged = self.objects.list(Some(&self.path)).map_ok(|object| object.location).boxed();
+        self.objects.delete_stream(staged).try_collect::<Vec<Path>>().await.map(drop)
+    }
 }
 
 /// Writes a stream to the run's staging area. Whatever was begun is removed if it fails or is canceled.
@@ -145,9 +185,7 @@ pub(crate) fn table(area: &StagingArea, manifest: &Manifest) -> Result<Arc<dyn T
 /// Removes what an attempt wrote. What can't be removed now is swept with the run.
 pub(crate) async fn discard(job: &StageJob) {
     let Ok(folder) = job.staging.folder(job) else { return };
-    let staged = folder.objects.list(Some(&folder.path)).map_ok(|object| object.location).boxed();
-    let removed: object_store::Result<Vec<Path>> = folder.objects.delete_stream(staged).try_collect().await;
-    if let Err(error) = removed {
+    if let Err(error) = folder.clear().await {
         tracing::warn!(folder = folder.shown, %error, "staged files of a failed attempt could not be removed");
     }
 }

@@ -27,7 +27,7 @@ const DEFAULT_RETENTION: Duration = Duration::from_secs(90 * 86_400);
 pub struct SchedulerConfig {
     /// Whether schedules fire. A process that only looks after its own run leaves them to others.
     pub fires: bool,
-    /// How long a worker may be silent before its attempts are given up. The same for all workers and reapers.
+    /// The usual lease time of workers: the reaper looks six times in it. Each worker is judged by its own.
     pub lease_time: Duration,
     /// How often due schedules, waits and held runs are looked for.
     pub tick: Duration,
@@ -92,7 +92,8 @@ impl Scheduler {
         add("wakes", config.tick, Box::new(Wakes(store.clone())));
         add("held runs", config.tick, Box::new(Held(store.clone())));
         // The lease time is measured in looks, so there must be several in it.
-        add("reaper", config.lease_time / 6, Box::new(Reap(store.clone(), Reaper::new(config.lease_time))));
+        let pause = config.lease_time / 6;
+        add("reaper", pause, Box::new(Reap(store.clone(), Reaper::new(pause))));
         add("reconciler", config.reconcile_interval, Box::new(Reconcile(store)));
         SchedulerHandle { stop, board, chores }
     }

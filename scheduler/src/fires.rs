@@ -12,7 +12,7 @@ const MAX_RECORDED: usize = 1_000;
 /// A time that came this long ago is late, not missed.
 const LATE: TimeDelta = TimeDelta::seconds(60);
 
-/// Deals with every due schedule. Answers with the number of runs made; a schedule that fails keeps none of the others waiting.
+/// Deals with every due schedule. Returns the number of runs made. A schedule that fails is set aside and keeps none of the others waiting.
 pub(crate) async fn fire_due(store: &Store) -> Result<usize> {
     let mut made = 0;
     let mut failed = None;
@@ -25,7 +25,11 @@ pub(crate) async fn fire_due(store: &Store) -> Result<usize> {
                 made += runs.len();
             }
             Ok(None) => tracing::debug!(pipeline = %due.pipeline, "another scheduler or an edit came first"),
-            Err(error) => failed = Some(error),
+            Err(error) if error.is_transient() => failed = Some(error),
+            Err(error) => {
+                tracing::error!(pipeline = %due.pipeline, %error, "schedule can't fire; it is set aside for a minute");
+                store.set_schedule_aside(due.workspace_id, due.id, &error.to_string()).await?;
+            }
         }
     }
     failed.map_or(Ok(made), Err)
@@ -38,7 +42,7 @@ pub fn plan_fires(due: &DueSchedule) -> FirePlan {
     };
     let Some(first) = due.next_fire_at else {
         // Times from before a schedule was approved or resumed are not its own.
-        let last = due.last_fire_at.unwrap_or(due.now).max(due.anchor);
+        let last = due.last_fire_at.unwrap_or(due.since).max(due.anchor);
         return FirePlan { fires: Vec::new(), next_fire_at: times.next_after(last) };
     };
     let now = due.now - due.offset;

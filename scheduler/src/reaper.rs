@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use headwater_store::{Store, WorkerBeat};
 use uuid::Uuid;
 
-/// Observations further apart than this share of the lease time say nothing: the reaper itself, or the database, was away.
-const LARGEST_GAP: f64 = 0.5;
+/// Observations further apart than this many of the usual pauses say nothing: the reaper itself, or the database, was away.
+const LARGEST_GAP: u32 = 3;
 
-/// Trusts only what it has watched: a worker is lost once the SAME beat was seen for one lease time on the reaper's own monotonic
+/// Trusts only what it has watched: a worker is lost once the SAME beat was seen for that worker's lease time on the reaper's own monotonic
 /// clock. The database's clock plays no part, so a jump of it, or a pause of the database, does not lose every lease at once.
 #[derive(Debug)]
 pub struct Reaper {
-    lease_time: Duration,
+    pause: Duration,
     seen: HashMap<Uuid, Observation>,
     last_look: Option<Instant>,
 }
@@ -25,9 +25,9 @@ struct Observation {
 }
 
 impl Reaper {
-    /// A reaper that has seen nothing yet.
-    pub fn new(lease_time: Duration) -> Self {
-        Self { lease_time, seen: HashMap::new(), last_look: None }
+    /// A reaper that has seen nothing yet, and looks with such pauses.
+    pub fn new(pause: Duration) -> Self {
+        Self { pause, seen: HashMap::new(), last_look: None }
     }
 
     /// Looks once, at the given time, and gives up the workers that have been silent for too long. After a look that failed, or a
@@ -59,8 +59,7 @@ impl Reaper {
 
     /// Takes a look's beats in, and answers with those that have stood still for the lease time.
     fn observe(&mut self, beats: &[WorkerBeat], now: Instant) -> Vec<WorkerBeat> {
-        if self.last_look.is_some_and(|last| now.saturating_duration_since(last) > self.lease_time.mul_f64(LARGEST_GAP))
-        {
+        if self.last_look.is_some_and(|last| now.saturating_duration_since(last) > self.pause * LARGEST_GAP) {
             self.seen.clear();
         }
         self.last_look = Some(now);
@@ -70,7 +69,7 @@ impl Reaper {
             let observation = self.seen.entry(beat.id).or_insert(Observation { beat: *beat, since: now });
             if observation.beat != *beat {
                 *observation = Observation { beat: *beat, since: now };
-            } else if now.saturating_duration_since(observation.since) >= self.lease_time {
+            } else if now.saturating_duration_since(observation.since) >= lease_time(beat) {
                 silent.push(*beat);
             }
         }
@@ -78,14 +77,18 @@ impl Reaper {
     }
 }
 
+fn lease_time(worker: &WorkerBeat) -> Duration {
+    Duration::from_millis(u64::try_from(worker.lease_time_ms).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LEASE: Duration = Duration::from_secs(30);
+    const PAUSE: Duration = Duration::from_secs(5);
 
     fn beat(number: i64) -> WorkerBeat {
-        WorkerBeat { id: Uuid::nil(), beat: number }
+        WorkerBeat { id: Uuid::nil(), beat: number, lease_time_ms: 30_000 }
     }
 
     /// Looks every five seconds on a clock that the test moves.
@@ -104,14 +107,27 @@ mod tests {
 
     #[test]
     fn a_worker_is_lost_only_after_the_same_beat_for_one_lease_time() {
-        let (mut reaper, start) = (Reaper::new(LEASE), Instant::now());
+        let (mut reaper, start) = (Reaper::new(PAUSE), Instant::now());
         assert!(look_at(&mut reaper, start, 0..=25, 7).is_empty());
         assert_eq!(look_at(&mut reaper, start, 30..=30, 7), [beat(7)]);
     }
 
     #[test]
+    fn a_worker_is_given_its_own_lease_time_whatever_the_others_have() {
+        let (mut reaper, start) = (Reaper::new(PAUSE), Instant::now());
+        let patient = WorkerBeat { id: Uuid::max(), lease_time_ms: 60_000, ..beat(7) };
+        let mut lost = Vec::new();
+        for second in (0..=60).step_by(5) {
+            lost.push(reaper.observe(&[beat(7), patient], start + Duration::from_secs(second)));
+        }
+        assert_eq!(lost[6], [beat(7)]);
+        assert!(lost[..6].iter().all(Vec::is_empty));
+        assert!(lost[12].contains(&patient) && lost[..12].iter().all(|lost| !lost.contains(&patient)));
+    }
+
+    #[test]
     fn a_beat_starts_the_time_anew() {
-        let (mut reaper, start) = (Reaper::new(LEASE), Instant::now());
+        let (mut reaper, start) = (Reaper::new(PAUSE), Instant::now());
         assert!(look_at(&mut reaper, start, 0..=25, 7).is_empty());
         assert!(look_at(&mut reaper, start, 30..=55, 8).is_empty());
         assert_eq!(look_at(&mut reaper, start, 60..=60, 8), [beat(8)]);
@@ -119,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_reaper_that_was_away_has_watched_nothing() {
-        let (mut reaper, start) = (Reaper::new(LEASE), Instant::now());
+        let (mut reaper, start) = (Reaper::new(PAUSE), Instant::now());
         assert!(look_at(&mut reaper, start, 0..=5, 7).is_empty());
         assert!(look_at(&mut reaper, start, 3600..=3625, 7).is_empty());
         assert_eq!(look_at(&mut reaper, start, 3630..=3630, 7), [beat(7)]);
@@ -127,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_took_leave_is_forgotten() {
-        let (mut reaper, start) = (Reaper::new(LEASE), Instant::now());
+        let (mut reaper, start) = (Reaper::new(PAUSE), Instant::now());
         look_at(&mut reaper, start, 0..=25, 7);
         assert!(reaper.observe(&[], start + Duration::from_secs(30)).is_empty());
         assert!(reaper.observe(&[beat(7)], start + Duration::from_secs(35)).is_empty());

@@ -34,6 +34,7 @@ fn due(schedule: Schedule, last: Option<i64>, next: Option<i64>, now: i64) -> Du
         schedule,
         generation: 1,
         anchor: at(0),
+        since: at(0),
         last_fire_at: last.map(at),
         next_fire_at: next.map(at),
         offset: TimeDelta::zero(),
@@ -50,6 +51,32 @@ fn a_new_schedule_gets_its_first_time_and_fires_nothing() {
     let plan = plan_fires(&due(every(10, Catchup::Last, Overlap::Skip), None, None, 3));
     assert!(plan.fires.is_empty());
     assert_eq!(plan.next_fire_at, Some(at(10)));
+}
+
+#[test]
+fn times_between_approval_and_the_first_look_of_a_scheduler_are_the_schedules_own() {
+    let waiting = due(every(10, Catchup::All, Overlap::Allow), None, None, 47);
+    let first = plan_fires(&waiting);
+    assert_eq!((first.fires.len(), first.next_fire_at), (0, Some(at(10))));
+    let missed = outcomes(&DueSchedule { next_fire_at: first.next_fire_at, ..waiting });
+    assert_eq!(missed.iter().map(|(second, _)| *second).collect::<Vec<_>>(), [10, 20, 30, 40]);
+    let resumed = DueSchedule { since: at(35), ..due(every(10, Catchup::All, Overlap::Allow), None, None, 47) };
+    assert_eq!(plan_fires(&resumed).next_fire_at, Some(at(40)));
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_read_is_set_aside_and_stops_no_other() {
+    let db = due_pipeline(&every(3600, Catchup::Last, Overlap::Allow)).await;
+    let workspace = db.store.default_workspace();
+    let other = plan("of a newer build", &[("a", &[])]);
+    let text = serde_json::to_string(&other).unwrap();
+    let version = NewVersion { spec_text: &text, spec: &serde_json::json!({}), plan: &other };
+    workspace.apply(&version, Some(&every(3600, Catchup::Last, Overlap::Allow))).await.unwrap();
+    let broken = "UPDATE schedules s SET spec = '{\"every\": {\"moons\": 3}}' FROM pipelines p WHERE p.id = s.pipeline_id AND p.name LIKE 'of%'";
+    db.execute(broken).await;
+    assert_eq!(fires::fire_due(&db.store).await.unwrap(), 1);
+    let kept = "SELECT problem FROM schedules WHERE set_aside_until > clock_timestamp()";
+    assert!(db.value(kept).await.contains("this build can't read it"));
 }
 
 #[test]
@@ -307,9 +334,11 @@ async fn a_silent_worker_is_given_up_on_the_reapers_own_clock() {
         queues: vec!["default".to_owned()],
         labels: Vec::new(),
         slots: 1,
+        light_slots: 4,
         plan_formats: vec![1],
         staging: None,
         only_run: None,
+        lease_time: Duration::from_secs(30),
     };
     db.store.register_worker(&worker).await.unwrap();
     let taker = Taker {
@@ -321,7 +350,7 @@ async fn a_silent_worker_is_given_up_on_the_reapers_own_clock() {
         only_run: None,
     };
     assert_eq!(db.store.claim(&taker, 1).await.unwrap().len(), 1);
-    let mut reaper = Reaper::new(Duration::from_secs(30));
+    let mut reaper = Reaper::new(Duration::from_secs(10));
     let start = Instant::now();
     let mut lost = Vec::new();
     for second in (0..=30).step_by(10) {

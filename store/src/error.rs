@@ -1,6 +1,9 @@
 //! One error type. Its kind says what the caller can do about it.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
+
+use sqlx::postgres::PgConnectOptions;
 
 /// What the caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +94,80 @@ impl From<sqlx::Error> for StoreError {
         };
         Self { kind, message, hint: None, source: Some(Box::new(error)) }
     }
+}
+
+/// Why the control plane's server can't be reached, and what to do about it.
+pub(crate) fn unreachable(options: &PgConnectOptions, error: sqlx::Error) -> StoreError {
+    let address = match options.get_socket() {
+        Some(folder) => format!("socket {}", folder.display()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let user = options.get_username();
+    let (kind, message, hint) = match &error {
+        sqlx::Error::Database(answer) => match answer.code().as_deref() {
+            Some("28P01") => (
+                StoreErrorKind::Invalid,
+                format!("{address} refused the password of user '{user}'"),
+                "check user and password of --database-url",
+            ),
+            Some("28000") => (
+                StoreErrorKind::Invalid,
+                format!("{address} does not let user '{user}' in: {}", answer.message()),
+                "does the role exist, and does pg_hba.conf have a line for it, this host and this sslmode?",
+            ),
+            Some("3D000") => (
+                StoreErrorKind::Invalid,
+                format!("there is no database '{}' on the server", options.get_database().unwrap_or(user)),
+                "check the last part of --database-url; psql -l lists the databases",
+            ),
+            _ => (
+                StoreErrorKind::Unavailable,
+                format!("{address} refused: {}", answer.message()),
+                "the server's log says more",
+            ),
+        },
+        sqlx::Error::Io(cause) => match cause.kind() {
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => (
+                StoreErrorKind::Unavailable,
+                format!("{address} refused the connection"),
+                "is the server running, and do host and port of --database-url fit?",
+            ),
+            ErrorKind::TimedOut => (
+                StoreErrorKind::Unavailable,
+                format!("{address} did not answer in time"),
+                "a firewall or an allow-list may drop packets",
+            ),
+            ErrorKind::UnexpectedEof => (
+                StoreErrorKind::Unavailable,
+                format!("{address} ended the connection: is it a Postgres server?"),
+                "check host and port of --database-url",
+            ),
+            _ if cause.to_string().contains("lookup") => (
+                StoreErrorKind::Unavailable,
+                format!("the host of {address} is unknown"),
+                "check the host name for a typing mistake, and the DNS of this machine",
+            ),
+            _ => (
+                StoreErrorKind::Unavailable,
+                format!("could not connect to {address}: {cause}"),
+                "check --database-url",
+            ),
+        },
+        sqlx::Error::Tls(cause) => (
+            StoreErrorKind::Invalid,
+            format!("TLS with {address} failed: {cause}"),
+            "check sslmode and sslrootcert of --database-url",
+        ),
+        sqlx::Error::Protocol(_) => (
+            StoreErrorKind::Invalid,
+            format!("{address} does not answer as a Postgres server does"),
+            "check host and port of --database-url",
+        ),
+        other => {
+            (StoreErrorKind::Unavailable, format!("could not connect to {address}: {other}"), "check --database-url")
+        }
+    };
+    StoreError::new(kind, format!("the control plane's database: {message}")).hint(hint).caused_by(error)
 }
 
 fn is_transient(error: &sqlx::Error) -> bool {

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use headwater_pipelines::schedule;
 use headwater_pipelines::spec::{Overlap, Schedule};
 use serde_json::Value;
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
+use crate::deadline::Tx;
 use crate::runs::{RunDraft, Trigger, insert_run, queue_unblocked};
 use crate::{Result, Store, StoreError};
 
@@ -28,6 +28,8 @@ pub struct DueSchedule {
     pub generation: i32,
     /// Where `every` counts from.
     pub anchor: DateTime<Utc>,
+    /// When it was approved, changed or resumed: earlier times are not its own.
+    pub since: DateTime<Utc>,
     /// The last nominal time that was dealt with.
     pub last_fire_at: Option<DateTime<Utc>>,
     /// The time that has come; `None` if none was computed yet.
@@ -93,36 +95,58 @@ pub struct FiredRun {
 }
 
 impl Store {
-    /// Schedules whose time has come or that have none yet, of all workspaces.
+    /// Schedules whose time has come or that have none yet, of all workspaces. One that this build can't read is set aside.
     pub async fn due_schedules(&self) -> Result<Vec<DueSchedule>> {
         let rows = sqlx::query!(
-            r#"SELECT s.workspace_id, s.id, p.name, s.spec::text AS "spec!", s.generation, s.anchor, s.last_fire_at,
+            r#"SELECT s.workspace_id, s.id, p.name, s.spec::text AS "spec!", s.generation, s.anchor, s.since, s.last_fire_at,
                       s.next_fire_at, clock_timestamp() AS "now!"
                FROM schedules s JOIN pipelines p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id
                WHERE s.paused_at IS NULL AND s.retired_at IS NULL
                  AND (s.next_fire_at IS NULL OR s.next_fire_at <= clock_timestamp())
+                 AND (s.set_aside_until IS NULL OR s.set_aside_until <= clock_timestamp())
                ORDER BY s.next_fire_at NULLS FIRST LIMIT 500"#
         )
         .fetch_all(self.durable())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let schedule: Schedule = serde_json::from_str(&row.spec)?;
-                let offset = schedule::offset(&schedule, &row.name);
-                Ok(DueSchedule {
-                    workspace_id: row.workspace_id,
-                    id: row.id,
-                    pipeline: row.name,
-                    schedule,
-                    generation: row.generation,
-                    anchor: row.anchor,
-                    last_fire_at: row.last_fire_at,
-                    next_fire_at: row.next_fire_at.map(|at| at - offset),
-                    offset,
-                    now: row.now,
-                })
-            })
-            .collect()
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            let schedule: Schedule = match serde_json::from_str(&row.spec) {
+                Ok(schedule) => schedule,
+                Err(error) => {
+                    let problem = format!("this build can't read it: {error}");
+                    self.set_schedule_aside(row.workspace_id, row.id, &problem).await?;
+                    continue;
+                }
+            };
+            let offset = schedule::offset(&schedule, &row.name);
+            due.push(DueSchedule {
+                workspace_id: row.workspace_id,
+                id: row.id,
+                pipeline: row.name,
+                schedule,
+                generation: row.generation,
+                anchor: row.anchor,
+                since: row.since,
+                last_fire_at: row.last_fire_at,
+                next_fire_at: row.next_fire_at.map(|at| at - offset),
+                offset,
+                now: row.now,
+            });
+        }
+        Ok(due)
+    }
+
+    /// Leaves a schedule alone for a while, since something about it can't be read or done, and keeps the reason where people see it.
+    pub async fn set_schedule_aside(&self, workspace_id: Uuid, id: Uuid, problem: &str) -> Result<()> {
+        sqlx::query!(
+            "UPDATE schedules SET problem = $3, set_aside_until = clock_timestamp() + interval '1 minute' WHERE workspace_id = $1 AND id = $2",
+            workspace_id,
+            id,
+            problem
+        )
+        .execute(self.durable())
+        .await?;
+        Ok(())
     }
 
     /// Carries a plan out if the schedule is still as it was read: moves its time on, records every fire and makes the runs, in one
@@ -182,10 +206,11 @@ impl Store {
 }
 
 /// The compare-and-set. Answers with the pipeline if it was ours to move.
-async fn move_on(tx: &mut PgTransaction<'_>, due: &DueSchedule, plan: &FirePlan) -> Result<Option<Uuid>> {
+async fn move_on(tx: &mut Tx, due: &DueSchedule, plan: &FirePlan) -> Result<Option<Uuid>> {
     let last = plan.fires.last().map(|fire| fire.at);
     Ok(sqlx::query_scalar!(
-        r#"UPDATE schedules SET next_fire_at = COALESCE($5, 'infinity'::timestamptz), last_fire_at = COALESCE($6, last_fire_at)
+        r#"UPDATE schedules SET next_fire_at = COALESCE($5, 'infinity'::timestamptz), last_fire_at = COALESCE($6, last_fire_at),
+               problem = NULL, set_aside_until = NULL
            WHERE workspace_id = $1 AND id = $2 AND generation = $3 AND next_fire_at IS NOT DISTINCT FROM $4
              AND paused_at IS NULL AND retired_at IS NULL
            RETURNING pipeline_id"#,
@@ -202,7 +227,7 @@ async fn move_on(tx: &mut PgTransaction<'_>, due: &DueSchedule, plan: &FirePlan)
 
 /// Makes the run of one fire, as far as `overlap` lets it. The schedule's row is locked, so no other fire of it counts meanwhile.
 async fn make_run(
-    tx: &mut PgTransaction<'_>,
+    tx: &mut Tx,
     due: &DueSchedule,
     pipeline_id: Uuid,
     fire: &Fire,
@@ -248,7 +273,7 @@ async fn make_run(
 }
 
 async fn insert_fired(
-    tx: &mut PgTransaction<'_>,
+    tx: &mut Tx,
     due: &DueSchedule,
     pipeline_id: Uuid,
     fire: &Fire,
@@ -282,7 +307,7 @@ async fn insert_fired(
 }
 
 async fn record(
-    tx: &mut PgTransaction<'_>,
+    tx: &mut Tx,
     due: &DueSchedule,
     at: DateTime<Utc>,
     outcome: FireOutcome,

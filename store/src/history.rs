@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use sqlx::postgres::types::PgInterval;
+use uuid::Uuid;
 
+use crate::deadline::{CHORE, Db};
 use crate::{Result, Store, StoreError};
 
 /// Months whose partitions are made ahead.
 const MONTHS_AHEAD: i32 = 2;
 
-/// Runs forgotten in one transaction.
+/// Runs looked at, and fires forgotten, in one transaction.
 const BATCH: i32 = 200;
 
 /// Tries to lock history before the chore leaves it to the next time.
@@ -30,27 +32,20 @@ pub struct HistoryWork {
 }
 
 impl Store {
-    /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, in small transactions until none is
-    /// left. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
+    /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, and fires that made none, in small transactions until none
+    /// is left. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
     pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
         let made = self.with_locks(|| self.prepare_history()).await?;
         let retention = PgInterval::try_from(retention).map_err(|error| {
             StoreError::invalid(format!("a retention of {retention:?} is no interval")).caused_by(error)
         })?;
+        let workspaces =
+            sqlx::query_scalar!("SELECT id FROM workspaces ORDER BY id").fetch_all(&self.patient()).await?;
         let mut forgotten = 0;
-        loop {
-            let batch = sqlx::query_scalar!(
-                r#"SELECT forget_runs(clock_timestamp() - $1::interval, $2) AS "forgotten!""#,
-                retention,
-                BATCH
-            )
-            .fetch_one(self.durable())
-            .await?;
-            forgotten += batch;
-            if batch < BATCH {
-                break;
-            }
+        for workspace_id in workspaces {
+            forgotten += self.forget_runs(workspace_id, &retention).await?;
         }
+        self.forget_fires(&retention).await?;
         let dropped = match forgotten {
             0 => 0,
             _ => self.with_locks(|| self.drop_empty_history()).await?,
@@ -58,14 +53,53 @@ impl Store {
         Ok(HistoryWork { made, forgotten, dropped })
     }
 
+    /// Batch by batch, each from where the last one ended: what stays is looked at once.
+    async fn forget_runs(&self, workspace_id: Uuid, retention: &PgInterval) -> Result<i32> {
+        let (mut forgotten, mut above) = (0, Uuid::nil());
+        loop {
+            let batch = sqlx::query!(
+                r#"SELECT last, forgotten AS "forgotten!" FROM forget_runs($1, clock_timestamp() - $2::interval, $3, $4)"#,
+                workspace_id,
+                retention,
+                above,
+                BATCH
+            )
+            .fetch_one(&self.patient())
+            .await?;
+            forgotten += batch.forgotten;
+            match batch.last {
+                Some(last) => above = last,
+                None => return Ok(forgotten),
+            }
+        }
+    }
+
+    async fn forget_fires(&self, retention: &PgInterval) -> Result<()> {
+        loop {
+            let batch = sqlx::query_scalar!(
+                r#"SELECT forget_fires(clock_timestamp() - $1::interval, $2) AS "forgotten!""#,
+                retention,
+                BATCH
+            );
+            if batch.fetch_one(&self.patient()).await? < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// For statements that may take longer than those that keep a fleet going.
+    fn patient(&self) -> Db {
+        self.durable().within(CHORE)
+    }
+
     async fn prepare_history(&self) -> Result<i32> {
         let made = sqlx::query_scalar!(r#"SELECT prepare_history($1) AS "made!""#, MONTHS_AHEAD);
-        Ok(made.fetch_one(self.durable()).await?)
+        Ok(made.fetch_one(&self.patient()).await?)
     }
 
     async fn drop_empty_history(&self) -> Result<i32> {
         let dropped = sqlx::query_scalar!(r#"SELECT drop_empty_history() AS "dropped!""#);
-        Ok(dropped.fetch_one(self.durable()).await?)
+        Ok(dropped.fetch_one(&self.patient()).await?)
     }
 
     /// Tries until the locks are had. Each try gives way soon, so that nothing else waits for long.
@@ -85,7 +119,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::queue::{AttemptEnd, Finish};
+    use crate::lifecycle::{AttemptEnd, Finish};
     use crate::testing::{database, plan, start_run};
     use crate::{RunFilter, Taker};
 

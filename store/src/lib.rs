@@ -4,22 +4,25 @@
 //! anything outside the database is awaited. Transactions lock in one order everywhere: run, stage run, by id.
 
 mod connections;
+mod deadline;
 pub mod embedded;
 mod error;
 mod fires;
 mod history;
+mod lifecycle;
 mod limits;
 mod loads;
 mod logs;
 mod metrics;
 mod notify;
 mod plans;
-mod queue;
 mod reconcile;
 mod runs;
 mod schedules;
+mod schema;
 mod sealing;
 mod sessions;
+mod staged;
 pub mod state;
 #[doc(hidden)]
 pub mod testing;
@@ -28,35 +31,38 @@ mod workers;
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use uuid::Uuid;
 
+use deadline::{BEAT, Db, Doubt, HOT, READ};
 use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 
 pub use connections::{ConnectionRow, OpenedConnection};
 pub use error::{Result, StoreError, StoreErrorKind};
 pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};
 pub use history::HistoryWork;
+pub use lifecycle::{
+    AttemptEnd, AttemptInputs, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt, MAX_LOST,
+    Slots, Taker,
+};
 pub use limits::{LimitRow, Scope};
 pub use loads::IntentRow;
 pub use logs::{LogLine, LogRow, MAX_LOG_LINES_PER_ATTEMPT, MAX_LOG_MESSAGE_BYTES};
 pub use metrics::{Counts, QueueDepth};
 pub use notify::{Listener, Wakeup};
-pub use queue::{
-    AttemptEnd, AttemptInputs, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt, MAX_LOST, Taker,
-};
 pub use reconcile::Repair;
 pub use runs::{
     AttemptRow, Cause, NewRun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger, Why,
 };
 pub use schedules::ScheduleRow;
+pub use schema::{Beside, Migrated, SchemaState};
 pub use sealing::MasterKey;
 pub use versions::{NewVersion, VersionRow};
 pub use workers::{Beat, BeatAnswer, WorkerBeat, WorkerRow, WorkerSpec};
 
 /// The number of this build in `compat_floor`: raised with every release that a contracting migration may name.
-const COMPAT: i32 = 1;
+const COMPAT: i32 = 2;
 
 /// The one workspace that exists from the start.
 const DEFAULT_WORKSPACE: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
@@ -70,13 +76,13 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     /// Commits are flushed before they are answered: finishes, fires, cancels, intents.
-    durable: PgPool,
+    durable: Db,
     /// Commits may be lost in a crash of the server, which costs no more than a retry: claims, heartbeats, progress, logs.
-    relaxed: PgPool,
+    relaxed: Db,
     /// One connection for heartbeats alone: nothing that a worker does may keep it from beating.
-    beats: PgPool,
+    beats: Db,
     /// Reads that people ask for.
-    reads: PgPool,
+    reads: Db,
     /// Out of `durable`, for one finish after the other.
     finishes: Kept,
     /// Out of `relaxed`, for one claim after the other.
@@ -101,55 +107,27 @@ impl Store {
                 .hint("it looks like postgres://user:password@host:5432/headwater")
         })?;
         let options = options.application_name("headwater");
-        let durable = pool(&options, 12, "on", ONE_PLAN);
-        let relaxed = pool(&options, 8, "off", ONE_PLAN);
-        let beats = pool(&options, 1, "off", ONE_PLAN);
-        let reads = pool(&options, 6, "off", PLAN_EACH);
-        let notifier = notify::Notifier::start(pool(&options, 1, "off", ONE_PLAN));
+        reach(&options).await?;
+        let doubt = Doubt::default();
+        let db = |size, commit, planning, deadline| {
+            Db::new(pool(&options, size, commit, planning, &doubt), deadline, &doubt)
+        };
+        let durable = db(12, "on", ONE_PLAN, HOT);
+        let relaxed = db(8, "off", ONE_PLAN, HOT);
         let inner = Inner {
-            finishes: Kept::of(&durable),
-            claims: Kept::of(&relaxed),
+            finishes: Kept::of(&durable, &doubt),
+            claims: Kept::of(&relaxed, &doubt),
             durable,
             relaxed,
-            beats,
-            reads,
-            notifier,
+            beats: db(1, "off", ONE_PLAN, BEAT),
+            reads: db(6, "off", PLAN_EACH, READ),
+            notifier: notify::Notifier::start(db(1, "off", ONE_PLAN, HOT)),
             plans: plans::Plans::default(),
             options,
         };
         let store = Self { inner: Arc::new(inner) };
         store.check_floor().await?;
         Ok(store)
-    }
-
-    /// Brings the schema up to what this build knows. Migrations that are newer than the build are left alone.
-    pub async fn migrate(&self) -> Result<()> {
-        let mut migrator = sqlx::migrate!("../migrations");
-        migrator.set_ignore_missing(true);
-        migrator.run(&self.inner.durable).await.map_err(|error| {
-            StoreError::invalid(format!("the control plane's schema can't be migrated: {error}"))
-                .hint("look at the table _sqlx_migrations; migrations/README.md has the rules")
-                .caused_by(error)
-        })?;
-        self.check_floor().await
-    }
-
-    /// Refuses a database whose floor is above this build. A database without the table is new.
-    async fn check_floor(&self) -> Result<()> {
-        let exists = sqlx::query_scalar!(r#"SELECT to_regclass('compat_floor') IS NOT NULL AS "exists!""#)
-            .fetch_one(self.durable())
-            .await?;
-        if !exists {
-            return Ok(());
-        }
-        let floor = sqlx::query_scalar!("SELECT floor FROM compat_floor").fetch_one(self.durable()).await?;
-        if floor > COMPAT {
-            return Err(StoreError::invalid(format!(
-                "the control plane's database needs a newer headwater (its floor is {floor}, this build is {COMPAT})"
-            ))
-            .hint("install the version that the other processes run"));
-        }
-        Ok(())
     }
 
     /// The workspace of that id.
@@ -172,25 +150,36 @@ impl Store {
         self.inner.notifier.flush().await;
         self.inner.finishes.close().await;
         self.inner.claims.close().await;
-        self.inner.beats.close().await;
-        self.inner.reads.close().await;
+        self.inner.beats.pool().close().await;
+        self.inner.reads.pool().close().await;
     }
 
-    fn durable(&self) -> &PgPool {
+    fn durable(&self) -> &Db {
         &self.inner.durable
     }
 
-    fn beats(&self) -> &PgPool {
+    fn beats(&self) -> &Db {
         &self.inner.beats
     }
 
-    fn reads(&self) -> &PgPool {
+    fn reads(&self) -> &Db {
         &self.inner.reads
     }
 
-    fn relaxed(&self) -> &PgPool {
+    fn relaxed(&self) -> &Db {
         &self.inner.relaxed
     }
+}
+
+/// Connects once and leaves again, so that a server that is not there or refuses is reported at once, with the cause.
+async fn reach(options: &PgConnectOptions) -> Result<()> {
+    let connected = tokio::time::timeout(HOT, options.connect()).await;
+    let session = connected
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+        .map_err(|error| error::unreachable(options, error))?;
+    // The server notices the end of a session that takes no leave, too.
+    let _ = tokio::time::timeout(HOT, session.close()).await;
+    Ok(())
 }
 
 impl Workspace {
@@ -204,11 +193,11 @@ impl Workspace {
         &self.store
     }
 
-    fn durable(&self) -> &PgPool {
+    fn durable(&self) -> &Db {
         self.store.durable()
     }
 
-    fn reads(&self) -> &PgPool {
+    fn reads(&self) -> &Db {
         self.store.reads()
     }
 }

@@ -1,4 +1,4 @@
-//! Limits on what runs at a time, and pauses. The claim honours them (queue/limited.rs).
+//! Limits on what runs at a time, and pauses. The claim honours them (lifecycle/limited.rs).
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,10 +1,10 @@
 //! Loads: handles, intents, and what earlier attempts intended.
 
 use serde_json::Value;
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
-use crate::queue::LeaseKey;
+use crate::deadline::Tx;
+use crate::lifecycle::LeaseKey;
 use crate::{Result, Store, StoreError, Workspace};
 
 /// An intent that is to be persisted.
@@ -41,7 +41,7 @@ impl Store {
     pub async fn intend(&self, lease: &LeaseKey, intent: &IntentRow) -> Result<()> {
         let mut tx = self.durable().begin().await?;
         check_may_commit(&mut tx, lease).await?;
-        sqlx::query!(
+        let intended = sqlx::query!(
             r#"INSERT INTO loads AS l (workspace_id, load_id, run_id, stage_run_id, task, state, attempt, intent)
                VALUES ($1, $2, $3, $4, $5, 'committing', $6, $7)
                ON CONFLICT (workspace_id, load_id) DO UPDATE
@@ -57,6 +57,10 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        if intended.rows_affected() == 0 {
+            // Committed, or taken by a fence: nothing of this attempt may reach the target any more.
+            return Err(StoreError::stale());
+        }
         sqlx::query!(
             r#"INSERT INTO intents (workspace_id, load_id, attempt, intent) VALUES ($1, $2, $3, $4)
                ON CONFLICT (workspace_id, load_id, attempt) DO UPDATE SET intent = EXCLUDED.intent"#,
@@ -86,7 +90,7 @@ impl Workspace {
     }
 }
 
-async fn check_may_commit(tx: &mut PgTransaction<'_>, lease: &LeaseKey) -> Result<()> {
+async fn check_may_commit(tx: &mut Tx, lease: &LeaseKey) -> Result<()> {
     let canceled = sqlx::query_scalar!(
         r#"SELECT cancel_requested_at IS NOT NULL AS "canceled!" FROM runs
            WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE"#,

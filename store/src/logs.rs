@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::queue::LeaseKey;
+use crate::lifecycle::LeaseKey;
 use crate::{Result, Store, Workspace};
 
 /// Lines that one attempt may leave: a stage that logs every row must not fill the database.

@@ -6,19 +6,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::{Result, Store};
+use crate::deadline::{Db, HOT};
+use crate::{Result, Store, StoreError, StoreErrorKind};
 
 const READY: &str = "headwater_ready";
 const CANCEL: &str = "headwater_cancel";
 
 /// Notifications are sent at once, and then at most this often.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// A listener that heard nothing for this long asks its session whether it lives: a peer that vanished says nothing either.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// What a worker is woken by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +49,9 @@ pub(crate) struct Notifier {
 
 impl Notifier {
     #[allow(clippy::disallowed_methods, reason = "the task is owned and ends with the notifier")]
-    pub(crate) fn start(pool: PgPool) -> Self {
+    pub(crate) fn start(db: Db) -> Self {
         let (notices, received) = mpsc::unbounded_channel();
-        Self { notices, _task: AbortOnDropHandle::new(tokio::spawn(send(pool, received))) }
+        Self { notices, _task: AbortOnDropHandle::new(tokio::spawn(send(db, received))) }
     }
 
     pub(crate) fn ready(&self, queues: impl IntoIterator<Item = String>) {
@@ -71,7 +74,7 @@ impl Notifier {
     }
 }
 
-async fn send(pool: PgPool, mut notices: mpsc::UnboundedReceiver<Notice>) {
+async fn send(db: Db, mut notices: mpsc::UnboundedReceiver<Notice>) {
     while let Some(first) = notices.recv().await {
         let mut pairs = BTreeSet::new();
         let mut waiting = Vec::new();
@@ -91,7 +94,7 @@ async fn send(pool: PgPool, mut notices: mpsc::UnboundedReceiver<Notice>) {
                 &channels,
                 &payloads
             )
-            .fetch_all(&pool)
+            .fetch_all(&db)
             .await;
             if let Err(error) = sent {
                 tracing::warn!(error = %error, "notification not sent; workers will find the work by polling");
@@ -114,19 +117,32 @@ impl Store {
     /// Subscribes to wake-ups on a connection of its own.
     pub async fn listen(&self) -> Result<Listener> {
         // A pool of one: its connection is the listener's and is never put back.
-        let pool =
-            sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with(self.inner.options.clone());
-        let mut inner = PgListener::connect_with(&pool).await?;
-        inner.listen_all([READY, CANCEL]).await?;
+        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).acquire_timeout(HOT);
+        let pool = pool.connect_lazy_with(self.inner.options.clone());
+        let listening = async {
+            let mut inner = PgListener::connect_with(&pool).await?;
+            inner.listen_all([READY, CANCEL]).await?;
+            Ok::<_, StoreError>(inner)
+        };
+        let inner = match tokio::time::timeout(HOT, listening).await {
+            Ok(inner) => inner?,
+            Err(_) => {
+                return Err(StoreError::new(StoreErrorKind::Unavailable, "the listener's session does not answer"));
+            }
+        };
         Ok(Listener { inner })
     }
 }
 
 impl Listener {
-    /// Waits for the next wake-up. An error means that the database can't be reached now; calling again reconnects.
+    /// Waits for the next wake-up. An error means that the database can't be reached now: subscribe anew.
     pub async fn next(&mut self) -> Result<Wakeup> {
         loop {
-            let Some(notification) = self.inner.try_recv().await? else { return Ok(Wakeup::Reconnected) };
+            let Ok(received) = tokio::time::timeout(QUIET, self.inner.try_recv()).await else {
+                self.prove().await?;
+                continue;
+            };
+            let Some(notification) = received? else { return Ok(Wakeup::Reconnected) };
             match notification.channel() {
                 READY => return Ok(Wakeup::Ready(notification.payload().to_owned())),
                 _ => match notification.payload().parse() {
@@ -134,6 +150,15 @@ impl Listener {
                     Err(_) => tracing::warn!(payload = notification.payload(), "notification is not a run's id"),
                 },
             }
+        }
+    }
+
+    /// Fails if the session doesn't answer in time. Notifications that come meanwhile are kept for the next wait.
+    async fn prove(&mut self) -> Result<()> {
+        let answer = tokio::time::timeout(QUIET, sqlx::Executor::execute(&mut self.inner, "SELECT 1"));
+        match answer.await {
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(StoreError::new(StoreErrorKind::Unavailable, "the listener's session does not answer")),
         }
     }
 }

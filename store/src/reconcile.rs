@@ -2,10 +2,12 @@
 //!
 //! Each search is one statement, so it sees one moment; each repair happens under the run's lock. In a healthy system it finds nothing.
 
-use sqlx::PgTransaction;
+use std::time::Duration;
+
 use uuid::Uuid;
 
-use crate::queue::{AttemptEnd, Finish, LeaseKey};
+use crate::deadline::Tx;
+use crate::lifecycle::{AttemptEnd, Finish, LeaseKey, open};
 use crate::{Result, Store};
 
 /// Something that was mended, or that a person should look at.
@@ -82,6 +84,9 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut repairs = Vec::new();
+        for stage in skip_behind(&mut tx, workspace_id, run_id).await? {
+            repairs.push(Repair::of_run(run_id, format!("stage '{stage}' waited for a stage that will never succeed")));
+        }
         for stage in unblock(&mut tx, workspace_id, run_id).await? {
             repairs.push(Repair::of_run(run_id, format!("stage '{stage}' waited for stages that had all succeeded")));
         }
@@ -126,8 +131,31 @@ impl Store {
     }
 }
 
+/// Pending though something before it, near or far, has ended without success.
+async fn skip_behind(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"WITH RECURSIVE behind AS (
+               SELECT d.down_id FROM stage_runs u JOIN deps d ON d.workspace_id = u.workspace_id AND d.up_id = u.id
+               WHERE u.workspace_id = $1 AND u.run_id = $2 AND u.state IN ('failed', 'canceled', 'skipped')
+               UNION
+               SELECT d.down_id FROM behind b JOIN deps d ON d.workspace_id = $1 AND d.up_id = b.down_id),
+           skipped AS (
+               UPDATE stage_runs s SET state = 'skipped', finished_at = clock_timestamp()
+               WHERE s.workspace_id = $1 AND s.id = ANY (ARRAY(SELECT down_id FROM behind)) AND s.state = 'pending'
+               RETURNING s.id, s.stage),
+           tasks AS (
+               UPDATE task_runs t SET state = 'skipped' FROM skipped
+               WHERE t.workspace_id = $1 AND t.stage_run_id = skipped.id AND t.state = 'pending')
+           SELECT stage FROM skipped"#,
+        workspace_id,
+        run_id
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
 /// Pending though everything before it has succeeded.
-async fn unblock(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+async fn unblock(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE stage_runs s SET pending = 0, state = 'queued'
            WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'pending' AND NOT EXISTS (
@@ -142,31 +170,25 @@ async fn unblock(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -
 }
 
 /// Queued without a row in the queue.
-async fn requeue(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!(
-        r#"WITH missing AS (
-               SELECT s.*, r.pinned_worker, r.host
-               FROM stage_runs s JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id
-               WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'queued'
-                 AND NOT EXISTS (SELECT FROM ready q WHERE q.stage_run_id = s.id)),
-           put AS (
-               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, fence,
-                                  labels)
-               SELECT workspace_id, id, run_id, queue, clock_timestamp() - priority * interval '1 minute',
-                      COALESCE(run_at, clock_timestamp()), plan_format, pinned_worker, host, ending IS NOT NULL, labels
-               FROM missing
-               ON CONFLICT DO NOTHING
-               RETURNING stage_run_id)
-           SELECT m.stage FROM missing m JOIN put ON put.stage_run_id = m.id"#,
+async fn requeue(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+    let missing = sqlx::query!(
+        r#"SELECT s.id, s.stage, s.ending IS NOT NULL AS "fence!",
+                  GREATEST(extract(epoch FROM COALESCE(s.run_at, clock_timestamp()) - clock_timestamp()), 0)::float8 AS "delay_s!"
+           FROM stage_runs s
+           WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'queued' AND NOT EXISTS (SELECT FROM ready q WHERE q.stage_run_id = s.id)"#,
         workspace_id,
         run_id
     )
     .fetch_all(&mut **tx)
-    .await?)
+    .await?;
+    for row in &missing {
+        open(&mut **tx, &[row.id], Duration::from_secs_f64(row.delay_s), row.fence).await?;
+    }
+    Ok(missing.into_iter().map(|row| row.stage).collect())
 }
 
 /// Waiting without anything that would wake it.
-async fn set_wakes(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+async fn set_wakes(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
         r#"WITH put AS (
                INSERT INTO wakes (workspace_id, stage_run_id, run_id, wake_at)
@@ -184,7 +206,7 @@ async fn set_wakes(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid)
 }
 
 /// Running without a lease: it gets one that nobody holds, so that it can be given up like any other.
-async fn lease_again(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<Finish>> {
+async fn lease_again(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<Finish>> {
     let rows = sqlx::query!(
         r#"INSERT INTO leases (workspace_id, stage_run_id, run_id, attempt_id, number, token, worker_id, fence)
            SELECT s.workspace_id, s.id, s.run_id, a.id, a.number, gen_random_uuid(), a.worker_id, a.kind = 'fence'
@@ -217,7 +239,7 @@ async fn lease_again(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uui
 }
 
 /// Counts what is left anew, and ends a run of which nothing is.
-async fn recount(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<bool> {
+async fn recount(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<bool> {
     let changed = sqlx::query!(
         r#"WITH counted AS (
                SELECT count(*) FILTER (WHERE state NOT IN ('succeeded', 'failed', 'canceled', 'skipped'))::int AS left_over,
@@ -225,8 +247,7 @@ async fn recount(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -
                FROM stage_runs WHERE workspace_id = $1 AND run_id = $2)
            UPDATE runs r
            SET remaining = c.left_over, failed_stages = c.failed,
-               state = CASE WHEN c.left_over > 0 THEN r.state WHEN r.cancel_requested_at IS NOT NULL THEN 'canceled'
-                            WHEN c.failed > 0 THEN 'failed' ELSE 'succeeded' END,
+               state = run_state_after(r.state, c.left_over, c.failed, r.cancel_requested_at),
                finished_at = CASE WHEN c.left_over = 0 THEN clock_timestamp() END
            FROM counted c
            WHERE r.workspace_id = $1 AND r.id = $2 AND (r.remaining <> c.left_over OR c.left_over = 0)"#,

@@ -7,10 +7,11 @@ mod rerun;
 mod rows;
 mod why;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
 pub(crate) use cancel::cancel_in;
@@ -19,6 +20,7 @@ pub use rerun::RerunMode;
 pub use rows::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
 pub use why::{Cause, Why};
 
+use crate::deadline::Tx;
 use crate::{Result, Workspace};
 
 /// Why a run exists.
@@ -84,35 +86,13 @@ impl Workspace {
 }
 
 /// Puts every pending stage run of a released run that depends on nothing into the queue, and names the queues.
-pub(crate) async fn queue_unblocked(
-    tx: &mut PgTransaction<'_>,
-    workspace_id: Uuid,
-    run_id: Uuid,
-) -> Result<Vec<String>> {
-    sqlx::query!(
-        "UPDATE stage_runs SET state = 'queued' WHERE workspace_id = $1 AND run_id = $2 AND state = 'pending' AND pending = 0",
-        workspace_id,
-        run_id
-    )
-    .execute(&mut **tx)
-    .await?;
-    enqueue(tx, workspace_id, run_id).await
-}
-
-/// Makes queued stage runs of a run ready of which none is yet, and names their queues.
-async fn enqueue(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!(
-        r#"WITH entered AS (
-               INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, worker_id, host, labels)
-               SELECT s.workspace_id, s.id, s.run_id, s.queue, clock_timestamp() - s.priority * interval '1 minute',
-                      clock_timestamp(), s.plan_format, r.pinned_worker, r.host, s.labels
-               FROM runs r JOIN stage_runs s ON s.workspace_id = r.workspace_id AND s.run_id = r.id
-               WHERE r.workspace_id = $1 AND r.id = $2 AND s.state = 'queued'
-               RETURNING queue)
-           SELECT DISTINCT queue FROM entered"#,
+pub(crate) async fn queue_unblocked(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
+    let unblocked = sqlx::query_scalar!(
+        "UPDATE stage_runs SET state = 'queued' WHERE workspace_id = $1 AND run_id = $2 AND state = 'pending' AND pending = 0 RETURNING id",
         workspace_id,
         run_id
     )
     .fetch_all(&mut **tx)
-    .await?)
+    .await?;
+    crate::lifecycle::open(&mut **tx, &unblocked, Duration::ZERO, false).await
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use headwater_pipelines::schedule;
 use headwater_pipelines::spec::Schedule;
 use serde::Serialize;
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
+use crate::deadline::Tx;
 use crate::{Result, StoreError, Workspace};
 
 /// A schedule.
@@ -84,6 +84,7 @@ impl Workspace {
         let changed = sqlx::query!(
             r#"UPDATE schedules s
                SET paused_at = NULL, generation = s.generation + 1,
+                   since = CASE WHEN s.paused_at IS NULL THEN s.since ELSE clock_timestamp() END,
                    next_fire_at = CASE WHEN s.paused_at IS NULL THEN s.next_fire_at END,
                    last_fire_at = CASE WHEN s.paused_at IS NULL THEN s.last_fire_at END
                FROM pipelines p
@@ -109,7 +110,7 @@ impl Workspace {
 
 /// Brings a pipeline's schedule in line with its new version. An unchanged schedule keeps its generation and its next fire.
 pub(crate) async fn put_schedule(
-    tx: &mut PgTransaction<'_>,
+    tx: &mut Tx,
     workspace_id: Uuid,
     pipeline_id: Uuid,
     schedule: Option<&Schedule>,
@@ -129,7 +130,7 @@ pub(crate) async fn put_schedule(
     sqlx::query!(
         r#"INSERT INTO schedules AS s (workspace_id, pipeline_id, spec) VALUES ($1, $2, $3::text::json)
            ON CONFLICT (workspace_id, pipeline_id) DO UPDATE
-           SET spec = EXCLUDED.spec, generation = s.generation + 1, anchor = clock_timestamp(), retired_at = NULL,
+           SET spec = EXCLUDED.spec, generation = s.generation + 1, anchor = clock_timestamp(), since = clock_timestamp(), retired_at = NULL,
                next_fire_at = NULL, last_fire_at = NULL
            WHERE s.spec::text <> EXCLUDED.spec::text OR s.retired_at IS NOT NULL"#,
         workspace_id,

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::embedded::{PgUser, find_servers};
-use crate::{NewRun, NewVersion, Store, Trigger};
+use crate::{Beside, NewRun, NewVersion, Store, Trigger};
 
 const TEMPLATE: &str = "template_headwater";
 
@@ -26,11 +26,76 @@ pub struct TestDatabase {
     pub url: String,
 }
 
+impl TestDatabase {
+    /// Executes a statement on it, on a session of its own.
+    pub async fn execute(&self, sql: &str) {
+        let mut session = self.session().await;
+        session.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.expect("a statement of the test");
+        session.close().await.expect("close");
+    }
+
+    /// The one value that a query answers with, as text.
+    pub async fn value(&self, sql: &str) -> String {
+        let mut session = self.session().await;
+        let text = sqlx::query_scalar(AssertSqlSafe(format!("SELECT ({sql})::text")));
+        let value: String = text.fetch_one(&mut session).await.expect("a query of the test");
+        session.close().await.expect("close");
+        value
+    }
+
+    async fn session(&self) -> PgConnection {
+        let options: sqlx::postgres::PgConnectOptions = self.url.parse().expect("a URL of our own");
+        options.options([("search_path", "headwater")]).connect().await.expect("connect to the test's database")
+    }
+}
+
 /// A fresh, migrated database.
 pub async fn database() -> TestDatabase {
     let url = create_database(Some(TEMPLATE)).await;
     let store = Store::connect(&url).await.expect("connect to the test's database");
     TestDatabase { store, url }
+}
+
+/// A fresh, migrated database that `fill` has filled, and whose server reports the plan of every statement from then on. `prepare` comes before the rows.
+pub async fn explaining_database<F: Future<Output = ()>>(fill: &str, prepare: impl FnOnce(Store) -> F) -> TestDatabase {
+    let plain = database().await;
+    prepare(plain.store.clone()).await;
+    plain.execute(fill).await;
+    let name = plain.url.split(['/', '?']).nth(3).expect("a URL of our own").to_owned();
+    for setting in [
+        "session_preload_libraries = auto_explain",
+        "auto_explain.log_min_duration = 0",
+        "auto_explain.log_nested_statements = on",
+        "auto_explain.log_analyze = on",
+        "auto_explain.log_timing = off",
+        "auto_explain.log_format = json",
+    ] {
+        plain.execute(&format!("ALTER DATABASE {name} SET {setting}")).await;
+    }
+    plain.store.close().await;
+    let store = Store::connect(&plain.url).await.expect("connect to the test's database");
+    TestDatabase { store, url: plain.url }
+}
+
+/// Statements of a database that reports them, with their plans.
+pub fn explained(db: &TestDatabase) -> Vec<(String, serde_json::Value)> {
+    let name = db.url.split(['/', '?']).nth(3).expect("a URL of our own");
+    let log = std::fs::read_to_string(server().join("log")).expect("the server's log");
+    let mut statements = Vec::new();
+    // Lines that continue an entry begin with a tab.
+    let entries = log.split("\n").fold(Vec::<String>::new(), |mut entries, line| {
+        match (line.strip_prefix('\t'), entries.last_mut()) {
+            (Some(more), Some(entry)) => entry.extend(["\n", more]),
+            _ => entries.push(line.to_owned()),
+        }
+        entries
+    });
+    for entry in entries.iter().filter(|entry| entry.starts_with(&format!("{name} "))) {
+        let Some((_, document)) = entry.split_once("plan:\n") else { continue };
+        let document: serde_json::Value = serde_json::from_str(document).expect("a plan is JSON");
+        statements.push((document["Query Text"].as_str().unwrap_or_default().to_owned(), document));
+    }
+    statements
 }
 
 /// A fresh, empty database: its URL.
@@ -85,7 +150,7 @@ async fn make_template(folder: &Path) {
         .expect("make the template");
     connection.close().await.expect("close");
     let store = Store::connect(&url(folder, TEMPLATE)).await.expect("connect to the template");
-    store.migrate().await.expect("migrate the template");
+    store.migrate(Beside::Nothing).await.expect("migrate the template");
     store.close().await;
 }
 
@@ -102,7 +167,7 @@ fn start() -> PathBuf {
         .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C", "--no-sync", "--no-instructions", "-D"])
         .arg(&data));
     let options = format!(
-        "-k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=500 -c jit=off -c shared_buffers=64MB",
+        "-k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=500 -c jit=off -c shared_buffers=64MB -c log_line_prefix='%d '",
         folder.display()
     );
     run(crate::embedded::command_as(&server.bin.join("pg_ctl"), user.as_ref())

@@ -3,20 +3,20 @@
 use serde_json::json;
 
 use crate::testing::{database, empty_database, plan};
-use crate::{MasterKey, NewVersion, Store, StoreErrorKind};
+use crate::{Beside, MasterKey, NewVersion, Store, StoreErrorKind};
 
 #[tokio::test]
 async fn migrating_twice_changes_nothing_and_newer_migrations_are_left_alone() {
     let store = Store::connect(&empty_database().await).await.unwrap();
-    store.migrate().await.unwrap();
-    store.migrate().await.unwrap();
+    store.migrate(Beside::Nothing).await.unwrap();
+    store.migrate(Beside::Nothing).await.unwrap();
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', true, '', 0)",
     )
     .execute(store.durable())
     .await
     .unwrap();
-    store.migrate().await.unwrap();
+    store.migrate(Beside::Nothing).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::deadline::Tx;
 use crate::{Result, StoreError, Workspace};
 
 /// What is to be stored as a version.
@@ -145,11 +146,7 @@ impl Workspace {
     }
 }
 
-async fn insert_version(
-    tx: &mut sqlx::PgTransaction<'_>,
-    workspace_id: Uuid,
-    version: &NewVersion<'_>,
-) -> Result<Uuid> {
+async fn insert_version(tx: &mut Tx, workspace_id: Uuid, version: &NewVersion<'_>) -> Result<Uuid> {
     let plan = serde_json::to_string(version.plan)?;
     let spec = serde_json::to_string(version.spec)?;
     let hash = content_hash(version.spec_text, &plan);

@@ -1,6 +1,7 @@
 //! Workers: registration, heartbeats, and what the reaper needs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::Stage;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::queue::{AttemptEnd, Finish, LeaseKey};
+use crate::lifecycle::{AttemptEnd, Finish, LeaseKey};
 use crate::{Result, Store};
 
 /// A worker that is about to start.
@@ -22,14 +23,18 @@ pub struct WorkerSpec {
     pub queues: Vec<String>,
     /// The labels it has.
     pub labels: Vec<String>,
-    /// Attempts it executes at a time.
+    /// Attempts that move data at a time.
     pub slots: i32,
+    /// Attempts at a time that only wait or ask.
+    pub light_slots: i32,
     /// The plan formats it can execute.
     pub plan_formats: Vec<i32>,
     /// Where it stages datasets.
     pub staging: Option<String>,
     /// Set for a worker that executes a single run.
     pub only_run: Option<Uuid>,
+    /// How long it may be silent before its attempts are given to others.
+    pub lease_time: Duration,
 }
 
 /// A registered worker.
@@ -43,10 +48,14 @@ pub struct WorkerRow {
     pub queues: Vec<String>,
     /// The labels it has.
     pub labels: Vec<String>,
-    /// Attempts it executes at a time.
+    /// Attempts that move data at a time.
     pub slots: i32,
-    /// Attempts it executes now.
+    /// Those it executes now.
     pub busy: i64,
+    /// Attempts at a time that only wait or ask.
+    pub light_slots: i32,
+    /// Those it executes now.
+    pub light_busy: i64,
     /// Set for a worker that executes a single run.
     pub only_run: Option<Uuid>,
     /// Whether it takes nothing new.
@@ -66,6 +75,8 @@ pub struct Beat {
     pub token: Uuid,
     /// Counters by task.
     pub progress: Value,
+    /// What the attempt waits for before it begins.
+    pub waits_for: Option<String>,
 }
 
 /// What a heartbeat is answered.
@@ -86,14 +97,16 @@ pub struct WorkerBeat {
     pub id: Uuid,
     /// Its counter.
     pub beat: i64,
+    /// How long it may be silent, in milliseconds: its own setting, not the observer's.
+    pub lease_time_ms: i64,
 }
 
 impl Store {
     /// Registers a worker. Claims need it.
     pub async fn register_worker(&self, worker: &WorkerSpec) -> Result<()> {
         sqlx::query!(
-            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run, labels)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run, labels, lease_time_ms, light_slots)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             worker.id,
             worker.host,
             &worker.queues,
@@ -101,7 +114,9 @@ impl Store {
             &worker.plan_formats,
             worker.staging,
             worker.only_run,
-            &worker.labels
+            &worker.labels,
+            i64::try_from(worker.lease_time.as_millis()).unwrap_or(i64::MAX),
+            worker.light_slots
         )
         .execute(self.durable())
         .await?;
@@ -123,8 +138,12 @@ impl Store {
             // Looked up by id in one document: joined with the leases, the batch would be gone through for each of them.
             let progress: serde_json::Map<String, Value> =
                 beats.iter().map(|beat| (beat.stage_run_id.to_string(), beat.progress.clone())).collect();
+            let waits: serde_json::Map<String, Value> = beats
+                .iter()
+                .filter_map(|beat| Some((beat.stage_run_id.to_string(), Value::String(beat.waits_for.clone()?))))
+                .collect();
             sqlx::query!(
-                r#"UPDATE leases SET progress = $3::jsonb -> stage_run_id::text
+                r#"UPDATE leases SET progress = $3::jsonb -> stage_run_id::text, waits_for = $4::jsonb ->> stage_run_id::text
                    WHERE stage_run_id = ANY (ARRAY(
                        SELECT stage_run_id FROM leases
                        WHERE stage_run_id = ANY ($1)
@@ -132,7 +151,8 @@ impl Store {
                        FOR UPDATE SKIP LOCKED))"#,
                 &stage_runs,
                 &tokens,
-                Value::Object(progress)
+                Value::Object(progress),
+                Value::Object(waits)
             )
             .execute(self.beats())
             .await?;
@@ -178,7 +198,7 @@ impl Store {
 
     /// Every worker's beat, for an observer that compares them over time on its own clock.
     pub async fn worker_beats(&self) -> Result<Vec<WorkerBeat>> {
-        Ok(sqlx::query_as!(WorkerBeat, "SELECT id, beat FROM workers").fetch_all(self.relaxed()).await?)
+        Ok(sqlx::query_as!(WorkerBeat, "SELECT id, beat, lease_time_ms FROM workers").fetch_all(self.relaxed()).await?)
     }
 
     /// Gives a worker up if its beat is still the one observed. Its attempts are lost; what they held goes on elsewhere. Answers
@@ -199,17 +219,22 @@ impl Store {
     pub async fn workers(&self) -> Result<Vec<WorkerRow>> {
         Ok(sqlx::query_as!(
             WorkerRow,
-            r#"SELECT id, host, queues, labels, slots, only_run, draining, started_at,
-                      (SELECT count(*) FROM leases l WHERE l.worker_id = workers.id) AS "busy!",
-                      (extract(epoch FROM clock_timestamp() - beat_at) * 1000)::bigint AS "silent_ms!"
-               FROM workers ORDER BY started_at"#
+            r#"SELECT w.id, w.host, w.queues, w.labels, w.slots, w.light_slots, w.only_run, w.draining, w.started_at,
+                      b.busy AS "busy!", b.light_busy AS "light_busy!",
+                      (extract(epoch FROM clock_timestamp() - w.beat_at) * 1000)::bigint AS "silent_ms!"
+               FROM workers w
+               CROSS JOIN LATERAL (
+                   SELECT count(*) FILTER (WHERE NOT s.light OR l.fence) AS busy, count(*) FILTER (WHERE s.light AND NOT l.fence) AS light_busy
+                   FROM leases l JOIN stage_runs s ON s.workspace_id = l.workspace_id AND s.id = l.stage_run_id
+                   WHERE l.worker_id = w.id) AS b
+               ORDER BY w.started_at"#
         )
         .fetch_all(self.durable())
         .await?)
     }
 
     /// Whether a worker that beat within the given time takes stages like this one for everybody.
-    pub async fn is_served(&self, stage: &Stage, within: std::time::Duration) -> Result<bool> {
+    pub async fn is_served(&self, stage: &Stage, within: Duration) -> Result<bool> {
         let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         Ok(self.workers().await?.iter().any(|worker| {
             worker.only_run.is_none()
@@ -245,7 +270,25 @@ impl Store {
                 host: None,
             })
             .collect();
-        Ok(self.finish(&batch, None).await?.results.len())
+        match self.finish(&batch, None).await {
+            Ok(report) => return Ok(report.results.len()),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, worker = %worker_id, "the attempts of a lost worker can't be ended together")
+            }
+        }
+        // One that can't be ended keeps none of the others.
+        let mut given_up = 0;
+        for lost in &batch {
+            match self.finish(std::slice::from_ref(lost), None).await {
+                Ok(_) => given_up += 1,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, stage_run = %lost.lease.stage_run_id, "a lost attempt can't be ended")
+                }
+            }
+        }
+        Ok(given_up)
     }
 
     /// Opens runs that only this worker might execute to every worker.
@@ -283,7 +326,12 @@ impl Store {
 /// Counters by task as a document, for a heartbeat.
 impl Beat {
     /// A beat from counters by task.
-    pub fn new<C: Serialize>(lease: &LeaseKey, counts: &BTreeMap<String, C>) -> Result<Self> {
-        Ok(Self { stage_run_id: lease.stage_run_id, token: lease.token, progress: serde_json::to_value(counts)? })
+    pub fn new<C: Serialize>(
+        lease: &LeaseKey,
+        counts: &BTreeMap<String, C>,
+        waits_for: Option<String>,
+    ) -> Result<Self> {
+        let progress = serde_json::to_value(counts)?;
+        Ok(Self { stage_run_id: lease.stage_run_id, token: lease.token, progress, waits_for })
     }
 }

@@ -46,13 +46,12 @@ impl Active {
         Entry { active: Arc::clone(self), token: lease.token }
     }
 
-    /// Progress of the attempts that have made some, for a heartbeat.
+    /// Progress of the attempts that have made some or wait, for a heartbeat.
     pub(crate) fn beats(&self) -> Vec<Beat> {
         let attempts = self.attempts.lock();
-        let counted = attempts.values().map(|hand| (&hand.lease, hand.progress.counts()));
-        counted
-            .filter(|(_, counts)| !counts.is_empty())
-            .filter_map(|(lease, counts)| Beat::new(lease, &counts).ok())
+        let seen = attempts.values().map(|hand| (&hand.lease, hand.progress.counts(), hand.progress.waiting()));
+        seen.filter(|(_, counts, waiting)| !counts.is_empty() || waiting.ever)
+            .filter_map(|(lease, counts, waiting)| Beat::new(lease, &counts, waiting.now).ok())
             .collect()
     }
 

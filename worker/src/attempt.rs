@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Attempt;
 use crate::control::{AttemptControl, engine_error};
-use crate::finisher::hand_back;
+use crate::finisher::{Slot, hand_back};
 use crate::logs::AttemptLog;
 use crate::start::{Shared, own};
 
@@ -54,7 +54,8 @@ async fn execute(shared: &Arc<Shared>, attempt: Attempt) {
         Ok(()) => finish,
         Err(error) => Finish { end: AttemptEnd::Failed(failure_of(&error, str::to_owned)), ..hand_back(claimed.lease) },
     };
-    let answer = shared.finisher.send(finish, Some(permit)).await;
+    let slot = Slot { permit, light: claimed.light };
+    let answer = shared.finisher.send(finish, Some(slot)).await;
     drop(entry);
     if let Ok(Finished::Stale) = answer {
         tracing::warn!(stage = claimed.stage, run = %claimed.lease.run_id, "the attempt had lost its lease; its end was refused");
@@ -159,17 +160,31 @@ async fn run(
     log: &AttemptLog,
 ) -> Finish {
     let plan = Arc::clone(&job.plan);
-    let running = shared.runner.run_stage(job, control, Arc::clone(&progress), cancel);
-    let report = AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|panic| StageReport {
-        outcome: StageOutcome::Failed(EngineError::bug(format!("the engine panicked: {}", words_of(panic.as_ref())))),
-        tasks: progress.counts(),
-        receipts: Vec::new(),
-        manifest: None,
-    });
+    let (runner, counted) = (Arc::clone(&shared.runner), Arc::clone(&progress));
+    let running = async move {
+        let running = runner.run_stage(job, control, Arc::clone(&counted), cancel);
+        AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|panic| {
+            let words = words_of(panic.as_ref());
+            broken(EngineError::bug(format!("the engine panicked: {words}")), &counted)
+        })
+    };
+    let report = if claimed.light {
+        running.await
+    } else {
+        let ran = shared.runtimes.run(running).await;
+        ran.unwrap_or_else(|error| {
+            broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress)
+        })
+    };
     if let StageOutcome::Failed(error) = &report.outcome {
         log.say(LogLevel::Error, error.task.as_deref(), &error.message);
     }
     finish_of(claimed, &plan, report, log)
+}
+
+/// The report of an attempt that ended without one.
+fn broken(error: EngineError, progress: &Progress) -> StageReport {
+    StageReport { outcome: StageOutcome::Failed(error), tasks: progress.counts(), receipts: Vec::new(), manifest: None }
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -275,7 +290,10 @@ async fn fence(
     log: &AttemptLog,
 ) -> Finish {
     let plan = Arc::clone(&job.plan);
-    let fenced = match shared.runner.fence(job).await {
+    let runner = Arc::clone(&shared.runner);
+    let ran = shared.runtimes.run(async move { runner.fence(job).await }).await;
+    let answer = ran.unwrap_or_else(|error| Err(EngineError::transient(format!("the fence could not run: {error}"))));
+    let fenced = match answer {
         // Attempt 0 is an earlier fence.
         Ok(None) | Ok(Some(Taken { attempt: 0, .. })) => Ok(AttemptEnd::Fenced),
         Ok(Some(taken)) => return adopt(claimed, &plan, &taken, control, log).await,

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tower::layer::util::Identity;
 use uuid::Uuid;
 
-use crate::finisher::{Finisher, hand_back};
+use crate::finisher::{Finisher, Slot, hand_back};
 
 /// A stage run that this worker has the lease of, and the slot it runs in.
 #[derive(Debug)]
@@ -68,7 +68,8 @@ impl Backend for Queue {
             channel.close();
             while let Ok(attempt) = channel.try_recv() {
                 // Nobody waits for the answer; the finisher ends after everything that was given to it.
-                drop(self.finisher.send(hand_back(attempt.claimed.lease), Some(attempt.permit)));
+                let slot = Slot { light: attempt.claimed.light, permit: attempt.permit };
+                drop(self.finisher.send(hand_back(attempt.claimed.lease), Some(slot)));
             }
         }
         Poll::Ready(Ok(()))

@@ -8,6 +8,9 @@ use headwater_pipelines::plan::{LABELED_PLAN_FORMAT, PLAN_FORMAT};
 use headwater_store::MasterKey;
 use uuid::Uuid;
 
+/// Light attempts at a time unless told otherwise: as many as one finish takes.
+const LIGHT_SLOTS: usize = 256;
+
 /// A worker's settings.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -17,8 +20,10 @@ pub struct WorkerConfig {
     pub queues: Vec<String>,
     /// The labels it has.
     pub labels: Vec<String>,
-    /// Attempts at a time.
+    /// Attempts that move data at a time.
     pub slots: usize,
+    /// Attempts at a time that only wait or ask: they cost next to nothing.
+    pub light_slots: usize,
     /// How long a worker may be silent before its attempts are given up. The same for all workers and reapers.
     pub lease_time: Duration,
     /// How often it beats.
@@ -45,6 +50,7 @@ impl WorkerConfig {
             queues: vec!["default".to_owned()],
             labels: Vec::new(),
             slots: 2,
+            light_slots: LIGHT_SLOTS,
             lease_time: Duration::from_secs(30),
             beat_interval: Duration::from_millis(500),
             poll_interval: Duration::from_millis(500),

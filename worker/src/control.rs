@@ -8,6 +8,8 @@ use headwater_engine::control::{Control, Intent, LogLevel};
 use headwater_engine::{EngineError, Result};
 use headwater_store::{IntentRow, LeaseKey, Store, StoreError, StoreErrorKind};
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::logs::AttemptLog;
@@ -19,20 +21,44 @@ const TRIES: u32 = 7;
 /// Implements the engine's contract over the store.
 pub(crate) struct AttemptControl {
     store: Store,
+    /// The worker's own runtime. A session with the control plane belongs to the runtime that it was opened on, and may not end up on that of an
+    /// attempt, which is busy with data.
+    runtime: Handle,
     lease: LeaseKey,
     log: Arc<AttemptLog>,
 }
 
 impl AttemptControl {
     pub(crate) fn new(store: Store, lease: LeaseKey, log: Arc<AttemptLog>) -> Self {
-        Self { store, lease, log }
+        Self { store, runtime: Handle::current(), lease, log }
+    }
+}
+
+impl AttemptControl {
+    /// Calls the store on the worker's runtime, again while its database can't be reached. Every call is idempotent.
+    async fn call<T, F>(&self, mut call: impl FnMut(Store) -> F + Send + 'static) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = headwater_store::Result<T>> + Send + 'static,
+    {
+        let store = self.store.clone();
+        let calling = self.runtime.spawn(async move { persistently(|| call(store.clone())).await });
+        match AbortOnDropHandle::new(calling).await {
+            Ok(answer) => answer,
+            Err(error) => Err(EngineError::transient(format!("a call to the control plane was interrupted: {error}"))),
+        }
     }
 }
 
 #[async_trait]
 impl Control for AttemptControl {
     async fn record_handle(&self, _task: &str, handle: Value) -> Result<()> {
-        persistently(|| self.store.record_handle(&self.lease, &handle)).await
+        let (lease, handle) = (self.lease, Arc::new(handle));
+        self.call(move |store| {
+            let handle = Arc::clone(&handle);
+            async move { store.record_handle(&lease, &handle).await }
+        })
+        .await
     }
 
     async fn intend(&self, intent: &Intent) -> Result<()> {
@@ -40,12 +66,19 @@ impl Control for AttemptControl {
             .map_err(|error| EngineError::bug("an intent could not be written as JSON").caused_by(error))?;
         let row =
             IntentRow { load_id: intent.load_id, attempt: intent.attempt, task: intent.task.clone(), intent: document };
-        persistently(|| self.store.intend(&self.lease, &row)).await
+        let (lease, row) = (self.lease, Arc::new(row));
+        self.call(move |store| {
+            let row = Arc::clone(&row);
+            async move { store.intend(&lease, &row).await }
+        })
+        .await
     }
 
     async fn recorded_intent(&self, load_id: Uuid, attempt: i32) -> Result<Option<Intent>> {
-        let workspace = self.store.workspace(self.lease.workspace_id);
-        let document = persistently(|| workspace.recorded_intent(load_id, attempt)).await?;
+        let workspace_id = self.lease.workspace_id;
+        let document = self
+            .call(move |store| async move { store.workspace(workspace_id).recorded_intent(load_id, attempt).await })
+            .await?;
         document
             .map(serde_json::from_value)
             .transpose()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_store::Wakeup;
-use tokio::sync::mpsc;
+use headwater_store::{Slots, Wakeup};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::backend::Attempt;
 use crate::start::Shared;
@@ -45,17 +45,21 @@ async fn claim(shared: &Shared, fetched: &mpsc::UnboundedSender<Attempt>) -> hea
     if shared.stopping.is_cancelled() {
         return Ok(());
     }
-    let mut permits = Vec::new();
-    while let Ok(permit) = Arc::clone(&shared.slots).try_acquire_owned() {
-        permits.push(permit);
-    }
+    let (mut data, mut light) = (free(&shared.slots), free(&shared.light_slots));
     let taker = shared.taker.read().clone();
-    for claimed in shared.store.claim(&taker, permits.len()).await? {
-        let Some(permit) = permits.pop() else { break };
+    let slots = Slots { data: data.len(), light: light.len() };
+    for claimed in shared.store.claim(&taker, slots).await? {
+        let permits = if claimed.light { &mut light } else { &mut data };
+        let Some(permit) = permits.pop() else { continue };
         // The backend is gone only when the worker is, and then the reaper finds the lease.
         let _ = fetched.send(Attempt { claimed, permit });
     }
     Ok(())
+}
+
+/// All slots of a kind that are free.
+fn free(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+    std::iter::from_fn(|| Arc::clone(slots).try_acquire_owned().ok()).collect()
 }
 
 /// Turns notifications into wake-ups of the fetcher and cancels of attempts.

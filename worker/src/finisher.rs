@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_store::{AttemptEnd, Claimed, Failure, Finish, Finished, LeaseKey, StoreError};
+use headwater_store::{AttemptEnd, Claimed, Failure, Finish, Finished, LeaseKey, Slots, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::backend::Attempt;
@@ -23,8 +23,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Ended {
     finish: Finish,
-    permit: Option<OwnedSemaphorePermit>,
+    slot: Option<Slot>,
     answer: oneshot::Sender<Finished>,
+}
+
+/// The slot of an attempt, and its kind.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) light: bool,
 }
 
 /// Where ends of attempts are handed in.
@@ -40,10 +47,10 @@ impl Finisher {
     }
 
     /// Hands an end in. The slot goes with it: it is passed on to what is handed over, or comes free.
-    pub(crate) fn send(&self, finish: Finish, permit: Option<OwnedSemaphorePermit>) -> oneshot::Receiver<Finished> {
+    pub(crate) fn send(&self, finish: Finish, slot: Option<Slot>) -> oneshot::Receiver<Finished> {
         let (answer, wait) = oneshot::channel();
         // A closed channel drops the sender of the answer, which the receiver notices.
-        let _ = self.ended.send(Ended { finish, permit, answer });
+        let _ = self.ended.send(Ended { finish, slot, answer });
         wait
     }
 }
@@ -77,25 +84,24 @@ pub(crate) async fn run(
 
 async fn finish(shared: &Shared, batch: Vec<Ended>, handed_over: &mpsc::UnboundedSender<Attempt>) {
     let mut finishes = Vec::with_capacity(batch.len());
-    let mut permits = Vec::with_capacity(batch.len());
+    let mut kept = Kept::default();
     let mut answers = Vec::with_capacity(batch.len());
     for ended in batch {
         finishes.push(ended.finish);
-        permits.extend(ended.permit);
+        kept.extend(ended.slot);
         answers.push(ended.answer);
     }
-    if permits.len() > LARGEST_HAND_OVER {
-        permits.truncate(LARGEST_HAND_OVER);
+    if kept.cut() {
         shared.wake.notify_one();
     }
-    let (results, claimed) = store_batch(shared, &finishes, permits.len()).await;
+    let (results, claimed) = store_batch(shared, &finishes, kept.slots()).await;
     for claimed in claimed {
-        let Some(permit) = permits.pop() else { break };
+        let Some(permit) = kept.take(claimed.light) else { continue };
         // The backend is gone only when the worker is, and then the reaper finds the lease.
         let _ = handed_over.send(Attempt { claimed, permit });
     }
-    if !permits.is_empty() {
-        drop(permits);
+    if !kept.slots().is_none() {
+        drop(kept);
         shared.wake.notify_one();
     }
     for (answer, result) in answers.into_iter().zip(results) {
@@ -104,9 +110,40 @@ async fn finish(shared: &Shared, batch: Vec<Ended>, handed_over: &mpsc::Unbounde
     }
 }
 
+/// Slots that ends of attempts brought along, for what is handed over.
+#[derive(Debug, Default)]
+struct Kept {
+    data: Vec<OwnedSemaphorePermit>,
+    light: Vec<OwnedSemaphorePermit>,
+}
+
+impl Kept {
+    fn extend(&mut self, slot: Option<Slot>) {
+        if let Some(Slot { permit, light }) = slot {
+            if light { self.light.push(permit) } else { self.data.push(permit) }
+        }
+    }
+
+    /// Gives back what is more than a hand-over takes. Returns whether anything was.
+    fn cut(&mut self) -> bool {
+        let before = self.slots();
+        self.data.truncate(LARGEST_HAND_OVER);
+        self.light.truncate(LARGEST_HAND_OVER);
+        before != self.slots()
+    }
+
+    fn slots(&self) -> Slots {
+        Slots { data: self.data.len(), light: self.light.len() }
+    }
+
+    fn take(&mut self, light: bool) -> Option<OwnedSemaphorePermit> {
+        if light { self.light.pop() } else { self.data.pop() }
+    }
+}
+
 /// Stores a batch, however long the database can't be reached. A batch that is refused is stored one by one, so that one end that
 /// can't be stored does not hold up the others.
-async fn store_batch(shared: &Shared, finishes: &[Finish], slots: usize) -> (Vec<Finished>, Vec<Claimed>) {
+async fn store_batch(shared: &Shared, finishes: &[Finish], slots: Slots) -> (Vec<Finished>, Vec<Claimed>) {
     let mut report = match persist(shared, finishes, slots).await {
         Ok(report) => return (report.results, report.claimed),
         Err(error) if finishes.len() == 1 => {
@@ -116,7 +153,7 @@ async fn store_batch(shared: &Shared, finishes: &[Finish], slots: usize) -> (Vec
         Err(_) => headwater_store::FinishReport::default(),
     };
     for finish in finishes {
-        match persist(shared, std::slice::from_ref(finish), 0).await {
+        match persist(shared, std::slice::from_ref(finish), Slots::NONE).await {
             Ok(one) => report.results.extend(one.results),
             Err(error) => report.results.push(store_as_failure(shared, finish, &error).await),
         }
@@ -127,7 +164,7 @@ async fn store_batch(shared: &Shared, finishes: &[Finish], slots: usize) -> (Vec
 async fn persist(
     shared: &Shared,
     finishes: &[Finish],
-    slots: usize,
+    slots: Slots,
 ) -> Result<headwater_store::FinishReport, StoreError> {
     let mut pause = Duration::from_millis(50);
     loop {
@@ -160,7 +197,7 @@ async fn store_as_failure(shared: &Shared, finish: &Finish, error: &StoreError) 
         manifest: None,
         host: None,
     };
-    match persist(shared, std::slice::from_ref(&failed), 0).await {
+    match persist(shared, std::slice::from_ref(&failed), Slots::NONE).await {
         Ok(report) => report.results.first().copied().unwrap_or(Finished::Stale),
         Err(error) => {
             tracing::error!(error = %error, stage_run = %finish.lease.stage_run_id, "an attempt could not be ended");

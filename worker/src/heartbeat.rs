@@ -110,9 +110,11 @@ pub(crate) fn spec(config: &WorkerConfig, id: Uuid) -> WorkerSpec {
         queues: config.queues.clone(),
         labels: config.labels.clone(),
         slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
+        light_slots: i32::try_from(config.light_slots).unwrap_or(i32::MAX),
         plan_formats: WorkerConfig::plan_formats(),
         staging: Some(config.staging.url().to_string()),
         only_run: config.only_run,
+        lease_time: config.lease_time,
     }
 }
 

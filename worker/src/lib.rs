@@ -14,7 +14,9 @@ mod finisher;
 mod heartbeat;
 mod logs;
 mod runner;
+mod runtimes;
 mod start;
+mod sweep;
 
 pub use config::WorkerConfig;
 pub use runner::StageRunner;

@@ -21,7 +21,8 @@ use crate::config::WorkerConfig;
 use crate::finisher::Finisher;
 use crate::logs::LogSender;
 use crate::runner::StageRunner;
-use crate::{attempt, fetch, finisher, heartbeat, logs};
+use crate::runtimes::Runtimes;
+use crate::{attempt, fetch, finisher, heartbeat, logs, sweep};
 
 /// Time that attempts have to end once they were told to.
 const LAST_GRACE: Duration = Duration::from_secs(30);
@@ -35,7 +36,11 @@ pub(crate) struct Shared {
     pub(crate) logs: LogSender,
     pub(crate) finisher: Finisher,
     pub(crate) taker: RwLock<Taker>,
+    /// For attempts that move data, and for those that don't.
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) light_slots: Arc<Semaphore>,
+    /// Where attempts that move data run.
+    pub(crate) runtimes: Runtimes,
     /// Something may be ready, or a slot came free.
     pub(crate) wake: Notify,
     /// Nothing new is claimed.
@@ -57,8 +62,8 @@ pub struct WorkerHandle {
     fetch: AbortOnDropHandle<()>,
     finisher: AbortOnDropHandle<()>,
     logs: AbortOnDropHandle<()>,
-    /// Heartbeat and listener go on until the very end.
-    background: [AbortOnDropHandle<()>; 2],
+    /// Heartbeat, listener and sweeper go on until the very end.
+    background: [AbortOnDropHandle<()>; 3],
 }
 
 impl std::fmt::Debug for Shared {
@@ -90,6 +95,7 @@ impl Worker {
         };
         let shared = Arc::new(Shared {
             slots: Arc::new(Semaphore::new(config.slots)),
+            light_slots: Arc::new(Semaphore::new(config.light_slots)),
             store: store.clone(),
             config,
             runner,
@@ -97,6 +103,7 @@ impl Worker {
             logs: log_sender,
             finisher: finisher.clone(),
             taker: RwLock::new(taker),
+            runtimes: Runtimes::default(),
             wake: Notify::new(),
             stopping: CancellationToken::new(),
             finished: CancellationToken::new(),
@@ -108,7 +115,11 @@ impl Worker {
             fetch: own(fetch::run(Arc::clone(&shared), fetched)),
             finisher: own(finisher::run(Arc::clone(&shared), ended, handed_over)),
             logs: own(logs::write(store, log_entries)),
-            background: [own(heartbeat::run(Arc::clone(&shared))), own(fetch::listen(Arc::clone(&shared)))],
+            background: [
+                own(heartbeat::run(Arc::clone(&shared))),
+                own(fetch::listen(Arc::clone(&shared))),
+                own(sweep::run(Arc::clone(&shared))),
+            ],
             shared,
             stop_apalis,
         })
@@ -185,6 +196,7 @@ impl WorkerHandle {
             task.abort();
             let _ = task.await;
         }
+        sweep::sweep(&shared).await;
         let id = shared.taker.read().worker_id;
         if let Err(error) = shared.store.remove_worker(id).await {
             tracing::warn!(error = %error, "the worker could not take leave; the reaper will notice");

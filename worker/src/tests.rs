@@ -177,6 +177,7 @@ fn config() -> WorkerConfig {
     let mut config = WorkerConfig::new(staging, key, "here");
     config.beat_interval = Duration::from_millis(100);
     config.slots = 4;
+    config.light_slots = 4;
     config
 }
 

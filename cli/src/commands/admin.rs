@@ -3,26 +3,27 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use headwater_store::Beside;
 use headwater_store::embedded::{self, Level};
 use serde_json::json;
 
 use crate::args::AdminCommand;
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, Opening};
 use crate::failure::hinted;
 use crate::output;
 
 pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitCode> {
     match command {
-        AdminCommand::Migrate => {
-            // Opening the control plane migrates it.
-            Context::open(config).await?.close().await?;
+        AdminCommand::Migrate { shared_database } => {
+            let beside = if shared_database { Beside::Others } else { Beside::Nothing };
+            Context::open(config, Opening::Migrate(beside)).await?.close().await?;
             output::line("the control plane's schema is up to date");
             Ok(ExitCode::SUCCESS)
         }
         AdminCommand::Doctor { json } => doctor(config, json).await,
         AdminCommand::Psql { database, arguments } => {
-            let context = Context::open(config).await?;
+            let context = Context::open(config, Opening::Use).await?;
             let done = psql(&context, database.as_deref(), &arguments).await;
             context.close().await?;
             done
@@ -31,10 +32,9 @@ pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitC
 }
 
 async fn doctor(config: Config, as_json: bool) -> Result<ExitCode> {
-    if let Some(url) = &config.database_url {
-        let context = Context::open(config.clone()).await.with_context(|| {
-            format!("the control plane given by --database-url ({} characters) can't be used", url.len())
-        })?;
+    let config = config.with_control_plane().await?;
+    if config.database_url.is_some() {
+        let context = Context::open(config, Opening::Use).await.context("the control plane can't be used")?;
         let counts = context.store.counts().await?;
         let workers = context.store.workers().await?;
         context.close().await?;
@@ -79,6 +79,8 @@ async fn psql(context: &Context, database: Option<&str>, arguments: &[String]) -
     let status = tokio::process::Command::new("psql")
         .arg(url)
         .args(arguments)
+        // The control plane's own schema first; other databases have none of that name.
+        .env("PGOPTIONS", "-c search_path=headwater,public")
         .envs(password.map(|password| ("PGPASSWORD", password)))
         .kill_on_drop(true)
         .status()

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use headwater_scheduler::{Scheduler, SchedulerConfig, SchedulerHandle};
 use headwater_server::Server;
+use headwater_store::Beside;
 use headwater_worker::{Worker, WorkerConfig, WorkerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Role;
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, Opening};
 use crate::output;
 
 pub(super) async fn serve(config: Config, roles: &[Role]) -> Result<ExitCode> {
-    let context = Context::open(config).await?;
+    let context = Context::open(config, Opening::Migrate(Beside::Nothing)).await?;
     let served = run_roles(&context, roles).await;
     let closed = context.close().await;
     served?;

@@ -81,6 +81,7 @@ fn cause(cause: &Cause) -> String {
                 "only worker {worker} may execute it, and that one is away; it is freed once the worker is given up"
             )
         }
+        Cause::Waits { what } => format!("waits for {what}"),
         Cause::NoSlot { slots } => format!("all {slots} slots of its workers are busy"),
         Cause::Ready { since } => format!("nothing; it is ready since {} and claimed next", exact(*since)),
         Cause::Running { worker, host, silent_ms, fence } => {

@@ -2,6 +2,7 @@
 //!
 //! libpq's urls know more than tokio-postgres reads, so they are parsed here.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ pub(super) struct Settings {
     /// The password, if it is kept apart from the url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// Sessions that one process has with the server at a time, 8 unless it says otherwise. Stages wait for their turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<NonZeroU32>,
 }
 
 /// How much TLS is demanded, as libpq names it.

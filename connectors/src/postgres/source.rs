@@ -172,7 +172,7 @@ impl TableProvider for PostgresTable {
                 .ok_or_else(|| DataFusionError::Internal(format!("filter {filter} was not offered as exact")))
         });
         let pushed = pushed.collect::<datafusion::common::Result<Vec<String>>>()?;
-        let mut readers = state.config().target_partitions();
+        let mut readers = state.config().target_partitions().min(self.shared.readers());
         if readers > 1 && !self.shared.snapshots.importable(&self.shared.dialer).await.map_err(DataFusionError::from)? {
             readers = 1;
         }

@@ -1,8 +1,8 @@
 //! Canceling a run.
 
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
+use crate::deadline::Tx;
 use crate::state::RunState;
 use crate::{Result, StoreError, Workspace};
 
@@ -20,7 +20,7 @@ impl Workspace {
 }
 
 /// The body of a cancel, for transactions that cancel and do something else.
-pub(crate) async fn cancel_in(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<RunState> {
+pub(crate) async fn cancel_in(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<RunState> {
     let state: RunState = sqlx::query_scalar!(
         "SELECT state FROM runs WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
         workspace_id,
@@ -43,11 +43,11 @@ pub(crate) async fn cancel_in(tx: &mut PgTransaction<'_>, workspace_id: Uuid, ru
     .await?;
     fence_exposed(tx, workspace_id, run_id).await?;
     let ended = end_unleased(tx, workspace_id, run_id).await?;
-    crate::queue::count_ended(tx, workspace_id, run_id, ended, None).await
+    crate::lifecycle::count_ended(tx, workspace_id, run_id, ended, None).await
 }
 
 /// Stage runs in the queue whose load might still commit turn into work for a fence.
-async fn fence_exposed(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<()> {
+async fn fence_exposed(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<()> {
     sqlx::query!(
         r#"WITH taken AS (
                SELECT q.stage_run_id FROM stage_runs s JOIN ready q ON q.stage_run_id = s.id
@@ -67,7 +67,7 @@ async fn fence_exposed(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: U
 }
 
 /// Ends what no worker holds. A row of `ready` that is locked is being claimed at this moment: its worker will be told.
-async fn end_unleased(tx: &mut PgTransaction<'_>, workspace_id: Uuid, run_id: Uuid) -> Result<i64> {
+async fn end_unleased(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<i64> {
     let ended = sqlx::query_scalar!(
         r#"WITH unclaimed AS (
                DELETE FROM ready WHERE stage_run_id = ANY (ARRAY(

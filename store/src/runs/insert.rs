@@ -1,15 +1,15 @@
-//! The one statement that makes a run.
+//! Making a run: one call of the database's function.
 
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use headwater_pipelines::plan::{Plan, Stage};
+use headwater_pipelines::plan::{Plan, Stage, Work};
 use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::Trigger;
-use crate::Result;
+use crate::{Result, StoreError};
 
 /// A run as the transactions that make one see it.
 pub(crate) struct RunDraft<'a> {
@@ -57,6 +57,7 @@ pub(crate) async fn insert_run(
         &stages.retries,
         &stages.connections,
         &stages.labels,
+        &stages.lights,
         &deps.ups,
         &deps.downs,
         &tasks.stages,
@@ -66,7 +67,8 @@ pub(crate) async fn insert_run(
     )
     .fetch_one(executor)
     .await?;
-    Ok((row.id, row.queues))
+    let id = row.id.ok_or_else(|| StoreError::not_found(format!("there is no version {}", draft.version_id)))?;
+    Ok((id, row.queues))
 }
 
 /// A plan has far fewer stages and tasks than that.
@@ -89,6 +91,14 @@ struct Stages {
     /// Joined by commas, which names of connections and labels don't hold.
     connections: Vec<String>,
     labels: Vec<String>,
+    /// Whether the stage moves no data.
+    lights: Vec<bool>,
+}
+
+/// A stage that only lets time pass holds no memory and no session.
+fn is_light(plan: &Plan, stage: &Stage) -> bool {
+    let works = stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work);
+    works.into_iter().all(|work| matches!(work, Work::Wait { .. }))
 }
 
 impl Stages {
@@ -102,6 +112,7 @@ impl Stages {
             retries: stages.iter().map(|stage| serde_json::to_value(&stage.retry)).collect::<Result<_, _>>()?,
             connections: stages.iter().map(|stage| Vec::from_iter(plan.connections_of(stage)).join(",")).collect(),
             labels: stages.iter().map(|stage| stage.labels.join(",")).collect(),
+            lights: stages.iter().map(|stage| is_light(plan, stage)).collect(),
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Running a finished run again.
 
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
 use super::{RunDraft, Trigger, insert_run, queue_unblocked};
+use crate::deadline::Tx;
 use crate::state::RunState;
 use crate::{Result, StoreError, Workspace};
 
@@ -62,7 +62,7 @@ impl Workspace {
 
 /// Carries over what the old run achieved: successes, load ids, and the numbers of attempts, which go on counting because the
 /// target knows attempts by number.
-async fn take_over(tx: &mut PgTransaction<'_>, workspace_id: Uuid, old_id: Uuid, new_id: Uuid) -> Result<()> {
+async fn take_over(tx: &mut Tx, workspace_id: Uuid, old_id: Uuid, new_id: Uuid) -> Result<()> {
     sqlx::query!(
         r#"UPDATE stage_runs n
            SET attempt = o.attempt,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgTransaction;
 use uuid::Uuid;
 
+use crate::deadline::Tx;
 use crate::limits::Scope;
 use crate::state::{RunState, StageRunState};
 use crate::{Result, StoreError, Workspace};
@@ -103,6 +103,11 @@ pub enum Cause {
         /// Since when it could have been.
         since: DateTime<Utc>,
     },
+    /// A worker has it, and it waits there for something that others use.
+    Waits {
+        /// For example sessions of a connection.
+        what: String,
+    },
     /// A worker executes it.
     Running {
         /// The worker.
@@ -128,6 +133,8 @@ struct Seat {
     silent: bool,
     slots: i64,
     busy: i64,
+    light_slots: i64,
+    light_busy: i64,
 }
 
 /// A row of the queue.
@@ -140,6 +147,7 @@ struct Queued {
     pinned: Option<Uuid>,
     host: Option<String>,
     fence: bool,
+    light: bool,
     error: Option<String>,
 }
 
@@ -155,8 +163,8 @@ impl Workspace {
         let tasks = self.tasks_by_stage(&mut tx, run_id).await?;
         let rows = sqlx::query!(
             r#"SELECT s.id, s.stage, s.state, s.queue, s.labels, s.plan_format, s.wake_at, s.error->>'message' AS error,
-                      q.run_at AS "run_at?", q.worker_id AS pinned, q.host AS "host?", q.fence AS "fence?",
-                      l.worker_id AS "holder?", l.fence AS "fencing?", w.host AS "holder_host?",
+                      q.run_at AS "run_at?", q.worker_id AS pinned, q.host AS "host?", q.fence AS "fence?", q.light AS "light?",
+                      l.worker_id AS "holder?", l.fence AS "fencing?", l.waits_for AS "waits_for?", w.host AS "holder_host?",
                       (extract(epoch FROM clock_timestamp() - w.beat_at) * 1000)::bigint AS silent_ms,
                       clock_timestamp() AS "now!"
                FROM stage_runs s
@@ -182,6 +190,7 @@ impl Workspace {
             let mut causes = waits.remove(&row.id).unwrap_or_default();
             causes.extend(behind.filter(|_| state == StageRunState::Pending).map(|behind| Cause::Held { behind }));
             causes.extend(row.wake_at.filter(|_| state == StageRunState::Waiting).map(|at| Cause::Wakes { at }));
+            causes.extend(row.waits_for.map(|what| Cause::Waits { what }));
             if let Some(worker) = row.holder {
                 let fence = row.fencing.unwrap_or(false);
                 causes.push(Cause::Running { worker, host: row.holder_host, silent_ms: row.silent_ms, fence });
@@ -196,6 +205,7 @@ impl Workspace {
                     pinned: row.pinned,
                     host: row.host,
                     fence: row.fence.unwrap_or(false),
+                    light: row.light.unwrap_or(false),
                     error: row.error,
                 };
                 causes.extend(queued.causes(run_id, limits.remove(&row.id).unwrap_or_default(), &seats));
@@ -206,7 +216,7 @@ impl Workspace {
     }
 
     /// The oldest unfinished run of the pipeline, if this one is held behind it. Fails if there is no such run.
-    async fn behind(&self, tx: &mut PgTransaction<'_>, run_id: Uuid) -> Result<Option<Uuid>> {
+    async fn behind(&self, tx: &mut Tx, run_id: Uuid) -> Result<Option<Uuid>> {
         let row = sqlx::query!(
             r#"SELECT r.state, (SELECT o.id FROM runs o WHERE o.workspace_id = r.workspace_id AND o.pipeline_id = r.pipeline_id
                                 AND o.id < r.id AND o.state IN ('pending', 'queued', 'running') ORDER BY o.id LIMIT 1) AS behind
@@ -220,7 +230,7 @@ impl Workspace {
         Ok(row.behind.filter(|_| row.state == RunState::Pending.as_str()))
     }
 
-    async fn dependencies(&self, tx: &mut PgTransaction<'_>, run_id: Uuid) -> Result<HashMap<Uuid, Vec<Cause>>> {
+    async fn dependencies(&self, tx: &mut Tx, run_id: Uuid) -> Result<HashMap<Uuid, Vec<Cause>>> {
         let rows = sqlx::query!(
             "SELECT d.down_id, u.stage, u.state
              FROM deps d JOIN stage_runs u ON u.workspace_id = d.workspace_id AND u.id = d.up_id
@@ -234,7 +244,7 @@ impl Workspace {
     }
 
     /// Pauses and full limits that stages of the run are under.
-    async fn full_limits(&self, tx: &mut PgTransaction<'_>, run_id: Uuid) -> Result<HashMap<Uuid, Vec<Cause>>> {
+    async fn full_limits(&self, tx: &mut Tx, run_id: Uuid) -> Result<HashMap<Uuid, Vec<Cause>>> {
         let rows = sqlx::query!(
             r#"SELECT q.stage_run_id, v.kind AS "kind!", v.name AS "name!", v.slots, v.paused_at,
                       ARRAY(SELECT p.name || '/' || h.stage || ' of ' || h.run_id FROM leases l
@@ -264,7 +274,7 @@ impl Workspace {
         Ok(grouped(found))
     }
 
-    async fn tasks_by_stage(&self, tx: &mut PgTransaction<'_>, run_id: Uuid) -> Result<HashMap<Uuid, Vec<String>>> {
+    async fn tasks_by_stage(&self, tx: &mut Tx, run_id: Uuid) -> Result<HashMap<Uuid, Vec<String>>> {
         let rows = sqlx::query!(
             "SELECT stage_run_id, task FROM task_runs WHERE workspace_id = $1 AND run_id = $2 ORDER BY position",
             self.id,
@@ -283,13 +293,18 @@ fn grouped<T>(pairs: impl IntoIterator<Item = (Uuid, T)>) -> HashMap<Uuid, Vec<T
     groups
 }
 
-async fn seats(tx: &mut PgTransaction<'_>) -> Result<Vec<Seat>> {
+async fn seats(tx: &mut Tx) -> Result<Vec<Seat>> {
     Ok(sqlx::query_as!(
         Seat,
         r#"SELECT w.id, w.host, w.queues, w.labels, w.plan_formats, w.only_run, w.draining, w.slots::bigint AS "slots!",
+                  w.light_slots::bigint AS "light_slots!",
                   clock_timestamp() - w.beat_at > $1 * interval '1 millisecond' AS "silent!",
-                  (SELECT count(*) FROM leases l WHERE l.worker_id = w.id) AS "busy!"
-           FROM workers w"#,
+                  b.busy AS "busy!", b.light_busy AS "light_busy!"
+           FROM workers w
+           CROSS JOIN LATERAL (
+               SELECT count(*) FILTER (WHERE NOT s.light OR l.fence) AS busy, count(*) FILTER (WHERE s.light AND NOT l.fence) AS light_busy
+               FROM leases l JOIN stage_runs s ON s.workspace_id = l.workspace_id AND s.id = l.stage_run_id
+               WHERE l.worker_id = w.id) AS b"#,
         ALIVE_MS as f64
     )
     .fetch_all(&mut **tx)
@@ -328,8 +343,12 @@ impl Queued {
         let able = live.iter().filter(|seat| {
             self.host.as_ref().is_none_or(|host| seat.host == *host) && self.pinned.is_none_or(|id| seat.id == id)
         });
-        let (slots, free) =
-            able.fold((0, 0), |(slots, free), seat| (slots + seat.slots, free + (seat.slots - seat.busy).max(0)));
+        let of_kind =
+            |seat: &Seat| if self.light { (seat.light_slots, seat.light_busy) } else { (seat.slots, seat.busy) };
+        let (slots, free) = able.fold((0, 0), |(all, free), seat| {
+            let (slots, busy) = of_kind(seat);
+            (all + slots, free + (slots - busy).max(0))
+        });
         (free == 0).then_some(Cause::NoSlot { slots })
     }
 

@@ -11,7 +11,8 @@ pub enum LoadState {
     Committed,
     /// A later run's overwrite made it void. Final.
     Superseded,
-    /// Its last attempt ended without a commit. Another attempt's intent leaves it, unless it is fenced.
+    /// Its last attempt ended without a commit, as far as anybody knew. Another attempt's intent leaves it, unless it is fenced, and so does an
+    /// attempt that finds the load in the target after all.
     Failed,
 }
 
@@ -45,7 +46,7 @@ impl LoadState {
     pub fn next(self, event: LoadEvent) -> Option<Self> {
         match (self, event) {
             (Self::Committing | Self::Failed, LoadEvent::Intend) => Some(Self::Committing),
-            (Self::Committing, LoadEvent::Commit) => Some(Self::Committed),
+            (Self::Committing | Self::Failed, LoadEvent::Commit) => Some(Self::Committed),
             (Self::Committing, LoadEvent::Supersede) => Some(Self::Superseded),
             (Self::Committing, LoadEvent::Fail) => Some(Self::Failed),
             _ => None,

@@ -1,5 +1,5 @@
 //! Measures the queue: a chain, a fan-out, the time from trigger to start, and lists, on an embedded Postgres with its flushes on, or on
-//! the empty database of DATABASE_URL.
+//! the empty database of HEADWATER_DATABASE_URL.
 //!
 //! usage: fleet HEADWATER (scripts/bench calls it). RUNS sets how often triggers, chain and fan-out are measured, one after the other, so that a
 //! machine that is slower for a while is so for all of them, and afterwards the lists; OLD_RUNS how many runs that have ended are in the tables
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use headwater_pipelines::plan::Plan;
 use headwater_store::embedded::EmbeddedPostgres;
 use headwater_store::testing::{plan, save};
-use headwater_store::{NewRun, RunFilter, Store, Trigger};
+use headwater_store::{Beside, NewRun, RunFilter, Store, Trigger};
 use uuid::Uuid;
 
 /// Stages of the chain.
@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
         |name: &str, default: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let folder = tempfile::Builder::new().prefix("hwfleet").tempdir_in("/var/tmp")?;
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let (url, embedded) = match std::env::var("DATABASE_URL") {
+    let (url, embedded) = match std::env::var("HEADWATER_DATABASE_URL") {
         Ok(url) => (url, None),
         Err(_) => {
             let embedded = EmbeddedPostgres::attach(folder.path(), None).await?;
@@ -59,12 +59,12 @@ async fn main() -> Result<()> {
         }
     };
     let store = Store::connect(&url).await?;
-    store.migrate().await?;
+    store.migrate(Beside::Nothing).await?;
     let mut worker = Worker(
         Command::new(&headwater)
             .args(["serve", "--roles", "worker,scheduler", "--slots", SLOTS])
             .env("HEADWATER_DATA_DIR", folder.path())
-            .env("DATABASE_URL", &url)
+            .env("HEADWATER_DATABASE_URL", &url)
             .stderr(std::fs::File::create(folder.path().join("worker.log"))?)
             .spawn()?,
     );

@@ -1,4 +1,0 @@
--- migrations/0011_links.sql has the function.
-SELECT what AS "what!", more AS "more!", token, stage_run_id, queue, workspace_id, run_id, attempt_id, number, stage, load_id, wake_at,
-       version_id, params, interval_start, interval_end
-FROM finish_link($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)

@@ -1,0 +1,127 @@
+//! docs/first-database.md is a walk that a new user repeats: every command in it is run, in order, and its output compared.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/first-database.md");
+
+/// A command of the guide and what the guide says it prints.
+struct Step {
+    command: String,
+    printed: String,
+}
+
+/// Splits the guide into text and steps; a step begins with `$ ` inside a console block, and a `> ` line continues it.
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| inside) {
+            steps.push(Step { command: command.to_owned(), printed: String::new() });
+        } else if inside && let Some(step) = steps.last_mut() {
+            match line.strip_prefix("> ") {
+                Some(more) => step.command.push_str(&format!("\n{more}")),
+                None => step.printed.push_str(&format!("{line}\n")),
+            }
+        }
+    }
+    steps
+}
+
+/// What differs from run to run is replaced: ids, times, sizes, rates and the width of tables.
+fn normalised(text: &str, folder: &Path) -> String {
+    let text = text.replace(&folder.display().to_string(), "~/headwater-walk");
+    let mut out = String::new();
+    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        if line.chars().all(|c| matches!(c, '─' | '═' | ' ')) {
+            continue;
+        }
+        // Progress shows whatever moment it caught.
+        if line.contains(": queued")
+            || line.contains(": running")
+            || line.contains(": succeeded") && line.contains("/s")
+        {
+            continue;
+        }
+        let all: Vec<&str> = line.split_whitespace().collect();
+        let words = all.iter().enumerate().map(|(index, word)| {
+            let before = index.checked_sub(1).and_then(|before| all.get(before));
+            let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
+            if bare.len() == 36 && bare.matches('-').count() == 4 {
+                "ID"
+            } else if is_number(word) && (is_unit(all.get(index + 1)) || before == Some(&"PostgreSQL")) {
+                "N"
+            } else if is_unit(Some(word)) && before.is_some_and(|before| is_number(before)) {
+                "UNIT"
+            } else {
+                word
+            }
+        });
+        out.push_str(&words.collect::<Vec<_>>().join(" "));
+        out.push('\n');
+    }
+    out
+}
+
+fn is_number(word: &str) -> bool {
+    let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
+    !bare.is_empty() && bare.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
+}
+
+/// Whether a word is a unit, which says that the number before it is measured and not data.
+fn is_unit(word: Option<&&str>) -> bool {
+    let unit = word.map_or("", |word| word.trim_end_matches([',', ':', ')']).trim_end_matches("/s"));
+    ["µs", "ms", "s", "B", "kB", "MB", "GB"].contains(&unit)
+}
+
+/// The folder in which the walk takes place; the embedded server runs as another user and must be able to enter it.
+fn scratch() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("hwwalk").tempdir_in("/tmp").expect("a folder in /tmp");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("permissions");
+    folder
+}
+
+#[test]
+fn every_command_of_the_first_database_guide_prints_what_the_guide_says() {
+    let guide = std::fs::read_to_string(GUIDE).expect("the guide");
+    let folder = scratch();
+    let bin = crate::support::headwater();
+    let bin_dir: PathBuf = bin.parent().expect("the binary's folder").to_owned();
+    let path = format!("{}:{}", bin_dir.display(), std::env::var("PATH").unwrap_or_default());
+    let mut exports = String::new();
+    let mut rewritten = guide.clone();
+    let update = std::env::var_os("UPDATE_GUIDE").is_some();
+    for step in steps(&guide) {
+        let script = format!("exec 2>&1\n{exports}\n{}", step.command);
+        if step.command.starts_with("export ") {
+            exports.push_str(&format!("\n{}", step.command));
+        }
+        let done = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(folder.path())
+            .env_remove("DATABASE_URL")
+            .env_remove("HEADWATER_DATABASE_URL")
+            .env("PATH", &path)
+            .env("HOME", folder.path())
+            .env("HEADWATER_DATA_DIR", folder.path().join("data"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash");
+        let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+        if update {
+            let shown = printed.replace(&folder.path().display().to_string(), "~/headwater-walk");
+            let command = step.command.replace('\n', "\n> ");
+            let (old, new) = (format!("$ {command}\n{}", step.printed), format!("$ {command}\n{shown}"));
+            rewritten = rewritten.replacen(&old, &new, 1);
+        } else {
+            let expected = normalised(&step.printed, folder.path());
+            assert_eq!(normalised(&printed, folder.path()), expected, "$ {}", step.command);
+        }
+    }
+    if update {
+        std::fs::write(GUIDE, rewritten).expect("the guide can be written");
+    }
+}

@@ -1,0 +1,21 @@
+//! The real binary, end to end, on real servers, read by other software. scripts/test sets up what it needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a process that is watched from outside gives no signal to wait for")]
+
+mod bad_input;
+mod chaos;
+mod control_plane;
+mod crash;
+mod examples;
+mod first_database;
+mod fleet;
+mod golden;
+mod life;
+mod link;
+mod schedules;
+mod staging;
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
+#[path = "../../../connectors/tests/suite/stores.rs"]
+mod stores;
+mod support;
+mod wire;
