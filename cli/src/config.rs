@@ -183,7 +183,20 @@ fn read(path: Option<&Path>) -> Result<File> {
         },
     };
     let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not a settings file", path.display()))
+    toml::from_str(&text).map_err(|error| anyhow::anyhow!("{}:{}", path.display(), problem(&text, &error)))
+}
+
+/// Line and cause of a mistake. The parser's own report shows the line, which may hold a secret.
+fn problem(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
+    let message = error.message();
+    let quotes_a_value =
+        ["invalid type", "invalid value", "unknown variant"].iter().any(|kind| message.starts_with(kind));
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) if quotes_a_value => format!("{line}: expected {expected}"),
+        _ => format!("{line}: {message}"),
+    }
 }
 
 /// Where settings are looked for, the user's before the machine's.
@@ -211,6 +224,19 @@ fn default_data_dir() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistake_in_the_settings_file_is_reported_by_its_line_and_without_its_value() {
+        for (text, expected) in [
+            ("slots = 2\nstaging_options = \"hunter22\"\n", "2: expected a map"),
+            ("port = \"hunter22\"\n", "1: expected u16"),
+            ("\nslotz = 2\n", "2: unknown field `slotz`"),
+        ] {
+            let error = toml::from_str::<File>(text).expect_err("it is wrong");
+            let told = problem(text, &error);
+            assert!(told.starts_with(expected) && !told.contains("hunter22"), "{told}");
+        }
+    }
 
     #[test]
     fn settings_are_the_users_or_the_machines_and_never_those_of_the_working_folder() {

@@ -58,7 +58,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
                 said.push_str(&text);
             }
         }
-        hints(error).iter().for_each(|hint| output::error_line(&format!("  try: {hint}")));
+        show_hints(error);
     }
     ExitCode::from(1)
 }
@@ -79,9 +79,13 @@ fn operation(error: &anyhow::Error) -> Option<&OperationError> {
     error.chain().find_map(|cause| cause.downcast_ref::<OperationError>())
 }
 
-fn hints(error: &anyhow::Error) -> Vec<String> {
-    if let Some(error) = operation(error) {
-        return error.hint.iter().cloned().chain(error.suggest.iter().map(words::suggestion)).collect();
-    }
-    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>().map(|error| error.hint.clone())).into_iter().collect()
+/// What to do, in words, and the command that does it.
+fn show_hints(error: &anyhow::Error) {
+    let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>());
+    let (hint, suggest) = match operation(error) {
+        Some(error) => (error.hint.as_ref(), error.suggest.as_ref()),
+        None => (hinted.map(|error| &error.hint), None),
+    };
+    hint.iter().for_each(|hint| output::error_line(&format!("  hint: {hint}")));
+    suggest.iter().for_each(|suggest| output::error_line(&format!("  try: {}", words::suggestion(suggest))));
 }

@@ -246,11 +246,12 @@ impl Workspace {
 
     async fn unknown_connection(&self, name: &str) -> Result<StoreError> {
         let rows = self.connections().await?;
-        let error = StoreError::not_found(format!("there is no connection named '{name}'"))
-            .suggest(Suggest::AddConnection { name: Some(name.to_owned()) });
+        let error = StoreError::not_found(format!("there is no connection named '{name}'"));
+        let add = Suggest::AddConnection { name: Some(name.to_owned()) };
         Ok(match nearest_hint(name, rows.iter().map(|row| row.name.as_str())) {
-            Some(hint) => error.hint(hint),
-            None => error,
+            Some(hint) if hint.starts_with("did you mean") => error.hint(hint).suggest(Suggest::ListConnections),
+            Some(hint) => error.hint(hint).suggest(add),
+            None => error.suggest(add),
         })
     }
 

@@ -92,7 +92,7 @@ fn show(report: &DoctorReport) {
             Level::Error => "error",
         };
         output::line(&format!("{level} {}", finding.what));
-        finding.hint.iter().for_each(|hint| output::line(&format!("      try: {hint}")));
+        finding.hint.iter().for_each(|hint| output::line(&format!("      hint: {hint}")));
     }
 }
 

@@ -222,9 +222,9 @@ pub(super) fn show_report(report: &RunReport) {
     report.receipts.iter().for_each(show_receipt);
     if let Some(error) = &report.error {
         output::line(&format!("\n{}: {}", error.task.as_deref().unwrap_or("run"), error.message));
-        error.hint.iter().for_each(|hint| output::line(&format!("  try: {hint}")));
+        error.hint.iter().for_each(|hint| output::line(&format!("  hint: {hint}")));
         let again = headwater_operations::Suggest::Rerun { run: run.run_id, all: false };
-        output::line(&format!("  then: {}", words::suggestion(&again)));
+        output::line(&format!("  try:  {}", words::suggestion(&again)));
         output::line(&format!("  log:  headwater runs logs {}", run.run_id));
     }
 }
