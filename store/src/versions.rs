@@ -101,12 +101,7 @@ impl Workspace {
         Ok(rows)
     }
 
-    async fn apply_in(
-        &self,
-        tx: &mut Tx,
-        version: &NewVersion<'_>,
-        schedule: Option<&Schedule>,
-    ) -> Result<Uuid> {
+    async fn apply_in(&self, tx: &mut Tx, version: &NewVersion<'_>, schedule: Option<&Schedule>) -> Result<Uuid> {
         let id = insert_version(tx, self.id, version).await?;
         let pipeline = &version.plan.pipeline;
         let pipeline_id = sqlx::query_scalar!(

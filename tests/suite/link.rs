@@ -125,9 +125,8 @@ impl Faults {
         (opened_before, epoch): (bool, u64),
         may_pass: impl Fn(&[u8]) -> bool,
     ) {
-        let swallowed = || {
-            opened_before && self.black_hole.load(Ordering::SeqCst) || self.darkened.load(Ordering::SeqCst) != epoch
-        };
+        let swallowed =
+            || opened_before && self.black_hole.load(Ordering::SeqCst) || self.darkened.load(Ordering::SeqCst) != epoch;
         let mut buffer = vec![0; 64 << 10];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             if swallowed() {

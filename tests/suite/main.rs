@@ -16,7 +16,7 @@ mod operations;
 mod schedules;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
-#[path = "../../../connectors/tests/suite/stores.rs"]
+#[path = "../../connectors/tests/suite/stores.rs"]
 mod stores;
 mod support;
 mod wire;
