@@ -4,7 +4,7 @@ use super::*;
 
 fn resolve(url: &str, env: &[(&str, &str)]) -> Result<Endpoint> {
     let lookup = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    Endpoint::resolve(&Settings { url: url.to_owned(), password: None }, &lookup)
+    Endpoint::resolve(&Settings { url: url.to_owned(), password: None, max_sessions: None }, &lookup)
 }
 
 #[test]
