@@ -1,42 +1,120 @@
-//! One file a command.
+//! One file a command: its arguments, and what it prints.
 
 mod admin;
 mod apply;
+mod completions;
 mod connections;
-mod fleet;
+mod explain;
+mod files;
+mod limits;
 mod new;
+mod pause;
+mod pipelines;
 mod plan;
-mod reference;
 mod run;
 mod runs;
 mod schedules;
+mod schema;
 mod serve;
 mod sql;
 mod why;
+mod workers;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Subcommand;
 
-use crate::args::{Args, Command, Role};
+use crate::args::Args;
 use crate::config::Config;
 use crate::context::{Context, Opening};
+
+pub(crate) use serve::ServeArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run server, scheduler and worker in one process
+    #[command(after_help = "Examples:\n  headwater up\n  headwater up --port 7700 --slots 4")]
+    Up(ServeArgs),
+    /// Run the named roles
+    #[command(
+        after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big --labels gpu,eu"
+    )]
+    Serve(serve::RoleArgs),
+    /// Check a spec against the real schemas, and show stages and DDL
+    #[command(after_help = "Examples:\n  headwater plan orders.yaml\n  headwater plan orders.yaml --json")]
+    Plan(plan::PlanArgs),
+    /// Approve specs as their pipelines' next versions, and store their connections
+    #[command(after_help = "Examples:\n  headwater apply orders.yaml\n  headwater apply pipelines/")]
+    Apply(apply::ApplyArgs),
+    /// Run a spec or an approved pipeline and wait for it
+    #[command(after_help = "Examples:\n  headwater run orders.yaml\n  headwater run orders --param country=DE --json")]
+    Run(run::RunArgs),
+    /// Write a commented spec that copies tables
+    #[command(
+        after_help = "Examples:\n  headwater new --from shop.public.* --into lake > shop.yaml\n  headwater new --from shop.public.orders --into lake --name orders"
+    )]
+    New(new::NewArgs),
+    /// List, show and remove approved pipelines
+    #[command(subcommand)]
+    Pipelines(pipelines::PipelinesCommand),
+    /// List, show, cancel and rerun runs
+    #[command(subcommand)]
+    Runs(runs::RunsCommand),
+    /// List, preview, pause and resume schedules
+    #[command(subcommand)]
+    Schedules(schedules::SchedulesCommand),
+    /// List workers
+    #[command(subcommand)]
+    Workers(workers::WorkersCommand),
+    /// Limit concurrent stages
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
+    /// Start nothing new of a pipeline, a queue or a connection
+    #[command(after_help = "Examples:\n  headwater pause queue:default\n  headwater pause pipeline:orders")]
+    Pause(pause::PauseArgs),
+    /// End a pause
+    #[command(after_help = "Examples:\n  headwater resume queue:default\n  headwater resume pipeline:orders")]
+    Resume(pause::PauseArgs),
+    /// Add, list, check and remove connections
+    #[command(subcommand)]
+    Connections(connections::ConnectionsCommand),
+    /// Run one read-only SELECT across connections
+    #[command(
+        after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql -f report.sql --format csv"
+    )]
+    Sql(sql::SqlArgs),
+    /// Print the JSON Schema of specs
+    #[command(
+        after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres"
+    )]
+    Schema(schema::SchemaArgs),
+    /// Explain a diagnostic's code
+    #[command(after_help = "Examples:\n  headwater explain unknown_column\n  headwater explain --list")]
+    Explain(explain::ExplainArgs),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  headwater completions bash > /etc/bash_completion.d/headwater\n  headwater completions zsh"
+    )]
+    Completions(completions::CompletionsArgs),
+    /// Migrate, examine and open the control plane
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+}
 
 /// Runs the command.
 pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
     let config = Config::load(&args.global)?;
     match args.command {
-        Command::Schema { connector } => reference::schema(connector.as_deref()),
-        Command::Explain { code, list } => reference::explain(code.as_deref(), list),
-        Command::Completions { shell } => reference::completions(shell),
+        Command::Schema(args) => schema::schema(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Completions(args) => completions::completions(&args),
         Command::Admin(command) => admin::admin(config, command).await,
-        Command::Up(serve) => {
-            serve::serve(config.serving(&serve), &[Role::Server, Role::Scheduler, Role::Worker]).await
-        }
-        Command::Serve { roles, serve } => serve::serve(config.serving(&serve), &roles).await,
+        Command::Up(args) => serve::up(config, &args).await,
+        Command::Serve(args) => serve::serve(config, &args).await,
         command => {
             let context = Context::open(config, Opening::Use).await?;
-            let done = with_store(&context, command).await;
+            let done = with_operations(&context, command).await;
             let closed = context.close().await;
             let code = done?;
             closed?;
@@ -45,27 +123,26 @@ pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
     }
 }
 
-async fn with_store(context: &Context, command: Command) -> Result<ExitCode> {
+async fn with_operations(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Plan { file, json } => plan::plan(context, &file, json).await,
-        Command::Apply { path } => apply::apply(context, &path).await,
+        Command::Plan(args) => plan::plan(context, &args).await,
+        Command::Apply(args) => apply::apply(context, &args).await,
         Command::Run(args) => run::run(context, args).await,
-        Command::New { from, into, name } => new::new(context, &from, &into, name).await,
+        Command::New(args) => new::new(context, args).await,
+        Command::Pipelines(command) => pipelines::pipelines(context, command).await,
         Command::Runs(command) => runs::runs(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
-        Command::Workers(command) => fleet::workers(context, command).await,
-        Command::Limits(command) => fleet::limits(context, command).await,
-        Command::Pause { scope } => fleet::pause(context, &scope).await,
-        Command::Resume { scope } => fleet::resume(context, &scope).await,
+        Command::Workers(command) => workers::workers(context, command).await,
+        Command::Limits(command) => limits::limits(context, command).await,
+        Command::Pause(args) => pause::pause(context, &args).await,
+        Command::Resume(args) => pause::resume(context, &args).await,
         Command::Connections(command) => connections::connections(context, command).await,
-        Command::Sql { query, format, output, limit, json } => {
-            sql::sql(context, &query, format, output, limit, json).await
-        }
+        Command::Sql(args) => sql::sql(context, args).await,
         Command::Up(_)
-        | Command::Serve { .. }
-        | Command::Schema { .. }
-        | Command::Explain { .. }
-        | Command::Completions { .. }
+        | Command::Serve(_)
+        | Command::Schema(_)
+        | Command::Explain(_)
+        | Command::Completions(_)
         | Command::Admin(_) => Ok(ExitCode::SUCCESS),
     }
 }

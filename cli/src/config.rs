@@ -1,14 +1,16 @@
-//! Settings: `headwater.toml`, then `HEADWATER_*` in the environment, then flags.
+//! Settings: `headwater.toml` of the user or the machine, then `HEADWATER_*` in the environment, then flags.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use headwater_operations::{AllowedVariables, OperationError};
 use headwater_store::{SchemaState, Store};
 use serde::Deserialize;
 
-use crate::args::{Global, ServeArgs};
+use crate::args::Global;
+use crate::commands::ServeArgs;
 use crate::failure::hinted;
 
 /// The server's port.
@@ -17,13 +19,13 @@ const DEFAULT_PORT: u16 = 7700;
 /// Memory that a stage which moves data should have to itself, in bytes.
 const MEMORY_PER_SLOT: usize = 128 << 20;
 
-/// A silent worker is given up after this time.
+/// A silent worker is declared lost after this time.
 const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(30);
 
 /// Several heartbeats must fit into a lease, even on a busy machine.
 const SHORTEST_LEASE_TIME: Duration = Duration::from_secs(1);
 
-/// Runs that have ended are remembered so long.
+/// How long runs that have ended are kept.
 const DEFAULT_HISTORY_DAYS: u64 = 90;
 
 /// A target remembers loads for a week; a run that could still be rerun from its failure must not be forgotten earlier.
@@ -46,6 +48,7 @@ struct File {
     labels: Vec<String>,
     staging: Option<String>,
     staging_options: serde_json::Map<String, serde_json::Value>,
+    allowed_variables: Vec<String>,
 }
 
 /// The settings in force.
@@ -63,13 +66,13 @@ pub(crate) struct Config {
     pub(crate) memory: usize,
     /// How long a worker may be silent before its stages are given to another. The same for all processes.
     pub(crate) lease_time: Duration,
-    /// How long runs that have ended are remembered.
+    /// How long runs that have ended are kept.
     pub(crate) retention: Duration,
     /// The server's address.
     pub(crate) bind: IpAddr,
     /// The server's port.
     pub(crate) port: u16,
-    /// Stages that move data at a time; those that only wait or ask take no slot.
+    /// Concurrent stages that move data; those that only wait or ask take no slot.
     pub(crate) slots: usize,
     /// Queues to serve.
     pub(crate) queues: Vec<String>,
@@ -79,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) staging: Option<String>,
     /// Options of the object store that `staging` is in, as connections have them.
     pub(crate) staging_options: serde_json::Map<String, serde_json::Value>,
+    /// Variables of the environment that connections of a file may resolve.
+    pub(crate) allowed_variables: AllowedVariables,
 }
 
 impl Config {
@@ -113,6 +118,9 @@ impl Config {
             labels: file.labels,
             staging: std::env::var("HEADWATER_STAGING").ok().filter(|url| !url.is_empty()).or(file.staging),
             staging_options: file.staging_options,
+            allowed_variables: AllowedVariables::new(
+                file.allowed_variables.into_iter().chain(global.allowed_variables.iter().cloned()),
+            ),
         })
     }
 
@@ -121,11 +129,11 @@ impl Config {
         let Some(url) = self.application_url.take().filter(|_| self.database_url.is_none()) else { return Ok(self) };
         let store = Store::connect(&url).await.map_err(|error| {
             hinted(
-                format!("DATABASE_URL may name the control plane, and can't be looked at: {error}"),
+                format!("DATABASE_URL may name the control plane, and can't be used: {error}"),
                 "set HEADWATER_DATABASE_URL, or unset DATABASE_URL to use the embedded Postgres",
             )
         })?;
-        let state = store.schema_state().await?;
+        let state = store.schema_state().await.map_err(OperationError::from)?;
         store.close().await;
         if !matches!(state, SchemaState::Absent { .. }) {
             self.database_url = Some(url);
@@ -163,15 +171,39 @@ where
     }
 }
 
+/// The settings of a named file, else those of the user, else those of the machine. A file in the working folder is not read unless it is
+/// named: the folder may be a stranger's.
 fn read(path: Option<&Path>) -> Result<File> {
-    let usual = Path::new("headwater.toml");
+    let usual = usual_files(|variable| std::env::var_os(variable).filter(|value| !value.is_empty()));
     let path = match path {
         Some(path) => path,
-        None if usual.is_file() => usual,
-        None => return Ok(File::default()),
+        None => match usual.iter().find(|path| path.is_file()) {
+            Some(path) => path,
+            None => return Ok(File::default()),
+        },
     };
     let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not a settings file", path.display()))
+    toml::from_str(&text).map_err(|error| anyhow::anyhow!("{}:{}", path.display(), problem(&text, &error)))
+}
+
+/// Line and cause of a mistake. The parser's own report shows the line, which may hold a secret.
+fn problem(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
+    let message = error.message();
+    let quotes_a_value =
+        ["invalid type", "invalid value", "unknown variant"].iter().any(|kind| message.starts_with(kind));
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) if quotes_a_value => format!("{line}: expected {expected}"),
+        _ => format!("{line}: {message}"),
+    }
+}
+
+/// Where settings are looked for, the user's before the machine's.
+fn usual_files(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Vec<PathBuf> {
+    let own = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    let own = own.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
+    own.into_iter().chain([PathBuf::from("/etc")]).map(|folder| folder.join("headwater/headwater.toml")).collect()
 }
 
 /// As root a folder that an unprivileged server can enter; else the user's own data folder.
@@ -187,4 +219,33 @@ fn default_data_dir() -> Result<PathBuf> {
         }
     };
     Ok(base.join("headwater"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_the_settings_file_is_reported_by_its_line_and_without_its_value() {
+        for (text, expected) in [
+            ("slots = 2\nstaging_options = \"hunter22\"\n", "2: expected a map"),
+            ("port = \"hunter22\"\n", "1: expected u16"),
+            ("\nslotz = 2\n", "2: unknown field `slotz`"),
+        ] {
+            let error = toml::from_str::<File>(text).expect_err("it is wrong");
+            let told = problem(text, &error);
+            assert!(told.starts_with(expected) && !told.contains("hunter22"), "{told}");
+        }
+    }
+
+    #[test]
+    fn settings_are_the_users_or_the_machines_and_never_those_of_the_working_folder() {
+        let home = |name: &str| (name == "HOME").then(|| "/home/ada".into());
+        let xdg = |name: &str| (name == "XDG_CONFIG_HOME").then(|| "/cfg".into());
+        let files = usual_files(home);
+        assert_eq!(files[0], Path::new("/home/ada/.config/headwater/headwater.toml"));
+        assert_eq!(files[1], Path::new("/etc/headwater/headwater.toml"));
+        assert_eq!(usual_files(xdg)[0], Path::new("/cfg/headwater/headwater.toml"));
+        assert!(usual_files(|_| None).iter().all(|path| path.is_absolute()));
+    }
 }

@@ -1,32 +1,31 @@
-//! What commands share: the store, the engine, and the connections' settings.
+//! The composition of a command: the control plane, the engine and the operations on them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use headwater_engine::job::ConnectionSettings;
 use headwater_engine::session::EngineConfig;
 use headwater_engine::stage::Engine;
 use headwater_engine::staging::StagingArea;
-use headwater_pipelines::spec::ConnectionSpec;
+use headwater_operations::{Actor, Face, OperationError, Operations, Settings};
 use headwater_store::embedded::{Attached, EmbeddedPostgres};
-use headwater_store::{Beside, MasterKey, Migrated, SchemaState, Store, Workspace};
+use headwater_store::{Beside, MasterKey, Migrated, SchemaState, Store};
 use serde_json::{Map, Value};
 use url::Url;
-use uuid::Uuid;
 
 use crate::config::Config;
+use crate::executor::LocalExecutor;
 use crate::failure::hinted;
 use crate::output;
 
-/// An opened control plane and an engine.
+/// What a command works with.
 pub(crate) struct Context {
     pub(crate) config: Config,
-    pub(crate) store: Store,
-    pub(crate) workspace: Workspace,
-    pub(crate) engine: Engine,
-    pub(crate) key: Arc<MasterKey>,
+    pub(crate) operations: Operations,
+    /// Who uses the command line.
+    pub(crate) actor: Actor,
+    /// Executes runs in this process.
+    pub(crate) executor: LocalExecutor,
     attached: Option<Attached>,
 }
 
@@ -45,29 +44,32 @@ impl Context {
         let config = config.with_control_plane().await?;
         let attached = match &config.database_url {
             Some(_) => None,
-            None => Some(EmbeddedPostgres::attach(&config.data_dir, config.pg_user.as_deref()).await?),
+            None => {
+                let attached = EmbeddedPostgres::attach(&config.data_dir, config.pg_user.as_deref()).await;
+                Some(attached.map_err(OperationError::from)?)
+            }
         };
         let url = config.database_url.clone().or_else(|| attached.as_ref().map(Attached::url)).unwrap_or_default();
-        let store = Store::connect(&url).await?;
-        match opening {
-            Opening::Migrate(beside) => say_migrated(store.migrate(beside).await?),
-            Opening::Use if attached.is_some() && is_absent(&store).await? => {
-                drop(store.migrate(Beside::Others).await?)
-            }
-            Opening::Use => store.must_be_ready().await?,
-        }
+        let store = Store::connect(&url).await.map_err(OperationError::from)?;
+        prepare(&store, opening, attached.is_some()).await.map_err(OperationError::from)?;
         let text = std::env::var("HEADWATER_MASTER_KEY").ok();
-        let key = Arc::new(MasterKey::load(text.as_deref(), &config.data_dir)?);
+        let key = Arc::new(MasterKey::load(text.as_deref(), &config.data_dir).map_err(OperationError::from)?);
         let engine = engine(&config)?;
-        let workspace = store.default_workspace();
-        Ok(Self { config, store, workspace, engine, key, attached })
+        let settings = Settings { allowed_variables: config.allowed_variables.clone(), lease_time: config.lease_time };
+        Ok(Self {
+            operations: Operations::new(store.clone(), engine.clone(), Arc::clone(&key), settings),
+            actor: Actor::owner(user(), Face::CommandLine),
+            executor: LocalExecutor { config: config.clone(), store, engine: Arc::new(engine), key },
+            config,
+            attached,
+        })
     }
 
     /// Lets go of the control plane; the last user of the embedded Postgres stops it.
     pub(crate) async fn close(self) -> Result<()> {
-        self.store.close().await;
+        self.executor.store.close().await;
         if let Some(attached) = self.attached {
-            attached.detach().await?;
+            attached.detach().await.map_err(OperationError::from)?;
         }
         Ok(())
     }
@@ -76,60 +78,18 @@ impl Context {
     pub(crate) fn embedded(&self) -> Option<&Attached> {
         self.attached.as_ref()
     }
-
-    /// Where runs stage their datasets.
-    pub(crate) fn staging(&self) -> Result<StagingArea> {
-        let Some(location) = &self.config.staging else {
-            let folder = make_dir(self.config.data_dir.join("staging"))?;
-            let url = Url::from_directory_path(&folder)
-                .map_err(|()| anyhow!("'{}' is not an absolute path", folder.display()))?;
-            return Ok(StagingArea::open(&url, &Map::new())?);
-        };
-        let url = Url::parse(location).map_err(|error| {
-            hinted(format!("staging '{location}' is not a location: {error}"), "write s3://bucket/folder")
-        })?;
-        let options = Value::Object(self.config.staging_options.clone());
-        // As in a connection, `${NAME}` stands for a variable of the environment.
-        let resolved = headwater_engine::settings::resolve("staging", &options, &|name| std::env::var(name).ok())?;
-        Ok(StagingArea::open(&url, resolved.as_object().unwrap_or(&Map::new()))?)
-    }
-
-    /// Names of all connections.
-    pub(crate) async fn connection_names(&self) -> Result<BTreeSet<String>> {
-        Ok(self.workspace.connections().await?.into_iter().map(|row| row.name).collect())
-    }
-
-    /// Settings of the named connections that exist.
-    pub(crate) async fn settings(&self, names: &BTreeSet<String>) -> Result<BTreeMap<String, ConnectionSettings>> {
-        let known = self.connection_names().await?;
-        let names: Vec<String> = names.intersection(&known).cloned().collect();
-        let opened = self.workspace.open_connections(&self.key, &names).await?;
-        Ok(opened
-            .into_iter()
-            .map(|row| (row.name, ConnectionSettings { connector: row.connector, settings: row.settings }))
-            .collect())
-    }
-
-    /// Stores a connection.
-    pub(crate) async fn put_connection(&self, name: &str, connector: &str, settings: &Value) -> Result<()> {
-        let shown = self.engine.registry().get(connector)?.redact(settings);
-        Ok(self.workspace.put_connection(&self.key, name, connector, settings, &shown).await?)
-    }
-
-    /// The newest run, for commands that are given none.
-    pub(crate) async fn run_or_newest(&self, run: Option<Uuid>) -> Result<Uuid> {
-        if let Some(run) = run {
-            return Ok(run);
-        }
-        let filter = headwater_store::RunFilter { limit: Some(1), ..Default::default() };
-        let newest = self.workspace.list_runs(&filter).await?;
-        let newest = newest.first().ok_or_else(|| hinted("there are no runs yet", "headwater run FILE"))?;
-        Ok(newest.run_id)
-    }
 }
 
-async fn is_absent(store: &Store) -> Result<bool> {
-    Ok(matches!(store.schema_state().await?, SchemaState::Absent { .. }))
+/// Migrates the schema if the command may, and checks otherwise that it can be used.
+async fn prepare(store: &Store, opening: Opening, embedded: bool) -> headwater_store::Result<()> {
+    match opening {
+        Opening::Migrate(beside) => say_migrated(store.migrate(beside).await?),
+        Opening::Use if embedded && matches!(store.schema_state().await?, SchemaState::Absent { .. }) => {
+            drop(store.migrate(Beside::Others).await?);
+        }
+        Opening::Use => store.must_be_ready().await?,
+    }
+    Ok(())
 }
 
 fn say_migrated(done: Migrated) {
@@ -138,17 +98,35 @@ fn say_migrated(done: Migrated) {
     }
 }
 
+/// Name of the user who runs the command, for the audit.
+fn user() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name)
+}
+
 /// The engine of this process.
-pub(crate) fn engine(config: &Config) -> Result<Engine> {
+fn engine(config: &Config) -> Result<Engine> {
     let spill = make_dir(config.data_dir.join("spill"))?;
     let engine = EngineConfig { memory: config.memory, ..EngineConfig::new(spill) };
     Ok(Engine::new(headwater_connectors::registry(), engine))
 }
 
-/// A connection of a spec file in the form that the store and the engine take.
-pub(crate) fn settings_of(spec: &ConnectionSpec) -> ConnectionSettings {
-    let fields = spec.settings.iter().map(|(key, value)| (key.clone(), value.clone()));
-    ConnectionSettings { connector: spec.connector.clone(), settings: Value::Object(fields.collect()) }
+/// Where runs stage their datasets.
+pub(crate) fn staging(config: &Config) -> Result<StagingArea> {
+    let Some(location) = &config.staging else {
+        let folder = make_dir(config.data_dir.join("staging"))?;
+        let url = Url::from_directory_path(&folder)
+            .map_err(|()| anyhow!("'{}' is not an absolute path", folder.display()))?;
+        return Ok(StagingArea::open(&url, &Map::new()).map_err(OperationError::from)?);
+    };
+    let url = Url::parse(location).map_err(|error| {
+        hinted(format!("staging '{location}' is not a location: {error}"), "write s3://bucket/folder")
+    })?;
+    let options = Value::Object(config.staging_options.clone());
+    // As in a connection, `${NAME}` stands for a variable of the environment.
+    let resolved = headwater_engine::settings::resolve("staging", &options, &|name| std::env::var(name).ok())
+        .map_err(OperationError::from)?;
+    Ok(StagingArea::open(&url, resolved.as_object().unwrap_or(&Map::new())).map_err(OperationError::from)?)
 }
 
 fn make_dir(path: PathBuf) -> Result<PathBuf> {

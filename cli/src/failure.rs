@@ -3,8 +3,10 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use headwater_engine::EngineError;
-use headwater_store::StoreError;
+use headwater_operations::{OperationError, Problems};
+use headwater_pipelines::diagnostic::Severity;
+
+use crate::{output, words};
 
 /// An error that has been shown already; only the exit code is left.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ impl fmt::Display for Shown {
 
 impl std::error::Error for Shown {}
 
-/// Something the user can mend, with what to do about it.
+/// Something the user can correct, with what to do about it.
 #[derive(Debug)]
 pub(crate) struct Hinted {
     message: String,
@@ -38,31 +40,52 @@ impl fmt::Display for Hinted {
 
 impl std::error::Error for Hinted {}
 
-/// Prints an error with its hint on standard error.
+/// Prints an error with its hint on standard error. A reader that closed its pipe ends the command quietly, as other tools do.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if error.downcast_ref::<Shown>().is_none() {
-        crate::output::error_line(&format!("error: {error}"));
+    if output::pipe_is_closed() {
+        return ExitCode::from(output::PIPE_CLOSED);
+    }
+    let problems = operation(error).map(|error| error.problems.as_slice()).unwrap_or_default();
+    if !problems.is_empty() {
+        show_problems(problems);
+    } else if error.downcast_ref::<Shown>().is_none() {
+        output::error_line(&format!("error: {error}"));
+        let mut said = error.to_string();
         for cause in error.chain().skip(1).take(3) {
             let text = cause.to_string();
-            if !error.to_string().contains(&text) {
-                crate::output::error_line(&format!("  caused by: {text}"));
+            if !said.contains(&text) {
+                output::error_line(&format!("  caused by: {text}"));
+                said.push_str(&text);
             }
         }
-        if let Some(hint) = hint(error) {
-            crate::output::error_line(&format!("  try: {hint}"));
-        }
+        show_hints(error);
     }
     ExitCode::from(1)
 }
 
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(error) = cause.downcast_ref::<EngineError>() {
-            return error.hint.clone();
-        }
-        if let Some(error) = cause.downcast_ref::<StoreError>() {
-            return error.hint.clone();
-        }
-        cause.downcast_ref::<Hinted>().map(|error| error.hint.clone())
-    })
+/// Prints what is wrong with each file, and counts it.
+pub(crate) fn show_problems(problems: &[Problems]) {
+    let count = |severity: Severity| problems.iter().map(|file| file.count(severity)).sum::<usize>();
+    for file in problems.iter().filter(|file| !file.diagnostics.is_empty()) {
+        output::error_line(file.render(output::color(), output::width().min(120)).trim_end());
+    }
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if errors + warnings > 0 {
+        output::error_line(&format!("{}, {}", output::plural(errors, "error"), output::plural(warnings, "warning")));
+    }
+}
+
+fn operation(error: &anyhow::Error) -> Option<&OperationError> {
+    error.chain().find_map(|cause| cause.downcast_ref::<OperationError>())
+}
+
+/// What to do, in words, and the command that does it.
+fn show_hints(error: &anyhow::Error) {
+    let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>());
+    let (hint, suggest) = match operation(error) {
+        Some(error) => (error.hint.as_ref(), error.suggest.as_ref()),
+        None => (hinted.map(|error| &error.hint), None),
+    };
+    hint.iter().for_each(|hint| output::error_line(&format!("  hint: {hint}")));
+    suggest.iter().for_each(|suggest| output::error_line(&format!("  try: {}", words::suggestion(suggest))));
 }

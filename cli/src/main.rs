@@ -4,11 +4,14 @@ mod args;
 mod commands;
 mod config;
 mod context;
+mod executor;
 mod failure;
 mod logging;
 mod output;
-mod sources;
+#[cfg(test)]
+mod rooms;
 mod watch;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! Everything that is printed.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
@@ -8,17 +9,48 @@ use serde::Serialize;
 /// Lines above, under the header and below; lines between rows would double the height of every list.
 const PRESET: &str = "  ──════     ──────";
 
-/// A line on standard output. A reader that went away (`| head`) ends the process quietly, as other tools do.
+/// The exit code after a reader has closed its pipe: that of a program which SIGPIPE ends.
+pub(crate) const PIPE_CLOSED: u8 = 141;
+
+/// Whether the reader of standard output has closed its pipe.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the reader of standard output has closed its pipe (`| head`).
+pub(crate) fn pipe_is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+/// Standard output, which remembers that its reader went away: what writes through it reports that in its own words.
+pub(crate) struct Standard;
+
+impl Write for Standard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        noting_the_end(std::io::stdout().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        noting_the_end(std::io::stdout().lock().flush())
+    }
+}
+
+fn noting_the_end<T>(written: std::io::Result<T>) -> std::io::Result<T> {
+    if written.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
+    written
+}
+
+/// A line on standard output. A reader that went away ends the process quietly, as other tools do.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(141);
+        std::process::exit(PIPE_CLOSED.into());
     }
 }
 
 /// A line on standard error.
 pub(crate) fn error_line(text: &str) {
-    // Nobody is left to be told if standard error is gone.
+    // If standard error is gone, nobody is left to read it.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
@@ -50,6 +82,12 @@ pub(crate) fn color() -> bool {
 /// Columns of the terminal; 100 elsewhere.
 pub(crate) fn width() -> usize {
     Table::new().width().map_or(100, usize::from)
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn plural(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or_default();
+    format!("{} {what}{}", self::count(count), if count == 1 { "" } else { "s" })
 }
 
 /// `1,234,567`.

@@ -1,12 +1,11 @@
-//! Following a run: progress from heartbeats, so that it looks the same for any worker.
+//! Following a run: its events as bars on a terminal, as lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use headwater_pipelines::plan::Plan;
-use headwater_store::RunDetail;
+use headwater_operations::{AttemptState, Origin, RunEvent, RunReport, Site, Started, TaskProgress, Watch};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
@@ -14,41 +13,81 @@ use uuid::Uuid;
 use crate::context::Context;
 use crate::output;
 
-/// How often the run is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// Without a terminal, a line about running tasks at most so often.
+/// Without a terminal, a line about running tasks at most this often.
 const LINE: Duration = Duration::from_secs(2);
 
+/// How often bars show that time passes.
+const TICK: Duration = Duration::from_millis(200);
+
 /// Follows a run until it has ended. The first Ctrl-C cancels it, the second leaves at once.
-pub(crate) async fn until_end(context: &Context, run: Uuid, plan: &Plan) -> Result<()> {
+pub(crate) async fn until_end(context: &Context, started: Started) -> Result<RunReport> {
     // One listener for the whole time: a signal between two of them would be lost.
     let interrupts = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        followed = follow(context, run, plan) => followed,
+    let run = started.run_id;
+    let mut watch = context.operations.watch(&context.actor, started, &context.executor)?;
+    let followed = tokio::select! {
+        followed = follow(&mut watch) => followed,
         failed = cancel_when_interrupted(context, run, interrupts) => failed,
+    };
+    watch.close().await;
+    followed
+}
+
+async fn follow(watch: &mut Watch<'_>) -> Result<RunReport> {
+    let mut view = View::default();
+    while let Some(event) = watch.next().await? {
+        match event {
+            RunEvent::Placed { run_id, pipeline, tasks, origin, site, lease_time_ms } => {
+                output::error_line(&placed(run_id, &pipeline, origin, site, lease_time_ms));
+                view.start(&tasks);
+            }
+            RunEvent::TakenOver => {
+                view.say("no worker serves the run's queues any more: it continues in this process");
+            }
+            RunEvent::Task(progress) => view.show(&progress),
+            RunEvent::Retried { stage, attempt, state, cause } => view.say(&retried(&stage, attempt, state, cause)),
+            RunEvent::Ended(report) => {
+                view.end();
+                return Ok(*report);
+            }
+        }
+    }
+    anyhow::bail!("run {} is no longer watched", watch.run_id())
+}
+
+fn placed(run: Uuid, pipeline: &str, origin: Origin, site: Site, lease_time_ms: u64) -> String {
+    let place = if site == Site::Here { "in this process" } else { "by the workers of its queues" };
+    match origin {
+        Origin::New => format!("run {run} of {pipeline} is executed {place}"),
+        Origin::Existing => format!("run {run} of {pipeline} does the same already: watching it"),
+        Origin::Unfinished => format!(
+            "run {run} of {pipeline} is not finished: it continues here once its worker has been silent for {} s, \
+             unless that worker finishes it",
+            Duration::from_millis(lease_time_ms).as_secs_f32()
+        ),
     }
 }
 
-async fn follow(context: &Context, run: Uuid, plan: &Plan) -> Result<()> {
-    let mut view = View::new(plan);
-    loop {
-        let detail = context.workspace.show_run(run).await?;
-        view.show(&detail);
-        if detail.run.state.is_final() {
-            view.end();
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
+fn retried(stage: &str, attempt: i32, state: AttemptState, cause: Option<String>) -> String {
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{stage}: attempt {attempt} {}{cause}; another one follows", ended(state))
+}
+
+/// How an attempt ended, as a verb.
+pub(crate) fn ended(state: AttemptState) -> String {
+    match state {
+        AttemptState::Lost => "was lost".to_owned(),
+        AttemptState::Canceled => "was canceled".to_owned(),
+        other => other.to_string(),
     }
 }
 
 /// Answers only if the run can't be canceled.
-async fn cancel_when_interrupted(context: &Context, run: Uuid, mut interrupts: Signal) -> Result<()> {
+async fn cancel_when_interrupted(context: &Context, run: Uuid, mut interrupts: Signal) -> Result<RunReport> {
     interrupts.recv().await;
     output::error_line("canceling; press Ctrl-C again to leave at once");
     let cancel = async {
-        context.workspace.cancel_run(run).await?;
+        context.operations.cancel(&context.actor, run).await?;
         std::future::pending().await
     };
     tokio::select! {
@@ -58,54 +97,51 @@ async fn cancel_when_interrupted(context: &Context, run: Uuid, mut interrupts: S
 }
 
 /// What is shown meanwhile.
+#[derive(Default)]
 struct View {
     bars: Option<(MultiProgress, BTreeMap<String, ProgressBar>)>,
     states: BTreeMap<String, String>,
-    last_line: std::time::Instant,
+    lines: BTreeMap<String, Instant>,
 }
 
 impl View {
-    fn new(plan: &Plan) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bars = terminal.then(|| {
-            let all = MultiProgress::new();
-            let style = ProgressStyle::with_template("{spinner} {prefix:30!} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = |path: &String| {
-                (path.clone(), all.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.clone())))
-            };
-            let bars =
-                plan.tasks.iter().filter(|(_, task)| !task.stages.is_empty()).map(|(path, _)| bar(path)).collect();
-            (all, bars)
-        });
-        Self { bars, states: BTreeMap::new(), last_line: std::time::Instant::now() }
+    fn start(&mut self, tasks: &[String]) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let all = MultiProgress::new();
+        let style = ProgressStyle::with_template("{spinner} {prefix:30!} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = |path: &String| {
+            let bar = ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.clone());
+            let bar = all.add(bar);
+            bar.enable_steady_tick(TICK);
+            (path.clone(), bar)
+        };
+        let bars = tasks.iter().map(bar).collect();
+        self.bars = Some((all, bars));
     }
 
-    fn show(&mut self, detail: &RunDetail) {
-        for task in &detail.tasks {
-            let elapsed = task.started_at.map(|start| task.finished_at.unwrap_or_else(chrono::Utc::now) - start);
-            let text = describe(&task.state, task.rows, task.bytes, elapsed);
-            match &self.bars {
-                Some((_, bars)) => {
-                    if let Some(bar) = bars.get(&task.path) {
-                        bar.set_message(text);
-                        bar.tick();
-                    }
-                }
-                None => {
-                    let changed = self
-                        .states
-                        .insert(task.path.clone(), task.state.clone())
-                        .is_none_or(|before| before != task.state);
-                    let due = task.state == "running" && self.last_line.elapsed() >= LINE;
-                    if (changed && task.state != "pending") || due {
-                        output::error_line(&format!("{}: {text}", task.path));
-                    }
-                }
-            }
+    fn show(&mut self, progress: &TaskProgress) {
+        let text = describe(progress);
+        if let Some((_, bars)) = &self.bars {
+            bars.get(&progress.path).iter().for_each(|bar| bar.set_message(text.clone()));
+            return;
         }
-        if self.last_line.elapsed() >= LINE {
-            self.last_line = std::time::Instant::now();
+        let before = self.states.insert(progress.path.clone(), progress.state.clone());
+        let changed = before.is_none_or(|before| before != progress.state);
+        let due = self.lines.get(&progress.path).is_none_or(|last| last.elapsed() >= LINE);
+        if changed || (progress.state == "running" && due) {
+            self.lines.insert(progress.path.clone(), Instant::now());
+            output::error_line(&format!("{}: {text}", progress.path));
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bars {
+            // A bar that went away is no reason to end the command.
+            Some((all, _)) => drop(all.println(text)),
+            None => output::error_line(text),
         }
     }
 
@@ -118,11 +154,12 @@ impl View {
     }
 }
 
-fn describe(state: &str, rows: i64, bytes: i64, elapsed: Option<chrono::TimeDelta>) -> String {
-    if rows == 0 {
-        return state.to_owned();
+fn describe(progress: &TaskProgress) -> String {
+    let TaskProgress { state, rows, bytes, elapsed_ms, .. } = progress;
+    if *rows == 0 {
+        return state.clone();
     }
-    let ms = elapsed.map_or(1, |time| time.num_milliseconds().max(1));
+    let ms = elapsed_ms.map_or(1, |ms| ms.max(1));
     let rate = u64::try_from(bytes.saturating_mul(1000) / ms).unwrap_or_default();
     format!("{state}, {} rows, {}/s", output::count(rows.unsigned_abs()), output::bytes(rate))
 }

@@ -40,14 +40,14 @@ pub(crate) fn open(connection: &str, location: &str, options: &Map<String, Value
         return local(PathBuf::from(location));
     }
     let url = Url::parse(location).map_err(|error| {
-        EngineError::config(format!("{owner}: '{location}' is not a location: {error}"))
+        EngineError::config(format!("{owner}: its location can't be read: {error}"))
             .hint("write file:///srv/lake or s3://bucket/folder")
     })?;
     if url.scheme() != "file" {
         return Ok(Location::Store(stores::open(&owner, &url, options)?));
     }
     let folder = url.to_file_path().map_err(|()| {
-        EngineError::config(format!("{owner}: '{location}' names no local folder"))
+        EngineError::config(format!("{owner}: its location names no local folder"))
             .hint("write file:///srv/lake, with three slashes")
     })?;
     local(folder)
@@ -84,7 +84,7 @@ impl Location {
                     }
                     Err(error) => return Err(self.unreadable(connection, error)),
                 }
-                ("local folder".to_owned(), "none")
+                ("local folder".to_owned(), "local")
             }
             Self::Store(store) => {
                 store.reach().await?;

@@ -12,6 +12,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryPool;
 use headwater_pipelines::spec::{Columns, WriteMode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -98,13 +99,13 @@ pub struct Demand {
 }
 
 /// What a connection answered when it was checked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// e.g. `PostgreSQL 15.4`, `local folder`.
     pub version: String,
     /// The role or identity in use.
     pub identity: Option<String>,
-    /// e.g. `TLS 1.3, certificate verified`; `none`.
+    /// e.g. `TLS 1.3, certificate verified`; `TCP, not encrypted`; `local`.
     pub transport: String,
     /// Round trip of one trivial request, in microseconds.
     pub latency_us: u64,
@@ -115,7 +116,7 @@ pub struct Health {
 }
 
 /// A table of the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TableInfo {
     /// The path below the connection, e.g. `["public", "orders"]`.
     pub path: Vec<String>,
@@ -130,7 +131,7 @@ pub struct TableInfo {
 }
 
 /// A column of the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ColumnInfo {
     /// Its name in the source's case.
     pub name: String,

@@ -1,5 +1,7 @@
 //! `${NAME}` in a connection's settings, resolved from the environment at the moment the connection is opened.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::error::{EngineError, Result};
@@ -49,6 +51,31 @@ fn resolve_text(connection: &str, text: &str, lookup: &dyn Fn(&str) -> Option<St
     Ok(out)
 }
 
+/// Names of the variables that the settings reference, wherever they stand. A `${` that is not closed names none: resolving it reports that.
+pub fn references(settings: &Value) -> BTreeSet<String> {
+    match settings {
+        Value::String(text) => references_in(text),
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        Value::Object(fields) => fields.values().flat_map(references).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn references_in(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let behind = &rest[start + 2..];
+        if !rest[..start].ends_with('$')
+            && let Some(end) = behind.find('}')
+        {
+            names.insert(behind[..end].to_owned());
+        }
+        rest = behind;
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -67,6 +94,13 @@ mod tests {
             resolved,
             serde_json::json!({ "url": "postgres://a:s3cr$t@h", "options": ["${x}", "s3cr$ts3cr$t"] })
         );
+    }
+
+    #[test]
+    fn the_variables_of_settings_are_found_at_any_depth_and_escapes_passed_over() {
+        let settings =
+            serde_json::json!({ "url": "postgres://a:${SECRET}@h", "options": ["$${NOT}", "${A}${B}", "${open"] });
+        assert_eq!(Vec::from_iter(references(&settings)), ["A", "B", "SECRET"]);
     }
 
     #[test]

@@ -138,23 +138,23 @@ fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
 /// What a stage needs of each connection.
 fn demands(plan: &Plan, stage: &Stage, parallelism: usize) -> BTreeMap<String, Demand> {
     let mut demands: BTreeMap<String, Demand> = BTreeMap::new();
-    let mut of = |name: &str| {
+    let mut note = |name: &str, change: fn(&mut Demand)| {
         let demand = demands.entry(name.to_owned()).or_default();
         demand.parallelism = parallelism;
-        demand
+        change(demand);
     };
     let mut direct = std::collections::BTreeSet::new();
     for work in stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work) {
         match work {
-            Work::Extract { source, .. } => of(source.connection()).reads += 1,
-            Work::Load { into, .. } => of(&into.connection).writes = true,
+            Work::Extract { source, .. } => note(source.connection(), |demand| demand.reads += 1),
+            Work::Load { into, .. } => note(&into.connection, |demand| demand.writes = true),
             _ => {}
         }
         for relation in work.reads() {
             if let Relation::Table(table) = relation
                 && direct.insert(table)
             {
-                of(&table.connection).reads += 1;
+                note(&table.connection, |demand| demand.reads += 1);
             }
         }
     }

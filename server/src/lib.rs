@@ -10,12 +10,11 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use headwater_store::Store;
-use serde_json::json;
+use headwater_operations::{Operations, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use metrics::SERIES;
+pub use metrics::{ENDED, SERIES};
 
 /// A readiness probe that takes longer counts as a failure.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -41,16 +40,16 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    store: Store,
+    operations: Operations,
 }
 
 impl Server {
     /// Listens on an address; port 0 takes a free one.
-    pub async fn bind(address: SocketAddr, store: Store) -> Result<Self, ServerError> {
+    pub async fn bind(address: SocketAddr, operations: Operations) -> Result<Self, ServerError> {
         let fail = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        Ok(Self { listener, address, store })
+        Ok(Self { listener, address, operations })
     }
 
     /// Where it listens.
@@ -61,35 +60,29 @@ impl Server {
     /// Answers until it is stopped.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
         let stopped = async move { stop.cancelled().await };
-        axum::serve(self.listener, router(self.store)).with_graceful_shutdown(stopped).await?;
+        axum::serve(self.listener, router(self.operations)).with_graceful_shutdown(stopped).await?;
         Ok(())
     }
 }
 
-fn router(store: Store) -> Router {
+fn router(operations: Operations) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(store)
+        .with_state(operations)
 }
 
 /// Ready means that the control plane answers.
-async fn ready(State(store): State<Store>) -> impl IntoResponse {
-    match tokio::time::timeout(READY_WITHIN, store.now()).await {
-        Ok(Ok(now)) => (StatusCode::OK, Json(json!({ "ready": true, "database_time": now }))),
-        Ok(Err(error)) => unavailable(&error.to_string()),
-        Err(_) => unavailable("the control plane's database does not answer"),
-    }
+async fn ready(State(operations): State<Operations>) -> (StatusCode, Json<Readiness>) {
+    let readiness = operations.readiness(READY_WITHIN).await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
 }
 
-fn unavailable(reason: &str) -> (StatusCode, Json<serde_json::Value>) {
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "reason": reason })))
-}
-
-async fn metrics(State(store): State<Store>) -> axum::response::Response {
-    match store.counts().await.map_err(|error| error.to_string()).and_then(|counts| metrics::render(&counts)) {
+async fn metrics(State(operations): State<Operations>) -> axum::response::Response {
+    match operations.counts().await.map_err(|error| error.to_string()).and_then(|counts| metrics::render(&counts)) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
-        Err(reason) => unavailable(&reason).into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
     }
 }

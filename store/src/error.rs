@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 
 use sqlx::postgres::PgConnectOptions;
 
+use crate::Suggest;
+
 /// What the caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreErrorKind {
@@ -30,8 +32,10 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     /// Lower case, without a final stop.
     pub message: String,
-    /// The next thing to try.
+    /// The next thing to try, in words.
     pub hint: Option<String>,
+    /// The operation that would help.
+    pub suggest: Option<Suggest>,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -43,7 +47,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 impl StoreError {
     /// An error of the given kind.
     pub fn new(kind: StoreErrorKind, message: impl Display) -> Self {
-        Self { kind, message: message.to_string(), hint: None, source: None }
+        Self { kind, message: message.to_string(), hint: None, suggest: None, source: None }
     }
 
     pub(crate) fn invalid(message: impl Display) -> Self {
@@ -73,6 +77,12 @@ impl StoreError {
     }
 
     #[must_use]
+    pub(crate) fn suggest(mut self, suggest: Suggest) -> Self {
+        self.suggest = Some(suggest);
+        self
+    }
+
+    #[must_use]
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
@@ -92,7 +102,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => "no connection to the control plane's database came free in time".to_owned(),
             other => format!("the control plane's database can't be used: {other}"),
         };
-        Self { kind, message, hint: None, source: Some(Box::new(error)) }
+        Self { kind, message, hint: None, suggest: None, source: Some(Box::new(error)) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only this crate changes states. A public method is one named transaction; none leaves the crate, and none stays open while
 //! anything outside the database is awaited. Transactions lock in one order everywhere: run, stage run, by id.
 
+mod audit;
 mod connections;
 mod deadline;
 pub mod embedded;
@@ -15,8 +16,10 @@ mod loads;
 mod logs;
 mod metrics;
 mod notify;
+mod pipelines;
 mod plans;
 mod reconcile;
+mod rollups;
 mod runs;
 mod schedules;
 mod schema;
@@ -24,6 +27,7 @@ mod sealing;
 mod sessions;
 mod staged;
 pub mod state;
+mod suggest;
 #[doc(hidden)]
 pub mod testing;
 mod versions;
@@ -38,7 +42,8 @@ use uuid::Uuid;
 use deadline::{BEAT, Db, Doubt, HOT, READ};
 use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 
-pub use connections::{ConnectionRow, OpenedConnection};
+pub use audit::{AuditRow, Face, Who};
+pub use connections::{ConnectionRow, NewConnection, OpenedConnection};
 pub use error::{Result, StoreError, StoreErrorKind};
 pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};
 pub use history::HistoryWork;
@@ -51,14 +56,18 @@ pub use loads::IntentRow;
 pub use logs::{LogLine, LogRow, MAX_LOG_LINES_PER_ATTEMPT, MAX_LOG_MESSAGE_BYTES};
 pub use metrics::{Counts, QueueDepth};
 pub use notify::{Listener, Wakeup};
+pub use pipelines::{PipelineRow, VersionSummary};
 pub use reconcile::Repair;
+pub use rollups::{BOUNDS, FailedRun, Rollup};
 pub use runs::{
-    AttemptRow, Cause, NewRun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger, Why,
+    AttemptRow, Cause, NewRun, Rerun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger,
+    Why,
 };
 pub use schedules::ScheduleRow;
 pub use schema::{Beside, Migrated, SchemaState};
 pub use sealing::MasterKey;
-pub use versions::{NewVersion, VersionRow};
+pub use suggest::Suggest;
+pub use versions::{Change, NewVersion, VersionRow};
 pub use workers::{Beat, BeatAnswer, WorkerBeat, WorkerRow, WorkerSpec};
 
 /// The number of this build in `compat_floor`: raised with every release that a contracting migration may name.
@@ -97,6 +106,8 @@ struct Inner {
 pub struct Workspace {
     store: Store,
     id: Uuid,
+    /// On whose behalf changes are made, for the audit.
+    who: Option<Arc<Who>>,
 }
 
 impl Store {
@@ -132,7 +143,7 @@ impl Store {
 
     /// The workspace of that id.
     pub fn workspace(&self, id: Uuid) -> Workspace {
-        Workspace { store: self.clone(), id }
+        Workspace { store: self.clone(), id, who: None }
     }
 
     /// The workspace that exists from the start.

@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use crate::{Result, StoreError, Workspace};
+use crate::deadline::Tx;
+use crate::{Result, StoreError, Suggest, Workspace};
 
 /// What a limit or a pause is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +24,7 @@ pub enum Scope {
 }
 
 /// A limit, a pause, or both.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LimitRow {
     /// What it is about.
     pub scope: Scope,
@@ -81,7 +83,7 @@ impl FromStr for Scope {
             Some((kind @ ("pipeline" | "queue" | "connection"), name)) if !name.is_empty() => {
                 Self::of(kind, name.to_owned())
             }
-            _ => Err(StoreError::invalid(format!("'{text}' says nothing that can be limited or paused"))
+            _ => Err(StoreError::invalid(format!("'{text}' is nothing that can be limited or paused"))
                 .hint("write pipeline:NAME, queue:NAME, connection:NAME or workspace")),
         }
     }
@@ -93,6 +95,26 @@ impl Serialize for Scope {
     }
 }
 
+impl JsonSchema for Scope {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(workspace|(pipeline|queue|connection):.+)$",
+            "description": "What a limit or a pause is about: `queue:default`, or `workspace`.",
+        })
+    }
+}
+
+/// What the audit says of a limit.
+#[derive(Serialize)]
+struct Limited {
+    slots: i32,
+}
+
 /// What one row holds for a scope.
 #[derive(Clone, Copy)]
 enum Bound {
@@ -101,12 +123,15 @@ enum Bound {
 }
 
 impl Workspace {
-    /// Lets at most so many attempts run at a time. What runs already goes on.
+    /// Limits concurrent attempts. What runs already goes on.
     pub async fn set_limit(&self, scope: &Scope, slots: u32) -> Result<()> {
         let slots = i32::try_from(slots).ok().filter(|slots| *slots > 0).ok_or_else(|| {
-            StoreError::invalid("a limit is at least 1").hint(format!("to let nothing run: headwater pause {scope}"))
+            StoreError::invalid("a limit is at least 1")
+                .hint("a pause lets nothing start")
+                .suggest(Suggest::Pause { scope: scope.clone() })
         })?;
         self.must_exist(scope).await?;
+        let mut tx = self.durable().begin().await?;
         sqlx::query!(
             "INSERT INTO limits (workspace_id, kind, name, slots) VALUES ($1, $2, $3, $4)
              ON CONFLICT (workspace_id, kind, name) DO UPDATE SET slots = EXCLUDED.slots",
@@ -115,22 +140,28 @@ impl Workspace {
             scope.name(),
             slots
         )
-        .execute(self.durable())
+        .execute(&mut *tx)
         .await?;
+        self.record(&mut tx, "limits.set", &scope.to_string(), &Limited { slots }).await?;
+        tx.commit().await?;
         self.wake_all().await
     }
 
-    /// Takes a limit away. A pause stays.
+    /// Removes a limit. A pause stays.
     pub async fn remove_limit(&self, scope: &Scope) -> Result<()> {
-        if !self.lift(scope, Bound::Limit).await? {
-            return Err(StoreError::not_found(format!("there is no limit on {scope}")).hint("headwater limits list"));
+        let mut tx = self.durable().begin().await?;
+        if !self.lift(&mut tx, scope, Bound::Limit).await? {
+            return Err(StoreError::not_found(format!("there is no limit on {scope}")).suggest(Suggest::ListLimits));
         }
+        self.record(&mut tx, "limits.remove", &scope.to_string(), &()).await?;
+        tx.commit().await?;
         self.wake_all().await
     }
 
     /// From now on nothing of the scope starts. What runs already goes on, and what must end in a target may still be fenced.
     pub async fn pause(&self, scope: &Scope) -> Result<()> {
         self.must_exist(scope).await?;
+        let mut tx = self.durable().begin().await?;
         sqlx::query!(
             "INSERT INTO limits (workspace_id, kind, name, paused_at) VALUES ($1, $2, $3, clock_timestamp())
              ON CONFLICT (workspace_id, kind, name) DO UPDATE SET paused_at = COALESCE(limits.paused_at, EXCLUDED.paused_at)",
@@ -138,21 +169,26 @@ impl Workspace {
             scope.kind(),
             scope.name()
         )
-        .execute(self.durable())
+        .execute(&mut *tx)
         .await?;
+        self.record(&mut tx, "pauses.add", &scope.to_string(), &()).await?;
+        tx.commit().await?;
         Ok(())
     }
 
     /// Ends a pause. A limit stays.
     pub async fn resume(&self, scope: &Scope) -> Result<()> {
-        if !self.lift(scope, Bound::Pause).await? {
-            return Err(StoreError::not_found(format!("{scope} is not paused")).hint("headwater limits list"));
+        let mut tx = self.durable().begin().await?;
+        if !self.lift(&mut tx, scope, Bound::Pause).await? {
+            return Err(StoreError::not_found(format!("{scope} is not paused")).suggest(Suggest::ListLimits));
         }
+        self.record(&mut tx, "pauses.end", &scope.to_string(), &()).await?;
+        tx.commit().await?;
         self.wake_all().await
     }
 
     /// Takes one of the two away from a scope; the row goes with the last. Answers whether there was one.
-    async fn lift(&self, scope: &Scope, bound: Bound) -> Result<bool> {
+    async fn lift(&self, tx: &mut Tx, scope: &Scope, bound: Bound) -> Result<bool> {
         let changed = sqlx::query_scalar!(
             r#"WITH kept AS (
                    UPDATE limits SET slots = CASE WHEN NOT $4 THEN slots END, paused_at = CASE WHEN $4 THEN paused_at END
@@ -168,7 +204,7 @@ impl Workspace {
             scope.name(),
             matches!(bound, Bound::Limit)
         );
-        Ok(changed.fetch_one(self.durable()).await? > 0)
+        Ok(changed.fetch_one(&mut **tx).await? > 0)
     }
 
     /// All limits and pauses, with the attempts that run under each.
@@ -195,10 +231,13 @@ impl Workspace {
             .collect()
     }
 
-    /// A pipeline must be there; queues and connections are names that specs make up.
+    /// Pipelines and connections must be there; queues are names that specs make up.
     async fn must_exist(&self, scope: &Scope) -> Result<()> {
-        let Scope::Pipeline(name) = scope else { return Ok(()) };
-        self.must_have_pipeline(name).await
+        match scope {
+            Scope::Pipeline(name) => self.must_have_pipeline(name).await,
+            Scope::Connection(name) => self.must_have_connection(name).await,
+            Scope::Workspace | Scope::Queue(_) => Ok(()),
+        }
     }
 
     /// What was held back may start: workers look at once.
@@ -208,5 +247,37 @@ impl Workspace {
             .await?;
         self.store.inner.notifier.ready(queues);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::database;
+    use crate::{MasterKey, NewConnection};
+
+    #[tokio::test]
+    async fn a_limit_or_pause_of_an_unknown_connection_is_refused_with_the_nearest_name() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let shop = NewConnection {
+            name: "shop".to_owned(),
+            connector: "postgres".to_owned(),
+            settings: json!({}),
+            shown: json!({}),
+            variables: Vec::new(),
+        };
+        workspace.put_connection(&MasterKey::from_bytes(&[3; 32]).unwrap(), &shop).await.unwrap();
+        workspace.set_limit(&Scope::Connection("shop".to_owned()), 4).await.unwrap();
+        let unknown = Scope::Connection("shpo".to_owned());
+        for error in [workspace.set_limit(&unknown, 4).await.unwrap_err(), workspace.pause(&unknown).await.unwrap_err()]
+        {
+            assert_eq!(error.hint.unwrap(), "did you mean 'shop'?");
+        }
+        workspace.pause(&Scope::Queue("any".to_owned())).await.unwrap();
     }
 }

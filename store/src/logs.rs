@@ -1,6 +1,7 @@
 //! Log lines of attempts. Written in bulk; whoever writes them has removed the secrets.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ pub struct LogLine {
 }
 
 /// A line as it is read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LogRow {
     /// Grows with time: the last one of a page is where the next begins.
     pub id: Uuid,

@@ -1,11 +1,12 @@
 //! Counts for dashboards. Each is one cheap query over hot tables or a partial index.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Result, Store};
+use crate::{Result, Rollup, Store};
 
 /// The control plane's counts at one moment.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Counts {
     /// What is ready, by queue.
     pub queues: Vec<QueueDepth>,
@@ -19,10 +20,12 @@ pub struct Counts {
     pub slots: i64,
     /// Runs that are not finished, by state.
     pub live_runs: Vec<(String, i64)>,
+    /// Runs, stage runs and loads that have ended, by state.
+    pub ended: Vec<Rollup>,
 }
 
 /// One queue.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct QueueDepth {
     /// Its name.
     pub queue: String,
@@ -66,6 +69,7 @@ impl Store {
             waiting: totals.waiting,
             workers: totals.workers,
             slots: totals.slots,
+            ended: self.rollups().await?,
             live_runs: live.into_iter().map(|row| (row.state, row.count)).collect(),
         })
     }

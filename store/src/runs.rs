@@ -3,6 +3,7 @@
 mod cancel;
 mod history;
 mod insert;
+mod own;
 mod rerun;
 mod rows;
 mod why;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 pub(crate) use cancel::cancel_in;
 pub(crate) use insert::{RunDraft, insert_run};
-pub use rerun::RerunMode;
+pub use rerun::{Rerun, RerunMode};
 pub use rows::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
 pub use why::{Cause, Why};
 
@@ -67,21 +68,7 @@ pub struct NewRun {
 impl Workspace {
     /// Makes a run with its stage runs, dependencies and task runs, and puts what depends on nothing into the queue.
     pub async fn create_run(&self, run: &NewRun) -> Result<Uuid> {
-        let plan = self.plan(run.version_id).await?;
-        let draft = RunDraft {
-            version_id: run.version_id,
-            plan: &plan,
-            params: Value::Object(run.params.clone()),
-            trigger: run.trigger,
-            interval: run.interval,
-            pinned_worker: run.pinned_worker,
-            schedule: None,
-            rerun_of: None,
-            held: false,
-        };
-        let (run_id, queues) = insert_run(self.durable(), self.id, &draft).await?;
-        self.store.inner.notifier.ready(queues);
-        Ok(run_id)
+        self.start_run(run, None).await
     }
 }
 

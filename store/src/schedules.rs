@@ -3,14 +3,15 @@
 use chrono::{DateTime, Utc};
 use headwater_pipelines::schedule;
 use headwater_pipelines::spec::Schedule;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::deadline::Tx;
-use crate::{Result, StoreError, Workspace};
+use crate::{Result, StoreError, Suggest, Workspace};
 
 /// A schedule.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ScheduleRow {
     /// Its id.
     pub id: Uuid,
@@ -26,7 +27,7 @@ pub struct ScheduleRow {
     pub paused: bool,
     /// The last nominal time that was dealt with.
     pub last_fire_at: Option<DateTime<Utc>>,
-    /// The next one; the scheduler fills it in.
+    /// The next one; the scheduler fills it in. Absent while the schedule is paused.
     pub next_fire_at: Option<DateTime<Utc>>,
     /// Whether no time is left.
     pub ended: bool,
@@ -57,7 +58,7 @@ impl Workspace {
                     anchor: row.anchor,
                     paused: row.paused,
                     last_fire_at: row.last_fire_at,
-                    next_fire_at: row.next_fire_at.map(|at| at - offset),
+                    next_fire_at: row.next_fire_at.filter(|_| !row.paused).map(|at| at - offset),
                     ended: row.ended,
                 })
             })
@@ -66,6 +67,7 @@ impl Workspace {
 
     /// Stops a pipeline's schedule. Fires that fall into the pause are not caught up.
     pub async fn pause_schedule(&self, pipeline: &str) -> Result<()> {
+        let mut tx = self.durable().begin().await?;
         let changed = sqlx::query!(
             r#"UPDATE schedules s SET paused_at = COALESCE(s.paused_at, clock_timestamp()), generation = s.generation + 1
                FROM pipelines p
@@ -74,13 +76,20 @@ impl Workspace {
             self.id(),
             pipeline
         )
-        .execute(self.durable())
+        .execute(&mut *tx)
         .await?;
-        if changed.rows_affected() == 0 { Err(self.no_schedule(pipeline).await?) } else { Ok(()) }
+        if changed.rows_affected() == 0 {
+            drop(tx);
+            return Err(self.no_schedule(pipeline).await?);
+        }
+        self.record(&mut tx, "schedules.pause", pipeline, &()).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Starts a pipeline's schedule again, from now.
     pub async fn resume_schedule(&self, pipeline: &str) -> Result<()> {
+        let mut tx = self.durable().begin().await?;
         let changed = sqlx::query!(
             r#"UPDATE schedules s
                SET paused_at = NULL, generation = s.generation + 1,
@@ -93,9 +102,15 @@ impl Workspace {
             self.id(),
             pipeline
         )
-        .execute(self.durable())
+        .execute(&mut *tx)
         .await?;
-        if changed.rows_affected() == 0 { Err(self.no_schedule(pipeline).await?) } else { Ok(()) }
+        if changed.rows_affected() == 0 {
+            drop(tx);
+            return Err(self.no_schedule(pipeline).await?);
+        }
+        self.record(&mut tx, "schedules.resume", pipeline, &()).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn no_schedule(&self, pipeline: &str) -> Result<StoreError> {
@@ -104,7 +119,9 @@ impl Workspace {
             true => "apply a spec that has a `schedule`".to_owned(),
             false => format!("the pipelines with a schedule are {}", names.join(", ")),
         };
-        Ok(StoreError::not_found(format!("there is no schedule for a pipeline named '{pipeline}'")).hint(hint))
+        Ok(StoreError::not_found(format!("there is no schedule for a pipeline named '{pipeline}'"))
+            .hint(hint)
+            .suggest(Suggest::ListSchedules))
     }
 }
 

@@ -4,7 +4,7 @@
 use sqlx::migrate::Migrator;
 
 use crate::deadline::{CHORE, Tx};
-use crate::{COMPAT, Result, Store, StoreError};
+use crate::{COMPAT, Result, Store, StoreError, Suggest};
 
 /// Everything of Headwater's is in this schema of the control plane's database.
 pub(crate) const SCHEMA: &str = "headwater";
@@ -90,7 +90,7 @@ impl Store {
             }
             SchemaState::Absent { .. } => "the control plane's database has no schema 'headwater' yet".to_owned(),
         };
-        Err(StoreError::invalid(message).hint("headwater admin migrate"))
+        Err(StoreError::invalid(message).suggest(Suggest::Migrate))
     }
 
     /// Brings the schema up to what this build knows, making or moving it first if need be. Migrations that are newer than the build are left alone.

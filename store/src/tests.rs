@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::testing::{database, empty_database, plan};
-use crate::{Beside, MasterKey, NewVersion, Store, StoreErrorKind};
+use crate::{Beside, MasterKey, NewConnection, NewVersion, Store, StoreErrorKind, Suggest};
 
 #[tokio::test]
 async fn migrating_twice_changes_nothing_and_newer_migrations_are_left_alone() {
@@ -60,10 +60,10 @@ async fn a_version_is_stored_once_for_its_content_and_never_changes() {
     let other = workspace.save_version(&NewVersion { spec_text: "name:  p", ..version.clone() }).await.unwrap();
     assert_eq!(other.number, 2);
     let error = workspace.current_version("p").await.unwrap_err();
-    assert_eq!((error.kind, error.hint.unwrap().contains("headwater apply")), (StoreErrorKind::NotFound, true));
+    assert_eq!((error.kind, error.suggest), (StoreErrorKind::NotFound, Some(Suggest::Apply)));
     workspace.apply(&version, None).await.unwrap();
     assert_eq!(workspace.current_version("p").await.unwrap().id, first.id);
-    assert!(workspace.current_version("q").await.unwrap_err().hint.unwrap().contains("the pipelines are p"));
+    assert!(workspace.current_version("q").await.unwrap_err().hint.unwrap().contains("valid names are p"));
     let changed = sqlx::query("UPDATE versions SET spec_text = ''").execute(db.store.durable()).await;
     assert!(changed.unwrap_err().to_string().contains("immutable"));
 }
@@ -75,7 +75,14 @@ async fn a_connections_secrets_are_sealed_and_open_with_the_right_key_alone() {
     let key = MasterKey::from_bytes(&[3; 32]).unwrap();
     let settings = json!({ "url": "postgres://app:hunter22@db/shop" });
     let shown = json!({ "url": "postgres://app:***@db/shop" });
-    workspace.put_connection(&key, "shop", "postgres", &settings, &shown).await.unwrap();
+    let shop = NewConnection {
+        name: "shop".to_owned(),
+        connector: "postgres".to_owned(),
+        settings: settings.clone(),
+        shown: shown.clone(),
+        variables: vec!["SHOP_PASSWORD".to_owned()],
+    };
+    workspace.put_connection(&key, &shop).await.unwrap();
     let rows = workspace.connections().await.unwrap();
     assert_eq!((rows[0].name.as_str(), &rows[0].shown), ("shop", &shown));
     let dump: String = sqlx::query_scalar("SELECT c::text || encode(sealed, 'escape') FROM connections c")

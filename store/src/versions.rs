@@ -1,14 +1,15 @@
-//! Pipelines and their versions. A version is immutable and found again by the hash of its content.
+//! Versions of pipelines. A version is immutable and found again by the hash of its content.
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::Plan;
 use headwater_pipelines::spec::Schedule;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::deadline::Tx;
-use crate::{Result, StoreError, Workspace};
+use crate::{MasterKey, NewConnection, Result, StoreError, Suggest, Workspace};
 
 /// What is to be stored as a version.
 #[derive(Debug, Clone)]
@@ -19,6 +20,21 @@ pub struct NewVersion<'a> {
     pub spec: &'a Value,
     /// The plan made from it, whose pipeline is the one that gets the version.
     pub plan: &'a Plan,
+}
+
+/// Everything that one `apply` changes.
+#[derive(Debug, Clone, Default)]
+pub struct Change<'a> {
+    /// Connections to store.
+    pub connections: Vec<NewConnection>,
+    /// Versions to make current, each with its schedule. No two are of one pipeline.
+    pub pipelines: Vec<(NewVersion<'a>, Option<&'a Schedule>)>,
+}
+
+/// What the audit says of an applied version.
+#[derive(Serialize)]
+struct Applied {
+    version_id: Uuid,
 }
 
 /// A stored version.
@@ -55,22 +71,50 @@ impl Workspace {
         self.version(id).await
     }
 
-    /// Stores a version, makes it current and brings the pipeline's schedule up to date. An edit of the schedule bumps its
-    /// generation, so that a fire planned before it is refused; a spec without one retires the schedule.
+    /// Stores one version and makes it current. See [`Workspace::apply_all`].
     pub async fn apply(&self, version: &NewVersion<'_>, schedule: Option<&Schedule>) -> Result<VersionRow> {
         let mut tx = self.durable().begin().await?;
-        let id = insert_version(&mut tx, self.id, version).await?;
+        let id = self.apply_in(&mut tx, version, schedule).await?;
+        tx.commit().await?;
+        self.version(id).await
+    }
+
+    /// Stores connections, makes versions current and brings the pipelines' schedules up to date: all of it or nothing. An edit of a
+    /// schedule bumps its generation, so that a fire planned before it is refused; a spec without one retires the schedule.
+    pub async fn apply_all(&self, key: &MasterKey, change: &Change<'_>) -> Result<Vec<VersionRow>> {
+        let mut tx = self.durable().begin().await?;
+        for connection in &change.connections {
+            self.put_connection_in(&mut tx, key, connection).await?;
+        }
+        // Pipelines are locked in the order of their names, so that two changes wait for each other instead of deadlocking.
+        let mut pipelines: Vec<_> = change.pipelines.iter().collect();
+        pipelines.sort_by(|(a, _), (b, _)| a.plan.pipeline.cmp(&b.plan.pipeline));
+        let mut ids = Vec::with_capacity(pipelines.len());
+        for (version, schedule) in pipelines {
+            ids.push(self.apply_in(&mut tx, version, *schedule).await?);
+        }
+        tx.commit().await?;
+        let mut rows = Vec::with_capacity(ids.len());
+        for id in ids {
+            rows.push(self.version(id).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn apply_in(&self, tx: &mut Tx, version: &NewVersion<'_>, schedule: Option<&Schedule>) -> Result<Uuid> {
+        let id = insert_version(tx, self.id, version).await?;
+        let pipeline = &version.plan.pipeline;
         let pipeline_id = sqlx::query_scalar!(
             "UPDATE pipelines SET current_version_id = $2 WHERE workspace_id = $1 AND name = $3 RETURNING id",
             self.id,
             id,
-            version.plan.pipeline
+            pipeline
         )
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut **tx)
         .await?;
-        crate::schedules::put_schedule(&mut tx, self.id, pipeline_id, schedule).await?;
-        tx.commit().await?;
-        self.version(id).await
+        crate::schedules::put_schedule(tx, self.id, pipeline_id, schedule).await?;
+        self.record(tx, "pipelines.apply", pipeline, &Applied { version_id: id }).await?;
+        Ok(id)
     }
 
     /// The version of that id.
@@ -112,37 +156,12 @@ impl Workspace {
         .await?;
         match found {
             Some(Some(id)) => self.version(id).await,
-            Some(None) => Err(StoreError::not_found(format!("pipeline '{pipeline}' has no approved version"))
-                .hint("approve one with `headwater apply FILE`")),
+            Some(None) => {
+                Err(StoreError::not_found(format!("pipeline '{pipeline}' has no approved version"))
+                    .suggest(Suggest::Apply))
+            }
             None => Err(self.unknown_pipeline(pipeline).await?),
         }
-    }
-
-    /// Names of all pipelines that have an approved version, sorted.
-    pub async fn pipelines(&self) -> Result<Vec<String>> {
-        Ok(sqlx::query_scalar!(
-            "SELECT name FROM pipelines WHERE workspace_id = $1 AND current_version_id IS NOT NULL ORDER BY name",
-            self.id
-        )
-        .fetch_all(self.durable())
-        .await?)
-    }
-
-    /// Says which pipelines there are if this one is not.
-    pub(crate) async fn must_have_pipeline(&self, pipeline: &str) -> Result<()> {
-        if self.pipelines().await?.iter().any(|name| name == pipeline) {
-            return Ok(());
-        }
-        Err(self.unknown_pipeline(pipeline).await?)
-    }
-
-    async fn unknown_pipeline(&self, pipeline: &str) -> Result<StoreError> {
-        let names = self.pipelines().await?;
-        let hint = match names.is_empty() {
-            true => "approve one with `headwater apply FILE`".to_owned(),
-            false => format!("the pipelines are {}", names.join(", ")),
-        };
-        Ok(StoreError::not_found(format!("there is no pipeline named '{pipeline}'")).hint(hint))
     }
 }
 
@@ -201,4 +220,78 @@ fn content_hash(spec_text: &str, plan: &str) -> [u8; 32] {
         hash.update(part.as_bytes());
     }
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use headwater_pipelines::plan::{Relation, TableRef, Work};
+    use headwater_pipelines::spec::WriteMode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{database, plan};
+
+    fn key() -> MasterKey {
+        MasterKey::from_bytes(&[3; 32]).unwrap()
+    }
+
+    fn connection(name: &str) -> NewConnection {
+        NewConnection {
+            name: name.to_owned(),
+            connector: "delta".to_owned(),
+            settings: json!({ "location": "/srv" }),
+            shown: json!({ "location": "/srv" }),
+            variables: Vec::new(),
+        }
+    }
+
+    /// A plan whose one task loads from a connection into `lake`.
+    fn copy(pipeline: &str) -> Plan {
+        let mut plan = plan(pipeline, &[("publish", &[])]);
+        let table = |connection: &str| TableRef { connection: connection.to_owned(), path: vec!["orders".to_owned()] };
+        if let Some((_, task)) = plan.tasks.first_mut() {
+            task.work = Work::Load {
+                input: Relation::Table(table("shop")),
+                into: table("lake"),
+                mode: WriteMode::Append,
+                keys: Vec::new(),
+                partition_by: Vec::new(),
+            };
+        }
+        plan
+    }
+
+    #[tokio::test]
+    async fn a_change_of_several_files_is_made_whole_or_not_at_all() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let (good, bad, spec) = (copy("good"), copy("worse"), json!({}));
+        // Postgres keeps no NUL in text, so that the second version is refused after the first one was stored.
+        let first = NewVersion { spec_text: "name: good", spec: &spec, plan: &good };
+        let second = NewVersion { spec_text: "name: worse\0", spec: &spec, plan: &bad };
+        let broken =
+            Change { connections: vec![connection("lake")], pipelines: vec![(first.clone(), None), (second, None)] };
+        assert!(workspace.apply_all(&key(), &broken).await.is_err());
+        assert!(workspace.connections().await.unwrap().is_empty());
+        assert!(workspace.pipelines().await.unwrap().is_empty());
+        let whole = Change { connections: vec![connection("lake")], pipelines: vec![(first, None)] };
+        assert_eq!(workspace.apply_all(&key(), &whole).await.unwrap()[0].pipeline, "good");
+        assert_eq!(workspace.connections().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_an_approved_pipeline_uses_is_not_removed() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let (plan, spec) = (copy("orders"), json!({}));
+        let version = NewVersion { spec_text: "name: orders", spec: &spec, plan: &plan };
+        let change = Change { connections: vec![connection("lake")], pipelines: vec![(version, None)] };
+        workspace.apply_all(&key(), &change).await.unwrap();
+        let error = workspace.remove_connection("lake").await.unwrap_err();
+        assert_eq!(error.message, "connection 'lake' is used by the approved pipeline orders");
+        workspace.remove_pipeline("orders").await.unwrap();
+        workspace.remove_connection("lake").await.unwrap();
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::Stage;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -38,7 +39,7 @@ pub struct WorkerSpec {
 }
 
 /// A registered worker.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct WorkerRow {
     /// Its incarnation.
     pub id: Uuid,

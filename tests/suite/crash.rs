@@ -217,7 +217,7 @@ fn canceled_while_frozen(target: Target) {
     command.env("HEADWATER_FAILPOINTS", "after_intent=stop");
     let frozen = world.start(command);
     eventually("the process is frozen", || frozen.is_stopped());
-    world.succeed(&["runs", "cancel"]);
+    world.succeed(&["runs", "cancel", "--newest"]);
     let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler"]));
     eventually("the run has ended", || world.json(&["runs", "show", "--json"])["state"] == "canceled");
     frozen.signal("CONT");

@@ -34,7 +34,7 @@ tasks:
 
 fn plan(world: &World, arguments: &[&str]) -> Done {
     let mut command = world.command(arguments);
-    command.env("SHOP_URL", world.url());
+    command.env("SHOP_URL", world.url()).args(["--allow-variable", "SHOP_*"]);
     let done = world.start(command).wait();
     assert_eq!(done.code(), Some(1), "{done}");
     done

@@ -12,6 +12,7 @@ mod fleet;
 mod golden;
 mod life;
 mod link;
+mod operations;
 mod schedules;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]

@@ -44,7 +44,7 @@ fn stage_by_file(world: &World, bucket: &Bucket, command: &mut Command) {
         options.join("\n")
     );
     world.write("headwater.toml", &config);
-    command.env("STAGING_SECRET", SECRET);
+    command.env("STAGING_SECRET", SECRET).args(["--config", "headwater.toml"]);
 }
 
 /// The staging area, and all that reaches it, in the environment.

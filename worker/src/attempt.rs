@@ -101,7 +101,8 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
     let opened = if names.is_empty() {
         Vec::new()
     } else {
-        workspace.open_connections(&shared.config.master_key, &names).await.map_err(engine_error)?
+        let key = &shared.config.master_key;
+        workspace.open_connections_for_run(key, claimed.lease.run_id, &names).await.map_err(engine_error)?
     };
     let connections = opened.into_iter().map(|connection| {
         (connection.name, ConnectionSettings { connector: connection.connector, settings: connection.settings })

@@ -56,7 +56,8 @@ impl DataRuntime {
     /// With a thread for each core: a plan has that many partitions.
     fn new() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let runtime = Builder::new_multi_thread().worker_threads(cores).thread_name("headwater-data").enable_all();
+        let mut runtime = Builder::new_multi_thread();
+        runtime.worker_threads(cores).thread_name("headwater-data").enable_all();
         Ok(Self(Some(runtime.build()?)))
     }
 }

@@ -3,15 +3,46 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use headwater_operations::{DoctorReport, Level, OperationError, examine};
 use headwater_store::Beside;
-use headwater_store::embedded::{self, Level};
-use serde_json::json;
 
-use crate::args::AdminCommand;
 use crate::config::Config;
 use crate::context::{Context, Opening};
 use crate::failure::hinted;
 use crate::output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Migrate the control plane's schema
+    #[command(
+        after_help = "Examples:\n  headwater admin migrate\n  headwater admin migrate --database-url postgres://hw@db/headwater"
+    )]
+    Migrate {
+        /// Create the schema even in a database that holds other tables
+        #[arg(long)]
+        shared_database: bool,
+    },
+    /// Examine the control plane and report problems
+    #[command(after_help = "Examples:\n  headwater admin doctor\n  headwater admin doctor --json")]
+    Doctor {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open psql on the control plane, or on another database of the embedded server
+    #[command(
+        after_help = "Examples:\n  headwater admin psql\n  headwater admin psql --database demo_source -- -c '\\dt'"
+    )]
+    Psql {
+        /// Another database of the embedded server; created if it does not exist
+        #[arg(long)]
+        database: Option<String>,
+        /// Arguments of psql
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
 
 pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitCode> {
     match command {
@@ -31,42 +62,44 @@ pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitC
     }
 }
 
-async fn doctor(config: Config, as_json: bool) -> Result<ExitCode> {
+async fn doctor(config: Config, json: bool) -> Result<ExitCode> {
     let config = config.with_control_plane().await?;
-    if config.database_url.is_some() {
+    let report = if config.database_url.is_some() {
         let context = Context::open(config, Opening::Use).await.context("the control plane can't be used")?;
-        let counts = context.store.counts().await?;
-        let workers = context.store.workers().await?;
+        let report = context.operations.doctor(&context.actor).await;
         context.close().await?;
-        if as_json {
-            output::json(&json!({ "healthy": true, "workers": workers.len(), "counts": counts }))?;
-        } else {
-            output::line(&format!("ok    the control plane answers; {} workers are registered", workers.len()));
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    let report = embedded::doctor(&config.data_dir, config.pg_user.as_deref()).await?;
-    if as_json {
-        output::json(&json!({ "healthy": report.is_healthy(), "report": report }))?;
+        report?
     } else {
-        output::line(&format!("data directory {}", report.data_dir.display()));
-        for finding in &report.findings {
-            let level = match finding.level {
-                Level::Ok => "ok   ",
-                Level::Warn => "warn ",
-                Level::Error => "error",
-            };
-            output::line(&format!("{level} {}", finding.what));
-            finding.hint.iter().for_each(|hint| output::line(&format!("      try: {hint}")));
-        }
+        examine(&config.data_dir, config.pg_user.as_deref()).await?
+    };
+    if json {
+        output::json(&report)?;
+    } else {
+        show(&report);
     }
-    Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn show(report: &DoctorReport) {
+    if let Some(workers) = report.workers {
+        output::line(&format!("ok    the control plane answers; {} registered", output::plural(workers, "worker")));
+    }
+    report.report.iter().for_each(|report| output::line(&format!("data directory {}", report.data_dir.display())));
+    for finding in report.findings() {
+        let level = match finding.level {
+            Level::Ok => "ok   ",
+            Level::Warn => "warn ",
+            Level::Error => "error",
+        };
+        output::line(&format!("{level} {}", finding.what));
+        finding.hint.iter().for_each(|hint| output::line(&format!("      hint: {hint}")));
+    }
 }
 
 async fn psql(context: &Context, database: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
     let url = match (context.embedded(), database) {
         (Some(embedded), Some(database)) => {
-            embedded.ensure_database(database).await?;
+            embedded.ensure_database(database).await.map_err(OperationError::from)?;
             embedded.url_of(database)
         }
         (Some(embedded), None) => embedded.url(),

@@ -1,39 +1,79 @@
-//! `headwater apply`: specs become their pipelines' approved versions.
+//! `headwater apply`: specs become their pipelines' approved versions, all of them or none.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use headwater_pipelines::schedule;
+use clap::Args;
+use headwater_operations::{Applied, ApplyReport, ConnectionChange, PipelineChange};
 
+use super::files;
+use super::plan::describe;
 use crate::context::Context;
-use crate::failure::{Shown, hinted};
+use crate::failure::show_problems;
 use crate::output;
-use crate::sources::{Source, spec_files};
 
-/// Everything is checked before anything is applied.
-pub(super) async fn apply(context: &Context, path: &Path) -> Result<ExitCode> {
-    let files = spec_files(path)?;
-    if files.is_empty() {
-        return Err(hinted(format!("{} holds no specs", path.display()), "specs end in .yaml or .yml"));
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// A spec, or a folder of specs, which are applied as one change
+    path: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn apply(context: &Context, args: &ApplyArgs) -> Result<ExitCode> {
+    let proposal = context.operations.propose(&context.actor, files::read_all(&args.path)?).await?;
+    show_problems(&proposal.warnings);
+    if !args.json {
+        show_proposal(&proposal.report);
     }
-    let mut sources = Vec::new();
-    for file in &files {
-        let source = Source::load(context, file).await?;
-        source.show_diagnostics();
-        sources.push(source);
-    }
-    if sources.iter().any(Source::has_errors) {
-        return Err(Shown.into());
-    }
-    for source in &sources {
-        for name in source.store_connections(context).await? {
-            output::line(&format!("connection {name} stored"));
-        }
-        let schedule = source.document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
-        let version = context.workspace.apply(&source.version()?, schedule).await?;
-        let when = schedule.map_or_else(|| "no schedule".to_owned(), schedule::in_words);
-        output::line(&format!("pipeline {} is at version {} ({when})", version.pipeline, version.number));
+    let report = context.operations.apply(&context.actor, &proposal).await?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        show_result(&report);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_proposal(report: &ApplyReport) {
+    report.connections.iter().for_each(|change| output::line(&connection(change)));
+    for change in &report.pipelines {
+        output::line(&pipeline(change));
+        change.diff.iter().for_each(|change| output::line(&format!("  {}", describe(change))));
+    }
+}
+
+fn connection(change: &ConnectionChange) -> String {
+    let what = match change.change {
+        Applied::Added => "will be added",
+        Applied::Changed => "will be replaced",
+        Applied::Unchanged => "stays as it is",
+    };
+    let variables = match change.variables.as_slice() {
+        [] => String::new(),
+        names => format!("; it resolves {}", names.join(", ")),
+    };
+    format!("connection {} {what}{variables}", change.connection)
+}
+
+fn pipeline(change: &PipelineChange) -> String {
+    let what = match (change.change, change.before) {
+        (Applied::Unchanged, Some(version)) => format!("stays at version {version}"),
+        (_, Some(version)) => format!("will replace version {version}"),
+        (_, None) => "will be approved for the first time".to_owned(),
+    };
+    format!("pipeline {} ({}) {what}", change.pipeline, change.file)
+}
+
+fn show_result(report: &ApplyReport) {
+    for change in report.connections.iter().filter(|change| change.change != Applied::Unchanged) {
+        output::line(&format!("connection {} is stored, its secrets encrypted", change.connection));
+    }
+    for change in &report.pipelines {
+        let version = change.version.unwrap_or_default();
+        let when = change.schedule_in_words.as_deref().unwrap_or("no schedule");
+        output::line(&format!("pipeline {} is at version {version} ({when})", change.pipeline));
+    }
 }

@@ -1,126 +1,156 @@
 //! `headwater connections`.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use headwater_engine::connector::{Connection, Connector, Health, TableInfo};
-use headwater_engine::job::ConnectionSettings;
-use headwater_engine::relations::Connections;
-use serde_json::{Map, Value, json};
+use clap::{Args, Subcommand};
+use headwater_operations::{
+    AddConnection, AddedConnection, CatalogReport, ConnectionReport, HealthReport, OperationError, TableInfo,
+};
+use serde_json::Value;
 
-use crate::args::ConnectionsCommand;
+use crate::args::parse_pair;
 use crate::context::Context;
 use crate::failure::hinted;
 use crate::output;
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionsCommand {
+    /// Add a connection, or replace it, and check it
+    #[command(
+        after_help = "Examples:\n  headwater connections add lake delta file:///srv/lake\n  headwater connections add shop postgres://app@db.example.com/shop"
+    )]
+    Add(AddArgs),
+    /// List connections
+    #[command(after_help = "Examples:\n  headwater connections list\n  headwater connections list --json")]
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that a connection works
+    #[command(after_help = "Examples:\n  headwater connections check shop\n  headwater connections check lake --json")]
+    Check {
+        /// Its name
+        name: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what a connection can read
+    #[command(
+        after_help = "Examples:\n  headwater connections catalog shop\n  headwater connections catalog shop --columns"
+    )]
+    Catalog {
+        /// Its name
+        name: String,
+        /// Columns too
+        #[arg(long)]
+        columns: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a connection that no approved pipeline uses
+    #[command(after_help = "Examples:\n  headwater connections remove old_shop\n  headwater connections list")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Name that specs use
+    name: String,
+    /// LOCATION, or CONNECTOR LOCATION; the connector may be left out when the location's scheme names it
+    #[arg(value_name = "CONNECTOR LOCATION", num_args = 0..=2)]
+    what: Vec<String>,
+    /// Further setting of the connector, KEY=VALUE; can be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    settings: Vec<(String, String)>,
+    /// Read the location from standard input, so that it appears in no process list
+    #[arg(long)]
+    url_stdin: bool,
+    /// Store it even if the check fails
+    #[arg(long)]
+    no_check: bool,
+}
+
 pub(super) async fn connections(context: &Context, command: ConnectionsCommand) -> Result<ExitCode> {
+    let (operations, actor) = (&context.operations, &context.actor);
     match command {
-        ConnectionsCommand::Add { name, what, settings, url_stdin, no_check } => {
-            add(context, &name, &what, settings, url_stdin, no_check).await?;
+        ConnectionsCommand::Add(args) => add(context, args).await?,
+        ConnectionsCommand::List { json } => {
+            let report = operations.connections(actor).await?;
+            if json { output::json(&report)? } else { list(&report.connections) }
         }
-        ConnectionsCommand::List { json } => list(context, json).await?,
-        ConnectionsCommand::Check { name } => {
-            let connection = open_stored(context, &name).await?;
-            show_health(&name, &connection.check().await?);
-            connection.close().await;
+        ConnectionsCommand::Check { name, json } => {
+            let report = operations.check_connection(actor, &name).await?;
+            if json { output::json(&report)? } else { show_health(&report) }
         }
         ConnectionsCommand::Catalog { name, columns, json } => {
-            let connection = open_stored(context, &name).await?;
-            let tables = connection.catalog(columns || json).await?;
-            connection.close().await;
-            show_catalog(&name, &tables, columns, json)?;
+            let report = operations.catalog(actor, &name, columns || json).await?;
+            match (json, columns) {
+                (true, _) => output::json(&report)?,
+                (false, true) => show_columns(&report),
+                (false, false) => show_tables(&report),
+            }
         }
         ConnectionsCommand::Remove { name } => {
-            context.workspace.remove_connection(&name).await?;
+            operations.remove_connection(actor, &name).await?;
             output::line(&format!("connection {name} is removed"));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn add(
-    context: &Context,
-    name: &str,
-    what: &[String],
-    further: Vec<(String, String)>,
-    url_stdin: bool,
-    no_check: bool,
-) -> Result<()> {
-    let named = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !named {
-        return Err(hinted(
-            format!("a connection can't be named '{name}'"),
-            "begin with a letter; use letters, digits and underscores",
-        ));
-    }
-    let (connector, location) = resolve(context, what, url_stdin)?;
-    let spec = connector.spec();
-    let mut settings = Map::new();
-    settings.extend(location.map(|location| (spec.location.to_owned(), Value::String(location))));
-    // A value that reads as JSON is taken as such, so that numbers, booleans and maps can be given.
-    settings.extend(further.into_iter().map(|(key, text)| {
-        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        (key, value)
-    }));
-    let mut settings = Value::Object(settings);
-    if !no_check {
-        match check(context, name, connector, &settings).await {
-            Ok(health) => show_health(name, &health),
-            Err(error) if asks_for_password(&error) && std::io::stdin().is_terminal() => {
-                let password = rpassword::prompt_password(format!("password for {name}: "))
-                    .context("the password can't be read")?;
-                settings["password"] = Value::String(password);
-                show_health(name, &check(context, name, connector, &settings).await?);
-            }
-            Err(error) => return Err(error.into()),
+async fn add(context: &Context, args: AddArgs) -> Result<()> {
+    let name = args.name.clone();
+    let mut request = request(args)?;
+    let added = match add_once(context, &request).await {
+        Err(error) if error.needs_password && std::io::stdin().is_terminal() => {
+            let password =
+                rpassword::prompt_password(format!("password for {name}: ")).context("the password can't be read")?;
+            request.settings.insert("password".to_owned(), Value::String(password));
+            add_once(context, &request).await?
         }
+        answer => answer?,
+    };
+    added.health.iter().for_each(show_health);
+    output::line(&format!("connection {} is stored, its secrets encrypted", added.name));
+    if !added.variables.is_empty() {
+        output::line(&format!("it resolves {} where it is opened", added.variables.join(", ")));
     }
-    context.put_connection(name, spec.name, &settings).await?;
-    output::line(&format!("connection {name} is stored, its secrets encrypted"));
     Ok(())
 }
 
-fn asks_for_password(error: &headwater_engine::EngineError) -> bool {
-    error.message.contains("password")
+async fn add_once(context: &Context, request: &AddConnection) -> Result<AddedConnection, OperationError> {
+    context.operations.add_connection(&context.actor, request.clone()).await
 }
 
-/// The connector and the location that a command line names.
-fn resolve<'a>(
-    context: &'a Context,
-    what: &[String],
-    url_stdin: bool,
-) -> Result<(&'a Arc<dyn Connector>, Option<String>)> {
-    let registry = context.engine.registry();
-    let usage = || {
-        hinted(
-            "which connection?",
-            "headwater connections add NAME [CONNECTOR] LOCATION, e.g. postgres://user@host/database",
-        )
-    };
-    let (kind, location) = match (what, url_stdin) {
+/// What the command line asks for.
+fn request(args: AddArgs) -> Result<AddConnection> {
+    let (connector, location) = match (args.what.as_slice(), args.url_stdin) {
         ([], true) => (None, Some(read_stdin()?)),
-        ([kind], true) => (Some(kind), Some(read_stdin()?)),
+        ([kind], true) => (Some(kind.clone()), Some(read_stdin()?)),
         ([location], false) if location.contains("://") => (None, Some(location.clone())),
-        ([kind], false) => (Some(kind), None),
-        ([kind, location], false) => (Some(kind), Some(location.clone())),
-        _ => return Err(usage()),
+        ([kind], false) => (Some(kind.clone()), None),
+        ([kind, location], false) => (Some(kind.clone()), Some(location.clone())),
+        _ => {
+            return Err(hinted(
+                "the connection's location is missing",
+                "headwater connections add NAME [CONNECTOR] LOCATION, e.g. postgres://user@host/database",
+            ));
+        }
     };
-    let connector = match (kind, &location) {
-        (Some(kind), _) => registry.get(kind)?,
-        (None, Some(location)) => registry.for_location(location).ok_or_else(|| {
-            let names: Vec<&str> = registry.iter().map(|connector| connector.spec().name).collect();
-            hinted(
-                format!("the location does not say which connector to use ({})", names.join(", ")),
-                "headwater connections add NAME CONNECTOR LOCATION",
-            )
-        })?,
-        (None, None) => return Err(usage()),
-    };
-    Ok((connector, location))
+    // A value that reads as JSON is taken as such, so that numbers, booleans and maps can be given.
+    let settings = args.settings.into_iter().map(|(key, text)| {
+        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (key, value)
+    });
+    Ok(AddConnection { name: args.name, connector, location, settings: settings.collect(), check: !args.no_check })
 }
 
 fn read_stdin() -> Result<String> {
@@ -129,29 +159,7 @@ fn read_stdin() -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-async fn check(
-    context: &Context,
-    name: &str,
-    connector: &Arc<dyn Connector>,
-    settings: &Value,
-) -> Result<Health, headwater_engine::EngineError> {
-    let settings = ConnectionSettings { connector: connector.spec().name.to_owned(), settings: settings.clone() };
-    let connections =
-        Connections::new(context.engine.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
-    let health = connections.open(name)?.check().await;
-    connections.close().await;
-    health
-}
-
-async fn open_stored(context: &Context, name: &str) -> Result<Arc<dyn Connection>> {
-    let opened = context.workspace.open_connection(&context.key, name).await?;
-    let settings = ConnectionSettings { connector: opened.connector, settings: opened.settings };
-    let connections =
-        Connections::new(context.engine.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
-    Ok(connections.open(name)?)
-}
-
-fn show_health(name: &str, health: &Health) {
+fn show_health(HealthReport { name, health }: &HealthReport) {
     output::line(&format!("{name}: {}", health.version));
     health.identity.iter().for_each(|identity| output::line(&format!("  role       {identity}")));
     output::line(&format!("  transport  {}", health.transport));
@@ -160,55 +168,45 @@ fn show_health(name: &str, health: &Health) {
     health.notes.iter().for_each(|note| output::line(&format!("  note       {note}")));
 }
 
-async fn list(context: &Context, as_json: bool) -> Result<()> {
-    let rows = context.workspace.connections().await?;
-    if as_json {
-        let rows: Vec<Value> =
-            rows.iter().map(|row| json!({ "name": row.name, "type": row.connector, "settings": row.shown })).collect();
-        return output::json(&json!({ "connections": rows }));
-    }
-    let rows = rows.iter().map(|row| {
-        let fields = row.shown.as_object().into_iter().flatten();
+fn list(connections: &[ConnectionReport]) {
+    let rows = connections.iter().map(|row| {
+        let fields = row.settings.as_object().into_iter().flatten();
         let settings: Vec<String> = fields
             .map(|(key, value)| format!("{key} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
             .collect();
         [row.name.clone(), row.connector.clone(), settings.join(", ")]
     });
     output::table(&["name", "type", "settings"], rows);
-    Ok(())
 }
 
-fn show_catalog(name: &str, tables: &[TableInfo], columns: bool, as_json: bool) -> Result<()> {
-    if as_json {
-        return output::json(&json!({ "tables": tables }));
-    }
-    let qualified = |table: &TableInfo| format!("{name}.{}", table.path.join("."));
-    if columns {
-        let rows = tables.iter().flat_map(|table| {
-            table.columns.iter().map(move |column| {
-                let key = column.primary_key.map(|position| format!("key {position}")).unwrap_or_default();
-                let null = if column.nullable { "" } else { "not null" };
-                [
-                    qualified(table),
-                    column.name.clone(),
-                    column.native_type.clone(),
-                    column.arrow_type.clone(),
-                    null.to_owned(),
-                    key,
-                ]
-            })
-        });
-        output::table(&["table", "column", "type", "read as", "", ""], rows);
-    } else {
-        let rows = tables.iter().map(|table| {
+fn qualified(connection: &str, table: &TableInfo) -> String {
+    format!("{connection}.{}", table.path.join("."))
+}
+
+fn show_columns(CatalogReport { connection, tables }: &CatalogReport) {
+    let rows = tables.iter().flat_map(|table| {
+        table.columns.iter().map(move |column| {
             [
-                qualified(table),
-                table.kind.clone(),
-                table.rows.map(output::count).unwrap_or_default(),
-                table.comment.clone().unwrap_or_default(),
+                qualified(connection, table),
+                column.name.clone(),
+                column.native_type.clone(),
+                column.arrow_type.clone(),
+                if column.nullable { String::new() } else { "not null".to_owned() },
+                column.primary_key.map(|position| format!("key {position}")).unwrap_or_default(),
             ]
-        });
-        output::table(&["table", "kind", "rows, estimated", "comment"], rows);
-    }
-    Ok(())
+        })
+    });
+    output::table(&["table", "column", "type", "read as", "", ""], rows);
+}
+
+fn show_tables(CatalogReport { connection, tables }: &CatalogReport) {
+    let rows = tables.iter().map(|table| {
+        [
+            qualified(connection, table),
+            table.kind.clone(),
+            table.rows.map(output::count).unwrap_or_default(),
+            table.comment.clone().unwrap_or_default(),
+        ]
+    });
+    output::table(&["table", "kind", "rows, estimated", "comment"], rows);
 }

@@ -1,75 +1,43 @@
 //! `headwater plan`: stages, schemas of every edge, what loads would do, the difference from the approved version.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use headwater_engine::check::TargetPlan;
-use headwater_pipelines::diff::{Change, ChangeKind, diff};
-use headwater_pipelines::plan::Plan;
-use headwater_pipelines::schedule::in_words;
-use headwater_pipelines::spec::Spec;
-use headwater_store::StoreErrorKind;
-use serde_json::{Value, json};
+use clap::Args;
+use headwater_operations::{ChangeReport, PlanReport};
+use serde_json::Value;
 
+use super::files;
 use crate::context::Context;
+use crate::failure::show_problems;
 use crate::output;
-use crate::sources::Source;
 
-pub(super) async fn plan(context: &Context, file: &Path, as_json: bool) -> Result<ExitCode> {
-    let source = Source::load(context, file).await?;
-    let changes = changes(context, &source).await?;
-    if as_json {
-        output::json(&document(&source, changes.as_deref()))?;
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The spec
+    file: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<ExitCode> {
+    let planned = context.operations.plan(&context.actor, files::read(&args.file)?).await?;
+    if args.json {
+        output::json(&planned.report)?;
     } else {
-        source.show_diagnostics();
-        if let Some(plan) = &source.planned.plan {
-            show(plan, &source, changes.as_deref());
-        }
+        show_problems(std::slice::from_ref(&planned.problems));
+        show(&planned.report);
     }
-    Ok(if source.has_errors() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if planned.valid { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Differences from the approved version; `None` when there is none.
-async fn changes(context: &Context, source: &Source) -> Result<Option<Vec<Change>>> {
-    let Some(spec) = &source.document.spec else { return Ok(None) };
-    match context.workspace.current_version(&spec.name).await {
-        Ok(version) => Ok(serde_json::from_value::<Spec>(version.spec).ok().map(|before| diff(&before, spec))),
-        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn document(source: &Source, changes: Option<&[Change]>) -> Value {
-    let schemas: serde_json::Map<String, Value> = source
-        .checked
-        .schemas
-        .iter()
-        .map(|(task, schema)| {
-            let fields = schema.fields().iter().map(|field| {
-                json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
-            });
-            (task.clone(), fields.collect())
-        })
-        .collect();
-    json!({
-        "diagnostics": source.checked.diagnostics,
-        "stages": source.planned.plan.as_ref().map(|plan| &plan.stages),
-        "schemas": schemas,
-        "ddl": source.checked.loads,
-        "diff": changes,
-        "schedule_in_words": schedule(source),
-    })
-}
-
-fn schedule(source: &Source) -> Option<String> {
-    source.document.spec.as_ref()?.schedule.as_ref().map(in_words)
-}
-
-fn show(plan: &Plan, source: &Source, changes: Option<&[Change]>) {
-    output::line(&format!("pipeline {}", plan.pipeline));
-    schedule(source).iter().for_each(|words| output::line(&format!("schedule: {words}")));
-    let stages = plan.stages.iter().map(|stage| {
+fn show(report: &PlanReport) {
+    let (Some(pipeline), Some(stages)) = (&report.pipeline, &report.stages) else { return };
+    output::line(&format!("pipeline {pipeline}"));
+    report.schedule_in_words.iter().for_each(|words| output::line(&format!("schedule: {words}")));
+    let stages = stages.iter().map(|stage| {
         [
             stage.name.clone(),
             stage.tasks.join(", "),
@@ -79,22 +47,18 @@ fn show(plan: &Plan, source: &Source, changes: Option<&[Change]>) {
         ]
     });
     output::table(&["stage", "tasks, one streaming plan", "after", "queue", "attempts"], stages);
-    for (task, schema) in &source.checked.schemas {
-        let columns: Vec<String> = schema
-            .fields()
+    for (task, columns) in &report.schemas {
+        let columns = columns
             .iter()
-            .map(|field| {
-                format!("{} {}{}", field.name(), field.data_type(), if field.is_nullable() { "" } else { " not null" })
-            })
-            .collect();
-        output::line(&format!("{task}: {}", columns.join(", ")));
+            .map(|column| format!("{} {}{}", column.name, column.kind, if column.nullable { "" } else { " not null" }));
+        output::line(&format!("{task}: {}", columns.collect::<Vec<_>>().join(", ")));
     }
-    for (task, TargetPlan { target, plan }) in &source.checked.loads {
-        output::line(&format!("{task} → {target}"));
-        plan.ddl.iter().for_each(|statement| output::line(&format!("  {statement}")));
-        plan.notes.iter().for_each(|note| output::line(&format!("  note: {note}")));
+    for (task, load) in &report.ddl {
+        output::line(&format!("{task} → {}", load.target));
+        load.ddl.iter().for_each(|statement| output::line(&format!("  {statement}")));
+        load.notes.iter().for_each(|note| output::line(&format!("  note: {note}")));
     }
-    match changes {
+    match report.diff.as_deref() {
         None => output::line("no version is approved yet"),
         Some([]) => output::line("no difference from the approved version"),
         Some(changes) => {
@@ -104,11 +68,12 @@ fn show(plan: &Plan, source: &Source, changes: Option<&[Change]>) {
     }
 }
 
-fn describe(change: &Change) -> String {
+/// One difference on a line.
+pub(super) fn describe(change: &ChangeReport) -> String {
     let short = |value: &Option<Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
-    match change.kind {
-        ChangeKind::Added => format!("+ {}: {}", change.path, short(&change.after)),
-        ChangeKind::Removed => format!("- {}", change.path),
-        ChangeKind::Changed => format!("~ {}: {} → {}", change.path, short(&change.before), short(&change.after)),
+    match change.kind.as_str() {
+        "added" => format!("+ {}: {}", change.path, short(&change.after)),
+        "removed" => format!("- {}", change.path),
+        _ => format!("~ {}: {} → {}", change.path, short(&change.before), short(&change.after)),
     }
 }

@@ -1,77 +1,185 @@
 //! `headwater runs`.
 
-use std::collections::BTreeSet;
+use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
-use headwater_store::{LogRow, RerunMode, RunDetail, RunFilter, RunSummary};
-use serde_json::{Value, json};
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use headwater_operations::{AttemptRow, AttemptState, LogRow, RerunMode, RunFilter, RunReport, RunRow, RunsReport};
 use uuid::Uuid;
 
-use crate::args::RunsCommand;
 use crate::context::Context;
 use crate::failure::hinted;
-use crate::output;
+use crate::{output, watch, words};
 
-/// Log lines fetched at a time.
-const LOG_PAGE: i64 = 500;
+/// Unfinished runs that are named when it is not clear which one is meant.
+const NAMED: i64 = 10;
 
-/// How often new lines are looked for; longer than the pause between a worker's batches.
-const LOG_LOOK: std::time::Duration = std::time::Duration::from_millis(1_500);
-
-/// Lines written this long before the last one may still turn up.
-const LOG_OVERLAP: std::time::Duration = std::time::Duration::from_secs(10);
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs, newest first
+    #[command(
+        after_help = "Examples:\n  headwater runs list\n  headwater runs list --state failed --pipeline orders --limit 50"
+    )]
+    List {
+        /// Number of runs
+        #[arg(long, default_value_t = 20)]
+        limit: i64,
+        /// Only this state; can be repeated
+        #[arg(long)]
+        state: Vec<String>,
+        /// Only this pipeline
+        #[arg(long)]
+        pipeline: Option<String>,
+        /// Only runs older than this one
+        #[arg(long, value_name = "RUN")]
+        before: Option<String>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run's tasks, attempts and receipts
+    #[command(after_help = "Examples:\n  headwater runs show\n  headwater runs show 0199c2c0-7d1e --json")]
+    Show {
+        /// The run, or the beginning of its id [default: the newest]
+        run: Option<String>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a run's log
+    #[command(after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e --follow")]
+    Logs {
+        /// The run, or the beginning of its id [default: the newest]
+        run: Option<String>,
+        /// Continue until the run has ended
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Explain what a run, or one of its tasks, is waiting for
+    #[command(after_help = "Examples:\n  headwater runs why\n  headwater runs why 0199c2c0-7d1e publish")]
+    Why {
+        /// The run, or the beginning of its id [default: the newest]
+        run: Option<String>,
+        /// One of its tasks
+        task: Option<String>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cancel a run
+    #[command(after_help = "Examples:\n  headwater runs cancel 0199c2c0-7d1e\n  headwater runs cancel --newest")]
+    Cancel {
+        /// The run, or the beginning of its id; without it the command asks
+        run: Option<String>,
+        /// Cancel the newest run, whoever started it
+        #[arg(long, conflicts_with = "run")]
+        newest: bool,
+    },
+    /// Run a finished run again: what failed, as the same loads
+    #[command(after_help = "Examples:\n  headwater runs rerun\n  headwater runs rerun 0199c2c0-7d1e --all")]
+    Rerun {
+        /// The run, or the beginning of its id [default: the newest]
+        run: Option<String>,
+        /// Everything again, as new loads: an append adds its rows a second time
+        #[arg(long)]
+        all: bool,
+        /// Print one JSON document on standard output at the end
+        #[arg(long)]
+        json: bool,
+    },
+}
 
 pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<ExitCode> {
+    let (operations, actor) = (&context.operations, &context.actor);
     match command {
         RunsCommand::List { limit, state, pipeline, before, json } => {
-            let parse = |text: &String| {
-                text.parse().map_err(|_| {
-                    hinted(
-                        format!("'{text}' is not a state"),
-                        "pending, queued, running, succeeded, failed or canceled",
-                    )
-                })
+            let before = match before {
+                Some(before) => Some(operations.find_run(actor, &before).await?),
+                None => None,
             };
-            let states = state.iter().map(parse).collect::<Result<Vec<_>>>()?;
-            let filter = RunFilter { states, pipeline, before, limit: Some(limit) };
-            list(&context.workspace.list_runs(&filter).await?, json)
+            let filter = RunFilter { states: states(&state)?, pipeline, before, limit: Some(limit) };
+            let report = operations.runs(actor, &filter).await?;
+            if json { output::json(&report)? } else { list(&report.runs) }
         }
         RunsCommand::Show { run, json } => {
-            let detail = context.workspace.show_run(context.run_or_newest(run).await?).await?;
-            if json {
-                output::json(&document(&detail))?;
-            } else {
-                show_detail(&detail);
+            let report = operations.run(actor, named(context, run).await?).await?;
+            if json { output::json(&report)? } else { show_report(&report) }
+        }
+        RunsCommand::Logs { run, follow } => {
+            let run = named(context, run).await?;
+            let mut tail = operations.logs(actor, run, follow).await?;
+            while let Some(line) = tail.next().await? {
+                show_line(&line);
             }
-            Ok(ExitCode::SUCCESS)
         }
-        RunsCommand::Logs { run, follow } => logs(context, context.run_or_newest(run).await?, follow).await,
         RunsCommand::Why { run, task, json } => {
-            super::why::why(context, context.run_or_newest(run).await?, task.as_deref(), json).await
+            super::why::why(context, named(context, run).await?, task.as_deref(), json).await?;
         }
-        RunsCommand::Cancel { run } => {
-            let run = context.run_or_newest(run).await?;
-            let state = context.workspace.cancel_run(run).await?;
-            output::line(&format!(
-                "run {run} is {state}{}",
-                if state.is_final() { "" } else { " and was asked to end" }
-            ));
-            Ok(ExitCode::SUCCESS)
+        RunsCommand::Cancel { run, newest } => {
+            let run = to_cancel(context, run, newest).await?;
+            let state = operations.cancel(actor, run).await?;
+            let pending = if state.is_final() { "" } else { "; it ends once its stages have stopped" };
+            output::line(&format!("run {run} is {state}{pending}"));
         }
         RunsCommand::Rerun { run, all, json } => {
             let mode = if all { RerunMode::All } else { RerunMode::FromFailure };
-            super::run::rerun(context, context.run_or_newest(run).await?, mode, json).await
+            let started = operations.rerun(actor, named(context, run).await?, mode).await?;
+            return super::run::see_through(context, started, json).await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The run that a command names, or the newest one.
+async fn named(context: &Context, run: Option<String>) -> Result<Uuid> {
+    Ok(match run {
+        Some(run) => context.operations.find_run(&context.actor, &run).await?,
+        None => context.operations.newest_run(&context.actor).await?,
+    })
+}
+
+/// The run to cancel. Nobody's run is canceled because it happens to be the newest, unless that is what the command says.
+async fn to_cancel(context: &Context, run: Option<String>, newest: bool) -> Result<Uuid> {
+    if newest || run.is_some() {
+        return named(context, run).await;
+    }
+    let RunsReport { runs } = context.operations.unfinished_runs(&context.actor, NAMED).await?;
+    let describe = |run: &RunRow| format!("{} of {} ({})", run.run_id, run.pipeline, run.state);
+    match runs.as_slice() {
+        [] => bail!("no run is unfinished"),
+        [run] if std::io::stdin().is_terminal() => {
+            if confirm(&format!("cancel run {}?", describe(run)))? {
+                Ok(run.run_id)
+            } else {
+                bail!("nothing was canceled")
+            }
+        }
+        several => {
+            let list = several.iter().map(describe).collect::<Vec<_>>().join("\n       ");
+            Err(hinted(format!("which run? unfinished are\n       {list}"), "headwater runs cancel RUN, or --newest"))
         }
     }
 }
 
-fn list(runs: &[RunSummary], as_json: bool) -> Result<ExitCode> {
-    if as_json {
-        let runs: Vec<Value> = runs.iter().map(summary).collect();
-        output::json(&json!({ "runs": runs }))?;
-        return Ok(ExitCode::SUCCESS);
-    }
+fn confirm(question: &str) -> Result<bool> {
+    let mut out = std::io::stderr().lock();
+    write!(out, "{question} [y/N] ").and_then(|()| out.flush()).context("the terminal can't be written")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("the answer can't be read")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn states(texts: &[String]) -> Result<Vec<headwater_operations::RunState>> {
+    let parse = |text: &String| {
+        text.parse().map_err(|_| {
+            hinted(format!("'{text}' is not a state"), "pending, queued, running, succeeded, failed or canceled")
+        })
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn list(runs: &[RunRow]) {
     let rows = runs.iter().map(|run| {
         let took = run.started_at.zip(run.finished_at).map(|(start, end)| output::duration(end - start));
         [
@@ -84,164 +192,77 @@ fn list(runs: &[RunSummary], as_json: bool) -> Result<ExitCode> {
         ]
     });
     output::table(&["run", "pipeline", "state", "trigger", "started", "took"], rows);
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the log; following, until the run has ended and its last line is printed.
-async fn logs(context: &Context, run: Uuid, follow: bool) -> Result<ExitCode> {
-    let mut tail = Tail::default();
-    loop {
-        // Asked before the lines are read, so that none is missed.
-        let ended = context.workspace.run(run).await?.state.is_final();
-        tail.print(context, run).await?;
-        if !follow {
-            return Ok(ExitCode::SUCCESS);
-        }
-        tokio::time::sleep(LOG_LOOK).await;
-        if ended {
-            // Workers write lines in batches: the last one may come after the end.
-            tail.print(context, run).await?;
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-}
-
-/// How far a log was printed. Ids are made when lines are written and seen when that is committed, so a line may turn up behind
-/// one that was printed: each look begins a little before the last one's end and passes over what was printed.
-#[derive(Default)]
-struct Tail {
-    printed: BTreeSet<Uuid>,
-}
-
-impl Tail {
-    async fn print(&mut self, context: &Context, run: Uuid) -> Result<()> {
-        let mut after = self.printed.first().copied();
-        loop {
-            let lines = context.workspace.logs(run, after, LOG_PAGE).await?;
-            let Some(last) = lines.last() else { break };
-            after = Some(last.id);
-            lines.iter().filter(|line| self.printed.insert(line.id)).for_each(print_line);
-        }
-        if let Some(last) = self.printed.last().copied() {
-            self.printed = self.printed.split_off(&before(last, LOG_OVERLAP));
-        }
-        Ok(())
-    }
-}
-
-/// An id that was made so much earlier: the first 48 bits of an id are milliseconds.
-fn before(id: Uuid, time: std::time::Duration) -> Uuid {
-    let ms = (id.as_u128() >> 80).saturating_sub(time.as_millis());
-    Uuid::from_u128(ms << 80)
-}
-
-fn print_line(line: &LogRow) {
+fn show_line(line: &LogRow) {
     let task = line.task.as_deref().unwrap_or(&line.stage);
     output::line(&format!("{} {:5} {task}: {}", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.level, line.message));
 }
 
-fn summary(run: &RunSummary) -> Value {
-    json!({
-        "run_id": run.run_id,
-        "pipeline": run.pipeline,
-        "version": run.version,
-        "state": run.state,
-        "trigger": run.trigger,
-        "fire_time": run.fire_time,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-    })
-}
-
-/// The document of `run --json` and `runs show --json`.
-pub(super) fn document(detail: &RunDetail) -> Value {
-    let read = |path: &str| {
-        let receipt = detail.receipts.iter().find(|receipt| receipt["task"] == path);
-        receipt.map_or(Value::Null, |receipt| receipt["rows_read"].clone())
-    };
-    let tasks: Vec<Value> = detail
-        .tasks
-        .iter()
-        .map(|task| {
-            let took = task.started_at.zip(task.finished_at).map(|(start, end)| (end - start).num_milliseconds());
-            json!({
-                "path": task.path,
-                "kind": task.kind,
-                "state": task.state,
-                "rows_read": read(&task.path),
-                "rows_written": task.rows,
-                "rows_rejected": task.rejected,
-                "bytes": task.bytes,
-                "duration_ms": took,
-                "attempts": task.attempts,
-            })
-        })
-        .collect();
-    let mut document = summary(&detail.run);
-    if let Some(fields) = document.as_object_mut() {
-        fields.insert("tasks".to_owned(), tasks.into());
-        fields.insert("receipts".to_owned(), detail.receipts.clone().into());
-        fields.insert("attempts".to_owned(), serde_json::to_value(&detail.attempts).unwrap_or_default());
-        if let Some(message) = &detail.run.error {
-            let error = json!({ "message": message, "task": detail.run.error_task, "hint": detail.run.hint });
-            fields.insert("error".to_owned(), error);
-        }
-    }
-    document
-}
-
-/// A run for people: tasks, receipts, and for a failure its cause and the next command.
-pub(super) fn show_detail(detail: &RunDetail) {
-    let run = &detail.run;
+/// A run for people: tasks, retries, receipts, and for a failure its cause and the next command.
+pub(super) fn show_report(report: &RunReport) {
+    let run = &report.run;
     let took = run.started_at.zip(run.finished_at).map(|(start, end)| format!(" in {}", output::duration(end - start)));
-    output::line(&format!(
-        "run {} of {} v{}: {}{}",
-        run.run_id,
-        run.pipeline,
-        run.version,
-        run.state,
-        took.unwrap_or_default()
-    ));
-    let tasks = detail.tasks.iter().map(|task| {
-        let took = task.started_at.zip(task.finished_at).map(|(start, end)| output::duration(end - start));
+    let took = took.unwrap_or_default();
+    output::line(&format!("run {} of {} v{}: {}{took}", run.run_id, run.pipeline, run.version, run.state));
+    let tasks = report.tasks.iter().map(|task| {
         [
             task.path.clone(),
             task.kind.clone(),
             task.state.clone(),
-            output::count(task.rows.unsigned_abs()),
-            output::count(task.rejected.unsigned_abs()),
+            output::count(task.rows_written.unsigned_abs()),
+            output::count(task.rows_rejected.unsigned_abs()),
             output::bytes(task.bytes.unsigned_abs()),
-            took.unwrap_or_default(),
+            task.duration_ms.map(|ms| output::duration(chrono::TimeDelta::milliseconds(ms))).unwrap_or_default(),
             task.attempts.to_string(),
         ]
     });
     output::table(&["task", "kind", "state", "rows", "rejected", "memory bytes", "took", "attempts"], tasks);
-    for receipt in &detail.receipts {
-        output::line(&receipt_line(receipt));
-    }
-    if let Some(message) = &run.error {
-        output::line(&format!("\n{}: {message}", run.error_task.as_deref().unwrap_or("run")));
-        run.hint.iter().for_each(|hint| output::line(&format!("  try: {hint}")));
-        output::line(&format!("  then: headwater runs rerun {}", run.run_id));
+    retries(&report.attempts).iter().for_each(|line| output::line(line));
+    report.receipts.iter().for_each(show_receipt);
+    if let Some(error) = &report.error {
+        output::line(&format!("\n{}: {}", error.task.as_deref().unwrap_or("run"), error.message));
+        error.hint.iter().for_each(|hint| output::line(&format!("  hint: {hint}")));
+        let again = headwater_operations::Suggest::Rerun { run: run.run_id, all: false };
+        output::line(&format!("  try:  {}", words::suggestion(&again)));
         output::line(&format!("  log:  headwater runs logs {}", run.run_id));
     }
 }
 
-fn receipt_line(receipt: &Value) -> String {
-    let number = |field: &str| output::count(receipt[field].as_u64().unwrap_or_default());
-    let version = receipt["version"].as_str().map(|version| format!(", version {version}")).unwrap_or_default();
-    let adopted = if receipt["adopted"] == true { ", adopted" } else { "" };
-    format!(
-        "receipt {} → {} ({}): read {}, wrote {}, rejected {}, {}, {} files{version}, peak {}{adopted}, load {}",
-        receipt["task"].as_str().unwrap_or_default(),
-        receipt["target"].as_str().unwrap_or_default(),
-        receipt["mode"].as_str().unwrap_or_default(),
-        number("rows_read"),
-        number("rows_written"),
-        number("rows_rejected"),
-        output::bytes(receipt["bytes"].as_u64().unwrap_or_default()),
-        number("files"),
-        output::bytes(receipt["peak_memory"].as_u64().unwrap_or_default()),
-        receipt["load_id"].as_str().unwrap_or_default(),
-    )
+/// Why there was another attempt: a line for each that was not the last of its stage.
+fn retries(attempts: &[AttemptRow]) -> Vec<String> {
+    let of_run = |attempt: &&AttemptRow| attempt.kind == "run";
+    let replaced = |attempt: &&AttemptRow| {
+        let later = |other: &AttemptRow| other.stage_run_id == attempt.stage_run_id && other.number > attempt.number;
+        attempts.iter().filter(of_run).any(later)
+    };
+    let lines = attempts.iter().filter(of_run).filter(replaced).map(|attempt| {
+        let AttemptRow { stage, number, state, .. } = attempt;
+        let took = attempt.finished_at.map(|end| format!(" after {}", output::duration(end - attempt.started_at)));
+        let what = match state {
+            AttemptState::Waiting => "waited".to_owned(),
+            state => watch::ended(*state),
+        };
+        let cause = attempt.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("attempt {number} of {stage} {what}{}{cause}", took.unwrap_or_default())
+    });
+    lines.collect()
+}
+
+fn show_receipt(receipt: &headwater_operations::Receipt) {
+    let version = receipt.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
+    let adopted = if receipt.adopted { ", adopted" } else { "" };
+    output::line(&format!(
+        "receipt {} → {} ({}): read {}, wrote {}, rejected {}, {}, {}{version}, peak {}{adopted}, load {}",
+        receipt.task,
+        receipt.target,
+        receipt.mode,
+        output::count(receipt.rows_read),
+        output::count(receipt.rows_written),
+        output::count(receipt.rows_rejected),
+        output::bytes(receipt.bytes),
+        output::plural(receipt.files, "file"),
+        output::bytes(receipt.peak_memory),
+        receipt.load_id,
+    ));
 }

@@ -1,103 +1,135 @@
 //! `headwater sql`: one read-only SELECT across connections.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::TryStreamExt;
-use headwater_engine::query::QueryError;
-use headwater_pipelines::diagnostic::Source;
-use headwater_pipelines::sql::SqlFinding;
-use headwater_pipelines::yaml;
+use clap::{Args, ValueEnum};
+use headwater_operations::{ColumnReport, QueryFailure, Rows};
 use parquet::arrow::ArrowWriter;
-use tokio_util::sync::CancellationToken;
 
-use crate::args::SqlFormat;
 use crate::context::Context;
-use crate::failure::{Shown, hinted};
+use crate::failure::hinted;
 use crate::output;
 
 /// Rows of a table that are printed unless the command line says otherwise.
 const SHOWN: usize = 200;
 
-pub(super) async fn sql(
-    context: &Context,
-    text: &str,
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The statement; - reads it from standard input; tables are named connection.path
+    #[arg(required_unless_present = "file")]
+    query: Option<String>,
+    /// Read the statement from a file; - is standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
+    file: Option<PathBuf>,
+    /// Format of the result
+    #[arg(long, value_enum, default_value_t = SqlFormat::Table)]
     format: SqlFormat,
-    path: Option<PathBuf>,
+    /// Write to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Rows to print [default: 200 as a table, all otherwise]
+    #[arg(long)]
     limit: Option<usize>,
+    /// Same as --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
-) -> Result<ExitCode> {
-    let format = if json { SqlFormat::Json } else { format };
-    let settings = context.settings(&context.connection_names().await?).await?;
-    let cancel = CancellationToken::new();
-    let mut query = match context.engine.query(text, settings, &cancel).await {
-        Ok(query) => query,
-        Err(QueryError::Engine(error)) => return Err(error.into()),
-        Err(QueryError::Statement(findings)) => return Err(show_findings(text, findings)),
-    };
-    let limit = limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
-    let mut sink = Sink::open(format, path, query.rows.schema())?;
-    let mut left = limit;
-    let written = async {
-        while let Some(batch) = query.rows.try_next().await.map_err(headwater_engine::EngineError::from)? {
-            let taken = batch.slice(0, batch.num_rows().min(left));
-            left -= taken.num_rows();
-            sink.write(&taken)?;
-            if left == 0
-                && (taken.num_rows() < batch.num_rows() || query.rows.try_next().await.is_ok_and(|more| more.is_some()))
-            {
-                return Ok(true);
-            }
-        }
-        anyhow::Ok(false)
-    };
-    let more = tokio::select! {
-        written = written => written,
-        _ = tokio::signal::ctrl_c() => { cancel.cancel(); Err(anyhow::anyhow!("interrupted")) }
-    };
-    query.close().await;
-    sink.finish(more?, limit)?;
-    Ok(ExitCode::SUCCESS)
 }
 
-fn show_findings(text: &str, findings: Vec<SqlFinding>) -> anyhow::Error {
-    let source = Source { name: "query".to_owned(), text: text.to_owned() };
-    let tree = yaml::Node { value: yaml::Value::Scalar { text: text.to_owned(), plain: true }, span: 0..text.len() };
-    let placed: Vec<_> = findings
-        .into_iter()
-        .map(|found| {
-            let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-            let start = yaml::locate_in_scalar(text, &tree, number(found.line), number(found.column));
-            source.at(start..(start + found.length).min(text.len()), found.finding)
-        })
-        .collect();
-    output::error_line(source.render(&placed, output::color(), output::width().min(120)).trim_end());
-    Shown.into()
+/// Format of a query's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SqlFormat {
+    /// For people.
+    Table,
+    /// With a header.
+    Csv,
+    /// One document with columns and rows.
+    Json,
+    /// A file; needs --output.
+    Parquet,
+}
+
+pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
+    let text = statement(&args)?;
+    let format = if args.json { SqlFormat::Json } else { args.format };
+    let limit = args.limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
+    let mut rows = context.operations.query(&context.actor, &text).await?;
+    let written = write(&mut rows, format, args.output.as_deref(), limit).await;
+    rows.close().await;
+    if let (Err(_), Some(path)) = (&written, &args.output) {
+        // Half a result must not pass for a whole one.
+        let _ = std::fs::remove_file(path);
+    }
+    written.map(|()| ExitCode::SUCCESS)
+}
+
+/// The statement, from the argument, a file or standard input.
+fn statement(args: &SqlArgs) -> Result<String> {
+    let standard = || {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input can't be read")?;
+        Ok(text)
+    };
+    match (&args.file, args.query.as_deref()) {
+        (Some(path), _) if path == Path::new("-") => standard(),
+        (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display())),
+        (None, Some("-")) => standard(),
+        (None, query) => Ok(query.unwrap_or_default().to_owned()),
+    }
+}
+
+async fn write(rows: &mut Rows, format: SqlFormat, path: Option<&Path>, limit: usize) -> Result<()> {
+    let mut sink = Sink::open(format, path, rows.schema())?;
+    let copied = tokio::select! {
+        copied = copy(rows, &mut sink, limit) => copied,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    match copied {
+        Ok(more) => sink.finish(more, limit),
+        Err(error) => {
+            sink.fail(&error);
+            Err(error)
+        }
+    }
+}
+
+/// Writes rows up to the limit. Answers whether there are more.
+async fn copy(rows: &mut Rows, sink: &mut Sink, limit: usize) -> Result<bool> {
+    let mut left = limit;
+    while let Some(batch) = rows.next().await? {
+        let taken = batch.slice(0, batch.num_rows().min(left));
+        left -= taken.num_rows();
+        sink.write(&taken)?;
+        if left == 0 && (taken.num_rows() < batch.num_rows() || rows.next().await.is_ok_and(|more| more.is_some())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where rows go.
 enum Sink {
     Table { schema: SchemaRef, batches: Vec<RecordBatch> },
-    Csv(Box<arrow::csv::Writer<Box<dyn Write>>>),
-    Json { out: Box<dyn Write>, first: bool },
+    Csv(Box<arrow::csv::Writer<Box<dyn Write + Send>>>),
+    Json { out: Box<dyn Write + Send>, first: bool },
     Parquet(Box<ArrowWriter<File>>),
 }
 
 impl Sink {
-    fn open(format: SqlFormat, path: Option<PathBuf>, schema: SchemaRef) -> Result<Self> {
+    fn open(format: SqlFormat, path: Option<&Path>, schema: SchemaRef) -> Result<Self> {
         if format == SqlFormat::Parquet {
             let path = path.ok_or_else(|| hinted("a Parquet file needs a name", "--output FILE"))?;
-            return Ok(Self::Parquet(Box::new(ArrowWriter::try_new(create(&path)?, schema, None)?)));
+            return Ok(Self::Parquet(Box::new(ArrowWriter::try_new(create(path)?, schema, None)?)));
         }
-        let mut out: Box<dyn Write> = match &path {
+        let mut out: Box<dyn Write + Send> = match path {
             Some(path) => Box::new(std::io::BufWriter::new(create(path)?)),
-            None => Box::new(std::io::stdout()),
+            None => Box::new(std::io::BufWriter::new(output::Standard)),
         };
         Ok(match format {
             SqlFormat::Csv => {
@@ -107,12 +139,8 @@ impl Sink {
                 Self::Csv(Box::new(writer))
             }
             SqlFormat::Json => {
-                let columns: Vec<serde_json::Value> = schema
-                    .fields()
-                    .iter()
-                    .map(|field| serde_json::json!({ "name": field.name(), "type": field.data_type().to_string() }))
-                    .collect();
-                write!(out, "{{\"columns\":{},\"rows\":[", serde_json::Value::from(columns))?;
+                let columns = serde_json::to_string(&ColumnReport::of(&schema))?;
+                write!(out, "{{\"columns\":{columns},\"rows\":[")?;
                 Self::Json { out, first: true }
             }
             SqlFormat::Table | SqlFormat::Parquet => Self::Table { schema, batches: Vec::new() },
@@ -124,7 +152,7 @@ impl Sink {
             Self::Table { batches, .. } => batches.push(batch.clone()),
             Self::Csv(writer) => writer.write(batch)?,
             Self::Parquet(writer) => writer.write(batch)?,
-            Self::Json { out, first, .. } => {
+            Self::Json { out, first } => {
                 if batch.num_rows() == 0 {
                     return Ok(());
                 }
@@ -151,12 +179,11 @@ impl Sink {
                 let rows = batches.iter().map(rows_of).collect::<Result<Vec<_>>>()?.concat();
                 let count = rows.len();
                 output::table(&header, rows);
-                let note = if more {
-                    format!("{} rows shown, there are more: --limit N or --format csv", output::count(limit as u64))
+                output::error_line(&if more {
+                    format!("{} shown, there are more: --limit N or --format csv", output::plural(limit as u64, "row"))
                 } else {
-                    format!("{} row{}", output::count(count as u64), if count == 1 { "" } else { "s" })
-                };
-                output::error_line(&note);
+                    output::plural(count as u64, "row")
+                });
             }
             Self::Csv(writer) => writer.into_inner().flush()?,
             Self::Json { mut out, .. } => {
@@ -168,6 +195,15 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Ends a document whose rows broke off: it says so and stays a document.
+    fn fail(self, error: &anyhow::Error) {
+        let Self::Json { mut out, .. } = self else { return };
+        let failure = serde_json::to_string(&QueryFailure::of(error.to_string(), error.downcast_ref()));
+        // Whoever reads is told by the exit code if this can't be written either.
+        let _ =
+            writeln!(out, "],\"error\":{}}}", failure.unwrap_or_else(|_| "null".to_owned())).and_then(|()| out.flush());
     }
 }
 
@@ -181,6 +217,6 @@ fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
     Ok((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()).collect())
 }
 
-fn create(path: &std::path::Path) -> Result<File> {
+fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("{} can't be written", path.display()))
 }

@@ -1,36 +1,26 @@
-//! `headwater runs why`: what keeps a run from going on.
-
-use std::process::ExitCode;
+//! `headwater runs why`: what a run is waiting for.
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use headwater_store::{Cause, Why};
-use serde_json::json;
+use headwater_operations::{Cause, Why};
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::failure::hinted;
 use crate::output;
 
-pub(super) async fn why(context: &Context, run: Uuid, task: Option<&str>, as_json: bool) -> Result<ExitCode> {
-    let detail = context.workspace.show_run(run).await?;
-    if let Some(task) = task.filter(|task| !detail.tasks.iter().any(|row| row.path == **task)) {
-        let names: Vec<&str> = detail.tasks.iter().map(|row| row.path.as_str()).collect();
-        return Err(hinted(format!("run {run} has no task '{task}'"), format!("its tasks are {}", names.join(", "))));
+pub(super) async fn why(context: &Context, run: Uuid, task: Option<&str>, json: bool) -> Result<()> {
+    let report = context.operations.why(&context.actor, run, task).await?;
+    if json {
+        return output::json(&report);
     }
-    let answers = context.workspace.why(run, task).await?;
-    if as_json {
-        output::json(&json!({ "run_id": run, "state": detail.run.state, "stages": answers }))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if answers.is_empty() {
+    if report.stages.is_empty() {
         let what = task.map_or_else(|| format!("run {run}"), |task| format!("task {task}"));
-        output::line(&format!("{what} waits for nothing: the run is {}", detail.run.state));
+        output::line(&format!("{what} waits for nothing: the run is {}", report.state));
     }
-    for answer in &answers {
+    for answer in &report.stages {
         output::line(&format!("{} ({}): {}", name(answer), answer.state, text(answer)));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn name(answer: &Why) -> String {
@@ -43,7 +33,7 @@ fn name(answer: &Why) -> String {
 
 fn text(answer: &Why) -> String {
     let causes: Vec<String> = answer.causes.iter().map(cause).collect();
-    if causes.is_empty() { "it is changing at this moment; ask again".to_owned() } else { causes.join("; ") }
+    if causes.is_empty() { "its state is changing; ask again".to_owned() } else { causes.join("; ") }
 }
 
 fn cause(cause: &Cause) -> String {
@@ -53,13 +43,13 @@ fn cause(cause: &Cause) -> String {
         Cause::Wakes { at } => format!("it waits until {}", exact(*at)),
         Cause::Backoff { until, after } => {
             let after = after.as_ref().map(|after| format!(", after: {after}")).unwrap_or_default();
-            format!("it is tried again at {}{after}", exact(*until))
+            format!("its next attempt starts at {}{after}", exact(*until))
         }
         Cause::Paused { scope, since } => {
             format!("{scope} is paused since {}; headwater resume {scope}", exact(*since))
         }
         Cause::Limit { scope, slots, holders } => {
-            format!("{scope} lets {slots} run at a time: {}", holders.join(", "))
+            format!("{scope} is limited to {slots} at a time: {}", holders.join(", "))
         }
         Cause::StagedElsewhere { host } => {
             format!("its staged data is on host {host}, where no live worker serves its queue")
@@ -78,17 +68,20 @@ fn cause(cause: &Cause) -> String {
         }
         Cause::Pinned { worker } => {
             format!(
-                "only worker {worker} may execute it, and that one is away; it is freed once the worker is given up"
+                "only worker {worker} may execute it, and that one is away; any worker may once it is declared lost"
             )
         }
         Cause::Waits { what } => format!("waits for {what}"),
         Cause::NoSlot { slots } => format!("all {slots} slots of its workers are busy"),
-        Cause::Ready { since } => format!("nothing; it is ready since {} and claimed next", exact(*since)),
+        Cause::Ready { since } => format!("nothing: ready since {}, claimed next", exact(*since)),
         Cause::Running { worker, host, silent_ms, fence } => {
-            let doing =
-                if *fence { "takes its load's id in the target, so that nothing can commit it" } else { "runs" };
+            let doing = if *fence {
+                "takes its load's id in the target, so that nothing can commit it any more"
+            } else {
+                "runs"
+            };
             let host = host.as_deref().unwrap_or("an unknown host");
-            let beat = silent_ms.map(|ms| format!(", heard of {ms} ms ago")).unwrap_or_default();
+            let beat = silent_ms.map(|ms| format!(", last heartbeat {ms} ms ago")).unwrap_or_default();
             format!("it {doing} on worker {worker}, {host}{beat}")
         }
     }

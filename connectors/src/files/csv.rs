@@ -31,11 +31,11 @@ impl Dialect {
     pub(super) fn new(name: &str, settings: &Settings) -> Result<Self> {
         let byte = |setting: &str, character: char| {
             u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
-                EngineError::config(format!("connection '{name}': {setting} '{character}' is not an ASCII character"))
+                EngineError::config(format!("connection '{name}': option '{setting}' is not an ASCII character"))
             })
         };
         let encoding = Encoding::for_label(settings.encoding.as_bytes()).ok_or_else(|| {
-            EngineError::config(format!("connection '{name}': '{}' is not an encoding", settings.encoding))
+            EngineError::config(format!("connection '{name}': option 'encoding' is not the name of an encoding"))
                 .hint("use a WHATWG name, e.g. utf-8, windows-1252, utf-16le, shift_jis")
         })?;
         let pattern = format!("^{}$", regex::escape(&settings.null));

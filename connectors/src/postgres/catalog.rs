@@ -7,7 +7,7 @@ use headwater_engine::connector::{ColumnInfo, Health, TableInfo};
 
 use super::Shared;
 use super::relation::{self, ColumnMeta, flag, kind_name, letter, number, optional, text};
-use super::session::Session;
+use super::session::{NOT_ENCRYPTED, Session};
 use super::types::MIN_BARE_SCALE;
 
 /// Relations that the role may read, in any schema that is its users' own. Leaves of partitioned tables are left out.
@@ -42,7 +42,7 @@ pub(super) async fn check(shared: &Shared, session: &Session) -> Result<Health> 
     Ok(Health {
         version: format!("PostgreSQL {}", text(&row, 0)?),
         identity: Some(text(&row, 1)?),
-        transport: if session.transport.starts_with("none") && shared.is_socket() {
+        transport: if session.transport == NOT_ENCRYPTED && shared.is_socket() {
             "Unix socket".to_owned()
         } else {
             session.transport.clone()

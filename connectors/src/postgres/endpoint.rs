@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use headwater_engine::{EngineError, Result};
+use headwater_pipelines::diagnostic::nearest_hint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +46,8 @@ impl SslMode {
             "require" => Self::Require,
             "verify-ca" => Self::VerifyCa,
             "verify-full" => Self::VerifyFull,
-            other => {
-                return Err(EngineError::config(format!("'{other}' is not an sslmode"))
+            _ => {
+                return Err(EngineError::config("the value of sslmode is not known")
                     .hint("use disable, allow, prefer, require, verify-ca or verify-full"));
             }
         })
@@ -182,14 +183,40 @@ fn is_open_to_others(_path: &Path) -> bool {
     false
 }
 
-/// The password in a url, as it is written and as it is meant.
+/// Parameters of a url whose values are no secrets.
+const PLAIN: [&str; 14] = [
+    "sslmode",
+    "sslrootcert",
+    "channel_binding",
+    "application_name",
+    "connect_timeout",
+    "options",
+    "host",
+    "port",
+    "user",
+    "dbname",
+    "gssencmode",
+    "target_session_attrs",
+    "client_encoding",
+    "sslnegotiation",
+];
+
+/// The nearest parameter that is known, for messages.
+fn near(key: &str) -> String {
+    let hint = nearest_hint(key, PLAIN.into_iter().chain(["password"])).filter(|hint| hint.starts_with("did you mean"));
+    hint.map(|hint| format!("; {hint}")).unwrap_or_default()
+}
+
+/// The secrets in a url, as they are written and as they are meant: the password, and values of parameters that are not known to be
+/// none, such as `sslpassword`.
 pub(super) fn password_in(url: &str) -> Option<Vec<String>> {
     let (_, rest) = url.split_once("://")?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let login = rest.split('/').next()?.rsplit_once('@').map(|(login, _)| login);
+    let login = rest.rsplit_once('@').map(|(login, _)| login);
     let written = login.and_then(|login| login.split_once(':')).map(|(_, password)| password);
-    let parameter = query.split('&').find_map(|pair| pair.strip_prefix("password="));
-    let all = written.into_iter().chain(parameter);
+    let parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+    let parameters = parameters.filter(|(key, _)| !PLAIN.contains(key)).map(|(_, value)| value);
+    let all = written.into_iter().chain(parameters);
     Some(all.flat_map(|text| [Some(text.to_owned()), percent_decode(text)]).flatten().collect())
 }
 
@@ -204,7 +231,7 @@ fn refuse_unknown(query: &[(String, String)]) -> Result<()> {
     for (key, value) in query {
         let harmless = HARMLESS.iter().any(|(name, values)| name == key && values.contains(&value.as_str()));
         if !harmless {
-            return Err(EngineError::config(format!("the url's parameter '{key}={value}' is not supported")).hint(
+            return Err(EngineError::config(format!("the url's parameter '{key}' is not supported{}", near(key))).hint(
                 "use sslmode, sslrootcert, channel_binding, application_name, connect_timeout, options, host, port, user, \
                  password, dbname",
             ));
@@ -221,7 +248,7 @@ fn split_url(url: &str) -> Result<Parts> {
     let rest = url
         .strip_prefix("postgres://")
         .or_else(|| url.strip_prefix("postgresql://"))
-        .ok_or_else(|| malformed("doesn't begin with postgres://"))?;
+        .ok_or_else(|| malformed(&format!("doesn't begin with postgres://{}", near_scheme(url))))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (login, address) =
@@ -245,6 +272,13 @@ fn split_url(url: &str) -> Result<Parts> {
         pairs.push((decode(key)?, decode(value)?));
     }
     Ok(Parts { user, password, host: filled(host)?, port: filled(port)?, database: filled(database)?, query: pairs })
+}
+
+/// A scheme that is nearly right is named: it is no secret.
+fn near_scheme(url: &str) -> String {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    let near = scheme.filter(|scheme| nearest_hint(scheme, ["postgres"]).is_some_and(|hint| hint.starts_with("did")));
+    near.map(|scheme| format!(", but with {scheme}://")).unwrap_or_default()
 }
 
 /// Host and port; an IPv6 host stands in brackets.
@@ -280,9 +314,10 @@ fn parse_host(host: &str) -> Host {
 fn parse_port(port: Option<&str>) -> Result<u16> {
     match port {
         None | Some("") => Ok(5432),
-        Some(text) => text
-            .parse()
-            .map_err(|_| EngineError::config(format!("'{text}' is not a port")).hint("use a number from 1 to 65535")),
+        Some(text) => text.parse().map_err(|_| {
+            EngineError::config("the url's port is not a number")
+                .hint("use a number from 1 to 65535; a '/', ':' or '@' in a password is written %2F, %3A or %40")
+        }),
     }
 }
 
@@ -290,7 +325,7 @@ fn parse_timeout(text: Option<&str>) -> Result<Duration> {
     match text {
         None => Ok(CONNECT_TIMEOUT),
         Some(text) => text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(|| {
-            EngineError::config(format!("'{text}' is not a connect_timeout")).hint("use a number of seconds")
+            EngineError::config("the value of connect_timeout is not a number").hint("use a number of seconds")
         }),
     }
 }

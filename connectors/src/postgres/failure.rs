@@ -21,6 +21,10 @@ pub(super) fn connecting(name: &str, endpoint: &Endpoint, error: tokio_postgres:
     } else if causes.contains("does not support TLS") {
         tls_error(name, format!("{address} does not offer TLS, and sslmode demands it"))
             .hint("turn TLS on at the server, or set sslmode=prefer if the network is trusted")
+    } else if is_not_postgres(&causes) {
+        failed(format!("{address} does not answer as a Postgres server does")).hint(
+            "is it a Postgres server that listens on this port? one that is restarting may close connections, too",
+        )
     } else if causes.contains("TLS") || causes.contains("certificate") {
         tls_error(name, format!("TLS with {address} failed: {}", root(&error))).hint(tls_hint(endpoint))
     } else if causes.contains("refused") || causes.contains("No such file") {
@@ -35,6 +39,13 @@ pub(super) fn connecting(name: &str, endpoint: &Endpoint, error: tokio_postgres:
         failed(format!("could not connect to {address}: {}", root(&error)))
     };
     known.caused_by(error)
+}
+
+/// Whether the answer was none of Postgres' protocol: another server, which closes the socket or talks its own language.
+fn is_not_postgres(causes: &str) -> bool {
+    ["eof", "connection closed", "invalid message", "unexpected message", "InvalidContentType"]
+        .iter()
+        .any(|sign| causes.contains(sign))
 }
 
 fn tls_error(name: &str, message: String) -> EngineError {

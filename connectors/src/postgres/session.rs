@@ -40,6 +40,9 @@ impl std::fmt::Debug for Dialer {
     }
 }
 
+/// The transport of a socket without TLS.
+pub(super) const NOT_ENCRYPTED: &str = "TCP, not encrypted";
+
 /// One session. Dropping it cancels what it does on the server and closes it.
 pub(super) struct Session {
     client: Client,
@@ -126,7 +129,7 @@ impl Dialer {
         let (client, connection) = config.connect(NoTls).await.map_err(|e| self.failed(e))?;
         let cancel = client.cancel_token();
         let cancel = move || async move { cancel.cancel_query(NoTls).await };
-        Ok(self.drive(client, connection, cancel, "none".to_owned()))
+        Ok(self.drive(client, connection, cancel, NOT_ENCRYPTED.to_owned()))
     }
 
     async fn dial_tls(&self, mode: tokio_postgres::config::SslMode, session_name: &str) -> Result<Session> {
@@ -278,7 +281,7 @@ impl Session {
         let sql = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
         match self.value("asking about TLS", sql).await {
             Ok(Some(version)) => format!("{}, {verified}", version.replace("TLSv", "TLS ")),
-            _ => "none".to_owned(),
+            _ => NOT_ENCRYPTED.to_owned(),
         }
     }
 }

@@ -82,7 +82,7 @@ async fn tls_goes_as_far_as_sslmode_says() {
         postgres(&format!("postgres://over_tls:pw@{host}:{port}/postgres?{rest}")).check().await
     };
     let root = root.display();
-    assert_eq!(check("127.0.0.1", "sslmode=disable").await.unwrap().transport, "none");
+    assert_eq!(check("127.0.0.1", "sslmode=disable").await.unwrap().transport, "TCP, not encrypted");
     for mode in ["prefer", "require"] {
         let health = check("127.0.0.1", &format!("sslmode={mode}")).await.unwrap();
         assert_eq!(health.transport, "TLS 1.3, certificate not verified");
@@ -215,4 +215,38 @@ async fn tables_of_one_connection_are_read_in_one_snapshot() {
     assert_eq!(crate::load::show(&crate::load::read(a).await.unwrap()), ["1"]);
     database.run("INSERT INTO a VALUES (2); INSERT INTO b VALUES (2)").await;
     assert_eq!(crate::load::show(&crate::load::read(b).await.unwrap()), ["1"]);
+}
+
+/// What a connection to a port says that is answered like this, whatever comes in.
+async fn answered_with(answer: &'static [u8], sslmode: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answering = async {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut question = [0; 64];
+            let _ = socket.read(&mut question).await;
+            let _ = socket.write_all(answer).await;
+            // Dropped here: it closes the connection, as such servers do.
+        }
+    };
+    let url = format!("postgres://u:p@127.0.0.1:{port}/d?sslmode={sslmode}");
+    let shop = postgres(&url);
+    tokio::select! {
+        checked = shop.check() => checked.unwrap_err().message,
+        () = answering => unreachable!("it answers for ever"),
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_postgres_is_reported_as_such() {
+    for answer in [&b""[..], b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", b"SSH-2.0-OpenSSH_9.6\r\n"] {
+        for sslmode in ["prefer", "disable", "require"] {
+            let message = answered_with(answer, sslmode).await;
+            // `require` may learn first that no TLS is offered.
+            let known = ["does not answer as a Postgres server does", "does not offer TLS"];
+            assert!(known.iter().any(|words| message.contains(words)), "{answer:?} {sslmode}: {message}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::servers::{self, PgUser, Server};
 use super::{ROLE, socket_dir, unusable};
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, Suggest};
 
 /// How long a start may take: crash recovery of a large cluster needs minutes.
 const START_TIMEOUT: Duration = Duration::from_secs(600);
@@ -247,7 +247,8 @@ impl Cluster {
             None => what.to_owned(),
         };
         StoreError::invalid(message)
-            .hint(format!("`headwater admin doctor` looks at it; the server's log is {}", self.log_file().display()))
+            .hint(format!("the server's log is {}", self.log_file().display()))
+            .suggest(Suggest::Doctor)
     }
 }
 

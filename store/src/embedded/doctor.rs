@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::cluster::{Cluster, Health};
@@ -10,7 +11,7 @@ use super::{open_lock, unusable};
 use crate::Result;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// As it should be.
@@ -22,7 +23,7 @@ pub enum Level {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
@@ -33,7 +34,7 @@ pub struct Finding {
 }
 
 /// Everything that was looked at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// The data directory.
     pub data_dir: PathBuf,

@@ -13,6 +13,7 @@ impl Workspace {
     pub async fn cancel_run(&self, run_id: Uuid) -> Result<RunState> {
         let mut tx = self.durable().begin().await?;
         let state = cancel_in(&mut tx, self.id, run_id).await?;
+        self.record(&mut tx, "runs.cancel", &run_id.to_string(), &()).await?;
         tx.commit().await?;
         self.store.inner.notifier.canceled(run_id);
         Ok(state)

@@ -1,11 +1,14 @@
 //! Running a finished run again.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{RunDraft, Trigger, insert_run, queue_unblocked};
 use crate::deadline::Tx;
 use crate::state::RunState;
-use crate::{Result, StoreError, Workspace};
+use crate::{Result, StoreError, Suggest, Workspace};
 
 /// How much of a run is done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,25 +19,44 @@ pub enum RerunMode {
     All,
 }
 
+/// The run that does another one again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rerun {
+    /// The run.
+    pub run_id: Uuid,
+    /// Whether it was there already: somebody else asked for the same, and it is unfinished or has succeeded.
+    pub existing: bool,
+}
+
+/// What the audit says of a rerun.
+#[derive(Serialize)]
+struct Again {
+    run_id: Uuid,
+    all: bool,
+}
+
+/// A finished run that is to be done again, locked.
+struct Old {
+    id: Uuid,
+    version_id: Uuid,
+    state: RunState,
+    params: Value,
+    interval: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
 impl Workspace {
-    /// Makes a new run of the same version, parameters and interval as a finished one.
-    pub async fn rerun(&self, run_id: Uuid, mode: RerunMode, pinned_worker: Option<Uuid>) -> Result<Uuid> {
-        let old = sqlx::query!(
-            "SELECT version_id, state, params, interval_start, interval_end FROM runs WHERE workspace_id = $1 AND id = $2",
-            self.id,
-            run_id
-        )
-        .fetch_optional(self.durable())
-        .await?
-        .ok_or_else(|| StoreError::not_found(format!("there is no run {run_id}")))?;
-        let state: RunState = old.state.parse()?;
-        if !state.is_final() {
-            return Err(StoreError::invalid(format!("run {run_id} is {state}: only a finished run can be run again"))
-                .hint(format!("wait for it, or cancel it with `headwater runs cancel {run_id}`")));
-        }
-        if mode == RerunMode::FromFailure && state == RunState::Succeeded {
-            return Err(StoreError::invalid(format!("run {run_id} succeeded: nothing of it is left to do"))
-                .hint(format!("`headwater runs rerun {run_id} --all` does everything again, as new loads")));
+    /// Makes a new run of the same version, parameters, interval and connections as a finished one. If that one was run again in the same
+    /// way before, and the newer run is unfinished or has succeeded, it is the answer; if the newer one has failed, that one is done
+    /// again. So a load id and an attempt's number are never given out twice.
+    pub async fn rerun(&self, run_id: Uuid, mode: RerunMode, pinned_worker: Option<Uuid>) -> Result<Rerun> {
+        let mut tx = self.durable().begin().await?;
+        let mut old = self.lock_run(&mut tx, run_id).await?;
+        refuse_pointless(&old, mode)?;
+        while let Some(newer) = self.newest_rerun(&mut tx, old.id, mode).await? {
+            old = self.lock_run(&mut tx, newer).await?;
+            if !old.state.is_final() || old.state == RunState::Succeeded {
+                return Ok(Rerun { run_id: old.id, existing: true });
+            }
         }
         let plan = self.plan(old.version_id).await?;
         let draft = RunDraft {
@@ -42,22 +64,80 @@ impl Workspace {
             plan: &plan,
             params: old.params,
             trigger: Trigger::Rerun,
-            interval: old.interval_start.zip(old.interval_end),
+            interval: old.interval,
             pinned_worker,
             schedule: None,
-            rerun_of: Some(run_id),
+            rerun_of: Some(old.id),
             held: false,
         };
-        let mut tx = self.durable().begin().await?;
         let (new_id, _) = insert_run(&mut *tx, self.id, &draft).await?;
+        sqlx::query!(
+            "UPDATE runs SET rerun_all = $3 WHERE workspace_id = $1 AND id = $2",
+            self.id,
+            new_id,
+            mode == RerunMode::All
+        )
+        .execute(&mut *tx)
+        .await?;
+        self.inherit_connections(&mut tx, old.id, new_id).await?;
         if mode == RerunMode::FromFailure {
-            take_over(&mut tx, self.id, run_id, new_id).await?;
+            take_over(&mut tx, self.id, old.id, new_id).await?;
         }
         let queues = queue_unblocked(&mut tx, self.id, new_id).await?;
+        let again = Again { run_id: new_id, all: mode == RerunMode::All };
+        self.record(&mut tx, "runs.rerun", &run_id.to_string(), &again).await?;
         tx.commit().await?;
         self.store.inner.notifier.ready(queues);
-        Ok(new_id)
+        Ok(Rerun { run_id: new_id, existing: false })
     }
+
+    /// A run under its lock, which whoever does it again has to hold.
+    async fn lock_run(&self, tx: &mut Tx, run_id: Uuid) -> Result<Old> {
+        let row = sqlx::query!(
+            "SELECT version_id, state, params, interval_start, interval_end FROM runs
+             WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            self.id,
+            run_id
+        )
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or_else(|| StoreError::not_found(format!("there is no run {run_id}")).suggest(Suggest::ListRuns))?;
+        Ok(Old {
+            id: run_id,
+            version_id: row.version_id,
+            state: row.state.parse()?,
+            params: row.params,
+            interval: row.interval_start.zip(row.interval_end),
+        })
+    }
+
+    /// The newest run that does this one again in the same way. Reruns that are older than the column count as from failure.
+    async fn newest_rerun(&self, tx: &mut Tx, run_id: Uuid, mode: RerunMode) -> Result<Option<Uuid>> {
+        Ok(sqlx::query_scalar!(
+            "SELECT id FROM runs WHERE rerun_of = $2 AND workspace_id = $1 AND COALESCE(rerun_all, false) = $3
+             ORDER BY id DESC LIMIT 1",
+            self.id,
+            run_id,
+            mode == RerunMode::All
+        )
+        .fetch_optional(&mut **tx)
+        .await?)
+    }
+}
+
+fn refuse_pointless(old: &Old, mode: RerunMode) -> Result<()> {
+    let Old { id, state, .. } = old;
+    if !state.is_final() {
+        return Err(StoreError::invalid(format!("run {id} is {state}: only a finished run can be run again"))
+            .hint("wait for it, or cancel it")
+            .suggest(Suggest::CancelRun { run: *id }));
+    }
+    if mode == RerunMode::FromFailure && *state == RunState::Succeeded {
+        return Err(StoreError::invalid(format!("run {id} succeeded: nothing of it is left to do"))
+            .hint("everything can be done again, as new loads")
+            .suggest(Suggest::Rerun { run: *id, all: true }));
+    }
+    Ok(())
 }
 
 /// Carries over what the old run achieved: successes, load ids, and the numbers of attempts, which go on counting because the
@@ -110,4 +190,53 @@ async fn take_over(tx: &mut Tx, workspace_id: Uuid, old_id: Uuid, new_id: Uuid) 
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::testing::{database, plan, start_run};
+
+    async fn canceled(workspace: &Workspace) -> Uuid {
+        let run_id = start_run(workspace.store(), &plan("p", &[("a", &[])])).await;
+        workspace.cancel_run(run_id).await.unwrap();
+        run_id
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_reruns_of_one_run_at_the_same_time_are_one_run() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let run_id = canceled(&workspace).await;
+        let again = || workspace.rerun(run_id, RerunMode::FromFailure, None);
+        let (first, second) = tokio::join!(again(), again());
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first.run_id, second.run_id);
+        assert!(first.existing != second.existing, "one of them made it");
+    }
+
+    #[tokio::test]
+    async fn a_rerun_of_a_run_whose_rerun_has_failed_goes_on_from_the_newer_one() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let run_id = canceled(&workspace).await;
+        let first = workspace.rerun(run_id, RerunMode::FromFailure, None).await.unwrap();
+        workspace.cancel_run(first.run_id).await.unwrap();
+        let second = workspace.rerun(run_id, RerunMode::FromFailure, None).await.unwrap();
+        assert!(!second.existing);
+        assert_eq!(workspace.show_run(second.run_id).await.unwrap().rerun_of, Some(first.run_id));
+    }
+
+    #[tokio::test]
+    async fn a_rerun_of_everything_and_one_from_the_failure_do_not_stand_for_each_other() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let run_id = canceled(&workspace).await;
+        let rest = workspace.rerun(run_id, RerunMode::FromFailure, None).await.unwrap();
+        let all = workspace.rerun(run_id, RerunMode::All, None).await.unwrap();
+        assert_ne!(rest.run_id, all.run_id);
+        assert_eq!(workspace.rerun(run_id, RerunMode::All, None).await.unwrap(), Rerun { existing: true, ..all });
+    }
 }

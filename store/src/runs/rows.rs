@@ -1,6 +1,7 @@
 //! Runs as readers see them.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ pub struct RunFilter {
 }
 
 /// One line of a list of runs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RunSummary {
     /// The run.
     pub run_id: Uuid,
@@ -52,7 +53,7 @@ pub struct RunSummary {
 }
 
 /// Everything about one run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RunDetail {
     /// The run itself.
     #[serde(flatten)]
@@ -78,7 +79,7 @@ pub struct RunDetail {
 }
 
 /// A stage run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StageRunRow {
     /// Its id.
     pub id: Uuid,
@@ -107,7 +108,7 @@ pub struct StageRunRow {
 }
 
 /// A task run. While its stage run goes on, state and counters are those of the latest heartbeat.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TaskRunRow {
     /// Path of the task.
     pub path: String,
@@ -134,7 +135,7 @@ pub struct TaskRunRow {
 }
 
 /// An attempt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AttemptRow {
     /// Its id.
     pub id: Uuid,
@@ -156,4 +157,17 @@ pub struct AttemptRow {
     pub finished_at: Option<DateTime<Utc>>,
     /// `{message, task, hint}`.
     pub error: Option<Value>,
+}
+
+impl AttemptRow {
+    /// Why it ended without success, if it did.
+    pub fn cause(&self) -> Option<String> {
+        let message = self.error.as_ref().and_then(|error| error.get("message")).and_then(Value::as_str);
+        match (message, self.state) {
+            (Some(message), _) => Some(message.to_owned()),
+            (None, AttemptState::Lost) => Some(format!("worker {} went silent", self.worker_id)),
+            (None, AttemptState::Canceled) => Some("it was told to stop".to_owned()),
+            (None, _) => None,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::{Result, StoreError, Workspace};
 const ALIVE_MS: i64 = 5_000;
 
 /// What one unfinished stage waits for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Why {
     /// Name of the stage.
     pub stage: String,
@@ -28,7 +29,7 @@ pub struct Why {
 }
 
 /// One thing that a stage waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
     /// The run itself waits until an earlier one of the pipeline has ended.

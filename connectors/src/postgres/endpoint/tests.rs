@@ -4,7 +4,7 @@ use super::*;
 
 fn resolve(url: &str, env: &[(&str, &str)]) -> Result<Endpoint> {
     let lookup = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    Endpoint::resolve(&Settings { url: url.to_owned(), password: None }, &lookup)
+    Endpoint::resolve(&Settings { url: url.to_owned(), password: None, max_sessions: None }, &lookup)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_environment_fills_what_the_url_leaves_out() {
 #[test]
 fn an_unknown_parameter_is_refused_with_the_valid_ones() {
     let error = resolve("postgres://u@h/d?sslmod=require", &[]).unwrap_err();
-    assert!(error.message.contains("sslmod=require"), "{error}");
+    assert!(error.message.contains("'sslmod'") && error.message.contains("did you mean 'sslmode'"), "{error}");
     assert!(error.hint.unwrap().contains("sslmode"));
 }
 
@@ -70,4 +70,32 @@ fn a_password_file_that_others_may_read_is_not_used() {
     let open = with_mode(0o644);
     assert_eq!(open.password, None);
     assert!(open.password_file_note.unwrap().contains("chmod 600"));
+}
+
+#[test]
+fn a_parameter_that_is_refused_is_named_without_its_value() {
+    for url in ["postgres://u@h/d?sslpassword=hunter2", "postgres://u@h/d?nonsense=hunter2"] {
+        let error = resolve(url, &[]).unwrap_err();
+        assert!(
+            !error.message.contains("hunter2") && !error.hint.unwrap().contains("hunter2"),
+            "{url}: {}",
+            error.message
+        );
+    }
+}
+
+#[test]
+fn every_value_of_a_url_that_may_be_a_secret_is_taken_for_one() {
+    let secrets = password_in("postgres://u:pa%2Fss@h/d?sslmode=require&sslpassword=other").unwrap();
+    assert!(
+        ["pa%2Fss", "pa/ss", "other"].iter().all(|secret| secrets.iter().any(|known| known == secret)),
+        "{secrets:?}"
+    );
+    assert!(!secrets.iter().any(|known| known == "require"), "{secrets:?}");
+}
+
+#[test]
+fn a_misspelled_scheme_is_named() {
+    let error = resolve("postgress://u@h/d", &[]).unwrap_err();
+    assert_eq!(error.message, "the url doesn't begin with postgres://, but with postgress://");
 }

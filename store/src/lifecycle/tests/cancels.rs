@@ -92,7 +92,7 @@ async fn a_load_that_might_still_commit_is_fenced_before_its_stage_run_is_cancel
     let run = show(&db.store, run_id).await;
     assert_eq!((run.run.state, state_of(&run, "a")), (RunState::Canceled, StageRunState::Canceled));
     // The load id is taken in the target for ever, so the rerun has a new one.
-    let rerun = db.store.default_workspace().rerun(run_id, RerunMode::FromFailure, None).await.unwrap();
+    let rerun = db.store.default_workspace().rerun(run_id, RerunMode::FromFailure, None).await.unwrap().run_id;
     assert_ne!(show(&db.store, rerun).await.stage_runs[0].load_id, fence.load_id);
 }
 

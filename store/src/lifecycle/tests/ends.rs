@@ -205,7 +205,7 @@ async fn a_rerun_from_failure_takes_successes_over_and_keeps_the_load_ids_of_the
     db.store.record_handle(&b.lease, &json!({ "pid": 7 })).await.unwrap();
     assert!(workspace.rerun(run_id, RerunMode::FromFailure, None).await.is_err());
     end(&db.store, &b, failure("no", false)).await;
-    let again = workspace.rerun(run_id, RerunMode::FromFailure, None).await.unwrap();
+    let again = workspace.rerun(run_id, RerunMode::FromFailure, None).await.unwrap().run_id;
     let b2 = claim_one(&db.store, &taker).await;
     assert_eq!((b2.stage.as_str(), b2.load_id, b2.number), ("b", b.load_id, 2));
     let inputs = workspace.attempt_inputs(&b2).await.unwrap();
@@ -217,9 +217,10 @@ async fn a_rerun_from_failure_takes_successes_over_and_keeps_the_load_ids_of_the
     assert_eq!(run.run.state, RunState::Succeeded);
     assert_eq!(run.rerun_of, Some(run_id));
     assert!(run.stage_runs[0].reused_from.is_some());
-    let all = workspace.rerun(again, RerunMode::All, None).await.unwrap();
+    let all = workspace.rerun(again, RerunMode::All, None).await.unwrap().run_id;
     assert!(show(&db.store, all).await.stage_runs.iter().all(|row| row.load_id != b.load_id && row.attempt == 0));
-    assert!(workspace.rerun(again, RerunMode::FromFailure, None).await.unwrap_err().hint.unwrap().contains("--all"));
+    let refused = workspace.rerun(again, RerunMode::FromFailure, None).await.unwrap_err();
+    assert_eq!(refused.suggest, Some(crate::Suggest::Rerun { run: again, all: true }));
 }
 
 #[tokio::test]

@@ -1,0 +1,129 @@
+//! Specs: read, planned and checked as one, compared with what is approved, and approved.
+
+mod apply;
+pub(crate) mod document;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_engine::check::Checked;
+use headwater_engine::job::ConnectionSettings;
+use headwater_pipelines::diagnostic::has_errors;
+use headwater_pipelines::diff::{Change, diff};
+use headwater_pipelines::document::Document;
+use headwater_pipelines::plan::{self, Plan, Planned};
+use headwater_pipelines::spec::Spec;
+use headwater_store::{NewVersion, StoreErrorKind};
+use serde_json::Value;
+
+use crate::{Action, Actor, OperationError, Operations, Problems, Result};
+
+pub use apply::{Applied, ApplyReport, ConnectionChange, PipelineChange, Proposal};
+pub use report::{ChangeReport, DiagnosticReport, FieldReport, LoadReport, PlanReport, StageReport};
+
+/// A spec as a face hands it in.
+#[derive(Debug, Clone)]
+pub struct SpecFile {
+    /// Name for messages, e.g. the file's path.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Connections of files, by name.
+pub(crate) type FileConnections = BTreeMap<String, ConnectionSettings>;
+
+/// A spec after all checks.
+#[derive(Debug)]
+pub(crate) struct CheckedSpec {
+    pub(crate) document: Document,
+    pub(crate) planned: Planned,
+    pub(crate) checked: Checked,
+    spec: Value,
+}
+
+/// What planning a spec found.
+#[derive(Debug)]
+pub struct PlannedSpec {
+    /// The report.
+    pub report: PlanReport,
+    /// The findings with the spec's text.
+    pub problems: Problems,
+    /// Whether the spec can run.
+    pub valid: bool,
+}
+
+impl CheckedSpec {
+    pub(crate) fn has_errors(&self) -> bool {
+        has_errors(&self.checked.diagnostics) || self.planned.plan.is_none()
+    }
+
+    pub(crate) fn problems(&self) -> Problems {
+        Problems { source: self.document.source.clone(), diagnostics: self.checked.diagnostics.clone() }
+    }
+
+    /// The plan. Only for a spec without errors.
+    pub(crate) fn plan(&self) -> Result<&Plan> {
+        self.planned.plan.as_ref().ok_or_else(|| OperationError::problems(vec![self.problems()]))
+    }
+
+    /// What the store keeps of it. Only for a spec without errors.
+    pub(crate) fn version(&self) -> Result<NewVersion<'_>> {
+        Ok(NewVersion { spec_text: document::stored_text(&self.document), spec: &self.spec, plan: self.plan()? })
+    }
+
+    /// The connections that the file brings.
+    pub(crate) fn connections(&self) -> FileConnections {
+        document::connections(&self.document)
+    }
+}
+
+impl Operations {
+    /// Validates a spec and checks it against the real schemas. A file's own connections serve this once.
+    pub async fn plan(&self, actor: &Actor, file: SpecFile) -> Result<PlannedSpec> {
+        self.permit(actor, Action::PlanSpec)?;
+        let spec = self.check_own(file).await?;
+        let changes = match document::stored_spec(&spec.document) {
+            Some(new) => self.changes(&new).await?,
+            None => None,
+        };
+        Ok(PlannedSpec {
+            report: PlanReport::of(&spec, changes.as_deref()),
+            problems: spec.problems(),
+            valid: !spec.has_errors(),
+        })
+    }
+
+    /// Checks a file whose own connections resolve allowed variables only.
+    pub(crate) async fn check_own(&self, file: SpecFile) -> Result<CheckedSpec> {
+        let document = document::read(file);
+        let own = document::connections(&document);
+        for (name, settings) in &own {
+            self.settings.allowed_variables.check(&document.source.name, name, settings)?;
+        }
+        self.check(document, &own).await
+    }
+
+    /// Plans and checks a document. Connections of files stand before stored ones of the same name.
+    pub(crate) async fn check(&self, document: Document, files: &FileConnections) -> Result<CheckedSpec> {
+        let mut names = self.connection_names().await?;
+        names.extend(files.keys().cloned());
+        let planned = plan::plan(&document, &names);
+        let used: BTreeSet<String> = planned.works.values().flat_map(plan::Work::connections).collect();
+        let stored = used.iter().filter(|name| !files.contains_key(*name)).cloned().collect();
+        let mut settings = self.stored_settings(&stored).await?;
+        settings.extend(files.iter().map(|(name, settings)| (name.clone(), settings.clone())));
+        let checked = self.engine.check(&document, &planned, settings).await?;
+        let spec = serde_json::to_value(document::stored_spec(&document))?;
+        Ok(CheckedSpec { document, planned, checked, spec })
+    }
+
+    /// Differences from the approved version; `None` when there is none.
+    async fn changes(&self, spec: &Spec) -> Result<Option<Vec<Change>>> {
+        match self.workspace.current_version(&spec.name).await {
+            Ok(version) => Ok(serde_json::from_value::<Spec>(version.spec).ok().map(|before| diff(&before, spec))),
+            Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What an error suggests, as an operation. Each face words it in its own way: a command, a button.
+
+use uuid::Uuid;
+
+use crate::Scope;
+
+/// An operation that would help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suggest {
+    /// Add a connection.
+    AddConnection {
+        /// Its name, if it is known.
+        name: Option<String>,
+    },
+    /// List the connections.
+    ListConnections,
+    /// List what a connection can read.
+    ShowCatalog {
+        /// The connection.
+        connection: String,
+    },
+    /// Approve a spec.
+    Apply,
+    /// Run a spec.
+    Run,
+    /// List the pipelines.
+    ListPipelines,
+    /// List the runs.
+    ListRuns,
+    /// Show a run.
+    ShowRun {
+        /// The run.
+        run: Uuid,
+    },
+    /// Ask a run to end.
+    CancelRun {
+        /// The run.
+        run: Uuid,
+    },
+    /// Run what failed again.
+    Rerun {
+        /// The run.
+        run: Uuid,
+        /// Everything, as new loads.
+        all: bool,
+    },
+    /// List limits and pauses.
+    ListLimits,
+    /// Pause what a scope covers.
+    Pause {
+        /// The scope.
+        scope: Scope,
+    },
+    /// List the schedules.
+    ListSchedules,
+    /// Examine the control plane.
+    Doctor,
+    /// Bring the control plane's schema up to date.
+    Migrate,
+    /// Let connections of a file resolve a variable of the environment.
+    AllowVariable {
+        /// Its name.
+        name: String,
+    },
+    /// Give a run its data interval.
+    GiveInterval,
+    /// Give a run a parameter's value.
+    GiveParameter {
+        /// Its name.
+        name: String,
+    },
+}
