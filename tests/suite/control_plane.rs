@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Done, World, eventually, server};
 
+/// The master key of the installation in tests/fixtures, which was made for this test.
+const ITS_KEY: &str = "0f133d284d6c6f5a972811b81960a25c5001d356702caedc37abb1ee52a04248";
+
 /// Time after which a fleet whose control plane was out of reach must work again.
 const HEALED: Duration = Duration::from_secs(15);
 
@@ -34,7 +37,7 @@ fn a_fleet_whose_control_plane_swallowed_everything_works_again_within_fifteen_s
 /// A command on a database of its own, which an environment variable names.
 fn on(world: &World, variable: &str, database: &str, arguments: &[&str]) -> Done {
     let mut command = world.command(arguments);
-    command.env_remove("HEADWATER_DATABASE_URL").env(variable, server().url(database));
+    command.env_remove("HEADWATER_DATABASE_URL").env(variable, server().url(database)).env("HEADWATER_MASTER_KEY", ITS_KEY);
     world.start(command).wait()
 }
 
@@ -116,4 +119,6 @@ fn an_installation_that_kept_its_tables_in_public_is_moved_with_its_history() {
     assert_eq!(again.code(), Some(0), "{again}");
     let schedules = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["schedules", "list"]);
     assert!(schedules.stdout.contains("nightly"), "{schedules}");
+    let checked = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["connections", "check", "shop"]);
+    assert!(checked.stderr.contains("127.0.0.1:1 refused the connection"), "its seal can be opened: {checked}");
 }
