@@ -99,9 +99,12 @@ fn an_installation_that_kept_its_tables_in_public_is_moved_with_its_history() {
     server().query(&world.source, "CREATE TABLE customers (id bigint)");
     let refused = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["runs", "list"]);
     assert!(refused.stderr.contains("in the schema public") && refused.stderr.contains("admin migrate"), "{refused}");
-    server().query(&world.source, "UPDATE public.workers SET beat_at = clock_timestamp()");
+    server().query(
+        &world.source,
+        "INSERT INTO public.workers (id, host, queues, slots, plan_formats) VALUES (gen_random_uuid(), 'elsewhere', '{default}', 1, '{1}')",
+    );
     let alive = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["admin", "migrate"]);
-    assert!(alive.stderr.contains("alive on"), "{alive}");
+    assert!(alive.stderr.contains("alive on elsewhere"), "{alive}");
     server().query(&world.source, "DELETE FROM public.workers");
     let moved = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["admin", "migrate"]);
     assert_eq!(moved.code(), Some(0), "{moved}");
