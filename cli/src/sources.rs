@@ -24,8 +24,8 @@ pub(crate) struct Source {
 impl Source {
     /// Reads, plans and checks a file. Mistakes are in `checked.diagnostics`.
     pub(crate) async fn load(context: &Context, path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
-        let document = Document::read(path.display().to_string(), text);
+        let bytes = std::fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
+        let document = Document::from_bytes(path.display().to_string(), bytes);
         let planned = plan::plan(&document, &context.connection_names().await?);
         let names = planned.works.values().flat_map(plan::Work::connections).collect();
         let mut settings = context.settings(&names).await?;
@@ -33,7 +33,7 @@ impl Source {
             settings.extend(spec.connections.iter().map(|(name, connection)| (name.clone(), settings_of(connection))));
         }
         let checked = context.engine.check(&document, &planned, settings).await?;
-        let spec = serde_json::to_value(&document.spec)?;
+        let spec = serde_json::to_value(document.stored_spec())?;
         Ok(Self { document, planned, checked, spec })
     }
 
@@ -65,7 +65,7 @@ impl Source {
     /// What the store keeps of it. Only for a source without errors.
     pub(crate) fn version(&self) -> Result<NewVersion<'_>> {
         let plan = self.planned.plan.as_ref().context("the spec has mistakes")?;
-        Ok(NewVersion { spec_text: &self.document.source.text, spec: &self.spec, plan })
+        Ok(NewVersion { spec_text: self.document.stored_text(), spec: &self.spec, plan })
     }
 
     /// Stores the connections that the file brings.

@@ -71,11 +71,16 @@ impl View {
             let all = MultiProgress::new();
             let style = ProgressStyle::with_template("{spinner} {prefix:30!} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = |path: &String| {
-                (path.clone(), all.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.clone())))
+            let bar = |path: &str| {
+                let spinner = ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.to_owned());
+                (path.to_owned(), all.add(spinner))
             };
-            let bars =
-                plan.tasks.iter().filter(|(_, task)| !task.stages.is_empty()).map(|(path, _)| bar(path)).collect();
+            let bars = plan
+                .tasks
+                .iter()
+                .filter(|(_, task)| !task.stages.is_empty())
+                .map(|(path, _)| bar(path.as_str()))
+                .collect();
             (all, bars)
         });
         Self { bars, states: BTreeMap::new(), last_line: std::time::Instant::now() }

@@ -49,7 +49,7 @@ fn document(source: &Source, changes: Option<&[Change]>) -> Value {
             let fields = schema.fields().iter().map(|field| {
                 json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
             });
-            (task.clone(), fields.collect())
+            (task.to_string(), fields.collect())
         })
         .collect();
     json!({

@@ -142,8 +142,8 @@ impl Tasks {
             for task in &stage.tasks {
                 let Some((position, _, planned)) = plan.tasks.get_full(task) else { continue };
                 tasks.stages.push(at);
-                tasks.names.push(task.clone());
-                tasks.kinds.push(planned.work.kind().to_owned());
+                tasks.names.push(task.to_string());
+                tasks.kinds.push(planned.work.kind().as_str().to_owned());
                 tasks.positions.push(number(position));
             }
         }
