@@ -85,7 +85,7 @@ async fn prepare(store: &Store, opening: Opening, embedded: bool) -> headwater_s
     match opening {
         Opening::Migrate(beside) => say_migrated(store.migrate(beside).await?),
         Opening::Use if embedded && matches!(store.schema_state().await?, SchemaState::Absent { .. }) => {
-            drop(store.migrate(Beside::Others).await?);
+            store.migrate(Beside::Others).await?;
         }
         Opening::Use => store.must_be_ready().await?,
     }

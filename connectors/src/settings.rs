@@ -77,7 +77,9 @@ mod tests {
     fn refusals(settings: &serde_json::Value) -> Vec<String> {
         let registry = crate::registry();
         let refused = registry.iter().map(|connector| connector.open("pw", settings).expect_err("these are wrong"));
-        refused.map(|error| format!("{error} {:?}", error.hint.map(|hint| hint.replace(".example", "")))).collect()
+        refused
+            .map(|error| format!("{error} {:?}", error.hint.as_ref().map(|hint| hint.replace(".example", ""))))
+            .collect()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `plan`'s second half: the schema of every edge, derived from the real sources without reading a row of data.
 //!
-//! Every task is judged on its own inputs. A task whose input could not be judged is passed over, so that a mistake is told
-//! where it is and its consequences are not told at all.
+//! Every task is checked against its own inputs. A task whose input could not be checked is skipped, so that a mistake is
+//! reported where it is and its consequences are not reported at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::transform::{self, Parameters};
 /// What checking found.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// The schema of every dataset that could be judged.
+    /// The schema of every dataset that could be checked.
     pub schemas: BTreeMap<TaskPath, SchemaRef>,
     /// What each load would do to its target.
     pub loads: BTreeMap<TaskPath, TargetPlan>,
@@ -84,27 +84,34 @@ impl Engine {
 
 /// Tasks so that each comes after those it reads; those of a cycle, which planning has reported, are left out.
 fn order(planned: &Planned) -> Vec<TaskPath> {
-    let mut done: BTreeSet<&TaskPath> = BTreeSet::new();
-    let mut order = Vec::new();
-    loop {
-        let ready = |work: &Work| {
-            work.reads().into_iter().all(|relation| match relation {
-                Relation::Task(path) => done.contains(path) || !planned.works.contains_key(path),
-                Relation::Table(_) => true,
+    let mut waiting: BTreeMap<&TaskPath, usize> = BTreeMap::new();
+    let mut readers: BTreeMap<&TaskPath, Vec<&TaskPath>> = BTreeMap::new();
+    for (path, work) in &planned.works {
+        let above: BTreeSet<&TaskPath> = work
+            .reads()
+            .into_iter()
+            .filter_map(|relation| match relation {
+                Relation::Task(above) if planned.works.contains_key(above) => Some(above),
+                _ => None,
             })
-        };
-        let next: Vec<&TaskPath> = planned
-            .works
-            .iter()
-            .filter(|(path, work)| !done.contains(path) && ready(work))
-            .map(|(path, _)| path)
             .collect();
-        if next.is_empty() {
-            return order;
-        }
-        done.extend(next.iter().copied());
-        order.extend(next.into_iter().cloned());
+        waiting.insert(path, above.len());
+        above.into_iter().for_each(|above| readers.entry(above).or_default().push(path));
     }
+    let mut ready: Vec<&TaskPath> = waiting.iter().filter(|(_, count)| **count == 0).map(|(path, _)| *path).collect();
+    let mut order = Vec::with_capacity(waiting.len());
+    while let Some(path) = ready.pop() {
+        order.push(path.clone());
+        for reader in readers.remove(path).unwrap_or_default() {
+            if let Some(count) = waiting.get_mut(reader) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(reader);
+                }
+            }
+        }
+    }
+    order
 }
 
 struct Checker<'a> {
@@ -317,7 +324,7 @@ impl Checker<'_> {
         let modes: Vec<&str> = spec.writes.iter().map(|mode| mode.as_str()).collect();
         let finding =
             Finding::error(Code::Abilities, format!("a {} connection can't be written with mode {mode}", spec.name));
-        Some(if modes.is_empty() { finding } else { finding.hint(format!("it takes {}", modes.join(", "))) })
+        Some(if modes.is_empty() { finding } else { finding.hint(format!("it accepts {}", modes.join(", "))) })
     }
 
     async fn prepared(&self, into: &TableRef, request: &SinkRequest, schema: &SchemaRef) -> crate::Result<SinkPlan> {
@@ -328,7 +335,7 @@ impl Checker<'_> {
         match add(&mut self.relations, &self.progress) {
             Ok(()) => {
                 if let Some(schema) = self.relations.schema(name).filter(|_| self.planned.works.contains_key(name)) {
-                    self.checked.schemas.insert(name.to_owned(), Arc::clone(schema));
+                    self.checked.schemas.insert(name.into(), Arc::clone(schema));
                 }
             }
             Err(error) => {
@@ -338,7 +345,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A connection that can't be used is told once; everything else is told where it was asked for.
+    /// Reports a connection that can't be used once, and everything else where it was asked for.
     async fn failed(&mut self, code: Code, connection: &str, steps: &[Step], error: EngineError) {
         if self.unreachable.contains(connection) {
             return;

@@ -1,75 +1,59 @@
-//! How a column name in SQL finds its column: exactly, then in lower case, then case-insensitively if that is unique.
+//! How a name in SQL finds its table and column: exactly, then in lower case, then case-insensitively if that is unique.
 //!
 //! DataFusion can fold names or not, and neither finds `"orderId"` under the name `orderId`. So names are settled here, on
 //! the syntax tree and against the real schemas, and every mistake of a statement is found in one go.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, TableAlias, TableFactor, Value, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Query};
+use headwater_pipelines::casing::{self, Meaning, quoted_forms};
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::sql::SqlFinding;
+
+mod expressions;
+#[cfg(test)]
+mod hostile;
+mod scopes;
+
+pub(crate) use expressions::is_unsettled;
+
+use scopes::Walk;
 
 /// Column names of the relations a statement reads, by internal name.
 pub type Relations = BTreeMap<String, Vec<String>>;
 
-/// The column that a name means.
+/// The column that an unquoted name means.
 pub fn settle(name: &str, columns: &[&str]) -> Result<String, Finding> {
-    if columns.contains(&name) {
-        return Ok(name.to_owned());
-    }
-    let lower = name.to_lowercase();
-    if columns.contains(&lower.as_str()) {
-        return Ok(lower);
-    }
-    let mut alike: Vec<&str> = columns.iter().copied().filter(|column| column.to_lowercase() == lower).collect();
-    alike.sort_unstable();
-    alike.dedup();
-    match alike.as_slice() {
-        [only] => Ok((*only).to_owned()),
-        [] => {
+    match casing::settle(name, false, columns.iter().copied()) {
+        Meaning::One(column) => Ok(column.to_owned()),
+        Meaning::Nothing => {
             let finding = Finding::error(Code::UnknownColumn, format!("there is no column '{name}'"));
             Err(finding.nearest(name, columns.iter().copied()))
         }
-        several => {
-            let quoted: Vec<String> = several.iter().map(|column| format!("\"{column}\"")).collect();
-            let finding = Finding::error(Code::AmbiguousColumn, format!("'{name}' could be {}", quoted.join(" or ")));
-            Err(finding.hint("write the column in double quotes with its exact case"))
-        }
+        Meaning::Several(names) => Err(ambiguous(name, &names)),
     }
+}
+
+fn ambiguous(name: &str, names: &[&str]) -> Finding {
+    let finding = Finding::error(Code::AmbiguousColumn, format!("'{name}' could be {}", quoted_forms(names)));
+    finding.hint("write the column in double quotes with its exact case")
 }
 
 /// Settles all columns of a condition over one relation.
 pub fn settle_expr(expr: &mut Expr, columns: &[&str]) -> Vec<SqlFinding> {
-    let known = columns.iter().map(|column| (*column).to_owned()).collect();
-    let mut settler = Settler { known, aliases: BTreeMap::new(), findings: Vec::new() };
-    let _ = expr.visit(&mut settler);
-    settler.findings
+    let none = Relations::new();
+    let mut walk = Walk::new(&none);
+    walk.condition(expr, columns);
+    walk.findings
 }
 
-/// Settles all columns of a statement. What is unknown is reported and becomes NULL, so that planning can go on and find
+/// Settles all names of a statement. What is unknown is reported and becomes NULL, so that planning can go on and find
 /// other mistakes without repeating this one.
 pub fn settle_query(query: &mut Query, relations: &Relations) -> Vec<SqlFinding> {
-    let mut names = Names::default();
-    let _ = query.visit(&mut names);
-    let mut known: BTreeSet<String> = names.introduced;
-    let mut aliases: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (alias, internal) in names.tables {
-        match relations.get(&internal) {
-            Some(columns) => {
-                known.extend(columns.iter().cloned());
-                aliases.entry(alias).or_default().extend(columns.iter().cloned());
-            }
-            // A common table expression: its columns are among the introduced names.
-            None => drop(aliases.remove(&alias)),
-        }
-    }
-    let mut settler = Settler { known: known.into_iter().collect(), aliases, findings: Vec::new() };
-    let _ = query.visit(&mut settler);
-    settler.findings
+    let mut walk = Walk::new(relations);
+    walk.query(query);
+    walk.findings
 }
 
 /// The part of a planning error that a user can use.
@@ -84,125 +68,6 @@ pub fn planning_message(error: &DataFusionError) -> String {
     let mut characters = rest.trim_end_matches('.').chars();
     let start: String = characters.next().into_iter().flat_map(char::to_lowercase).collect();
     start + characters.as_str()
-}
-
-/// Tables by alias, and names that the statement itself introduces.
-#[derive(Default)]
-struct Names {
-    tables: Vec<(String, String)>,
-    introduced: BTreeSet<String>,
-}
-
-impl Names {
-    fn alias(&mut self, alias: &TableAlias) {
-        self.introduced.extend(alias.columns.iter().map(|column| column.name.value.clone()));
-    }
-}
-
-impl VisitorMut for Names {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
-            self.alias(&cte.alias);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        for item in &select.projection {
-            match item {
-                SelectItem::ExprWithAlias { alias, .. } => {
-                    self.introduced.insert(alias.value.clone());
-                }
-                // DataFusion names an aggregate or function without alias by its text: `count(*)`.
-                SelectItem::UnnamedExpr(Expr::Function(function)) => {
-                    self.introduced.insert(function.to_string());
-                }
-                _ => {}
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        match factor {
-            TableFactor::Table { name, alias, .. } => {
-                let internal =
-                    name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone()).unwrap_or_default();
-                let visible = alias.as_ref().map_or_else(|| internal.clone(), |alias| alias.name.value.clone());
-                self.tables.push((visible.clone(), internal));
-                self.introduced.insert(visible);
-                if let Some(alias) = alias {
-                    self.alias(alias);
-                }
-            }
-            TableFactor::Derived { alias: Some(alias), .. } => self.alias(alias),
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-struct Settler {
-    known: Vec<String>,
-    aliases: BTreeMap<String, Vec<String>>,
-    findings: Vec<SqlFinding>,
-}
-
-impl Settler {
-    /// Settles one identifier; an unknown one is reported.
-    fn ident(&mut self, ident: &mut Ident, table: Option<&str>) -> bool {
-        let columns: Vec<&str> = match table.and_then(|table| self.aliases.get(table)) {
-            Some(columns) => columns.iter().map(String::as_str).collect(),
-            None => self.known.iter().map(String::as_str).collect(),
-        };
-        let settled = match ident.quote_style {
-            Some(_) if columns.contains(&ident.value.as_str()) => Ok(ident.value.clone()),
-            Some(_) => {
-                let message = format!("there is no column \"{}\"", ident.value);
-                Err(Finding::error(Code::UnknownColumn, message).nearest(&ident.value, columns.iter().copied()))
-            }
-            None => settle(&ident.value, &columns),
-        };
-        match settled {
-            Ok(value) => {
-                *ident = Ident { value, quote_style: Some('"'), span: ident.span };
-                true
-            }
-            Err(mut finding) => {
-                if let Some(table) = table {
-                    finding.message =
-                        finding.message.replacen("there is no column", &format!("'{table}' has no column"), 1);
-                }
-                self.findings.push(SqlFinding::new(ident.span, finding));
-                false
-            }
-        }
-    }
-}
-
-impl VisitorMut for Settler {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let known = match expr {
-            Expr::Identifier(ident) => self.ident(ident, None),
-            Expr::CompoundIdentifier(parts) => match parts.as_mut_slice() {
-                // A qualifier that is no table of ours is a struct column or a derived table: planning judges it.
-                [table, column] if self.aliases.contains_key(&table.value) => {
-                    let table = table.value.clone();
-                    self.ident(column, Some(&table))
-                }
-                _ => true,
-            },
-            _ => true,
-        };
-        if !known {
-            *expr = Expr::Value(Value::Null.with_empty_span());
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 #[cfg(test)]
@@ -234,7 +99,7 @@ mod tests {
         let (_, findings) = settled("SELECT o.name,\n  c.name, totl FROM orders o JOIN customers c ON c.id = o.idd");
         assert_eq!(
             findings,
-            ["1:10 'o' has no column 'name'", "2:11 there is no column 'totl'", "2:59 'o' has no column 'idd'"]
+            ["2:59 'o' has no column 'idd'", "1:10 'o' has no column 'name'", "2:11 there is no column 'totl'"]
         );
     }
 
@@ -244,5 +109,62 @@ mod tests {
             "WITH t (x) AS (SELECT id FROM orders) SELECT x + 1 AS y, t.x, d.z FROM t, (SELECT name AS z FROM customers) d ORDER BY y",
         );
         assert_eq!(findings, Vec::<String>::new());
+    }
+
+    fn fine(sql: &str) -> String {
+        let (settled, findings) = settled(sql);
+        assert_eq!(findings, Vec::<String>::new(), "{sql}");
+        settled
+    }
+
+    #[test]
+    fn columns_of_subqueries_and_common_table_expressions_follow_the_same_rule() {
+        assert_eq!(
+            fine("SELECT t.ID, T.NAME FROM (SELECT id, name FROM customers) t"),
+            "SELECT \"t\".\"id\", \"t\".\"name\" FROM (SELECT \"id\", \"name\" FROM customers) t"
+        );
+        assert_eq!(
+            fine("WITH Names AS (SELECT name AS FullName FROM customers) SELECT n.fullname FROM \"Names\" AS N"),
+            "WITH Names AS (SELECT \"name\" AS FullName FROM customers) SELECT \"N\".\"FullName\" FROM \"Names\" AS N"
+        );
+        fine("SELECT X FROM (SELECT * FROM (SELECT id AS x FROM orders) a) b");
+        fine("SELECT N FROM (VALUES (1), (2)) AS v (n)");
+        fine("WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT N + 1 FROM r WHERE n < 5) SELECT R.N FROM r");
+    }
+
+    #[test]
+    fn qualified_stars_order_and_grouping_follow_the_same_rule() {
+        assert_eq!(fine("SELECT O.* FROM orders AS o"), "SELECT \"o\".* FROM orders AS o");
+        assert_eq!(
+            fine("SELECT ORDERTOTAL AS Total FROM orders ORDER BY TOTAL, ID"),
+            "SELECT \"orderTotal\" AS Total FROM orders ORDER BY \"Total\", \"id\""
+        );
+        assert_eq!(
+            fine("SELECT NAME, count(*) FROM customers GROUP BY NAME HAVING count(ID) > 1"),
+            "SELECT \"name\", count(*) FROM customers GROUP BY \"name\" HAVING count(\"id\") > 1"
+        );
+        fine("SELECT id FROM orders UNION SELECT id FROM customers ORDER BY ID");
+        fine("SELECT o.id FROM orders o JOIN customers c USING (ID)");
+    }
+
+    #[test]
+    fn a_column_is_looked_for_in_the_tables_of_its_own_query_and_of_those_around_it() {
+        fine("SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE C.ID = O.ID AND ORDERTOTAL > 1)");
+        let told = |sql: &str| settled(sql).1;
+        assert_eq!(told("SELECT name FROM orders"), ["1:8 there is no column 'name'"]);
+        assert_eq!(
+            told("SELECT id FROM orders WHERE id IN (SELECT x FROM customers)"),
+            ["1:43 there is no column 'x'"]
+        );
+        assert_eq!(told("SELECT t.total FROM (SELECT id FROM orders) t"), ["1:10 't' has no column 'total'"]);
+        assert_eq!(told("SELECT x.id FROM orders o"), ["1:8 there is no table 'x' in this FROM clause"]);
+        assert_eq!(told("SELECT t.idd FROM (SELECT idd FROM orders) t"), ["1:27 there is no column 'idd'"]);
+    }
+
+    #[test]
+    fn quoted_names_match_exactly() {
+        assert_eq!(settled("SELECT \"ID\" FROM orders").1, ["1:8 there is no column \"ID\""]);
+        assert_eq!(settled("SELECT \"O\".id FROM orders o").1, ["1:8 there is no table 'O' in this FROM clause"]);
+        fine("SELECT \"Ab\", \"aB\" FROM orders");
     }
 }

@@ -103,7 +103,7 @@ pub struct StageReport {
     /// How it ended.
     pub outcome: StageOutcome,
     /// Final counters of every task of the stage.
-    pub tasks: BTreeMap<TaskPath, TaskCounts>,
+    pub tasks: BTreeMap<String, TaskCounts>,
     /// One receipt for a stage whose head is a load.
     pub receipts: Vec<Receipt>,
     /// Set for a stage whose head is a dataset.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
+use headwater_pipelines::casing::{Meaning, settle};
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
-use headwater_pipelines::sql::{self, Scope, SqlFinding};
+use headwater_pipelines::sql::{self, Part, Scope, SqlFinding};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Progress;
@@ -80,16 +81,23 @@ impl Engine {
 struct ConnectionsOnly<'a>(&'a BTreeSet<String>);
 
 impl Scope for ConnectionsOnly<'_> {
-    fn relation(&self, parts: &[String]) -> Result<Relation, Finding> {
-        match parts.split_first() {
-            Some((connection, rest)) if self.0.contains(connection) && !rest.is_empty() => {
-                Ok(Relation::Table(TableRef { connection: connection.clone(), path: rest.to_vec() }))
+    fn relation(&self, parts: &[Part]) -> Result<Relation, Finding> {
+        let Some((first, rest)) = parts.split_first() else {
+            return Err(Finding::error(Code::UnknownName, "a table has no name"));
+        };
+        let path: Vec<String> = rest.iter().map(|part| part.text.clone()).collect();
+        match settle(&first.text, first.is_quoted, self.0.iter().map(String::as_str)) {
+            Meaning::One(connection) if !path.is_empty() => {
+                Ok(Relation::Table(TableRef { connection: connection.to_owned(), path }))
             }
-            Some((connection, _)) => {
-                let finding = Finding::error(Code::UnknownName, format!("there is no connection named '{connection}'"));
-                Err(finding.nearest(connection, self.0.iter().map(String::as_str)))
+            Meaning::One(connection) => {
+                let message = format!("'{connection}' names a connection and no table");
+                Err(Finding::error(Code::UnknownTable, message).hint("write connection.table"))
             }
-            None => Err(Finding::error(Code::UnknownName, "a table has no name")),
+            _ => {
+                let message = format!("there is no connection named '{}'", first.text);
+                Err(Finding::error(Code::UnknownName, message).nearest(&first.text, self.0.iter().map(String::as_str)))
+            }
         }
     }
 

@@ -108,4 +108,15 @@ mod tests {
         let error = resolve("shop", &Value::String("${OTHER}".to_owned()), &lookup).unwrap_err();
         assert_eq!(error.message, "connection 'shop' needs the environment variable OTHER, which is not set");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_setting_is_resolved_or_refused_without_a_panic(parts in proptest::collection::vec("\\$|\\{|\\}|SECRET|\\PC", 0..20)) {
+            let text = parts.concat();
+            let resolved = resolve("shop", &Value::String(text.clone()), &lookup);
+            if !text.contains("${") {
+                proptest::prop_assert_eq!(resolved.ok(), Some(Value::String(text)));
+            }
+        }
+    }
 }

@@ -77,7 +77,8 @@ impl Engine {
             Ok((stage, None)) => attempt.run(stage, &mut report).await,
             Err(error) => Err(error),
         };
-        report.tasks = progress.counts().into_iter().filter(|(task, _)| job.plan.tasks.contains_key(task)).collect();
+        report.tasks =
+            progress.counts().into_iter().filter(|(task, _)| job.plan.tasks.contains_key(task.as_str())).collect();
         match ran {
             Ok(outcome) => report.outcome = outcome,
             Err(error) => {
@@ -121,7 +122,7 @@ fn find_stage<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
 
 /// Connection and target of a stage whose head is a load.
 fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
-    match &plan.tasks.get(&stage.name)?.work {
+    match &plan.tasks.get(stage.name.as_str())?.work {
         Work::Load { into, mode, keys, partition_by, .. } => {
             let request = SinkRequest {
                 path: into.path.clone(),
@@ -180,7 +181,7 @@ impl<'a> Attempt<'a> {
         if self.cancel.is_cancelled() {
             return Ok(StageOutcome::Canceled);
         }
-        let head = &self.job.plan.tasks[&stage.name].work;
+        let head = &self.job.plan.tasks[stage.name.as_str()].work;
         if let Work::Wait { duration } = head {
             let over = self.job.woken_at.is_some() || duration.is_zero();
             return Ok(if over { StageOutcome::Succeeded } else { StageOutcome::Waiting(*duration) });
@@ -270,15 +271,15 @@ fn rows_read(plan: &Plan, stage: &Stage, progress: &Progress) -> u64 {
     let counts = progress.counts();
     let is_transformed =
         |task: &str| plan.tasks.get(task).is_some_and(|task| !matches!(task.work, Work::Extract { .. }));
-    let own = |task: &String| stage.tasks.contains(task) && is_transformed(task);
+    let own = |task: &String| stage.tasks.iter().any(|own| own == task) && is_transformed(task);
     counts.iter().filter(|(task, _)| !own(task)).map(|(_, counts)| counts.rows).sum()
 }
 
 /// The plan of the dataset that a stage's head reads or is.
 fn head_plan(built: &Built, plan: &Plan, stage: &Stage) -> Result<LogicalPlan> {
-    let relation = match &plan.tasks[&stage.name].work {
+    let relation = match &plan.tasks[stage.name.as_str()].work {
         Work::Load { input, .. } => input.clone(),
-        _ => Relation::Task(stage.name.clone()),
+        _ => Relation::Task(stage.name.as_str().into()),
     };
     built.relations.plan(&relation)
 }

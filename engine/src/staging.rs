@@ -163,7 +163,7 @@ pub(crate) async fn write(
         }
     }
     let host = job.staging.store.is_none().then(crate::host_name);
-    Ok(Manifest { task: task.to_owned(), files: files.sealed, schema: schema_to_json(&schema)?, host })
+    Ok(Manifest { task: task.into(), files: files.sealed, schema: schema_to_json(&schema)?, host })
 }
 
 /// The dataset of a manifest as a table.

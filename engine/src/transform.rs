@@ -34,7 +34,8 @@ pub async fn plan(
         Ok(plan) if findings.is_empty() => Ok(plan),
         Ok(_) => Err(findings),
         Err(error) => {
-            findings.extend(isolate(&query, relations, parameters, &error).await);
+            let has_unknown = !findings.is_empty();
+            findings.extend(isolate(&query, relations, parameters, &error, has_unknown).await);
             findings.sort_by_key(|finding| (finding.line, finding.column));
             Err(findings)
         }
@@ -68,15 +69,21 @@ async fn statement_to_plan(
     Ok(plan)
 }
 
-/// Planning stops at its first error: each expression is planned alone to find the others and the place of each.
+/// Planning stops at its first error: each expression is planned alone to find the others and the place of each. What holds
+/// an unknown name is passed over: its other mistakes may be consequences of that one.
 async fn isolate(
     query: &Query,
     relations: &Relations,
     parameters: &Parameters,
     error: &DataFusionError,
+    has_unknown: bool,
 ) -> Vec<SqlFinding> {
     let mut found: Vec<SqlFinding> = Vec::new();
-    if let SetExpr::Select(select) = query.body.as_ref() {
+    if let SetExpr::Select(select) = query.body.as_ref()
+        && !columns::is_unsettled(&query.with)
+        && !columns::is_unsettled(&select.from)
+        && !columns::is_unsettled(&select.group_by)
+    {
         let base =
             alone(query, select, vec![SelectItem::UnnamedExpr(Expr::Value(Value::Null.with_empty_span()))], None);
         if statement_to_plan(&base, relations, parameters).await.is_ok() {
@@ -87,16 +94,17 @@ async fn isolate(
             }
         }
     }
-    if found.is_empty() {
+    if found.is_empty() && !has_unknown {
         found.push(SqlFinding::new(first_span(query), type_finding(error)));
     }
     found
 }
 
 fn probes(query: &Query, select: &Select) -> Vec<(Span, Query)> {
-    let items = select.projection.iter().map(|item| (item.span(), alone(query, select, vec![item.clone()], None)));
+    let items = select.projection.iter().filter(|item| !columns::is_unsettled(*item));
+    let items = items.map(|item| (item.span(), alone(query, select, vec![item.clone()], None)));
     let nothing = || vec![SelectItem::UnnamedExpr(Expr::Value(Value::Null.with_empty_span()))];
-    let conditions = select.selection.iter().flat_map(conjuncts);
+    let conditions = select.selection.iter().flat_map(conjuncts).filter(|part| !columns::is_unsettled(*part));
     let conditions = conditions
         .map(|condition| (condition.span(), alone(query, &ungrouped(select), nothing(), Some(condition.clone()))));
     items.chain(conditions).collect()

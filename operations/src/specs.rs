@@ -69,7 +69,7 @@ impl CheckedSpec {
 
     /// What the store keeps of it. Only for a spec without errors.
     pub(crate) fn version(&self) -> Result<NewVersion<'_>> {
-        Ok(NewVersion { spec_text: document::stored_text(&self.document), spec: &self.spec, plan: self.plan()? })
+        Ok(NewVersion { spec_text: self.document.stored_text(), spec: &self.spec, plan: self.plan()? })
     }
 
     /// The connections that the file brings.
@@ -83,7 +83,7 @@ impl Operations {
     pub async fn plan(&self, actor: &Actor, file: SpecFile) -> Result<PlannedSpec> {
         self.permit(actor, Action::PlanSpec)?;
         let spec = self.check_own(file).await?;
-        let changes = match document::stored_spec(&spec.document) {
+        let changes = match spec.document.stored_spec() {
             Some(new) => self.changes(&new).await?,
             None => None,
         };
@@ -114,7 +114,7 @@ impl Operations {
         let mut settings = self.stored_settings(&stored).await?;
         settings.extend(files.iter().map(|(name, settings)| (name.clone(), settings.clone())));
         let checked = self.engine.check(&document, &planned, settings).await?;
-        let spec = serde_json::to_value(document::stored_spec(&document))?;
+        let spec = serde_json::to_value(document.stored_spec())?;
         Ok(CheckedSpec { document, planned, checked, spec })
     }
 

@@ -1,16 +1,27 @@
 //! From a YAML tree to typed values, reporting every mistake of a file instead of the first.
 //!
-//! Serde stops at the first error. Here the error carries the path of the offending entry; the entry is taken out of the
-//! tree and reading starts again, until it succeeds. What is left standing is checked further, so that one mistake does
-//! not hide the others, and a field that is missing only because its value was taken out is not reported again.
+//! Serde stops at the first error. Here the error carries the path of the offending entry; the entry is corrected or taken
+//! out of the tree and reading starts again, until it succeeds. What is left is checked further, so that one mistake does
+//! not hide the others. What was taken out is remembered as lost, so that nothing which merely follows from a mistake is
+//! reported beside it.
 
-use serde::de::value::StrDeserializer;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::DeserializeOwned;
 
-use crate::diagnostic::{Code, Finding};
+use crate::diagnostic::{Code, Finding, nearest};
 use crate::yaml::{Entry, Node, Span, Value};
+
+mod error;
+mod nodes;
+mod scalar;
+
+pub use error::DecodeError;
+
+use error::Mistake;
+
+/// Reading starts again after each mistake. These bound the work on a hostile file: so many values are visited in all, and
+/// so many mistakes are looked for however large the file is.
+const MAX_VISITS: usize = 5_000_000;
+const MIN_ROUNDS: usize = 10;
 
 /// One step of a path into the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,33 +44,202 @@ impl From<usize> for Step {
     }
 }
 
-/// Reads a value, taking what can't be read out of `tree`. `None` only if the root itself can't be read.
-pub fn decode<T: DeserializeOwned>(tree: &mut Node) -> (Option<T>, Vec<(Span, Finding)>) {
-    let mut findings = Vec::new();
-    let mut removed: Vec<Vec<Step>> = Vec::new();
-    loop {
-        let error = match T::deserialize(&*tree) {
-            Ok(value) => return (Some(value), findings),
-            Err(error) => error,
-        };
-        let mut path: Vec<Step> = error.path.iter().rev().cloned().collect();
-        let missing = match &error.kind {
-            Kind::Missing(field) => Some(path.iter().cloned().chain([Step::from(*field)]).collect::<Vec<_>>()),
+/// What reading gave.
+#[derive(Debug)]
+pub struct Decoded<T> {
+    /// The value; `None` only if the root itself can't be read.
+    pub value: Option<T>,
+    /// Everything that is wrong.
+    pub findings: Vec<Found>,
+    /// What was taken out of the tree.
+    pub lost: Lost,
+}
+
+/// A finding, its path in the tree at that time and its place.
+#[derive(Debug)]
+pub struct Found {
+    /// Leads to the faulty value.
+    pub path: Vec<Step>,
+    /// Where it stands.
+    pub span: Span,
+    /// What is wrong.
+    pub finding: Finding,
+}
+
+/// Paths of values that could not be read. Nothing is known about them: they are neither there nor missing.
+#[derive(Debug, Clone, Default)]
+pub struct Lost(Vec<Vec<Step>>);
+
+impl Lost {
+    /// Whether the value at this path was lost.
+    pub fn at(&self, path: &[Step]) -> bool {
+        self.0.iter().any(|lost| lost == path)
+    }
+
+    /// Whether this value, or anything in it, was lost.
+    pub fn within(&self, path: &[Step]) -> bool {
+        self.0.iter().any(|lost| lost.starts_with(path))
+    }
+
+    /// The names of the entries of a mapping that were lost.
+    pub fn names<'a>(&'a self, mapping: &'a [Step]) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter_map(move |lost| match lost.strip_prefix(mapping) {
+            Some([Step::Key(name)]) => Some(name.as_str()),
             _ => None,
+        })
+    }
+
+    /// Every lost path.
+    pub fn paths(&self) -> impl Iterator<Item = &[Step]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+
+    fn key(&mut self, path: Vec<Step>) {
+        self.0.push(path);
+    }
+
+    /// Items behind a lost one move up, and so do the paths of what was lost in them.
+    fn item(&mut self, list: &[Step], index: usize) {
+        self.0.retain(|lost| !lost.starts_with(&[list, &[Step::Index(index)]].concat()));
+        for lost in &mut self.0 {
+            if lost.starts_with(list)
+                && let Some(Step::Index(other)) = lost.get_mut(list.len())
+                && *other > index
+            {
+                *other -= 1;
+            }
+        }
+        // The list itself is incomplete from now on.
+        self.0.push(list.to_vec());
+    }
+}
+
+/// Reads a value, taking what can't be read out of `tree`. The fields of `fallbacks` take the place of missing ones of the
+/// root, so that the rest can be read.
+pub fn decode<T: DeserializeOwned>(tree: &mut Node, fallbacks: &[(&str, Value)]) -> Decoded<T> {
+    let rounds = (MAX_VISITS / size(tree)).max(MIN_ROUNDS);
+    let mut reading = Reading { tree, fallbacks, guesses: Vec::new(), findings: Vec::new(), lost: Lost::default() };
+    let mut value = None;
+    for round in 0.. {
+        if round == rounds {
+            let message = format!("the first {round} mistakes are reported; there are more");
+            let finding = Finding::error(Code::TooMany, message).hint("correct these and try again");
+            reading.findings.push(Found { path: Vec::new(), span: 0..0, finding });
+            break;
+        }
+        match T::deserialize(&*reading.tree) {
+            Ok(read) => {
+                value = Some(read);
+                break;
+            }
+            Err(error) if reading.correct(&error) => {}
+            Err(_) => break,
+        }
+    }
+    Decoded { value, findings: reading.findings, lost: reading.lost }
+}
+
+struct Reading<'a> {
+    tree: &'a mut Node,
+    fallbacks: &'a [(&'a str, Value)],
+    /// Values that are read as the field which their author evidently means.
+    guesses: Vec<Vec<Step>>,
+    findings: Vec<Found>,
+    lost: Lost,
+}
+
+impl Reading<'_> {
+    /// Reports a mistake and changes the tree so that reading gets past it. Whether it could.
+    fn correct(&mut self, error: &DecodeError) -> bool {
+        let path: Vec<Step> = error.path.iter().rev().cloned().collect();
+        match &error.kind {
+            Mistake::Unknown(valid) => {
+                self.report(&path, error);
+                if self.rename(&path, valid) {
+                    return true;
+                }
+            }
+            Mistake::Missing(field) => {
+                let missing = [path.as_slice(), &[Step::from(*field)]].concat();
+                if !self.lost.at(&missing) {
+                    self.report(&path, error);
+                    self.lost.key(missing);
+                }
+                if path.is_empty() {
+                    return self.fall_back(field);
+                }
+            }
+            _ if self.guesses.contains(&path) => {}
+            _ => self.report(&path, error),
+        }
+        self.remove(&path)
+    }
+
+    fn report(&mut self, path: &[Step], error: &DecodeError) {
+        let key = find_key(self.tree, path).cloned();
+        let value = find(self.tree, path).map(|node| node.span.clone());
+        let span = match error.kind {
+            Mistake::Unknown(_) | Mistake::Missing(_) => key.or(value),
+            // An empty value has no width of its own.
+            _ => value.filter(|span| !span.is_empty()).or(key),
         };
-        if !missing.is_some_and(|path| removed.contains(&path)) {
-            findings.push(describe(tree, &path, &error));
+        let span = if path.is_empty() { 0..0 } else { span.unwrap_or(0..0) };
+        self.findings.push(Found { path: path.to_vec(), span, finding: error.finding(path) });
+    }
+
+    /// Gives an unknown field the name that it evidently should have, if the mapping has no such field yet.
+    fn rename(&mut self, path: &[Step], valid: &[&'static str]) -> bool {
+        let Some((Step::Key(wrong), parent)) = path.split_last() else { return false };
+        let Some(right) = nearest(wrong, valid.iter().copied()) else { return false };
+        let meant = [parent, &[Step::from(right)]].concat();
+        let Some(Node { value: Value::Mapping(entries), .. }) = find_mut(self.tree, parent) else { return false };
+        if self.lost.at(&meant) || entries.iter().any(|entry| entry.key == right) {
+            return false;
         }
-        if path.is_empty() || !remove(tree, &path) {
-            return (None, findings);
+        let Some(entry) = entries.iter_mut().find(|entry| entry.key == *wrong) else { return false };
+        right.clone_into(&mut entry.key);
+        self.guesses.push(meant);
+        true
+    }
+
+    fn fall_back(&mut self, field: &str) -> bool {
+        let Some((_, value)) = self.fallbacks.iter().find(|(name, _)| *name == field) else { return false };
+        let Value::Mapping(entries) = &mut self.tree.value else { return false };
+        let node = Node { value: value.clone(), span: 0..0 };
+        entries.push(Entry { key: field.to_owned(), key_span: 0..0, node });
+        true
+    }
+
+    fn remove(&mut self, path: &[Step]) -> bool {
+        let Some((last, parent)) = path.split_last() else { return false };
+        match (last, find_mut(self.tree, parent).map(|node| &mut node.value)) {
+            (Step::Key(key), Some(Value::Mapping(entries))) => {
+                let before = entries.len();
+                entries.retain(|entry| entry.key != *key);
+                self.lost.key(path.to_vec());
+                entries.len() < before
+            }
+            (Step::Index(index), Some(Value::Sequence(items))) if *index < items.len() => {
+                items.remove(*index);
+                self.lost.item(parent, *index);
+                true
+            }
+            _ => false,
         }
-        // Items behind a removed one move up: forget what was removed from the same list, its names mean others now.
-        if matches!(path.last(), Some(Step::Index(_))) {
-            path.pop();
-            removed.retain(|other| !other.starts_with(&path));
-        } else {
-            removed.push(path);
-        }
+    }
+}
+
+/// Whether a plain scalar is read as text and not as a number, a boolean or nothing.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    matches!(scalar::plain(text), scalar::Plain::Text(_))
+}
+
+/// The number of values in a tree.
+fn size(node: &Node) -> usize {
+    1 + match &node.value {
+        Value::Scalar { .. } => 0,
+        Value::Sequence(items) => items.iter().map(size).sum(),
+        Value::Mapping(entries) => entries.iter().map(|entry| size(&entry.node)).sum(),
     }
 }
 
@@ -70,6 +250,16 @@ pub fn find<'a>(tree: &'a Node, path: &[Step]) -> Option<&'a Node> {
             entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.node)
         }
         (Step::Index(index), Value::Sequence(items)) => items.get(*index),
+        _ => None,
+    })
+}
+
+fn find_mut<'a>(tree: &'a mut Node, path: &[Step]) -> Option<&'a mut Node> {
+    path.iter().try_fold(tree, |node, step| match (step, &mut node.value) {
+        (Step::Key(key), Value::Mapping(entries)) => {
+            entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.node)
+        }
+        (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
         _ => None,
     })
 }
@@ -86,250 +276,6 @@ pub fn find_key<'a>(tree: &'a Node, path: &[Step]) -> Option<&'a Span> {
     }
 }
 
-fn remove(tree: &mut Node, path: &[Step]) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    let mut node = tree;
-    for step in parents {
-        let next = match (step, &mut node.value) {
-            (Step::Key(key), Value::Mapping(entries)) => {
-                entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.node)
-            }
-            (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
-            _ => None,
-        };
-        let Some(next) = next else { return false };
-        node = next;
-    }
-    match (last, &mut node.value) {
-        (Step::Key(key), Value::Mapping(entries)) => {
-            let before = entries.len();
-            entries.retain(|entry| entry.key != *key);
-            entries.len() < before
-        }
-        (Step::Index(index), Value::Sequence(items)) if *index < items.len() => {
-            items.remove(*index);
-            true
-        }
-        _ => false,
-    }
-}
-
-fn describe(tree: &Node, path: &[Step], error: &DecodeError) -> (Span, Finding) {
-    let whole = 0..0;
-    let key_span = find_key(tree, path).unwrap_or(&whole).clone();
-    let name = match path.last() {
-        Some(Step::Key(key)) => key.as_str(),
-        _ => "",
-    };
-    match &error.kind {
-        Kind::Unknown(valid) => {
-            let finding = Finding::error(Code::UnknownField, format!("there is no field '{name}' here"));
-            (key_span, finding.nearest(name, valid.iter().copied()))
-        }
-        Kind::Missing(field) => {
-            let place = if name.is_empty() { "the file".to_owned() } else { format!("'{name}'") };
-            (key_span, Finding::error(Code::MissingField, format!("{place} needs the field '{field}'")))
-        }
-        Kind::Other(message) => {
-            let span = find(tree, path).map_or(key_span, |node| node.span.clone());
-            let message = if name.is_empty() { message.clone() } else { format!("'{name}': {message}") };
-            (span, Finding::error(Code::WrongType, message))
-        }
-    }
-}
-
-/// An error with the path that leads to it, innermost step first.
-#[derive(Debug)]
-pub struct DecodeError {
-    kind: Kind,
-    path: Vec<Step>,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Unknown(&'static [&'static str]),
-    Missing(&'static str),
-    Other(String),
-}
-
-impl DecodeError {
-    fn within(mut self, step: impl Into<Step>) -> Self {
-        self.path.push(step.into());
-        self
-    }
-}
-
-impl std::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.kind {
-            Kind::Unknown(_) => f.write_str("unknown field"),
-            Kind::Missing(field) => write!(f, "missing field {field}"),
-            Kind::Other(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl de::Error for DecodeError {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self { kind: Kind::Other(message.to_string()), path: Vec::new() }
-    }
-
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self { kind: Kind::Unknown(expected), path: Vec::new() }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self { kind: Kind::Missing(field), path: Vec::new() }
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let hint = crate::diagnostic::nearest_hint(variant, expected.iter().copied()).unwrap_or_default();
-        Self::custom(format!("'{variant}' is not one of {}; {hint}", expected.join(", ")))
-    }
-}
-
-/// A plain scalar's meaning in YAML's core schema.
-enum Plain<'a> {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Float(f64),
-    Text(&'a str),
-}
-
-fn plain(text: &str) -> Plain<'_> {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Plain::Null,
-        "true" | "True" | "TRUE" => return Plain::Bool(true),
-        "false" | "False" | "FALSE" => return Plain::Bool(false),
-        _ => {}
-    }
-    if let Ok(number) = text.parse() {
-        return Plain::Integer(number);
-    }
-    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-        && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
-    match text.parse() {
-        Ok(number) if numeric => Plain::Float(number),
-        _ => Plain::Text(text),
-    }
-}
-
-impl<'de> de::Deserializer<'de> for &'de Node {
-    type Error = DecodeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self.value {
-            Value::Scalar { text, plain: true } => match plain(text) {
-                Plain::Null => visitor.visit_unit(),
-                Plain::Bool(value) => visitor.visit_bool(value),
-                Plain::Integer(value) => visitor.visit_i64(value),
-                Plain::Float(value) => visitor.visit_f64(value),
-                Plain::Text(text) => visitor.visit_borrowed_str(text),
-            },
-            Value::Scalar { text, .. } => visitor.visit_borrowed_str(text),
-            Value::Sequence(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
-            Value::Mapping(entries) => visitor.visit_map(Entries { entries: entries.iter(), current: None }),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self.value {
-            Value::Scalar { text, plain: true } if matches!(plain(text), Plain::Null) => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        match &self.value {
-            Value::Scalar { text, .. } => visitor.visit_enum(UnitVariant(text)),
-            _ => Err(de::Error::custom("expected a word")),
-        }
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-struct Items<'de> {
-    items: std::iter::Enumerate<std::slice::Iter<'de, Node>>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'de> {
-    type Error = DecodeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
-        let Some((index, node)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(node).map(Some).map_err(|error| error.within(index))
-    }
-}
-
-struct Entries<'de> {
-    entries: std::slice::Iter<'de, Entry>,
-    current: Option<&'de Entry>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        self.current = self.entries.next();
-        let Some(entry) = self.current else { return Ok(None) };
-        let key: StrDeserializer<'_, DecodeError> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|error| error.within(entry.key.as_str()))
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
-        let entry = self.current.ok_or_else(|| <DecodeError as de::Error>::custom("a value without a key"))?;
-        seed.deserialize(&entry.node).map_err(|error| error.within(entry.key.as_str()))
-    }
-}
-
-struct UnitVariant<'de>(&'de str);
-
-impl<'de> EnumAccess<'de> for UnitVariant<'de> {
-    type Error = DecodeError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
-        let name: StrDeserializer<'_, DecodeError> = self.0.into_deserializer();
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for UnitVariant<'de> {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Result<(), DecodeError> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, DecodeError> {
-        Err(de::Error::custom("expected a word"))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, DecodeError> {
-        Err(de::Error::custom("expected a word"))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, DecodeError> {
-        Err(de::Error::custom("expected a word"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -337,33 +283,29 @@ mod tests {
     use crate::spec::Spec;
 
     fn read(text: &str) -> (Option<Spec>, Vec<String>) {
-        let mut tree = crate::yaml::read(text).0.unwrap();
-        let (spec, findings) = decode(&mut tree);
+        let mut tree = crate::yaml::read(text).root.unwrap();
+        let decoded = decode(&mut tree, &[]);
         let place = |span: &Span| crate::yaml::position(text, span.start);
-        (
-            spec,
-            findings
-                .iter()
-                .map(|(span, finding)| format!("{:?} {} {}", place(span), finding.code, finding.message))
-                .collect(),
-        )
+        let told = decoded.findings.iter();
+        let told = told.map(|f| format!("{:?} {} {}", place(&f.span), f.finding.code, f.finding.message)).collect();
+        (decoded.value, told)
     }
 
     #[test]
-    fn every_mistake_of_a_file_is_told_at_its_place() {
+    fn every_mistake_of_a_file_is_reported_at_its_place() {
         let (spec, findings) = read(
             "name: [x]\nparam: {}\ntasks:\n  a: { extract: { from: 5, colums: [a] } }\n  b: { wait: soon, wiat: 1s }\n  c: { load: { input: a, mode: apend } }\n",
         );
         assert_eq!(
             findings,
             [
-                "(1, 7) wrong_type 'name': invalid type: sequence, expected a string",
+                "(1, 7) wrong_type 'name': expected text, found a list",
                 "(2, 1) unknown_field there is no field 'param' here",
-                "(4, 25) wrong_type 'from': invalid type: integer `5`, expected a string",
+                "(4, 25) wrong_type 'from': expected text, found 5",
                 "(4, 28) unknown_field there is no field 'colums' here",
                 "(5, 14) wrong_type 'wait': 'soon' is not a duration; expected a number with a unit, such as 250ms, 10s, 15m, 2h or 7d",
                 "(5, 20) unknown_field there is no field 'wiat' here",
-                "(6, 32) wrong_type 'mode': 'apend' is not one of append, overwrite, upsert, delete_insert, scd2; did you mean 'append'?",
+                "(6, 32) wrong_type 'mode': expected one of append, overwrite, upsert, delete_insert, scd2, found 'apend'",
                 "(6, 8) missing_field 'load' needs the field 'into'",
             ]
         );
@@ -378,5 +320,71 @@ mod tests {
         let spec = spec.unwrap();
         assert_eq!(spec.tasks["a"].extract.as_ref().unwrap().from.as_deref(), Some("s.t"));
         assert_eq!(spec.tasks["b"].transform.as_deref(), Some("SELECT 1"));
+    }
+
+    #[test]
+    fn a_misspelled_field_is_read_as_the_one_that_is_meant() {
+        let (spec, findings) = read("name: x\ntasks:\n  a: { check: { inptu: b, rules: [ { not_nul: [id] } ] } }\n");
+        assert_eq!(
+            findings,
+            [
+                "(3, 17) unknown_field there is no field 'inptu' here",
+                "(3, 38) unknown_field there is no field 'not_nul' here"
+            ]
+        );
+        let check = spec.unwrap().tasks["a"].check.clone().unwrap();
+        assert_eq!((check.input.as_str(), check.rules[0].not_null.as_ref().unwrap().len()), ("b", 1));
+    }
+
+    #[test]
+    fn values_say_what_was_expected_in_words_of_the_spec() {
+        let one = |text: &str| {
+            let (_, findings) = read(&format!("name: x\ntasks:\n  a: {text}\n"));
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            findings[0].clone()
+        };
+        assert_eq!(
+            one("{ wait: 1s, retry: { attempts: five } }"),
+            "(3, 37) wrong_type 'attempts': expected a whole number, found 'five'"
+        );
+        assert_eq!(
+            one("{ wait: 1s, retry: { attempts: -1 } }"),
+            "(3, 37) wrong_type 'attempts': expected a whole number from 0 to 4294967295, found -1"
+        );
+        assert_eq!(
+            one("{ wait: 1s, priority: 99999999999999999999 }"),
+            "(3, 28) wrong_type 'priority': the number does not fit into 64 bits"
+        );
+        assert_eq!(one("{ group: 5 }"), "(3, 15) wrong_type 'group': expected task names, found 5");
+        assert_eq!(one("{ wait: 1s, needs: b }"), "(3, 25) wrong_type 'needs': expected a list, found 'b'");
+        assert_eq!(
+            one("{ wait: 1s, needs: [[b]] }"),
+            "(3, 26) wrong_type item 1 of 'needs': expected text, found a list"
+        );
+    }
+
+    #[test]
+    fn lost_items_of_a_list_do_not_shift_what_else_was_lost_in_it() {
+        let mut lost = Lost::default();
+        let list = [Step::from("rules")];
+        let of = |index: usize, field: &str| vec![Step::from("rules"), Step::from(index), Step::from(field)];
+        lost.key(of(0, "a"));
+        lost.key(of(1, "b"));
+        lost.key(of(2, "c"));
+        lost.item(&list, 1);
+        assert!(lost.at(&of(0, "a")) && lost.at(&of(1, "c")) && !lost.within(&of(2, "c")) && !lost.at(&of(1, "b")));
+        assert!(lost.at(&list), "the list is incomplete");
+    }
+
+    #[test]
+    fn a_file_of_mistakes_alone_is_refused_at_once() {
+        let text = format!(
+            "name: x\ntasks:\n{}",
+            "".to_owned() + &(0..40_000).fold(String::new(), |all, n| all + &format!("  a{n}: {{ wati: 5 }}\n"))
+        );
+        let start = std::time::Instant::now();
+        let (_, findings) = read(&text);
+        assert!(start.elapsed().as_millis() < 2_000, "{:?}", start.elapsed());
+        assert!(findings.last().unwrap().contains("too_many"), "{}", findings.len());
     }
 }

@@ -1,23 +1,49 @@
-//! What is wrong with a spec, where, and what to do: one type for structure, names, SQL and schemas.
+//! What is wrong with a spec, where, and how to correct it: one type for structure, names, SQL and schemas.
 
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::path::TaskPath;
 use crate::yaml::{self, Span};
 
 mod codes;
+mod nearest;
+mod render;
 
 pub use codes::Code;
+pub use nearest::{nearest, nearest_hint};
 
-/// How bad it is.
+/// How severe a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The pipeline can't run.
     Error,
-    /// It can; a person should look.
+    /// The pipeline can run, and a person should look.
     Warning,
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Bytes from the start of the file.
+    pub offset: usize,
+}
+
+/// A change of the source that corrects a mistake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replacement {
+    /// The first character that is replaced.
+    pub start: Position,
+    /// The first character that is kept again.
+    pub end: Position,
+    /// What takes their place.
+    pub text: String,
 }
 
 /// One finding.
@@ -25,7 +51,7 @@ pub enum Severity {
 pub struct Diagnostic {
     /// What kind of finding; `headwater explain CODE` says more.
     pub code: Code,
-    /// How bad it is.
+    /// How severe it is.
     pub severity: Severity,
     /// What is wrong, lower case, without a final stop.
     pub message: String,
@@ -35,12 +61,26 @@ pub struct Diagnostic {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What to do about it.
+    /// How to correct it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Where it stands, in bytes of the source.
-    #[serde(skip)]
-    pub span: Span,
+    /// Where the faulty text starts.
+    pub start: Position,
+    /// Where it ends, exclusive.
+    pub end: Position,
+    /// The task it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskPath>,
+    /// Changes of the source that follow the hint.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replacements: Vec<Replacement>,
+}
+
+impl Diagnostic {
+    /// The faulty text, in bytes of the source.
+    pub fn span(&self) -> Span {
+        self.start.offset..self.end.offset
+    }
 }
 
 /// A finding without its place; [`Source::at`] gives it one.
@@ -48,18 +88,29 @@ pub struct Diagnostic {
 pub struct Finding {
     /// What kind of finding.
     pub code: Code,
-    /// How bad it is.
+    /// How severe it is.
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// How to correct it.
     pub hint: Option<String>,
+    /// A word of the source and the word that is probably meant.
+    pub correction: Option<Correction>,
+}
+
+/// A word of the source and the word that is probably meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The word as written.
+    pub wrong: String,
+    /// The word that is probably meant.
+    pub right: String,
 }
 
 impl Finding {
     /// An error.
     pub fn error(code: Code, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, message: message.into(), hint: None }
+        Self { code, severity: Severity::Error, message: message.into(), hint: None, correction: None }
     }
 
     /// A warning.
@@ -67,7 +118,7 @@ impl Finding {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
-    /// Adds what to do about it.
+    /// Adds how to correct it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -76,15 +127,20 @@ impl Finding {
 
     /// Names the nearest of the valid names, or lists them when none is near.
     #[must_use]
-    pub fn nearest<'a>(self, wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Self {
-        match nearest_hint(wrong, valid) {
+    pub fn nearest<'a>(mut self, wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Self {
+        let valid: Vec<&str> = valid.into_iter().take(nearest::COMPARED).collect();
+        let right = nearest(wrong, valid.iter().copied());
+        if let Some(right) = right {
+            self.correction = Some(Correction { wrong: wrong.to_owned(), right: right.to_owned() });
+        }
+        match nearest::hint(right, valid) {
             Some(hint) => self.hint(hint),
             None => self,
         }
     }
 }
 
-/// A spec's name and text, which give findings their places.
+/// A file's name and text, which give findings their places.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Name of the file as the user gave it.
@@ -96,57 +152,69 @@ pub struct Source {
 impl Source {
     /// Gives a finding its place.
     pub fn at(&self, span: Span, finding: Finding) -> Diagnostic {
-        let (line, column) = yaml::position(&self.text, span.start);
-        let Finding { code, severity, message, hint } = finding;
-        Diagnostic { code, severity, message, file: self.name.clone(), line, column, hint, span }
-    }
-
-    /// Renders diagnostics for a terminal, each with the lines it speaks of.
-    pub fn render(&self, diagnostics: &[Diagnostic], color: bool, width: usize) -> String {
-        let theme = if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
-        let handler =
-            miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_context_lines(1).with_links(false);
-        let named = miette::NamedSource::new(&self.name, self.text.clone()).with_language("YAML");
-        let mut out = String::new();
-        for diagnostic in diagnostics {
-            let report = Report { diagnostic, source: &named };
-            // Writing into a String can't fail.
-            let _ = handler.render_report(&mut out, &report);
+        let Finding { code, severity, message, hint, correction } = finding;
+        let start = self.position(span.start);
+        let end = self.position_from(start, span.end);
+        let replacements =
+            correction.and_then(|correction| self.replacement(start, &span, correction)).into_iter().collect();
+        Diagnostic {
+            code,
+            severity,
+            message,
+            file: self.name.clone(),
+            line: start.line,
+            column: start.column,
+            hint,
+            start,
+            end,
+            task: None,
+            replacements,
         }
-        out
+    }
+
+    fn position(&self, offset: usize) -> Position {
+        let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
+        let (line, column) = yaml::position(&self.text, offset);
+        Position { line, column, offset }
+    }
+
+    /// A place at or behind another one, without reading all that stands before.
+    fn position_from(&self, start: Position, offset: usize) -> Position {
+        let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
+        let Some(between) = self.text.get(start.offset..offset) else { return start };
+        let (line, column) = yaml::position(between, between.len());
+        let column = if line == 1 { start.column + column - 1 } else { column };
+        Position { line: start.line + line - 1, column, offset }
+    }
+
+    /// The change that puts the right word in the place of the wrong one, if the source shows the word as such.
+    fn replacement(&self, first: Position, span: &Span, correction: Correction) -> Option<Replacement> {
+        let plain = |c: char| c.is_alphanumeric() || c == '_';
+        let Correction { wrong, right } = correction;
+        // A word with other characters might need quotes, in YAML or in SQL.
+        if wrong.is_empty() || !right.chars().all(|c| plain(c) || c == '-' || c == '/') {
+            return None;
+        }
+        let text = self.text.get(span.clone())?;
+        let at = text.match_indices(wrong.as_str()).map(|(at, _)| at).find(|at| {
+            let before = text[..*at].chars().next_back();
+            let behind = text[at + wrong.len()..].chars().next();
+            !before.is_some_and(plain) && !behind.is_some_and(plain)
+        })?;
+        let start = self.position_from(first, span.start + at);
+        Some(Replacement { start, end: self.position_from(start, start.offset + wrong.len()), text: right })
     }
 }
 
-/// Sorts by place and drops repetitions, so that output is stable and a mistake is told once.
+/// Sorts by place and drops repetitions, so that output is stable and a mistake is reported once.
 pub fn tidy(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.sort_by(|a, b| (a.span.start, a.code, &a.message).cmp(&(b.span.start, b.code, &b.message)));
-    diagnostics.dedup_by(|a, b| a.span.start == b.span.start && a.code == b.code && a.message == b.message);
+    diagnostics.sort_by(|a, b| (a.start.offset, a.code, &a.message).cmp(&(b.start.offset, b.code, &b.message)));
+    diagnostics.dedup_by(|a, b| a.start.offset == b.start.offset && a.code == b.code && a.message == b.message);
 }
 
-/// Whether any of them stops the pipeline.
+/// Whether any of them prevents the pipeline from running.
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-}
-
-/// "did you mean …" or, failing that, the list of valid names.
-pub fn nearest_hint<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    /// More names than this are not listed.
-    const LISTED: usize = 12;
-    let mut names: Vec<&str> = valid.into_iter().collect();
-    names.sort_unstable();
-    names.dedup();
-    let lower = wrong.to_lowercase();
-    let near = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), *name))
-        .filter(|(score, _)| *score >= 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((_, name)) => Some(format!("did you mean '{name}'?")),
-        None if names.is_empty() => None,
-        None if names.len() <= LISTED => Some(format!("valid names are {}", names.join(", "))),
-        None => Some(format!("valid names are {} and {} more", names[..LISTED].join(", "), names.len() - LISTED)),
-    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -156,44 +224,35 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// The form miette renders.
-#[derive(Debug)]
-struct Report<'a> {
-    diagnostic: &'a Diagnostic,
-    source: &'a miette::NamedSource<String>,
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
 
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
-    }
-}
-
-impl std::error::Error for Report<'_> {}
-
-impl miette::Diagnostic for Report<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.diagnostic.code))
+    fn source(text: &str) -> Source {
+        Source { name: "f.yaml".to_owned(), text: text.to_owned() }
     }
 
-    fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.diagnostic.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
-        })
+    #[test]
+    fn a_diagnostic_says_where_the_faulty_text_ends_and_what_replaces_it() {
+        let finding = Finding::error(Code::UnknownConnection, "no connection 'shp'").nearest("shp", ["shop", "lake"]);
+        let told = source("ä: 1\nfrom: shp.orders\n").at(12..22, finding);
+        let json = serde_json::to_value(&told).unwrap();
+        assert_eq!(json["start"], serde_json::json!({ "line": 2, "column": 7, "offset": 12 }));
+        assert_eq!(json["end"], serde_json::json!({ "line": 2, "column": 17, "offset": 22 }));
+        assert_eq!(
+            json["replacements"],
+            serde_json::json!([{
+                "start": { "line": 2, "column": 7, "offset": 12 },
+                "end": { "line": 2, "column": 10, "offset": 15 },
+                "text": "shop"
+            }])
+        );
     }
 
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.diagnostic.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        let span = &self.diagnostic.span;
-        let label = miette::LabeledSpan::new_with_span(None, (span.start, span.len().max(1)));
-        Some(Box::new(std::iter::once(label)))
+    #[test]
+    fn a_word_inside_another_word_is_not_replaced() {
+        let finding = Finding::error(Code::UnknownName, "no task 'ord'").nearest("ord", ["orb"]);
+        assert!(source("SELECT orders").at(0..13, finding).replacements.is_empty());
     }
 }

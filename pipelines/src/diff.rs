@@ -1,4 +1,4 @@
-//! What changed between two versions of a pipeline, told in tasks and fields and not in lines.
+//! What changed between two versions of a pipeline, in tasks and fields instead of lines.
 
 use std::collections::BTreeSet;
 
@@ -34,9 +34,10 @@ pub enum ChangeKind {
     Changed,
 }
 
-/// The differences in the order of the new spec, removals last. Layout, comments and the order of fields don't count.
+/// The differences in the order of the new spec, removals last. Layout, comments and the order of fields are ignored,
+/// and so are the settings of connections, which may be secrets.
 pub fn diff(before: &Spec, after: &Spec) -> Vec<Change> {
-    let value = |spec: &Spec| serde_json::to_value(spec).unwrap_or(Value::Null);
+    let value = |spec: &Spec| serde_json::to_value(spec.without_settings()).unwrap_or(Value::Null);
     let mut changes = Vec::new();
     compare("", &value(before), &value(after), &mut changes);
     changes
@@ -75,7 +76,7 @@ fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>)
     }
 }
 
-/// Two transforms that parse to the same tree differ in layout only.
+/// Two transforms with the same syntax tree differ in layout only.
 fn same_sql(path: &str, before: &str, after: &str) -> bool {
     path.ends_with(".transform")
         && matches!((crate::sql::parse(before), crate::sql::parse(after)), (Ok(before), Ok(after)) if before == after)
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn added_removed_and_changed_fields_are_told_by_path() {
+    fn added_removed_and_changed_fields_are_listed_by_path() {
         let before = spec("  a: { extract: { from: s.t } }\n  l: { load: { input: a, into: x.y, mode: append } }\n");
         let after = spec(
             "  a: { extract: { from: s.t, columns: [id] } }\n  m: { load: { input: a, into: x.y, mode: overwrite } }\n",

@@ -1,68 +1,161 @@
 //! A spec as a file: its text, its typed form and the place of every value.
 
-use crate::decode::{self, Step};
-use crate::diagnostic::{Code, Diagnostic, Finding, Source, tidy};
-use crate::spec::Spec;
-use crate::yaml::{self, Node, Span};
+use indexmap::IndexMap;
+use serde::Deserialize;
 
-/// A spec that was read from text.
+use crate::decode::{self, Decoded, Lost, Step};
+use crate::diagnostic::{Diagnostic, Finding, Source, nearest, tidy};
+use crate::path::TaskPath;
+use crate::secrets;
+use crate::spec::{ConnectionSpec, Spec};
+use crate::write::{self, Comments};
+use crate::yaml::{self, Node, Span, Value};
+
+mod foreign;
+
+/// The fields of a spec's root.
+const FIELDS: [&str; 7] = ["name", "description", "params", "schedule", "connections", "stream", "tasks"];
+
+/// A file that was read.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Name and text.
+    /// Name and text. The settings of connections are masked, so that neither diagnostics nor versions can hold a secret;
+    /// every character stands where it stood.
     pub source: Source,
-    /// The typed form of everything that could be read; `None` if the file is beyond that.
+    /// The typed form of everything that could be read; `None` if the file is beyond that or holds connections alone.
     pub spec: Option<Spec>,
     /// What was wrong with it.
     pub diagnostics: Vec<Diagnostic>,
+    /// The connections of a file that holds nothing else.
+    connections: Option<IndexMap<String, ConnectionSpec>>,
     tree: Option<Node>,
+    lost: Lost,
+}
+
+/// A file that holds connections alone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConnectionsFile {
+    connections: IndexMap<String, ConnectionSpec>,
 }
 
 impl Document {
-    /// Reads a spec. Mistakes end up in `diagnostics`, all of them.
+    /// Reads a file. Mistakes end up in `diagnostics`, all of them.
     pub fn read(name: impl Into<String>, text: impl Into<String>) -> Self {
-        let source = Source { name: name.into(), text: text.into() };
-        let (tree, errors) = yaml::read(&source.text);
-        let mut diagnostics: Vec<Diagnostic> = errors
-            .into_iter()
-            .map(|error| {
-                let code = if error.duplicate { Code::DuplicateKey } else { Code::YamlSyntax };
-                source.at(error.span, Finding::error(code, error.message))
-            })
-            .collect();
-        let Some(mut tree) = tree else {
-            if diagnostics.is_empty() {
-                let finding = Finding::error(Code::MissingField, "the file is empty")
-                    .hint("a spec needs at least `name` and `tasks`");
-                diagnostics.push(source.at(0..0, finding));
-            }
-            return Self { source, spec: None, diagnostics, tree: None };
-        };
-        let (spec, findings) = decode::decode(&mut tree);
-        diagnostics.extend(findings.into_iter().map(|(span, finding)| source.at(span, finding)));
-        tidy(&mut diagnostics);
-        Self { source, spec, diagnostics, tree: Some(tree) }
+        let (name, text): (String, String) = (name.into(), text.into());
+        let yaml = yaml::read(&text);
+        if let Some(finding) = foreign::not_a_spec(&name, &text, &yaml) {
+            return Self::refused(name, finding);
+        }
+        let source = Source { name, text: secrets::mask(&text, &yaml) };
+        let mut document =
+            Self { source, spec: None, diagnostics: Vec::new(), connections: None, tree: None, lost: Lost::default() };
+        let errors = yaml.errors.into_iter().map(|error| document.source.at(error.span, error.finding)).collect();
+        document.diagnostics = errors;
+        if let Some(mut tree) = yaml.root {
+            document.decode(&mut tree);
+            secrets::blank(&mut tree);
+            document.tree = Some(tree);
+        }
+        tidy(&mut document.diagnostics);
+        document
+    }
+
+    /// Reads the bytes of a file, which may be anything.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        let name = name.into();
+        match foreign::text(&name, bytes) {
+            Ok(text) => Self::read(name, text),
+            Err(finding) => Self::refused(name, finding),
+        }
+    }
+
+    /// A spec that was made and not read, as the text of a file.
+    pub fn from_spec(name: impl Into<String>, spec: &Spec, comments: &Comments) -> Self {
+        Self::read(name, write::yaml(spec, comments))
+    }
+
+    /// A file whose text says nothing to us, and may be secret: none of it is kept.
+    fn refused(name: String, finding: Finding) -> Self {
+        let source = Source { name, text: String::new() };
+        let diagnostics = vec![source.at(0..0, finding)];
+        Self { source, spec: None, diagnostics, connections: None, tree: None, lost: Lost::default() }
+    }
+
+    fn decode(&mut self, tree: &mut Node) {
+        if foreign::holds_only_connections(tree) {
+            let Decoded { value, findings, lost } = decode::decode::<ConnectionsFile>(tree, &[]);
+            self.connections = value.map(|file| file.connections);
+            self.found(findings, lost);
+            return;
+        }
+        let fallbacks =
+            [("name", Value::Scalar { text: String::new(), plain: false }), ("tasks", Value::Mapping(Vec::new()))];
+        let Decoded { value, findings, lost } = decode::decode(tree, &fallbacks);
+        self.spec = value;
+        self.found(findings, lost);
+    }
+
+    fn found(&mut self, findings: Vec<decode::Found>, lost: Lost) {
+        for found in findings {
+            let diagnostic = self.placed(&found.path, found.span, found.finding);
+            self.diagnostics.push(diagnostic);
+        }
+        self.lost = lost;
+    }
+
+    /// The connections of a file that holds connections and no pipeline. `apply` takes such a file; nothing runs in it.
+    pub fn connections_alone(&self) -> Option<&IndexMap<String, ConnectionSpec>> {
+        self.connections.as_ref()
+    }
+
+    /// The connections that the file brings, whatever else it holds.
+    pub fn connections(&self) -> impl Iterator<Item = (&String, &ConnectionSpec)> {
+        self.connections.iter().chain(self.spec.as_ref().map(|spec| &spec.connections)).flatten()
+    }
+
+    /// The text that a version keeps: without any setting of a connection.
+    pub fn stored_text(&self) -> &str {
+        &self.source.text
+    }
+
+    /// The spec that a version keeps: of connections it holds name and type.
+    pub fn stored_spec(&self) -> Option<Spec> {
+        self.spec.as_ref().map(Spec::without_settings)
+    }
+
+    /// What could not be read: neither there nor missing.
+    pub(crate) fn lost(&self) -> &Lost {
+        &self.lost
+    }
+
+    /// The node at a path.
+    pub(crate) fn node(&self, path: &[Step]) -> Option<&Node> {
+        self.tree.as_ref().and_then(|tree| decode::find(tree, path))
     }
 
     /// Gives a finding the place of the value at a path, or of the nearest parent that is there.
     pub fn at(&self, path: &[Step], finding: Finding) -> Diagnostic {
-        self.source.at(self.span(path), finding)
+        self.placed(path, self.span(path), finding)
     }
 
     /// Gives a finding the place of the key at the end of a path.
     pub fn at_key(&self, path: &[Step], finding: Finding) -> Diagnostic {
         let span = self.tree.as_ref().and_then(|tree| decode::find_key(tree, path)).cloned();
-        self.source.at(span.unwrap_or_else(|| self.span(path)), finding)
+        self.placed(path, span.unwrap_or_else(|| self.span(path)), finding)
     }
 
     /// Gives a finding a place inside the text of the scalar at a path: line and column from 1, as SQL parsers count.
     pub fn at_text(&self, path: &[Step], line: u64, column: u64, length: usize, finding: Finding) -> Diagnostic {
-        let Some(node) = self.tree.as_ref().and_then(|tree| decode::find(tree, path)) else {
-            return self.at(path, finding);
-        };
+        let Some(node) = self.node(path) else { return self.at(path, finding) };
         let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let start = yaml::locate_in_scalar(&self.source.text, node, number(line), number(column));
         let end = self.source.text.ceil_char_boundary((start + length).min(self.source.text.len()));
-        self.source.at(start..end.max(start), finding)
+        self.placed(path, start..end.max(start), finding)
+    }
+
+    fn placed(&self, path: &[Step], span: Span, finding: Finding) -> Diagnostic {
+        Diagnostic { task: task_of(path), ..self.source.at(span, finding) }
     }
 
     fn span(&self, path: &[Step]) -> Span {
@@ -73,3 +166,30 @@ impl Document {
             .map_or(0..0, |node| node.span.clone())
     }
 }
+
+/// The task that a path of the document leads into.
+fn task_of(path: &[Step]) -> Option<TaskPath> {
+    let (task, _) = split_task(path);
+    (!task.is_root()).then_some(task)
+}
+
+/// The innermost task on a path of the document, and the rest of the path inside that task.
+pub(crate) fn split_task(path: &[Step]) -> (TaskPath, &[Step]) {
+    let mut task = TaskPath::root();
+    let mut rest = path;
+    while let [Step::Key(holder), Step::Key(name), behind @ ..] = rest
+        && holder == if task.is_root() { "tasks" } else { "group" }
+    {
+        task = task.child(name);
+        rest = behind;
+    }
+    (task, rest)
+}
+
+/// Whether a field of the root is, or is evidently meant to be, a field of a spec.
+fn is_field(key: &str) -> bool {
+    FIELDS.contains(&key) || nearest(key, FIELDS).is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! Durations as users write them: `250ms`, `10s`, `15m`, `2h`, `7d`, and sums such as `1h30m`.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Stands for a duration in the JSON Schema.
@@ -57,9 +59,30 @@ fn parts(duration: Duration) -> Vec<(u64, &'static str)> {
     if parts.is_empty() { vec![(0, "s")] } else { parts }
 }
 
+/// A duration as serde reads it.
+struct Read(Duration);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Read;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as 250ms, 10s or 1h30m")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Read, E> {
+                parse(text).map(Read).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Form)
+    }
+}
+
 /// Serde form for a required duration: its text.
 pub mod text {
-    use super::{Deserialize, Deserializer, Duration, Serializer, format, parse};
+    use super::{Deserialize, Deserializer, Duration, Read, Serializer, format};
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -68,13 +91,13 @@ pub mod text {
 
     /// Reads the text.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Read::deserialize(deserializer).map(|Read(duration)| duration)
     }
 }
 
 /// Serde form for an optional duration: its text.
 pub mod option_text {
-    use super::{Deserialize, Deserializer, Duration, Serializer, format, parse};
+    use super::{Deserialize, Deserializer, Duration, Read, Serializer, format};
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -86,8 +109,7 @@ pub mod option_text {
 
     /// Reads the text.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| parse(&text)).transpose().map_err(serde::de::Error::custom)
+        Ok(Option::<Read>::deserialize(deserializer)?.map(|Read(duration)| duration))
     }
 }
 
@@ -137,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_told_with_spaces() {
+    fn durations_are_written_for_people_with_spaces() {
         assert_eq!(in_words(Duration::from_secs(10)), "10 s");
         assert_eq!(in_words(Duration::from_millis(5_400_250)), "1 h 30 min 250 ms");
         assert_eq!(in_words(Duration::ZERO), "0 s");

@@ -2,7 +2,7 @@
 //!
 //! Planning is structural: it knows names, not schemas. `headwater_engine::check` adds types to what it leaves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
@@ -19,15 +19,22 @@ mod tree;
 mod types;
 mod validate;
 
+pub use crate::path::TaskPath;
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
-    ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Plan, PlannedTask, Relation, Stage, TableRef, TaskPath, Work,
+    ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Plan, PlannedTask, Relation, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 
 use graph::{Edge, TaskGraph};
-use names::GroupScope;
+use names::{Connections, GroupScope};
 use tree::{Placed, Tree};
+
+/// More findings than this are not looked for.
+const MAX_FINDINGS: usize = 100;
+
+/// More dependencies than this are refused: a group that needs a group is every pair of their tasks.
+const MAX_DEPENDENCIES: usize = 200_000;
 
 /// What planning a document gave.
 #[derive(Debug)]
@@ -53,30 +60,61 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         steps: BTreeMap::new(),
         diagnostics: document.diagnostics.clone(),
     };
+    if document.connections_alone().is_some() {
+        let finding = Finding::error(Code::NotASpec, "the file holds connections and no pipeline")
+            .hint("`headwater apply` accepts it; a pipeline needs `name` and `tasks`");
+        planned.diagnostics.push(document.at_key(&[Step::from("connections")], finding));
+    }
     if let Some(spec) = &document.spec {
-        let connections: BTreeSet<String> = connections.iter().chain(spec.connections.keys()).cloned().collect();
-        let tree = Tree::new(spec);
-        planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections));
+        let connections = known_connections(document, spec, connections);
+        let tree = Tree::new(spec, document.lost());
+        planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections.known));
         Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
     }
     tidy(&mut planned.diagnostics);
+    limit(&mut planned.diagnostics);
     if has_errors(&planned.diagnostics) {
         planned.plan = None;
     }
     planned
 }
 
+fn known_connections(document: &Document, spec: &Spec, others: &BTreeSet<String>) -> Connections {
+    let field = [Step::from("connections")];
+    let lost = document.lost();
+    Connections {
+        known: others.iter().chain(spec.connections.keys()).cloned().collect(),
+        unknown: lost.names(&field).map(str::to_owned).collect(),
+        all_unknown: lost.at(&field),
+    }
+}
+
+/// Not every mistake of a file that holds nothing else is reported.
+fn limit(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() > MAX_FINDINGS {
+        diagnostics.truncate(MAX_FINDINGS);
+        if let Some(last) = diagnostics.last_mut() {
+            last.code = Code::TooMany;
+            last.message = format!("the first {} mistakes are reported; there are more", MAX_FINDINGS - 1);
+            last.hint = Some("correct these and try again".to_owned());
+            last.replacements.clear();
+        }
+    }
+}
+
 struct Planner<'a> {
     document: &'a Document,
     spec: &'a Spec,
     tree: &'a Tree<'a>,
-    connections: &'a BTreeSet<String>,
+    connections: &'a Connections,
     planned: &'a mut Planned,
 }
 
 impl Planner<'_> {
     fn plan(&mut self) {
-        let parameters: Vec<&str> = self.spec.params.keys().map(String::as_str).chain(CONTEXT_PARAMETERS).collect();
+        let declared = self.spec.params.keys().map(String::as_str);
+        let lost = self.lost_parameters();
+        let parameters: Vec<&str> = declared.chain(lost.iter().map(String::as_str)).chain(CONTEXT_PARAMETERS).collect();
         let mut graph = TaskGraph::default();
         for (path, placed) in &self.tree.tasks {
             self.planned.steps.insert(path.clone(), placed.steps.clone());
@@ -85,14 +123,21 @@ impl Planner<'_> {
             }
         }
         for (path, placed) in &self.tree.tasks {
+            if self.planned.diagnostics.len() > MAX_FINDINGS {
+                return;
+            }
             let scope = GroupScope {
                 tree: self.tree,
                 group: &placed.group,
                 connections: self.connections,
                 parameters: &parameters,
             };
-            self.needs(path, placed, &scope, &mut graph);
-            let Some(work) = self.work(path, placed, &scope) else { continue };
+            if !self.needs(path, placed, &scope, &mut graph) {
+                return;
+            }
+            let Some(work) = self.work(path, placed, &scope).filter(|work| self.is_known(work, &lost)) else {
+                continue;
+            };
             for relation in work.reads() {
                 if let Relation::Task(above) = relation {
                     graph.add_edge(above, path, Edge::Data);
@@ -106,24 +151,46 @@ impl Planner<'_> {
         }
     }
 
-    /// A group's `needs` hold for all tasks in it; needing a group is needing all its tasks.
-    fn needs(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>, graph: &mut TaskGraph) {
+    /// Parameters that could not be read: statements may name them, and nothing is known about their types.
+    fn lost_parameters(&self) -> BTreeSet<String> {
+        self.document.lost().names(&[Step::from("params")]).map(str::to_owned).collect()
+    }
+
+    /// Whether everything that a task names is known, so that it can be checked further.
+    fn is_known(&self, work: &Work, lost_parameters: &BTreeSet<String>) -> bool {
+        let connections = work.connections();
+        let parameters = || work.statements().into_iter().flat_map(sql::parameters);
+        !connections.iter().any(|name| self.connections.is_unknown(name))
+            && (lost_parameters.is_empty() || !parameters().any(|name| lost_parameters.contains(&name)))
+    }
+
+    /// A group's `needs` hold for all tasks in it; needing a group is needing all its tasks. Whether the graph stays small
+    /// enough to go on.
+    fn needs(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>, graph: &mut TaskGraph) -> bool {
         for (index, name) in placed.task.needs.iter().enumerate() {
-            let steps: Vec<Step> =
-                placed.steps.iter().cloned().chain([Step::from("needs"), Step::from(index)]).collect();
-            let target = sql::split_name(name)
+            let steps = [placed.inside(&["needs"]), vec![Step::from(index)]].concat();
+            let target = sql::exact_parts(name)
                 .and_then(|parts| scope.task(&parts).unwrap_or_else(|| Err(scope.unknown(&parts))));
-            match target {
-                Err(finding) => self.add(&steps, finding),
-                Ok(target) => {
-                    for below in self.tree.leaves(path) {
-                        for above in self.tree.leaves(&target) {
-                            graph.add_edge(above, below, Edge::Needs);
-                        }
-                    }
+            let target = match target {
+                Ok(target) => target,
+                Err(finding) => {
+                    self.add(&steps, finding);
+                    continue;
+                }
+            };
+            for below in self.tree.leaves(path) {
+                for above in self.tree.leaves(&target) {
+                    graph.add_edge(above, below, Edge::Needs);
+                }
+                if graph.edge_count() > MAX_DEPENDENCIES {
+                    let message = format!("the tasks have more than {MAX_DEPENDENCIES} dependencies");
+                    let hint = "a group that needs a group is every pair of their tasks: put a task such as `wait: 0s` between them";
+                    self.add(&steps, Finding::error(Code::TooMany, message).hint(hint));
+                    return false;
                 }
             }
         }
+        true
     }
 
     fn work(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
@@ -149,14 +216,14 @@ impl Planner<'_> {
     fn extract(&mut self, extract: &ExtractTask, placed: &Placed<'_>) -> Option<Work> {
         let columns = extract.columns.clone();
         if let (Some(connection), Some(query)) = (&extract.connection, &extract.query) {
-            if !self.connections.contains(connection) {
-                self.add(&inside(placed, &["extract", "connection"]), unknown_connection(connection, self.connections));
+            if !self.is_connection(connection) {
+                self.add(&placed.inside(&["extract", "connection"]), unknown_connection(connection, self.connections));
                 return None;
             }
             let source = ExtractSource::Query { connection: connection.clone(), query: query.clone() };
             return Some(Work::Extract { source, columns });
         }
-        let table = self.table(extract.from.as_ref()?, &inside(placed, &["extract", "from"]))?;
+        let table = self.table(extract.from.as_ref()?, &placed.inside(&["extract", "from"]))?;
         Some(Work::Extract { source: ExtractSource::Table(table), columns })
     }
 
@@ -168,7 +235,7 @@ impl Planner<'_> {
                 Some(work)
             }
             Err(findings) => {
-                self.add_in_text(&inside(placed, &["transform"]), findings);
+                self.add_in_text(&placed.inside(&["transform"]), findings);
                 None
             }
         }
@@ -176,11 +243,11 @@ impl Planner<'_> {
 
     fn check(&mut self, check: &CheckTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
         for (index, rule) in check.rules.iter().enumerate() {
-            let mut steps = inside(placed, &["check", "rules"]);
+            let mut steps = placed.inside(&["check", "rules"]);
             steps.extend([Step::from(index), Step::from("sql")]);
             self.rule(rule, &steps, scope);
         }
-        let input = self.relation(&check.input, &inside(placed, &["check", "input"]), scope)?;
+        let input = self.relation(&check.input, &placed.inside(&["check", "input"]), scope)?;
         Some(Work::Check { input, rules: check.rules.clone(), on_failure: check.on_failure })
     }
 
@@ -193,8 +260,8 @@ impl Planner<'_> {
     }
 
     fn load(&mut self, load: &LoadTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
-        let input = self.relation(&load.input, &inside(placed, &["load", "input"]), scope);
-        let into = self.table(&load.into, &inside(placed, &["load", "into"]));
+        let input = self.relation(&load.input, &placed.inside(&["load", "input"]), scope);
+        let into = self.table(&load.into, &placed.inside(&["load", "into"]));
         let LoadTask { mode, keys, partition_by, .. } = load;
         Some(Work::Load {
             input: input?,
@@ -206,7 +273,7 @@ impl Planner<'_> {
     }
 
     fn relation(&mut self, name: &str, steps: &[Step], scope: &GroupScope<'_>) -> Option<Relation> {
-        match sql::split_name(name).and_then(|parts| scope.relation(&parts)) {
+        match sql::exact_parts(name).and_then(|parts| scope.relation(&parts)) {
             Ok(relation) => Some(relation),
             Err(finding) => {
                 self.add(steps, finding);
@@ -217,7 +284,7 @@ impl Planner<'_> {
 
     fn table(&mut self, name: &str, steps: &[Step]) -> Option<TableRef> {
         let table = sql::split_name(name).and_then(|parts| match parts.split_first() {
-            Some((connection, _)) if !self.connections.contains(connection) => {
+            Some((connection, _)) if !self.is_connection(connection) => {
                 Err(unknown_connection(connection, self.connections))
             }
             Some((connection, rest)) if !rest.is_empty() => {
@@ -229,8 +296,12 @@ impl Planner<'_> {
         table.map_err(|finding| self.add(steps, finding)).ok()
     }
 
+    fn is_connection(&self, name: &str) -> bool {
+        self.connections.known.contains(name) || self.connections.is_unknown(name)
+    }
+
     fn cycle(&mut self, cycle: &[TaskPath]) {
-        let told: Vec<&str> = cycle.iter().chain(cycle.first()).map(String::as_str).collect();
+        let told: Vec<&str> = cycle.iter().chain(cycle.first()).map(TaskPath::as_str).collect();
         let message = format!("these tasks wait for each other: {}", told.join(" → "));
         if let Some(placed) = cycle.first().and_then(|path| self.tree.tasks.get(path)) {
             let finding = Finding::error(Code::Cycle, message)
@@ -244,11 +315,14 @@ impl Planner<'_> {
             return;
         }
         let stages = stages::cut(self.tree, &self.planned.works, graph, order);
+        let mut homes: HashMap<&TaskPath, Vec<String>> = HashMap::new();
+        for stage in &stages {
+            stage.tasks.iter().for_each(|task| homes.entry(task).or_default().push(stage.name.clone()));
+        }
         let mut tasks = IndexMap::new();
         for (path, placed) in &self.tree.tasks {
             let Some(work) = self.planned.works.get(path) else { continue };
-            let homes =
-                stages.iter().filter(|stage| stage.tasks.contains(path)).map(|stage| stage.name.clone()).collect();
+            let homes = homes.remove(path).unwrap_or_default();
             tasks.insert(
                 path.clone(),
                 PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() },
@@ -265,7 +339,9 @@ impl Planner<'_> {
     }
 
     fn add(&mut self, steps: &[Step], finding: Finding) {
-        self.planned.diagnostics.push(self.document.at(steps, finding));
+        if self.planned.diagnostics.len() <= MAX_FINDINGS {
+            self.planned.diagnostics.push(self.document.at(steps, finding));
+        }
     }
 
     fn add_in_text(&mut self, steps: &[Step], findings: Vec<SqlFinding>) {
@@ -276,16 +352,12 @@ impl Planner<'_> {
     }
 }
 
-fn inside(placed: &Placed<'_>, fields: &[&str]) -> Vec<Step> {
-    placed.steps.iter().cloned().chain(fields.iter().map(|field| Step::from(*field))).collect()
-}
-
-fn unknown_connection(name: &str, connections: &BTreeSet<String>) -> Finding {
+fn unknown_connection(name: &str, connections: &Connections) -> Finding {
     let finding = Finding::error(Code::UnknownConnection, format!("there is no connection named '{name}'"));
-    if connections.is_empty() {
+    if connections.known.is_empty() {
         return finding.hint(format!("add it: headwater connections add {name} postgres://user@host/database"));
     }
-    finding.nearest(name, connections.iter().map(String::as_str))
+    finding.nearest(name, connections.known.iter().map(String::as_str))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! When runs start by themselves: POSIX cron in a time zone, or a fixed period.
 //!
-//! docs/schedules.md tells users what the changes of the clock do; the rules are Vixie cron's. A cron expression without `*` in its
+//! docs/schedules.md explains to users what changes of the clock do; the rules are Vixie cron's. A cron expression without `*` in its
 //! minute and hour names times of the day, and each happens exactly once on each of its days: one that the clock skips comes right
 //! after the gap, one that exists twice comes the first time. With `*` it follows the clock: times that the clock skips are left out,
 //! and those that exist twice come twice.
@@ -14,11 +14,14 @@ use sha2::{Digest, Sha256};
 
 use crate::spec::{Moment, Schedule};
 
+mod expression;
 mod problems;
 mod words;
 
 pub use problems::problems;
 pub use words::in_words;
+
+use expression::parse_cron;
 
 /// The smallest step of a time: the control plane keeps microseconds.
 const TICK: TimeDelta = TimeDelta::microseconds(1);
@@ -184,20 +187,6 @@ pub fn offset(schedule: &Schedule, pipeline: &str) -> TimeDelta {
     let number = hash.iter().take(8).fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
     let millis = number.checked_rem(jitter).and_then(|millis| i64::try_from(millis).ok()).unwrap_or(0);
     TimeDelta::try_milliseconds(millis).unwrap_or_default()
-}
-
-fn parse_cron(text: &str) -> Result<Cron, String> {
-    let fields = text.split_whitespace().count();
-    if fields != 5 && !text.starts_with('@') {
-        return Err(format!(
-            "'{text}' has {fields} fields; expected five: minute, hour, day of month, month, day of week"
-        ));
-    }
-    Cron::from_str(text).map_err(|error| {
-        let reason = error.to_string();
-        let reason = reason.trim_start_matches("Component error: ").trim_end_matches('.').to_lowercase();
-        format!("'{text}' is not a cron expression: {reason}")
-    })
 }
 
 #[cfg(test)]

@@ -12,14 +12,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod checks;
+mod columns;
 mod schedule;
 mod tasks;
 
 pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
+pub use columns::{ColumnOverride, ColumnRule, Columns};
 pub use schedule::{Catchup, Moment, Overlap, Schedule};
 pub use tasks::{
-    ApproveTask, ColumnOverride, Columns, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask,
-    NotifyTask, OnValue, PipelineTask, Task, WriteMode,
+    ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,
+    PipelineTask, Task, WriteMode,
 };
 
 /// A pipeline as its author writes it.
@@ -45,6 +47,16 @@ pub struct Spec {
     pub stream: Option<serde_json::Value>,
     /// The tasks by name.
     pub tasks: IndexMap<String, Task>,
+}
+
+impl Spec {
+    /// The same spec without the settings of its connections: of each it keeps name and type.
+    #[must_use]
+    pub fn without_settings(&self) -> Self {
+        let mut spec = self.clone();
+        spec.connections.values_mut().for_each(|connection| connection.settings.clear());
+        spec
+    }
 }
 
 /// A parameter and its default.
@@ -81,7 +93,7 @@ pub enum ParamType {
 }
 
 /// Settings of a connection; which fields there are besides `type` is the connector's affair.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionSpec {
     /// Name of the connector.
     #[serde(rename = "type")]
@@ -89,6 +101,14 @@ pub struct ConnectionSpec {
     /// The connector's settings; `${NAME}` is resolved from the environment where the connection is opened.
     #[serde(flatten)]
     pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// Settings may be secrets, so that only their names are shown.
+impl std::fmt::Debug for ConnectionSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.settings.keys().collect();
+        f.debug_struct("ConnectionSpec").field("connector", &self.connector).field("settings", &names).finish()
+    }
 }
 
 /// When and how often a failed attempt is tried again.

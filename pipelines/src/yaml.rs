@@ -1,12 +1,13 @@
 //! YAML as a tree in which every key and value knows its place in the source.
 
-use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
+mod reader;
+
+pub use reader::{MAX_BYTES, MAX_DEPTH};
+
+use crate::diagnostic::Finding;
 
 /// A range of bytes of the source.
 pub type Span = std::ops::Range<usize>;
-
-/// Deeper nesting is refused, so that no input can exhaust the stack.
-const MAX_DEPTH: usize = 128;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,132 +49,27 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub struct YamlError {
     /// What is wrong.
-    pub message: String,
+    pub finding: Finding,
     /// Where.
     pub span: Span,
-    /// Whether it is a repeated key, which does not end reading.
-    pub duplicate: bool,
 }
 
-/// Reads one document. The tree is there unless the syntax is broken; repeated keys are reported and the first one kept.
-pub fn read(source: &str) -> (Option<Node>, Vec<YamlError>) {
-    let mut reader = Reader { parser: Parser::new_from_str(source), source, errors: Vec::new() };
-    match reader.document() {
-        Ok(node) => (node, reader.errors),
-        Err(error) => {
-            reader.errors.push(error);
-            (None, reader.errors)
-        }
-    }
+/// What reading gave.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    /// The tree, unless the syntax is broken or there is none.
+    pub root: Option<Node>,
+    /// Everything that is wrong. Not all of it ends reading: of a repeated key the first value is kept, tags are ignored.
+    pub errors: Vec<YamlError>,
+    /// Where comments stand, `#` included.
+    pub comments: Vec<Span>,
+    /// Entries whose key their mapping has already.
+    pub repeated: Vec<Entry>,
 }
 
-struct Reader<'a> {
-    parser: Parser<'a, serde_yaml::granit_parser::StrInput<'a>>,
-    source: &'a str,
-    errors: Vec<YamlError>,
-}
-
-impl<'a> Reader<'a> {
-    fn document(&mut self) -> Result<Option<Node>, YamlError> {
-        let mut root = None;
-        while let Some((event, span)) = self.next()? {
-            match event {
-                Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd => {}
-                event if root.is_none() => root = Some(self.node(event, span, 0)?),
-                _ => return Err(self.error("a file holds one document; a second one starts here", self.span(span))),
-            }
-        }
-        Ok(root)
-    }
-
-    fn next(&mut self) -> Result<Option<(Event<'a>, YamlSpan)>, YamlError> {
-        loop {
-            match self.parser.next_event() {
-                None => return Ok(None),
-                Some(Ok((Event::Comment(..), _))) => {}
-                Some(Ok(pair)) => return Ok(Some(pair)),
-                Some(Err(error)) => {
-                    let start = self.offset(error.marker().line(), error.marker().col());
-                    return Err(self.error(&error.info(), start..start));
-                }
-            }
-        }
-    }
-
-    fn expect(&mut self) -> Result<(Event<'a>, YamlSpan), YamlError> {
-        let end = self.source.len();
-        self.next()?.ok_or_else(|| self.error("the file ends in the middle of a value", end..end))
-    }
-
-    fn node(&mut self, event: Event<'a>, span: YamlSpan, depth: usize) -> Result<Node, YamlError> {
-        let at = self.span(span);
-        if depth > MAX_DEPTH {
-            return Err(self.error(&format!("values are nested more than {MAX_DEPTH} deep"), at));
-        }
-        match event {
-            Event::Scalar(text, style, ..) => {
-                let plain = style == ScalarStyle::Plain;
-                Ok(Node { value: Value::Scalar { text: text.into_owned(), plain }, span: at })
-            }
-            Event::SequenceStart(..) => self.sequence(at, depth),
-            Event::MappingStart(..) => self.mapping(at, depth),
-            Event::Alias(..) => Err(self.error("aliases are not used in specs; write the value out", at)),
-            _ => Err(self.error("expected a value", at)),
-        }
-    }
-
-    fn sequence(&mut self, start: Span, depth: usize) -> Result<Node, YamlError> {
-        let mut items = Vec::new();
-        loop {
-            let (event, span) = self.expect()?;
-            if matches!(event, Event::SequenceEnd) {
-                let span = start.start..self.span(span).end.max(start.end);
-                return Ok(Node { value: Value::Sequence(items), span });
-            }
-            items.push(self.node(event, span, depth + 1)?);
-        }
-    }
-
-    fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, YamlError> {
-        let mut entries: Vec<Entry> = Vec::new();
-        loop {
-            let (event, span) = self.expect()?;
-            let key_span = self.span(span);
-            let key = match event {
-                Event::MappingEnd => {
-                    let span = start.start..key_span.end.max(start.end);
-                    return Ok(Node { value: Value::Mapping(entries), span });
-                }
-                Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(self.error("a key must be a plain word or a string", key_span)),
-            };
-            let (event, span) = self.expect()?;
-            let node = self.node(event, span, depth + 1)?;
-            if entries.iter().any(|entry| entry.key == key) {
-                let message = format!("'{key}' appears twice in the same mapping");
-                self.errors.push(YamlError { message, span: key_span, duplicate: true });
-            } else {
-                entries.push(Entry { key, key_span, node });
-            }
-        }
-    }
-
-    fn error(&self, message: &str, span: Span) -> YamlError {
-        YamlError { message: message.to_owned(), span, duplicate: false }
-    }
-
-    fn span(&self, span: YamlSpan) -> Span {
-        let start = span.start.byte_offset().unwrap_or_else(|| self.offset(span.start.line(), span.start.col()));
-        let end = span.end.byte_offset().unwrap_or_else(|| self.offset(span.end.line(), span.end.col()));
-        start..end.max(start)
-    }
-
-    /// Byte offset of a line (from 1) and a column (in characters, from 0).
-    fn offset(&self, line: usize, column: usize) -> usize {
-        let start: usize = self.source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-        let rest = &self.source[start..];
-        start + rest.char_indices().nth(column).map_or(rest.len(), |(offset, _)| offset)
-    }
+/// Reads one document. Takes time in proportion to the source, whatever it holds.
+pub fn read(source: &str) -> Document {
+    reader::read(source)
 }
 
 /// Where the character at a line and column (both from 1, in characters) of a scalar's text stands in the source.
@@ -241,9 +137,9 @@ mod tests {
     #[test]
     fn places_in_scalars_of_every_style_lead_back_to_the_source() {
         let source = "plain: a bad word\nquoted: \"a \\\"bad\\\" word\"\nliteral: |\n  first\n    a bad word\nfolded: >\n  first\n  a bad word\n";
-        let (tree, errors) = read(source);
+        let Document { root, errors, .. } = read(source);
         assert!(errors.is_empty(), "{errors:?}");
-        let tree = tree.unwrap();
+        let tree = root.unwrap();
         for (key, line, column) in [("plain", 1, 3), ("literal", 2, 5), ("folded", 1, 9), ("quoted", 1, 4)] {
             let offset = locate_in_scalar(source, value(&tree, key), line, column);
             assert!(
@@ -256,8 +152,8 @@ mod tests {
 
     #[test]
     fn a_repeated_key_is_reported_where_it_stands_and_reading_goes_on() {
-        let (tree, errors) = read("a: 1\nb: 2\na: 3\n");
-        assert!(tree.is_some());
+        let Document { root, errors, .. } = read("a: 1\nb: 2\na: 3\n");
+        assert!(root.is_some());
         assert_eq!(errors.len(), 1);
         assert_eq!(position("a: 1\nb: 2\na: 3\n", errors[0].span.start), (3, 1));
     }
@@ -265,8 +161,57 @@ mod tests {
     #[test]
     fn broken_syntax_is_reported_with_its_place() {
         let source = "a: [1, 2\nb: }";
-        let (tree, errors) = read(source);
-        assert!(tree.is_none());
+        let Document { root, errors, .. } = read(source);
+        assert!(root.is_none());
         assert_eq!(position(source, errors[0].span.start).0, 2, "{errors:?}");
+    }
+
+    fn told(source: &str) -> Vec<String> {
+        let place = |error: &YamlError| position(source, error.span.start);
+        read(source).errors.iter().map(|e| format!("{:?} {}", place(e), e.finding.message)).collect()
+    }
+
+    #[test]
+    fn a_tab_in_the_indentation_is_reported_as_what_it_is() {
+        let tab = |place: &str| vec![format!("{place} a tab is used as indentation; YAML indents with spaces")];
+        assert_eq!(told("name: x\ntasks:\n\ta: { wait: 1s }\n"), tab("(3, 1)"));
+        assert_eq!(told("name: x\ntasks:\n  a:\n \t wait: 1s\n"), tab("(4, 2)"));
+        assert_eq!(told("a: |\n  SELECT\n  \t1\n"), Vec::<String>::new(), "SQL may hold tabs");
+    }
+
+    #[test]
+    fn tags_anchors_and_aliases_are_refused_and_not_ignored() {
+        assert_eq!(told("a: !!str 5\n"), ["(1, 4) tags such as !!str are not used in specs"]);
+        assert_eq!(told("a: !secret [x]\n"), ["(1, 4) tags such as !!str are not used in specs"]);
+        assert_eq!(told("a: &x 5\nb: 6\n"), ["(1, 7) anchors are not used in specs"]);
+        assert_eq!(told("a: &x 5\nb: *x\n"), ["(2, 4) aliases and anchors are not used in specs"]);
+        assert_eq!(told("a: 1\nb: *y\n"), ["(2, 4) aliases and anchors are not used in specs"]);
+    }
+
+    #[test]
+    fn hostile_documents_of_a_megabyte_are_refused_or_read_at_once() {
+        let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+        (1..40).for_each(|n| bomb += &format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
+        let keys: String = (0..80_000).map(|n| format!("key{n}: 1\n")).collect();
+        let indented: String = (0..1_400).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        let documents = [
+            "[".repeat(1 << 20),
+            "{a: ".repeat(1 << 18),
+            "- ".repeat(1 << 19),
+            "? ".repeat(1 << 19),
+            format!("[{}]", "[],".repeat(1 << 18)),
+            "a: ".to_owned() + &"x ".repeat(1 << 19),
+            "'".repeat(1 << 20),
+            "x".repeat(MAX_BYTES + 1),
+            bomb,
+            keys,
+            indented,
+        ];
+        for document in documents {
+            let start = std::time::Instant::now();
+            let _ = read(&document);
+            let taken = start.elapsed();
+            assert!(taken.as_millis() < 900, "{taken:?}: {}…", &document[..20]);
+        }
     }
 }

@@ -186,6 +186,7 @@ async fn come_due_again(store: &Store) {
         schedule: row.schedule,
         generation: row.generation,
         anchor: row.anchor,
+        since: row.anchor,
         last_fire_at: row.last_fire_at,
         next_fire_at: row.next_fire_at,
         offset,

@@ -171,7 +171,6 @@ mod tests {
 
     use serde_json::json;
 
-    use super::*;
     use crate::NewVersion;
     use crate::testing::{database, plan, start_run};
 

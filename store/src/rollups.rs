@@ -134,7 +134,6 @@ impl Store {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use super::*;
     use crate::testing::{database, plan, start_run};
 
     #[tokio::test]

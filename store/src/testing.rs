@@ -201,11 +201,11 @@ pub fn plan(pipeline: &str, stages: &[(&str, &[&str])]) -> Plan {
     let mut tasks = Vec::new();
     let mut planned = Vec::new();
     for (name, after) in stages {
-        tasks.push(((*name).to_owned(), wait_task(name)));
+        tasks.push(((*name).into(), wait_task(name)));
         planned.push(Stage {
             name: (*name).to_owned(),
             head: Head::Action,
-            tasks: vec![(*name).to_owned()],
+            tasks: vec![(*name).into()],
             staged_inputs: Vec::new(),
             after: after.iter().map(|up| (*up).to_owned()).collect(),
             retry: Retry::default(),

@@ -37,7 +37,10 @@ fn a_fleet_whose_control_plane_swallowed_everything_works_again_within_fifteen_s
 /// A command on a database of its own, which an environment variable names.
 fn on(world: &World, variable: &str, database: &str, arguments: &[&str]) -> Done {
     let mut command = world.command(arguments);
-    command.env_remove("HEADWATER_DATABASE_URL").env(variable, server().url(database)).env("HEADWATER_MASTER_KEY", ITS_KEY);
+    command
+        .env_remove("HEADWATER_DATABASE_URL")
+        .env(variable, server().url(database))
+        .env("HEADWATER_MASTER_KEY", ITS_KEY);
     world.start(command).wait()
 }
 

@@ -12,7 +12,7 @@ use headwater_engine::failpoint::failpoint;
 use headwater_engine::job::{ConnectionSettings, Manifest, RunContext, StageJob, StageOutcome, StageReport};
 use headwater_engine::receipt::Receipt;
 use headwater_engine::{EngineError, ErrorKind, Result};
-use headwater_pipelines::plan::{Plan, Stage};
+use headwater_pipelines::plan::{Plan, Stage, TaskPath};
 use headwater_store::state::{TaskEnd, TaskRunState, ends_after_failure};
 use headwater_store::{AttemptEnd, AttemptInputs, Claimed, Failure, Finish, Finished, LoadReceipt};
 use tokio_util::sync::CancellationToken;
@@ -137,9 +137,9 @@ fn stage_of<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
     plan.stage(name).ok_or_else(|| EngineError::bug(format!("the plan has no stage '{name}'")))
 }
 
-fn manifests_of(stage: &Stage, inputs: &AttemptInputs) -> Result<BTreeMap<String, Manifest>> {
+fn manifests_of(stage: &Stage, inputs: &AttemptInputs) -> Result<BTreeMap<TaskPath, Manifest>> {
     let named = stage.staged_inputs.iter().map(|task| {
-        let document = inputs.manifests.get(task).ok_or_else(|| {
+        let document = inputs.manifests.get(task.as_str()).ok_or_else(|| {
             EngineError::bug(format!("dataset '{task}' was materialised and has no manifest"))
                 .hint("run everything again with `headwater runs rerun … --all`")
         })?;
@@ -240,7 +240,7 @@ fn task_ends(plan: &Plan, stage: &str, report: &StageReport, failure: Option<&Fa
 }
 
 fn with_state(stage: &Stage, state: TaskRunState) -> Vec<(String, TaskRunState)> {
-    stage.tasks.iter().map(|task| (task.clone(), state)).collect()
+    stage.tasks.iter().map(|task| (task.to_string(), state)).collect()
 }
 
 fn task_end(task: String, state: TaskRunState, counts: TaskCounts) -> TaskEnd {

@@ -41,7 +41,7 @@ fn checked(rules: Vec<Rule>, on_failure: OnFailure) -> Checked {
     let mut relations = Relations::new(session);
     let table = MemTable::try_new(orders().schema(), vec![vec![orders()]]).unwrap();
     relations.add_table("orders", Arc::new(table), &progress).unwrap();
-    let input = relations.plan(&Relation::Task("orders".to_owned())).unwrap();
+    let input = relations.plan(&Relation::Task("orders".into())).unwrap();
     let state = relations.session().state();
     let parameters = Parameters::from([("least".to_owned(), ScalarValue::Int64(Some(0)))]);
     let rules = rules.iter().map(|rule| compile(rule, input.schema(), &state, &parameters).unwrap()).collect();
@@ -160,4 +160,66 @@ async fn every_mistake_of_one_statement_is_found_with_its_place() {
     let told: Vec<String> =
         findings.iter().map(|f| format!("{}:{} {} {}", f.line, f.column, f.finding.code, f.finding.message)).collect();
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test]
+async fn a_misspelled_column_of_a_statement_is_one_finding_at_its_place() {
+    let checked = checked(vec![], OnFailure::Fail);
+    let statements = [
+        "SELECT id, amount FROM orders WHERE country = 'DE' ORDER BY amount",
+        "SELECT o.id, sum(o.amount) AS total FROM orders o GROUP BY o.id HAVING sum(o.amount) > 1 ORDER BY total",
+        "SELECT t.id, t.total FROM (SELECT id, amount + 1 AS total FROM orders) t WHERE t.total > 2 ORDER BY t.id",
+        "WITH c AS (SELECT id, country FROM orders) SELECT c.id FROM c JOIN orders o ON c.id = o.id AND c.country = o.country",
+        "SELECT id FROM orders WHERE amount IN (SELECT amount FROM orders WHERE country = 'FR')",
+        "SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM orders p WHERE p.id = o.id AND p.amount > o.amount)",
+        "SELECT id FROM orders UNION ALL SELECT amount FROM orders ORDER BY id",
+        "SELECT CASE WHEN amount > 0 THEN country ELSE upper(country) END AS c, count(*) OVER (PARTITION BY country ORDER BY amount) AS n FROM orders",
+    ];
+    let mut count = 0;
+    for statement in statements {
+        let relations = &checked.relations;
+        let findings = |text: String| async move {
+            let query = headwater_pipelines::sql::parse(&text).unwrap();
+            transform::plan(&query, relations, &Parameters::new()).await.err().unwrap_or_default()
+        };
+        assert!(findings(statement.to_owned()).await.is_empty(), "{statement}");
+        for name in ["id", "amount", "country", "total"] {
+            for (at, _) in statement.match_indices(name).filter(|(at, _)| is_use(statement, *at, name)) {
+                let mut text = statement.to_owned();
+                text.replace_range(at..at + name.len(), &format!("x{name}"));
+                let found = findings(text.clone()).await;
+                let told: Vec<String> =
+                    found.iter().map(|f| format!("{}:{} {}", f.line, f.column, f.finding.message)).collect();
+                assert!(found.len() == 1 && found[0].column == at as u64 + 1, "{text}\n{told:?}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 40, "{count}");
+}
+
+/// Whether a word of a statement is a whole word and names a column instead of giving a name.
+fn is_use(statement: &str, at: usize, name: &str) -> bool {
+    let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !letter(statement[..at].chars().next_back())
+        && !letter(statement[at + name.len()..].chars().next())
+        && !statement[..at].ends_with("AS ")
+}
+
+#[tokio::test]
+async fn names_of_subqueries_and_tables_are_settled_and_columns_keep_the_sources_case() {
+    let checked = checked(vec![], OnFailure::Fail);
+    for (sql, columns) in [
+        ("SELECT t.ID FROM (SELECT id FROM orders) t", vec!["id"]),
+        ("SELECT T.Total FROM (SELECT amount AS Total FROM orders) AS t ORDER BY t.TOTAL", vec!["Total"]),
+        (
+            "WITH Cte AS (SELECT Id, Country FROM orders) SELECT CTE.* FROM \"Cte\" ORDER BY COUNTRY",
+            vec!["id", "country"],
+        ),
+        ("SELECT Country, count(*) AS N FROM orders GROUP BY COUNTRY HAVING COUNT(ID) > 0", vec!["country", "N"]),
+    ] {
+        let plan = transform::plan_text(sql, &checked.relations, &Parameters::new()).await.unwrap();
+        let names: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, columns, "{sql}");
+    }
 }

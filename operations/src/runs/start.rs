@@ -15,7 +15,6 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Watch;
-use crate::specs::document;
 use crate::{Action, Actor, Executor, OperationError, Operations, Result, SpecFile};
 
 /// A worker that was silent for longer doesn't count as serving a queue.
@@ -182,7 +181,7 @@ impl Operations {
         given: Option<(Moment, Moment)>,
     ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
         let Some((from, to)) = given else {
-            if !document::uses_interval(&version.plan) {
+            if !version.plan.uses_interval() {
                 return Ok(None);
             }
             return Err(OperationError::invalid(format!(

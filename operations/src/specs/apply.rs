@@ -9,6 +9,7 @@ use headwater_pipelines::diagnostic::{has_errors, tidy};
 use headwater_pipelines::diff::diff;
 use headwater_pipelines::document::Document;
 use headwater_pipelines::schedule::in_words;
+use headwater_pipelines::secrets::literal_secrets;
 use headwater_pipelines::spec::Spec;
 use headwater_store::{Change, NewConnection, StoreErrorKind};
 use schemars::JsonSchema;
@@ -89,8 +90,8 @@ impl Operations {
         let mut specs = Vec::with_capacity(documents.len());
         let mut problems = Vec::with_capacity(documents.len());
         for document in documents {
-            let secrets = document::literal_secrets(&document);
-            let (source, mut diagnostics) = if document::holds_connections_alone(&document) {
+            let secrets = literal_secrets(&document);
+            let (source, mut diagnostics) = if document.connections_alone().is_some() {
                 (document.source, document.diagnostics)
             } else {
                 let checked = self.check(document, &brought).await?;
@@ -159,7 +160,7 @@ impl Operations {
         let connections = connections.collect();
         let mut pipelines = Vec::with_capacity(specs.len());
         for checked in specs {
-            if let Some(spec) = document::stored_spec(&checked.document) {
+            if let Some(spec) = checked.document.stored_spec() {
                 pipelines.push(self.describe_pipeline(checked, &spec).await?);
             }
         }

@@ -1,10 +1,10 @@
 //! The graph of tasks: data flows and `needs`, groups expanded to their tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::TaskPath;
@@ -23,6 +23,7 @@ pub(super) enum Edge {
 pub(super) struct TaskGraph {
     graph: DiGraph<TaskPath, Edge>,
     nodes: BTreeMap<TaskPath, NodeIndex>,
+    edges: HashMap<(NodeIndex, NodeIndex), EdgeIndex>,
 }
 
 impl TaskGraph {
@@ -34,13 +35,18 @@ impl TaskGraph {
     /// `below` comes after `above`; both must have been added. Data wins over `needs` between the same two.
     pub(super) fn add_edge(&mut self, above: &TaskPath, below: &TaskPath, edge: Edge) {
         let (Some(&from), Some(&to)) = (self.nodes.get(above), self.nodes.get(below)) else { return };
-        let known = self.graph.find_edge(from, to);
-        match known {
-            Some(known) => self.graph[known] = self.graph[known].min(edge),
+        match self.edges.get(&(from, to)) {
+            Some(&known) => self.graph[known] = self.graph[known].min(edge),
             None => {
-                self.graph.add_edge(from, to, edge);
+                let added = self.graph.add_edge(from, to, edge);
+                self.edges.insert((from, to), added);
             }
         }
+    }
+
+    /// How many pairs of tasks depend on each other directly.
+    pub(super) fn edge_count(&self) -> usize {
+        self.graph.edge_count()
     }
 
     /// A topological order that keeps the order of the spec where the graph leaves a choice; else one cycle's tasks.

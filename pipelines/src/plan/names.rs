@@ -2,90 +2,138 @@
 
 use std::collections::BTreeSet;
 
-use super::tree::{Tree, join};
+use super::tree::Tree;
 use super::{Relation, TableRef};
+use crate::casing::{Meaning, quoted_forms, settle};
 use crate::diagnostic::{Code, Finding};
-use crate::sql::Scope;
+use crate::kind::{Kind, Role};
+use crate::path::TaskPath;
+use crate::sql::{Part, Scope};
 
 /// The run context that every statement may use, besides the declared parameters.
 pub const CONTEXT_PARAMETERS: [&str; 3] = ["run_id", "interval_start", "interval_end"];
 
+/// The connections that a document may name.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    /// Those that are there.
+    pub(super) known: BTreeSet<String>,
+    /// Those of the document that could not be read.
+    pub(super) unknown: BTreeSet<String>,
+    /// Whether none of those of the document could be read.
+    pub(super) all_unknown: bool,
+}
+
+impl Connections {
+    /// Whether nothing can be said about a connection, because the document's own could not be read.
+    pub(super) fn is_unknown(&self, name: &str) -> bool {
+        !self.known.contains(name) && (self.all_unknown || self.unknown.contains(name))
+    }
+}
+
 /// The names visible from one group.
 pub(super) struct GroupScope<'a> {
     pub(super) tree: &'a Tree<'a>,
-    pub(super) group: &'a str,
-    pub(super) connections: &'a BTreeSet<String>,
+    pub(super) group: &'a TaskPath,
+    pub(super) connections: &'a Connections,
     pub(super) parameters: &'a [&'a str],
 }
 
 impl GroupScope<'_> {
     /// The path of the task or group that a name refers to, if it refers to one.
-    pub(super) fn task(&self, parts: &[String]) -> Option<Result<String, Finding>> {
-        let first = parts.first()?;
-        let mut group = self.group;
-        loop {
-            let start = join(group, first);
-            if self.tree.tasks.contains_key(&start) {
-                return Some(self.descend(start, &parts[1..]));
+    pub(super) fn task(&self, parts: &[Part]) -> Option<Result<TaskPath, Finding>> {
+        let (first, rest) = parts.split_first()?;
+        for group in std::iter::successors(Some(self.group.clone()), TaskPath::parent) {
+            if let Some(found) = self.child(&group, first) {
+                return Some(found.and_then(|start| self.descend(start, rest)));
             }
-            if group.is_empty() {
-                return None;
-            }
-            group = group.rsplit_once('.').map_or("", |(outer, _)| outer);
+        }
+        None
+    }
+
+    fn child(&self, group: &TaskPath, part: &Part) -> Option<Result<TaskPath, Finding>> {
+        let exact = group.child(&part.text);
+        if self.tree.tasks.contains_key(&exact) || self.tree.is_unknown(&exact) {
+            return Some(Ok(exact));
+        }
+        match settle(&part.text, part.is_quoted, self.tree.alike(group, &part.text)) {
+            Meaning::One(name) => Some(Ok(group.child(name))),
+            Meaning::Nothing => None,
+            Meaning::Several(names) => Some(Err(ambiguous(&part.text, &names))),
         }
     }
 
-    fn descend(&self, start: String, rest: &[String]) -> Result<String, Finding> {
+    fn descend(&self, start: TaskPath, rest: &[Part]) -> Result<TaskPath, Finding> {
         rest.iter().try_fold(start, |path, part| {
-            let next = join(&path, part);
-            if self.tree.tasks.contains_key(&next) {
-                return Ok(next);
-            }
-            let message = format!("'{path}' holds no task named '{part}'");
-            Err(Finding::error(Code::UnknownName, message).nearest(part, self.tree.siblings(&path)))
+            self.child(&path, part).unwrap_or_else(|| {
+                let message = format!("'{path}' holds no task named '{}'", part.text);
+                Err(Finding::error(Code::UnknownName, message).nearest(&part.text, self.tree.children(&path)))
+            })
         })
     }
 
     /// A name that is nothing: say what it could have been.
-    pub(super) fn unknown(&self, parts: &[String]) -> Finding {
-        let name = parts.join(".");
-        let first = parts.first().map_or("", String::as_str);
-        let outward = std::iter::successors(Some(self.group), |group| {
-            (!group.is_empty()).then(|| group.rsplit_once('.').map_or("", |(outer, _)| outer))
-        });
-        let tasks = outward.flat_map(|group| self.tree.siblings(group));
-        let names: Vec<&str> = tasks.chain(self.connections.iter().map(String::as_str)).collect();
-        if parts.len() > 1 && !self.tree.tasks.contains_key(first) {
-            let message = format!("'{name}': there is no task, group or connection named '{first}'");
-            return Finding::error(Code::UnknownName, message).nearest(first, names);
-        }
-        Finding::error(Code::UnknownName, format!("there is no task named '{name}'")).nearest(first, names)
+    pub(super) fn unknown(&self, parts: &[Part]) -> Finding {
+        let name = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+        let first = parts.first().map_or("", |part| part.text.as_str());
+        let groups: Vec<TaskPath> = std::iter::successors(Some(self.group.clone()), TaskPath::parent).collect();
+        let tasks = groups.iter().flat_map(|group| self.tree.children(group));
+        let names: Vec<&str> = tasks.chain(self.connections.known.iter().map(String::as_str)).collect();
+        let message = if parts.len() > 1 {
+            format!("'{name}': there is no task, group or connection named '{first}'")
+        } else {
+            format!("there is no task named '{name}'")
+        };
+        Finding::error(Code::UnknownName, message).nearest(first, names)
     }
 
     /// The table of a connection that a name refers to, if its first part is a connection.
-    pub(super) fn table(&self, parts: &[String]) -> Option<TableRef> {
+    fn table(&self, parts: &[Part]) -> Option<Result<TableRef, Finding>> {
         let (first, rest) = parts.split_first()?;
-        let known = self.connections.contains(first) && !rest.is_empty();
-        known.then(|| TableRef { connection: first.clone(), path: rest.to_vec() })
+        if rest.is_empty() {
+            return None;
+        }
+        let path = rest.iter().map(|part| part.text.clone()).collect();
+        if self.connections.is_unknown(&first.text) {
+            return Some(Ok(TableRef { connection: first.text.clone(), path }));
+        }
+        match settle(&first.text, first.is_quoted, self.connections.known.iter().map(String::as_str)) {
+            Meaning::One(name) => Some(Ok(TableRef { connection: name.to_owned(), path })),
+            Meaning::Nothing => None,
+            Meaning::Several(names) => Some(Err(ambiguous(&first.text, &names))),
+        }
+    }
+
+    /// A dataset can be read. Of a task that could not be read, or whose kind is reported as wrong, nothing is known.
+    fn readable(&self, path: TaskPath) -> Result<Relation, Finding> {
+        let kinds = self.tree.tasks.get(&path).map(|placed| Kind::of(placed.task)).unwrap_or_default();
+        let [kind] = kinds.as_slice() else { return Ok(Relation::Task(path)) };
+        let not = |what: &str| Finding::error(Code::NotADataset, format!("'{path}' is {what} and holds no rows"));
+        match kind.role() {
+            Role::Dataset => Ok(Relation::Task(path)),
+            Role::Group => {
+                let hint = match self.tree.children(&path).next() {
+                    Some(name) => format!("name a task in it, e.g. {path}.{name}"),
+                    None => "name a task in it".to_owned(),
+                };
+                Err(not("a group").hint(hint))
+            }
+            Role::Action => Err(not("an action task").hint("use `needs` to run after it")),
+        }
     }
 }
 
+fn ambiguous(name: &str, names: &[&str]) -> Finding {
+    let message = format!("'{name}' could be {}", quoted_forms(names));
+    Finding::error(Code::AmbiguousName, message).hint("write the name in double quotes with its exact case")
+}
+
 impl Scope for GroupScope<'_> {
-    fn relation(&self, parts: &[String]) -> Result<Relation, Finding> {
+    fn relation(&self, parts: &[Part]) -> Result<Relation, Finding> {
         if let Some(path) = self.task(parts) {
-            let path = path?;
-            let task = self.tree.tasks[&path].task;
-            if task.extract.is_some() || task.transform.is_some() || task.check.is_some() {
-                return Ok(Relation::Task(path));
-            }
-            let what = if task.group.is_some() { "a group" } else { "an action task" };
-            let finding = Finding::error(Code::NotADataset, format!("'{path}' is {what} and holds no rows"));
-            return Err(match task.group.is_some() {
-                true => finding.nearest("", self.tree.siblings(&path)),
-                false => finding.hint("use `needs` to run after it"),
-            });
+            return path.and_then(|path| self.readable(path));
         }
-        self.table(parts).map(Relation::Table).ok_or_else(|| self.unknown(parts))
+        self.table(parts).unwrap_or_else(|| Err(self.unknown(parts))).map(Relation::Table)
     }
 
     fn parameters(&self) -> Vec<&str> {

@@ -19,8 +19,12 @@ pub(super) fn cut(
     order: &[TaskPath],
 ) -> Vec<Stage> {
     let homes = homes(tree, works, graph, order);
-    let names: Vec<&TaskPath> = order.iter().filter(|path| homes.get(*path) == Some(path)).collect();
-    names.into_iter().map(|name| stage(name, tree, works, graph, order, &homes)).collect()
+    let mut tasks: BTreeMap<&TaskPath, Vec<TaskPath>> = BTreeMap::new();
+    for path in order {
+        tasks.entry(&homes[path]).or_default().push(path.clone());
+    }
+    let heads = order.iter().filter(|path| homes.get(*path) == Some(path));
+    heads.map(|head| stage(head, tasks.remove(head).unwrap_or_default(), tree, works, graph, &homes)).collect()
 }
 
 /// The stage that each task belongs to, by the path of the stage's head.
@@ -49,7 +53,9 @@ fn homes(
             placed(reader).queue() == placed(path).queue() && placed(reader).labels.is_superset(&placed(path).labels)
         };
         let home = match readers.first() {
-            Some(reader) if readers.len() == 1 && !waits && works[path].is_dataset() && fits(reader) => reader.clone(),
+            Some(reader) if readers.len() == 1 && !waits && works[path].kind().is_dataset() && fits(reader) => {
+                reader.clone()
+            }
             _ => path.clone(),
         };
         homes.insert(path.clone(), home);
@@ -59,13 +65,12 @@ fn homes(
 
 fn stage(
     name: &TaskPath,
+    tasks: Vec<TaskPath>,
     tree: &Tree<'_>,
     works: &BTreeMap<TaskPath, Work>,
     graph: &TaskGraph,
-    order: &[TaskPath],
     homes: &BTreeMap<TaskPath, TaskPath>,
 ) -> Stage {
-    let tasks: Vec<TaskPath> = order.iter().filter(|path| &homes[*path] == name).cloned().collect();
     let mut staged_inputs = BTreeSet::new();
     let mut after = BTreeSet::new();
     for path in &tasks {
@@ -78,11 +83,11 @@ fn stage(
     }
     let inherited = &tree.tasks[name].inherited;
     Stage {
-        name: name.clone(),
-        head: if works[name].is_dataset() { Head::Dataset } else { Head::Action },
+        name: name.to_string(),
+        head: if works[name].kind().is_dataset() { Head::Dataset } else { Head::Action },
         tasks,
         staged_inputs: staged_inputs.into_iter().collect(),
-        after: after.into_iter().collect(),
+        after: after.into_iter().map(String::from).collect(),
         retry: inherited.retry.clone().unwrap_or_default(),
         timeout: inherited.timeout,
         queue: inherited.queue().to_owned(),

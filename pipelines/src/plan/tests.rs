@@ -148,7 +148,7 @@ tasks:
 }
 
 #[test]
-fn a_cycle_is_told_with_its_tasks() {
+fn a_cycle_is_reported_with_its_tasks() {
     let text = "
 name: p
 tasks:
@@ -188,7 +188,7 @@ tasks:
 }
 
 #[test]
-fn mistakes_in_a_schedule_are_told_at_their_fields() {
+fn mistakes_in_a_schedule_are_reported_at_their_fields() {
     let schedule =
         |block: &str| told(&planned(&format!("name: p\nschedule:\n{block}tasks: {{ w: {{ wait: 1s }} }}\n")));
     assert_eq!(
@@ -196,8 +196,8 @@ fn mistakes_in_a_schedule_are_told_at_their_fields() {
         [
             "4:10 wrong_type 'start': '2026-02-30' is neither a date such as 2026-01-31 nor a time with its offset such as 2026-01-31T06:00:00+01:00",
             "5:8 wrong_type 'end': 'later' is neither a date such as 2026-01-31 nor a time with its offset such as 2026-01-31T06:00:00+01:00",
-            "6:16 wrong_type 'max_catchup': invalid value: integer `-1`, expected u32",
-            "7:11 wrong_type 'jitter': invalid type: integer `5`, expected a string",
+            "6:16 wrong_type 'max_catchup': expected a whole number from 0 to 4294967295, found -1",
+            "7:11 wrong_type 'jitter': expected a duration such as 250ms, 10s or 1h30m, found 5",
         ]
     );
     assert_eq!(
@@ -227,7 +227,7 @@ fn mistakes_in_a_schedule_are_told_at_their_fields() {
 }
 
 #[test]
-fn names_and_kinds_that_are_wrong_are_all_told_with_hints() {
+fn wrong_names_and_kinds_are_all_reported_with_hints() {
     let text = "
 name: my pipeline
 schedule: { cron: '61 6 * * *', timezone: Europe/Berln }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Kind;
+use crate::path::TaskPath;
 use crate::spec::{Columns, OnFailure, Param, Retry, Rule, WriteMode};
 
 /// The format of plans that this build writes; a claim takes only formats that the worker knows.
@@ -15,9 +17,6 @@ pub const PLAN_FORMAT: i32 = 1;
 
 /// The format of plans with labels, which a build that knows none would ignore.
 pub const LABELED_PLAN_FORMAT: i32 = 2;
-
-/// Dotted path of a task from the root of the pipeline, e.g. `ingest.orders`.
-pub type TaskPath = String;
 
 /// A pipeline's validated, typed cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +59,7 @@ impl Relation {
     /// The one name under which the engine registers this relation; SQL in a plan refers to it as a quoted identifier.
     pub fn internal_name(&self) -> String {
         match self {
-            Self::Task(path) => path.clone(),
+            Self::Task(path) => path.to_string(),
             Self::Table(table) => table.to_string(),
         }
     }
@@ -136,15 +135,15 @@ pub enum Work {
 }
 
 impl Work {
-    /// The task's kind as it is spelled in specs and shown to users.
-    pub fn kind(&self) -> &'static str {
+    /// The task's kind.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Extract { .. } => "extract",
-            Self::Transform { .. } => "transform",
-            Self::Check { .. } => "check",
-            Self::Load { .. } => "load",
-            Self::Wait { .. } => "wait",
-            Self::Group => "group",
+            Self::Extract { .. } => Kind::Extract,
+            Self::Transform { .. } => Kind::Transform,
+            Self::Check { .. } => Kind::Check,
+            Self::Load { .. } => Kind::Load,
+            Self::Wait { .. } => Kind::Wait,
+            Self::Group => Kind::Group,
         }
     }
 
@@ -155,11 +154,6 @@ impl Work {
             Self::Check { input, .. } | Self::Load { input, .. } => vec![input],
             Self::Extract { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
         }
-    }
-
-    /// Whether the task names a lazy table rather than an effect.
-    pub fn is_dataset(&self) -> bool {
-        matches!(self, Self::Extract { .. } | Self::Transform { .. } | Self::Check { .. })
     }
 }
 
@@ -233,6 +227,14 @@ impl Plan {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
+    /// Whether a statement of the plan uses `$interval_start` or `$interval_end`. A run without a data interval would bind
+    /// NULL to them and read nothing.
+    pub fn uses_interval(&self) -> bool {
+        let statements = self.tasks.values().flat_map(|task| task.work.statements());
+        let used = statements.flat_map(crate::sql::parameters);
+        used.into_iter().any(|name| matches!(name.as_str(), "interval_start" | "interval_end"))
+    }
+
     /// Names of the connections that a stage reads or writes, sorted.
     pub fn connections_of(&self, stage: &Stage) -> std::collections::BTreeSet<String> {
         let tasks = stage.tasks.iter().filter_map(|task| self.tasks.get(task));
@@ -241,6 +243,15 @@ impl Plan {
 }
 
 impl Work {
+    /// The SQL that the engine plans for this task.
+    pub(super) fn statements(&self) -> Vec<&str> {
+        match self {
+            Self::Transform { sql, .. } => vec![sql],
+            Self::Check { rules, .. } => rules.iter().filter_map(|rule| rule.sql.as_deref()).collect(),
+            Self::Extract { .. } | Self::Load { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
+        }
+    }
+
     /// Names of the connections that this task reads or writes.
     pub fn connections(&self) -> Vec<String> {
         let mut names: Vec<String> = self

@@ -7,7 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::{Times, instant, parse_cron, zone};
+use super::expression::parse_cron;
+use super::{Times, instant, zone};
 use crate::diagnostic::{Code, Finding, nearest_hint};
 use crate::duration;
 use crate::spec::{Catchup, Moment, Overlap, Schedule};
@@ -39,7 +40,11 @@ impl Problems {
         match (&schedule.cron, schedule.every) {
             (Some(_), Some(_)) => self.add("every", "a schedule has `cron` or `every`, not both"),
             (None, None) => self.add("cron", "a schedule needs `cron` or `every`"),
-            (Some(text), None) => parse_cron(text).err().into_iter().for_each(|message| self.add("cron", message)),
+            (Some(text), None) => {
+                if let Err(message) = parse_cron(text) {
+                    self.add("cron", message);
+                }
+            }
             (None, Some(period)) if period < MIN_PERIOD => self.add("every", "the shortest period is 1s"),
             (None, Some(_)) => {}
         }

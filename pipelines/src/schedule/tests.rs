@@ -7,9 +7,9 @@ use super::*;
 use crate::diagnostic::Severity;
 
 fn schedule(text: &str) -> Schedule {
-    let (schedule, findings) = crate::decode::decode(&mut crate::yaml::read(text).0.unwrap());
-    assert!(findings.is_empty(), "{text}: {findings:?}");
-    schedule.unwrap()
+    let decoded = crate::decode::decode(&mut crate::yaml::read(text).root.unwrap(), &[]);
+    assert!(decoded.findings.is_empty(), "{text}: {:?}", decoded.findings);
+    decoded.value.unwrap()
 }
 
 fn cron(text: &str, zone: &str) -> Schedule {
@@ -283,7 +283,7 @@ fn weekdays_are_posix_ones() {
 }
 
 #[test]
-fn schedules_are_told_in_words() {
+fn schedules_are_described_in_words() {
     for (text, words) in [
         ("0 6 * * *", "every day at 06:00"),
         ("0 6,18 * * *", "every day at 06:00 and 18:00"),
@@ -321,7 +321,7 @@ fn schedules_are_told_in_words() {
 }
 
 #[test]
-fn faults_are_told_by_field() {
+fn faults_are_reported_by_field() {
     let faults = |text: &str| problems(&schedule(text)).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
     for (text, fields) in [
         ("cron: 0 6 * * *\ntimezone: Europe/Berlin", &[][..]),

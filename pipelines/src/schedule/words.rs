@@ -51,9 +51,9 @@ fn cron_in_words(cron: &Cron) -> String {
     format!("{time} {days}{months}")
 }
 
-/// The time of the day, e.g. `at 30 minutes past every hour`, and whether it is told by the clock: `at 06:00 and 18:00`.
+/// The time of the day, e.g. `at 30 minutes past every hour`, and whether it consists of clock times: `at 06:00 and 18:00`.
 fn time_in_words(minutes: &[u16], hours: &[u16]) -> (String, bool) {
-    /// More times of the day are told by minutes and hours.
+    /// More times of the day than this are described by minutes and hours.
     const TOLD: usize = 4;
     let (past, irregular) = hours_in_words(hours);
     if minutes.len() * hours.len() <= TOLD || (minutes.len() == 1 && irregular) {

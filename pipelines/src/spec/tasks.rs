@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckTask, Retry};
+use super::{CheckTask, Columns, Retry};
 
-/// A node of the graph. Exactly one of the kinds (`extract` to `group`) is set; `plan` says so if not.
+/// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Task {
@@ -36,10 +36,10 @@ pub struct Task {
     /// Action: waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approve: Option<ApproveTask>,
-    /// Action: tells people.
+    /// Action: sends a message to people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyTask>,
-    /// Action: lets time pass, e.g. `10s`.
+    /// Action: waits for this long, e.g. `10s`.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::duration::option_text")]
     #[schemars(with = "Option<crate::duration::DurationText>")]
     pub wait: Option<Duration>,
@@ -111,38 +111,6 @@ pub struct ExtractTask {
     /// What happens to a value that its type can't hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_value: Option<OnValue>,
-}
-
-/// A list of columns projects; a map overrides types and masks and keeps the rest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Columns {
-    /// Only these columns, in this order.
-    Only(Vec<String>),
-    /// All columns, some of them read as another type.
-    Override(IndexMap<String, ColumnOverride>),
-}
-
-/// How one column is read: the short form is a type name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum ColumnOverride {
-    /// A type, e.g. `text`, `decimal(12,2)`, `timestamptz`.
-    Type(String),
-    /// A type, a mask or both.
-    Full(ColumnRule),
-}
-
-/// The long form of a column's override.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ColumnRule {
-    /// The type to read it as.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// How its values are hidden.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mask: Option<String>,
 }
 
 /// What happens to rows whose cursor is NULL.
@@ -293,11 +261,11 @@ pub struct ApproveTask {
     pub message: Option<String>,
 }
 
-/// Tells people.
+/// Sends a message to people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotifyTask {
-    /// The connection to tell through.
+    /// The connection that sends the message.
     pub connection: String,
     /// The text; `{{ … }}` is filled in.
     pub message: String,

@@ -5,9 +5,10 @@ use crate::plan::TableRef;
 struct Names;
 
 impl Scope for Names {
-    fn relation(&self, parts: &[String]) -> Result<Relation, Finding> {
-        match parts.join(".").as_str() {
-            "orders" | "ingest.orders" => Ok(Relation::Task("ingest.orders".to_owned())),
+    fn relation(&self, parts: &[Part]) -> Result<Relation, Finding> {
+        let name = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+        match name.as_str() {
+            "orders" | "ingest.orders" => Ok(Relation::Task("ingest.orders".into())),
             "shop.public.Items" => Ok(Relation::Table(TableRef {
                 connection: "shop".to_owned(),
                 path: vec!["public".to_owned(), "Items".to_owned()],
@@ -28,15 +29,18 @@ fn rewritten(sql: &str) -> String {
 #[test]
 fn relations_get_their_internal_name_and_stay_visible_under_the_written_one() {
     insta::assert_snapshot!(rewritten("SELECT O.id, ingest.orders.total FROM ingest.orders, orders AS O"),
-        @r#"SELECT "o".id, "orders".total FROM "ingest.orders" AS "orders", "ingest.orders" AS "o""#);
+        @r#"SELECT O.id, "orders".total FROM "ingest.orders" AS "orders", "ingest.orders" AS "O""#);
     insta::assert_snapshot!(rewritten("SELECT i.* FROM shop.public.Items i WHERE c = $country"),
-        @r#"SELECT "i".* FROM "shop.public.Items" "i" WHERE c = $country"#);
+        @r#"SELECT i.* FROM "shop.public.Items" "i" WHERE c = $country"#);
+    insta::assert_snapshot!(
+        rewritten("SELECT ingest.orders.*, INGEST.ORDERS.id FROM ingest.orders ORDER BY ingest.orders.id"),
+        @r#"SELECT "orders".*, "orders".id FROM "ingest.orders" AS "orders" ORDER BY "orders".id"#);
 }
 
 #[test]
 fn a_common_table_expression_hides_a_task_except_in_its_own_body() {
     insta::assert_snapshot!(rewritten("WITH Orders AS (SELECT * FROM orders) SELECT * FROM ORDERS"),
-        @r#"WITH "orders" AS (SELECT * FROM "ingest.orders" AS "orders") SELECT * FROM "orders""#);
+        @r#"WITH "Orders" AS (SELECT * FROM "ingest.orders" AS "orders") SELECT * FROM "Orders""#);
     let reads = resolve("WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b", &Names).unwrap().reads;
     assert!(reads.is_empty());
 }
@@ -70,4 +74,26 @@ fn dotted_names_split_as_in_sql() {
     for wrong in ["", "a.", ".a", "a..b", "\"a", "a\"b\""] {
         assert!(split_name(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn the_parameters_of_a_statement_are_found_in_its_code_alone() {
+    let used = parameters("SELECT '$not', $interval_start -- $nor_this\n FROM x WHERE d < $since");
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), ["interval_start", "since"]);
+}
+
+#[test]
+fn statements_that_are_deeper_than_a_stack_are_refused() {
+    let chains =
+        ["1 + ".repeat(100_000) + "1", "x".to_owned() + &"::int".repeat(100_000), "NOT ".repeat(100_000) + "x"];
+    for chain in chains {
+        assert_eq!(parse(&format!("SELECT {chain}")).unwrap_err().finding.code, Code::SqlSyntax);
+        assert_eq!(condition(&chain, &[]).unwrap_err()[0].finding.code, Code::SqlSyntax);
+    }
+    let unions = "SELECT 1 UNION ".repeat(50_000) + "SELECT 1";
+    assert_eq!(parse(&unions).unwrap_err().finding.code, Code::SqlSyntax);
+    let brackets = "(".repeat(100_000);
+    assert_eq!(parse(&format!("SELECT {brackets}")).unwrap_err().finding.code, Code::SqlSyntax);
+    let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 100_000].join(", "));
+    assert!(parse(&list).is_ok(), "a long list is flat");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use headwater_pipelines::plan::{Plan, Stage, Work};
+use headwater_pipelines::plan::{Plan, Stage};
 use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -95,10 +95,10 @@ struct Stages {
     lights: Vec<bool>,
 }
 
-/// A stage that only lets time pass holds no memory and no session.
+/// A stage whose tasks all move no data.
 fn is_light(plan: &Plan, stage: &Stage) -> bool {
     let works = stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work);
-    works.into_iter().all(|work| matches!(work, Work::Wait { .. }))
+    works.into_iter().all(|work| work.kind().is_light())
 }
 
 impl Stages {
@@ -153,8 +153,8 @@ impl Tasks {
             for task in &stage.tasks {
                 let Some((position, _, planned)) = plan.tasks.get_full(task) else { continue };
                 tasks.stages.push(at);
-                tasks.names.push(task.clone());
-                tasks.kinds.push(planned.work.kind().to_owned());
+                tasks.names.push(task.to_string());
+                tasks.kinds.push(planned.work.kind().as_str().to_owned());
                 tasks.positions.push(number(position));
             }
         }

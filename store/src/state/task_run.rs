@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use headwater_pipelines::plan::{Plan, Relation, Stage, TaskPath};
+use headwater_pipelines::plan::{Plan, Relation, Stage};
 
 use super::text_of_states;
 
@@ -33,7 +33,7 @@ text_of_states!(TaskRunState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEnd {
     /// The task.
-    pub task: TaskPath,
+    pub task: String,
     /// Where it ended, should the stage run end with this attempt.
     pub state: TaskRunState,
     /// Rows that left it.
@@ -48,8 +48,8 @@ pub struct TaskEnd {
 
 /// Where the tasks of a stage end when one of them fails: that one failed, those behind it skipped, all others canceled.
 /// Without a task at fault it is the stage's head.
-pub fn ends_after_failure(plan: &Plan, stage: &Stage, at_fault: Option<&str>) -> Vec<(TaskPath, TaskRunState)> {
-    let head = stage.tasks.last().map(String::as_str);
+pub fn ends_after_failure(plan: &Plan, stage: &Stage, at_fault: Option<&str>) -> Vec<(String, TaskRunState)> {
+    let head = stage.tasks.last().map(|task| task.as_str());
     let at_fault = at_fault.filter(|path| stage.tasks.iter().any(|task| task == path)).or(head);
     let mut behind: HashSet<&str> = at_fault.into_iter().collect();
     let mut ends = Vec::with_capacity(stage.tasks.len());
@@ -69,7 +69,7 @@ pub fn ends_after_failure(plan: &Plan, stage: &Stage, at_fault: Option<&str>) ->
         } else {
             TaskRunState::Canceled
         };
-        ends.push((task.clone(), state));
+        ends.push((task.to_string(), state));
     }
     ends
 }

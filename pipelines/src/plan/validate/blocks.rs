@@ -1,0 +1,148 @@
+//! The block of one kind: extract, check, load.
+
+use super::{Findings, below};
+use crate::decode::Step;
+use crate::diagnostic::{Code, Finding};
+use crate::kind::Kind;
+use crate::plan::tree::Placed;
+use crate::spec::{CheckTask, ColumnOverride, Columns, ExtractTask, LoadTask, OnFailure, Rule, WriteMode};
+
+impl Findings<'_> {
+    pub(super) fn block(&mut self, placed: &Placed<'_>, kind: Kind) {
+        let task = placed.task;
+        let steps = placed.inside(&[kind.as_str()]);
+        if let Some(extract) = &task.extract {
+            self.extract(extract, &steps);
+        }
+        if let Some(load) = &task.load {
+            self.load(load, &steps);
+        }
+        if let Some(check) = &task.check {
+            self.check(check, &steps);
+        }
+        if kind == Kind::Group {
+            self.not_empty(&steps, "task names");
+        }
+    }
+
+    fn extract(&mut self, extract: &ExtractTask, steps: &[Step]) {
+        let named =
+            [extract.from.is_some(), extract.tables.is_some(), extract.connection.is_some() || extract.query.is_some()];
+        let count = named.iter().filter(|named| **named).count();
+        let query_whole = extract.connection.is_some() == extract.query.is_some();
+        // A source may be what could not be read; two sources are two whatever else there is.
+        let unknown = count <= 1 && self.document.lost().within(steps);
+        if (count != 1 || !query_whole) && !unknown {
+            let finding = Finding::error(Code::BadExtract, "an extract needs exactly one source");
+            self.add_at_key(steps, finding.hint("give `from`, or `connection` and `query` together"));
+        }
+        let later = [
+            ("tables", extract.tables.is_some()),
+            ("exclude", !extract.exclude.is_empty()),
+            ("cursor", extract.cursor.is_some()),
+            ("lookback", extract.lookback.is_some()),
+            ("cursor_nulls", extract.cursor_nulls.is_some()),
+            ("on_value", extract.on_value.is_some()),
+        ];
+        for (field, _) in later.into_iter().filter(|(_, set)| *set) {
+            self.not_yet(&below(steps, field), &format!("'{field}' of an extract"));
+        }
+        match &extract.columns {
+            Some(Columns::Only(names)) => self.columns(names, &below(steps, "columns")),
+            Some(Columns::Override(columns)) => {
+                let steps = below(steps, "columns");
+                self.not_empty(&steps, "column names");
+                let masked = columns
+                    .iter()
+                    .filter(|(_, rule)| matches!(rule, ColumnOverride::Full(rule) if rule.mask.is_some()));
+                for (name, _) in masked {
+                    self.not_yet(&below(&below(&steps, name), "mask"), "masks");
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn load(&mut self, load: &LoadTask, steps: &[Step]) {
+        let keyed = matches!(load.mode, WriteMode::Upsert | WriteMode::DeleteInsert | WriteMode::Scd2);
+        let keys = below(steps, "keys");
+        let written = self.document.node(&keys).is_some();
+        if keyed {
+            self.not_yet(&below(steps, "mode"), &format!("mode {}", load.mode));
+            if !written && !self.document.lost().within(&keys) {
+                let finding = Finding::error(Code::BadLoad, format!("mode {} needs `keys`", load.mode));
+                self.add_at_key(steps, finding.hint("name the columns that identify a row, e.g. keys: [id]"));
+            }
+        } else if !load.keys.is_empty() {
+            let finding = Finding::error(Code::BadLoad, format!("mode {} accepts no `keys`", load.mode));
+            self.add_at_key(&keys, finding.hint("remove them, or choose mode upsert"));
+        }
+        self.columns(&load.keys, &keys);
+        self.columns(&load.track, &below(steps, "track"));
+        self.columns(&load.partition_by, &below(steps, "partition_by"));
+        let later = [
+            ("track", !load.track.is_empty()),
+            ("order_by", load.order_by.is_some()),
+            ("late", load.late.is_some()),
+            ("max_delete", load.max_delete.is_some()),
+            ("verify", load.verify.is_some()),
+        ];
+        for (field, _) in later.into_iter().filter(|(_, set)| *set) {
+            self.not_yet(&below(steps, field), &format!("'{field}' of a load"));
+        }
+    }
+
+    fn check(&mut self, check: &CheckTask, steps: &[Step]) {
+        if check.on_failure == OnFailure::Quarantine {
+            self.not_yet(&below(steps, "on_failure"), "quarantine");
+        }
+        let rules = below(steps, "rules");
+        self.not_empty(&rules, "at least one rule");
+        for (index, rule) in check.rules.iter().enumerate() {
+            let steps: Vec<Step> = rules.iter().cloned().chain([Step::from(index)]).collect();
+            self.rule(rule, &steps);
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, steps: &[Step]) {
+        let kinds = [
+            rule.not_null.is_some(),
+            rule.unique.is_some(),
+            rule.accepted_values.is_some(),
+            rule.range.is_some(),
+            rule.sql.is_some(),
+        ];
+        match kinds.iter().filter(|set| **set).count() {
+            1 if rule.range.is_some() => self.not_yet(&below(steps, "range"), "range rules"),
+            1 => {}
+            // Its kind is probably what could not be read.
+            0 if self.document.lost().within(steps) => {}
+            _ => {
+                let finding = Finding::error(Code::BadRule, "a rule has exactly one kind");
+                self.add(steps, finding.hint("one of not_null, unique, accepted_values, range, sql"));
+            }
+        }
+        for (field, names) in [("not_null", &rule.not_null), ("unique", &rule.unique)] {
+            self.columns(names.as_deref().unwrap_or_default(), &below(steps, field));
+        }
+        if let Some(accepted) = &rule.accepted_values {
+            let steps = below(&below(steps, "accepted_values"), "values");
+            self.not_empty(&steps, "at least one value");
+            for (index, value) in accepted.values.iter().enumerate() {
+                if value.is_null() || value.is_array() || value.is_object() {
+                    let finding = Finding::error(Code::BadRule, "accepted values are strings, numbers or booleans");
+                    self.add(&[steps.as_slice(), &[Step::from(index)]].concat(), finding);
+                }
+            }
+        }
+    }
+
+    /// A list of columns that is written holds at least one, and each has a name.
+    fn columns(&mut self, names: &[String], steps: &[Step]) {
+        self.not_empty(steps, "column names");
+        for (index, _) in names.iter().enumerate().filter(|(_, name)| name.trim().is_empty()) {
+            let finding = Finding::error(Code::BadName, "a column's name is empty");
+            self.add(&[steps, &[Step::from(index)]].concat(), finding);
+        }
+    }
+}
