@@ -86,6 +86,10 @@ impl<'a> Walk<'a> {
         self.frames.push(Frame::default());
         let columns = self.body(&mut query.body);
         self.outputs(columns.names.clone());
+        // Of a set operation only the select list is visible.
+        if columns.is_open && self.frames.last().is_some_and(|frame| frame.tables.is_empty()) {
+            self.add(String::new(), Columns::unknown());
+        }
         self.settle(&mut query.order_by, Order::OutputsFirst);
         self.settle(&mut query.limit_clause, Order::Inputs);
         self.frames.pop();
