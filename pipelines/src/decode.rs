@@ -384,7 +384,8 @@ mod tests {
         );
         let start = std::time::Instant::now();
         let (_, findings) = read(&text);
-        assert!(start.elapsed().as_millis() < 2_000, "{:?}", start.elapsed());
+        // On a busy machine; what is quadratic takes minutes.
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
         assert!(findings.last().unwrap().contains("too_many"), "{}", findings.len());
     }
 }

@@ -211,7 +211,8 @@ mod tests {
             let start = std::time::Instant::now();
             let _ = read(&document);
             let taken = start.elapsed();
-            assert!(taken.as_millis() < 900, "{taken:?}: {}…", &document[..20]);
+            // On a busy machine; what is quadratic takes minutes.
+            assert!(taken.as_secs() < 10, "{taken:?}: {}…", &document[..20]);
         }
     }
 }

@@ -96,7 +96,8 @@ fn hostile_specs_of_a_megabyte_are_refused_or_planned_at_once() {
         let planned = plan(&document, &connections());
         let taken = start.elapsed();
         assert!(planned.diagnostics.len() <= 100, "{}", planned.diagnostics.len());
-        assert!(taken.as_millis() < 2_000, "{taken:?}, {read:?} of it to read: {}", &spec[..120]);
+        // On a busy machine; what is quadratic takes minutes.
+        assert!(taken.as_secs() < 10, "{taken:?}, {read:?} of it to read: {}", &spec[..120]);
     }
 }
 
