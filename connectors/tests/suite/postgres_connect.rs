@@ -225,7 +225,7 @@ async fn answered_with(answer: &'static [u8], sslmode: &str) -> String {
     let answering = async {
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
-            let mut question = [0; 64];
+            let mut question = [0; 4096];
             let _ = socket.read(&mut question).await;
             let _ = socket.write_all(answer).await;
             // Dropped here: it closes the connection, as such servers do.
