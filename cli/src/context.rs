@@ -96,6 +96,13 @@ fn say_migrated(done: Migrated) {
     if done.moved {
         output::error_line("the control plane's tables moved from the schema public to the schema headwater");
     }
+    if !done.exposed.is_empty() {
+        output::error_line(
+            "versions of an earlier headwater held settings of these connections in clear; they are masked now:",
+        );
+        done.exposed.iter().for_each(|connection| output::error_line(&format!("  {connection}")));
+        output::error_line("replace their passwords, and those in backups of the control plane");
+    }
 }
 
 /// Name of the user who runs the command, for the audit.

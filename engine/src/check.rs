@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::tokenizer::Span;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Diagnostic, Finding, tidy};
 use headwater_pipelines::document::Document;
@@ -51,7 +53,16 @@ pub struct TargetPlan {
 
 impl Engine {
     /// Checks a planned document against the real systems. Works on whatever resolved, even if the plan has mistakes.
-    pub async fn check(
+    pub fn check<'a>(
+        &'a self,
+        document: &'a Document,
+        planned: &'a Planned,
+        connections: BTreeMap<String, ConnectionSettings>,
+    ) -> BoxFuture<'a, crate::Result<Checked>> {
+        self.judge(document, planned, connections).boxed()
+    }
+
+    async fn judge(
         &self,
         document: &Document,
         planned: &Planned,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use headwater_pipelines::casing::{Meaning, settle};
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
@@ -50,7 +52,16 @@ impl From<EngineError> for QueryError {
 
 impl Engine {
     /// Runs one SELECT over tables named `connection.path`.
-    pub async fn query(
+    pub fn query<'a>(
+        &'a self,
+        text: &'a str,
+        settings: BTreeMap<String, ConnectionSettings>,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<Query, QueryError>> {
+        self.select(text, settings, cancel).boxed()
+    }
+
+    async fn select(
         &self,
         text: &str,
         settings: BTreeMap<String, ConnectionSettings>,

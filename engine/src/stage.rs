@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use headwater_pipelines::plan::{Head, Plan, Relation, Stage, Work};
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +52,19 @@ impl Engine {
     }
 
     /// Runs one attempt. Never panics and never leaves half a load visible; what went wrong is in the report.
-    pub async fn run_stage(
+    ///
+    /// The future is boxed here: the code of one that is not is compiled again in every crate that awaits it, with all of DataFusion that it holds.
+    pub fn run_stage(
+        &self,
+        job: StageJob,
+        control: Arc<dyn Control>,
+        progress: Arc<Progress>,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'_, StageReport> {
+        self.attempt(job, control, progress, cancel).boxed()
+    }
+
+    async fn attempt(
         &self,
         job: StageJob,
         control: Arc<dyn Control>,
@@ -105,7 +119,11 @@ impl Engine {
     }
 
     /// Takes a load's id in its target, so that no late attempt can commit it; or finds the commit that is there.
-    pub async fn fence(&self, job: &StageJob) -> Result<Option<Taken>> {
+    pub fn fence<'a>(&'a self, job: &'a StageJob) -> BoxFuture<'a, Result<Option<Taken>>> {
+        self.take_load_id(job).boxed()
+    }
+
+    async fn take_load_id(&self, job: &StageJob) -> Result<Option<Taken>> {
         let stage = find_stage(&job.plan, &job.stage)?;
         let Some(request) = sink_of(&job.plan, stage) else { return Ok(None) };
         let connections = Connections::new(self.registry.clone(), job.connections.clone());

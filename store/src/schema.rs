@@ -1,6 +1,8 @@
 //! The control plane's schema in the database: what state it is in, how it is made, brought up to date, and moved out of `public`, where the first
 //! versions had it. Only `up`, `serve` and `admin migrate` do any of that; other commands ask for the state.
 
+mod scrub;
+
 use sqlx::migrate::Migrator;
 
 use crate::deadline::{CHORE, Tx};
@@ -29,12 +31,14 @@ pub enum SchemaState {
 }
 
 /// What a migration did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
     /// The tables were in `public` and have moved.
     pub moved: bool,
     /// Migrations applied.
     pub applied: usize,
+    /// Connections whose settings versions of earlier builds held in clear, with the version: their secrets should be replaced.
+    pub exposed: Vec<String>,
 }
 
 /// Whether Headwater may make its schema in a database that holds other tables.
@@ -116,7 +120,7 @@ impl Store {
                 .caused_by(error)
         })?;
         self.check_floor().await?;
-        Ok(Migrated { moved, applied: missing })
+        Ok(Migrated { moved, applied: missing, exposed: self.scrub_versions().await? })
     }
 
     /// Moves everything in one transaction, under a lock that keeps workers of the old version from beating. Answers whether it was this process

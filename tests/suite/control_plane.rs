@@ -85,7 +85,7 @@ fn a_control_plane_that_refuses_is_reported_at_once_with_the_cause() {
         let refused = world.start(command).wait();
         assert!(began.elapsed() < Duration::from_secs(8), "{refused}");
         assert_eq!(refused.code(), Some(1));
-        assert!(refused.stderr.contains(words) && refused.stderr.contains("try:"), "{refused}");
+        assert!(refused.stderr.contains(words) && refused.stderr.contains("hint:"), "{refused}");
     }
 }
 
@@ -111,6 +111,9 @@ fn an_installation_that_kept_its_tables_in_public_is_moved_with_its_history() {
     server().query(&world.source, "DELETE FROM public.workers");
     let moved = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["admin", "migrate"]);
     assert_eq!(moved.code(), Some(0), "{moved}");
+    assert!(moved.stderr.contains("shop (pipeline nightly, version 1)"), "its password is to be replaced: {moved}");
+    let kept = "SELECT count(*) FROM versions WHERE spec_text LIKE '%hunter2%' OR spec::text LIKE '%hunter2%'";
+    assert_eq!(server().query(&world.source, kept), "0");
     let public = "SELECT string_agg(tablename, ', ' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(server().query(&world.source, public), "compat_floor, customers");
     assert_eq!(server().query(&world.source, "SELECT floor FROM public.compat_floor"), "2", "older binaries refuse");
@@ -126,5 +129,5 @@ fn an_installation_that_kept_its_tables_in_public_is_moved_with_its_history() {
     let schedules = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["schedules", "list"]);
     assert!(schedules.stdout.contains("nightly"), "{schedules}");
     let checked = on(&world, "HEADWATER_DATABASE_URL", &world.source, &["connections", "check", "shop"]);
-    assert!(checked.stderr.contains("127.0.0.1:1 refused the connection"), "its seal can be opened: {checked}");
+    assert!(checked.stderr.contains("127.0.0.1:1/shop refused the connection"), "its seal can be opened: {checked}");
 }

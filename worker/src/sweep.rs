@@ -1,36 +1,21 @@
-//! Removing staged datasets that nobody needs any more.
+//! Removing staged datasets that nobody needs any more: those of runs that have succeeded, and of runs that are forgotten. A run that ended otherwise keeps
+//! its files, since a rerun takes its datasets over: without them it would read nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
-use tokio::time::Instant;
-
 use crate::start::Shared;
 
-/// How often runs that have ended are looked for.
+/// How often runs that are over are looked for.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How often the staging area is looked through for files that no run knows of: those of attempts whose process was killed.
-const LOOK_THROUGH: Duration = Duration::from_secs(3600);
-
-/// Files of a run that did not succeed are kept this long for a rerun: as long as a target remembers its loads.
-const RERUN_WINDOW: Duration = Duration::from_secs(7 * 86_400);
-
-/// A file that no run knows of is left alone until it is older than any attempt.
-const STRAY_AGE: TimeDelta = TimeDelta::days(2);
+/// Files of a run that did not succeed are kept as long as the run is remembered, which is never as long as this.
+const RERUN_WINDOW: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Sweeps until the task is ended.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut looked_through: Option<Instant> = None;
     loop {
         sweep(&shared).await;
-        if looked_through.is_none_or(|last| last.elapsed() > LOOK_THROUGH) {
-            looked_through = Some(Instant::now());
-            if let Err(error) = remove_strays(&shared).await {
-                tracing::warn!(%error, "staged files that no run knows of could not be removed");
-            }
-        }
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -50,16 +35,4 @@ pub(crate) async fn sweep(shared: &Shared) {
             tracing::warn!(run = %run_id, error, "staged datasets of a run that is over could not be removed");
         }
     }
-}
-
-async fn remove_strays(shared: &Shared) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let staged = shared.config.staging.staged_runs().await?;
-    let old = Utc::now() - STRAY_AGE;
-    let old: Vec<_> = staged.into_iter().filter(|(_, newest)| *newest < old).map(|(run, _)| run).collect();
-    let used = shared.store.staged_in_use(&old).await?;
-    for run_id in old.into_iter().filter(|run| !used.contains(run)) {
-        tracing::info!(run = %run_id, "staged files that no run knows of are removed");
-        shared.config.staging.remove_run(run_id).await?;
-    }
-    Ok(())
 }

@@ -43,9 +43,15 @@ pub(super) fn connecting(name: &str, endpoint: &Endpoint, error: tokio_postgres:
 
 /// Whether the answer was none of Postgres' protocol: another server, which closes the socket or talks its own language.
 fn is_not_postgres(causes: &str) -> bool {
-    ["eof", "connection closed", "invalid message", "unexpected message", "InvalidContentType"]
-        .iter()
-        .any(|sign| causes.contains(sign))
+    let signs = [
+        "eof",
+        "connection closed",
+        "invalid message",
+        "unexpected message",
+        "bytes remaining on stream",
+        "InvalidContentType",
+    ];
+    signs.iter().any(|sign| causes.contains(sign))
 }
 
 fn tls_error(name: &str, message: String) -> EngineError {

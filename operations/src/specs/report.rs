@@ -51,6 +51,38 @@ pub struct DiagnosticReport {
     pub column: usize,
     /// How to correct it.
     pub hint: Option<String>,
+    /// Where the faulty text starts.
+    pub start: PositionReport,
+    /// Where it ends, exclusive.
+    pub end: PositionReport,
+    /// The task it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Changes of the source that follow the hint.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replacements: Vec<ReplacementReport>,
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PositionReport {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Bytes from the start of the file.
+    pub offset: usize,
+}
+
+/// A change of the source that corrects a mistake.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReplacementReport {
+    /// The first character that is replaced.
+    pub start: PositionReport,
+    /// The first character that is kept again.
+    pub end: PositionReport,
+    /// What takes their place.
+    pub text: String,
 }
 
 /// One stage.

@@ -243,11 +243,12 @@ impl Plan {
 }
 
 impl Work {
-    /// The SQL that the engine plans for this task.
+    /// The statements of this task: those that the engine plans, and a query that its source runs.
     pub(super) fn statements(&self) -> Vec<&str> {
         match self {
             Self::Transform { sql, .. } => vec![sql],
             Self::Check { rules, .. } => rules.iter().filter_map(|rule| rule.sql.as_deref()).collect(),
+            Self::Extract { source: ExtractSource::Query { query, .. }, .. } => vec![query],
             Self::Extract { .. } | Self::Load { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
         }
     }

@@ -129,7 +129,11 @@ impl Findings<'_> {
         for (field, finding) in schedule::problems(block) {
             // How fields fit together can't be judged without those that could not be read.
             let alone = matches!(field, "cron" | "every") && self.document.node(&below(&steps, field)).is_some();
-            if alone || !lost.within(&steps) {
+            let judged = match field {
+                "jitter" => !["cron", "every", "timezone"].iter().any(|with| lost.within(&below(&steps, with))),
+                _ => !lost.within(&steps),
+            };
+            if alone || judged {
                 self.add(&below(&steps, field), finding);
             }
         }

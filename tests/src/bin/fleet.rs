@@ -41,9 +41,6 @@ const TRIGGERS: usize = 300;
 /// Looks at lists and at runs of one set.
 const LISTS: usize = 200;
 
-/// Stages that the worker runs at a time.
-const SLOTS: &str = "256";
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let headwater = std::env::args().nth(1).context("usage: fleet HEADWATER")?;
@@ -62,7 +59,7 @@ async fn main() -> Result<()> {
     store.migrate(Beside::Nothing).await?;
     let mut worker = Worker(
         Command::new(&headwater)
-            .args(["serve", "--roles", "worker,scheduler", "--slots", SLOTS])
+            .args(["serve", "--roles", "worker,scheduler"])
             .env("HEADWATER_DATA_DIR", folder.path())
             .env("HEADWATER_DATABASE_URL", &url)
             .stderr(std::fs::File::create(folder.path().join("worker.log"))?)
