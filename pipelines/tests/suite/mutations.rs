@@ -112,7 +112,7 @@ fn value(text: &str, key: &str, node: &Node, path: &[Step], dice: &mut Dice, out
         }
     };
     if DURATIONS.contains(&key) {
-        replace("bad duration", &dice.pick(&["soon", "10", "5y", "-1s", "[1s]", "1.5h"]));
+        replace("bad duration", dice.pick(&["soon", "10", "5y", "-1s", "[1s]", "1.5h"]));
     }
     if TEXTS.contains(&key) {
         replace("wrong type of text", dice.pick(&["[x]", "5", "{ a: b }", "true"]));
