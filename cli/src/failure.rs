@@ -45,7 +45,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if output::pipe_is_closed() {
         return ExitCode::from(output::PIPE_CLOSED);
     }
-    let problems = operation(error).map(|error| error.problems.as_slice()).unwrap_or_default();
+    let problems = operation(error).map(|error| error.problems.as_ref()).unwrap_or_default();
     if !problems.is_empty() {
         show_problems(problems);
     } else if error.downcast_ref::<Shown>().is_none() {

@@ -36,7 +36,7 @@ pub struct OperationError {
     /// The operation that would help.
     pub suggest: Option<Suggest>,
     /// Mistakes in specs or statements, if that is what is wrong.
-    pub problems: Vec<Problems>,
+    pub problems: Box<[Problems]>,
     /// Whether the system asks for a password that nobody gave.
     pub needs_password: bool,
     /// The cause.
@@ -76,7 +76,7 @@ impl OperationError {
             message: message.to_string(),
             hint: None,
             suggest: None,
-            problems: Vec::new(),
+            problems: Box::default(),
             needs_password: false,
             source: None,
         }
@@ -101,7 +101,7 @@ impl OperationError {
     pub fn problems(problems: Vec<Problems>) -> Self {
         let errors: usize = problems.iter().map(|file| file.count(Severity::Error)).sum();
         let noun = if errors == 1 { "mistake" } else { "mistakes" };
-        Self { problems, ..Self::invalid(format!("{errors} {noun}")) }
+        Self { problems: problems.into(), ..Self::invalid(format!("{errors} {noun}")) }
     }
 
     /// Adds the next thing to try.

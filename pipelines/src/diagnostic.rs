@@ -94,8 +94,8 @@ pub struct Finding {
     pub message: String,
     /// How to correct it.
     pub hint: Option<String>,
-    /// A word of the source and the word that is probably meant.
-    pub correction: Option<Correction>,
+    /// A word of the source and the word that is probably meant. Boxed: few findings have one, and results carry findings.
+    pub correction: Option<Box<Correction>>,
 }
 
 /// A word of the source and the word that is probably meant.
@@ -131,7 +131,7 @@ impl Finding {
         let valid: Vec<&str> = valid.into_iter().take(nearest::COMPARED).collect();
         let right = nearest(wrong, valid.iter().copied());
         if let Some(right) = right {
-            self.correction = Some(Correction { wrong: wrong.to_owned(), right: right.to_owned() });
+            self.correction = Some(Box::new(Correction { wrong: wrong.to_owned(), right: right.to_owned() }));
         }
         match nearest::hint(right, valid) {
             Some(hint) => self.hint(hint),
@@ -156,7 +156,7 @@ impl Source {
         let start = self.position(span.start);
         let end = self.position_from(start, span.end);
         let replacements =
-            correction.and_then(|correction| self.replacement(start, &span, correction)).into_iter().collect();
+            correction.and_then(|correction| self.replacement(start, &span, *correction)).into_iter().collect();
         Diagnostic {
             code,
             severity,
