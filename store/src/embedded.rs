@@ -9,6 +9,7 @@
 mod cluster;
 mod doctor;
 mod servers;
+mod upgrade;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use cluster::Cluster;
 pub use doctor::{Finding, Level, Report, doctor};
 pub(crate) use servers::command as command_as;
 pub use servers::{PgUser, Server, find_servers};
+pub use upgrade::{Upgraded, upgrade};
 
 /// The database of the control plane.
 const DATABASE: &str = "headwater";

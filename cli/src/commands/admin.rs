@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use headwater_operations::{DoctorReport, Level, OperationError, examine};
 use headwater_store::Beside;
+use headwater_store::embedded::upgrade;
 
 use crate::config::Config;
 use crate::context::{Context, Opening};
@@ -30,6 +31,13 @@ pub(crate) enum AdminCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Move the embedded Postgres to a newer major version; the old cluster is kept
+    #[command(after_help = "Examples:\n  headwater admin upgrade-db\n  headwater admin upgrade-db --to 17")]
+    UpgradeDb {
+        /// The major version; the newest installed one unless given
+        #[arg(long, value_name = "MAJOR")]
+        to: Option<u32>,
+    },
     /// Open psql on the control plane, or on another database of the embedded server
     #[command(
         after_help = "Examples:\n  headwater admin psql\n  headwater admin psql --database demo_source -- -c '\\dt'"
@@ -53,6 +61,7 @@ pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitC
             Ok(ExitCode::SUCCESS)
         }
         AdminCommand::Doctor { json } => doctor(config, json).await,
+        AdminCommand::UpgradeDb { to } => upgrade_db(config, to).await,
         AdminCommand::Psql { database, arguments } => {
             let context = Context::open(config, Opening::Use).await?;
             let done = psql(&context, database.as_deref(), &arguments).await;
@@ -60,6 +69,24 @@ pub(super) async fn admin(config: Config, command: AdminCommand) -> Result<ExitC
             done
         }
     }
+}
+
+async fn upgrade_db(config: Config, to: Option<u32>) -> Result<ExitCode> {
+    let config = config.with_control_plane().await?;
+    if config.database_url.is_some() {
+        return Err(hinted(
+            "the control plane is on a Postgres server of its own",
+            "upgrade that server; this command is for the embedded Postgres of a data directory",
+        ));
+    }
+    match upgrade(&config.data_dir, config.pg_user.as_deref(), to).await.map_err(OperationError::from)? {
+        Some(done) => {
+            output::line(&format!("the embedded Postgres moved from version {} to {}", done.from, done.to));
+            output::line(&format!("the old cluster is kept in {}; delete it once everything works", done.kept.display()));
+        }
+        None => output::line("the embedded Postgres has that version already"),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn doctor(config: Config, json: bool) -> Result<ExitCode> {

@@ -22,6 +22,7 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
     data_dir: PathBuf,
+    pgdata: PathBuf,
     socket_dir: PathBuf,
     user: Option<PgUser>,
 }
@@ -38,7 +39,21 @@ pub(super) enum Health {
 impl Cluster {
     pub(super) fn open(data_dir: &Path, user: Option<PgUser>) -> Result<Self> {
         let socket_dir = socket_dir(data_dir);
-        Ok(Self { data_dir: data_dir.to_owned(), socket_dir, user })
+        Ok(Self { data_dir: data_dir.to_owned(), pgdata: data_dir.join("postgres"), socket_dir, user })
+    }
+
+    /// The same, with its files in another directory.
+    pub(super) fn moved_to(&self, pgdata: PathBuf) -> Self {
+        Self { pgdata, ..self.clone() }
+    }
+
+    /// A directory beside the cluster's.
+    pub(super) fn beside(&self, suffix: &str) -> PathBuf {
+        self.data_dir.join(format!("postgres.{suffix}"))
+    }
+
+    pub(super) fn user(&self) -> Option<&PgUser> {
+        self.user.as_ref()
     }
 
     pub(super) fn gate_lock(&self) -> PathBuf {
@@ -54,7 +69,7 @@ impl Cluster {
     }
 
     pub(super) fn pgdata(&self) -> PathBuf {
-        self.data_dir.join("postgres")
+        self.pgdata.clone()
     }
 
     pub(super) fn log_file(&self) -> PathBuf {
@@ -78,6 +93,7 @@ impl Cluster {
 
     /// Makes the cluster if need be and starts it if need be. The caller holds the gate.
     pub(super) async fn ensure_running(&self) -> Result<()> {
+        self.finish_upgrade()?;
         if self.major().is_some() && self.settled().await? == Health::Up {
             return Ok(());
         }
@@ -87,6 +103,25 @@ impl Cluster {
         }
         self.configure()?;
         self.start(&server).await
+    }
+
+    /// Puts an upgraded cluster into its place, if the process that upgraded it died before it could.
+    pub(super) fn finish_upgrade(&self) -> Result<()> {
+        let upgraded = self.beside("upgraded");
+        if self.pgdata.exists() || !upgraded.exists() {
+            return Ok(());
+        }
+        std::fs::rename(&upgraded, &self.pgdata).map_err(|error| unusable(&self.pgdata, error))
+    }
+
+    /// Names of the databases that can be connected to.
+    pub(super) async fn databases(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect("postgres").await?;
+        let names = sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1")
+            .fetch_all(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(names)
     }
 
     /// Asks the server how it is, and waits while it is between two states.
@@ -125,7 +160,7 @@ impl Cluster {
     }
 
     /// Makes the cluster beside its final place, so that a half-made one is never taken for a cluster.
-    async fn init(&self, server: &Server) -> Result<()> {
+    pub(super) async fn init(&self, server: &Server) -> Result<()> {
         let draft = self.data_dir.join("postgres.new");
         if draft.exists() {
             std::fs::remove_dir_all(&draft).map_err(|error| unusable(&draft, error))?;
@@ -146,7 +181,7 @@ impl Cluster {
     }
 
     /// Writes our settings. Those of a person go into postgresql.conf, below the line that includes this file.
-    fn configure(&self) -> Result<()> {
+    pub(super) fn configure(&self) -> Result<()> {
         self.make_private(&self.socket_dir)?;
         let log = self.log_file();
         if let Some(folder) = log.parent() {
@@ -171,7 +206,7 @@ impl Cluster {
     }
 
     /// A directory that only the server's user (and root) can enter. One that belongs to somebody else is refused.
-    fn make_private(&self, path: &Path) -> Result<()> {
+    pub(super) fn make_private(&self, path: &Path) -> Result<()> {
         match std::fs::DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => PgUser::own(self.user.as_ref(), path).map_err(|error| unusable(path, error)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -190,7 +225,7 @@ impl Cluster {
 
     /// `pg_ctl` gives the server a session of its own and waits through crash recovery. A server that is on its way out still
     /// has the directory for a moment, hence the second and third try.
-    async fn start(&self, server: &Server) -> Result<()> {
+    pub(super) async fn start(&self, server: &Server) -> Result<()> {
         let began = Instant::now();
         loop {
             let mut start = servers::command(&server.bin.join("pg_ctl"), self.user.as_ref());
@@ -238,7 +273,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn failed(&self, what: &str, output: &Output) -> StoreError {
+    pub(super) fn failed(&self, what: &str, output: &Output) -> StoreError {
         let said = String::from_utf8_lossy(&output.stderr);
         let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         let last = said.lines().chain(log.lines().rev().take(3)).map(str::trim).find(|line| !line.is_empty());
@@ -253,7 +288,7 @@ impl Cluster {
 }
 
 /// Runs a command off the runtime's threads. The output is captured through pipes, and a server started by `pg_ctl` has its own.
-async fn run(mut command: Command) -> Result<Output> {
+pub(super) async fn run(mut command: Command) -> Result<Output> {
     let program = command.get_program().to_string_lossy().into_owned();
     tokio::task::spawn_blocking(move || command.output())
         .await

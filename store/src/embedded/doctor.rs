@@ -102,8 +102,14 @@ async fn look_at_cluster(report: &mut Report, cluster: &Cluster) -> Result<()> {
         return Ok(());
     };
     report.add(Level::Ok, format!("the cluster in {} was made by Postgres {major}", cluster.pgdata().display()), None);
-    if let Err(error) = servers::choose(Some(major)) {
-        report.add(Level::Error, error.message, error.hint);
+    match (servers::choose(Some(major)), servers::choose(None)) {
+        (Err(error), _) => report.add(Level::Error, error.message, error.hint),
+        (Ok(_), Ok(newest)) if newest.major > major => report.add(
+            Level::Ok,
+            format!("Postgres {} is installed and newer than the cluster", newest.major),
+            Some("headwater admin upgrade-db moves the cluster to it".to_owned()),
+        ),
+        _ => {}
     }
     match (cluster.health().await, cluster.postmaster()) {
         (Health::Up, pid) => {

@@ -123,7 +123,7 @@ pub(super) fn choose(cluster_major: Option<u32>) -> Result<Server> {
             servers.into_iter().find(|server| server.major == major).ok_or_else(|| {
                 let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
                 StoreError::invalid(format!("the cluster was made by Postgres {major}, and the installed servers are: {found}"))
-                    .hint(format!("install Postgres {major} again, or dump the cluster with it and restore into a new data directory"))
+                    .hint(format!("install Postgres {major} beside it; then `headwater admin upgrade-db` moves the cluster to the newest server"))
             })
         }
     }

@@ -159,3 +159,48 @@ fn a_long_data_directory_has_its_socket_elsewhere() {
     let short = socket_dir(&long);
     assert!(short.as_os_str().len() < 60 && short != socket_dir(&long.join("y")));
 }
+
+async fn values(url: &str) -> Vec<i32> {
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    let values = sqlx::query_scalar("SELECT x FROM kept ORDER BY x").fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_moved_to_another_server_with_all_its_databases_and_roles_and_the_old_one_is_kept() {
+    let folder = data_dir();
+    let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    attached.ensure_database("it's a \"source\"").await.unwrap();
+    let url = attached.url_of("it's a \"source\"");
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let fill = "CREATE ROLE reader; CREATE TABLE kept AS SELECT generate_series(1, 3) AS x; GRANT SELECT ON kept TO reader";
+    sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    // The same server stands for a newer one: a second one need not be installed.
+    let cluster = Cluster::open(&folder.path().canonicalize().unwrap(), PgUser::resolve(None).unwrap()).unwrap();
+    let server = servers::choose(cluster.major()).unwrap();
+    let refused = upgrade::move_to(&cluster, server.major, &server).await.unwrap_err();
+    assert!(refused.message.contains("attached"), "{refused}");
+    assert!(attached.detach().await.unwrap());
+    let moved = upgrade::move_to(&cluster, server.major, &server).await.unwrap();
+    assert!(moved.kept.join("PG_VERSION").exists() && moved.kept != cluster.pgdata());
+    assert_eq!(upgrade(folder.path(), None, None).await.unwrap(), None, "it is there already");
+    let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    assert_eq!(values(&url).await, [1, 2, 3]);
+    assert!(attached.detach().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_died_before_its_last_step_is_finished_by_the_next_start() {
+    let folder = data_dir();
+    let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&attached.url()).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE kept AS SELECT 7 AS x").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert!(attached.detach().await.unwrap());
+    std::fs::rename(folder.path().join("postgres"), folder.path().join("postgres.upgraded")).unwrap();
+    let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    assert_eq!(values(&attached.url()).await, [7], "it is not taken for a new data directory");
+    assert!(attached.detach().await.unwrap());
+}
