@@ -2,6 +2,7 @@
 //!
 //! Each search is one statement, so it sees one moment; each repair happens under the run's lock. In a healthy system it finds nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -173,7 +174,7 @@ async fn unblock(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<St
 async fn requeue(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<String>> {
     let missing = sqlx::query!(
         r#"SELECT s.id, s.stage, s.ending IS NOT NULL AS "fence!",
-                  GREATEST(extract(epoch FROM COALESCE(s.run_at, clock_timestamp()) - clock_timestamp()), 0)::float8 AS "delay_s!"
+                  GREATEST(ceil(extract(epoch FROM COALESCE(s.run_at, clock_timestamp()) - clock_timestamp())), 0)::bigint AS "delay_s!"
            FROM stage_runs s
            WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.state = 'queued' AND NOT EXISTS (SELECT FROM ready q WHERE q.stage_run_id = s.id)"#,
         workspace_id,
@@ -181,8 +182,12 @@ async fn requeue(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<Vec<St
     )
     .fetch_all(&mut **tx)
     .await?;
+    let mut together: BTreeMap<(bool, i64), Vec<Uuid>> = BTreeMap::new();
     for row in &missing {
-        open(&mut **tx, &[row.id], Duration::from_secs_f64(row.delay_s), row.fence).await?;
+        together.entry((row.fence, row.delay_s)).or_default().push(row.id);
+    }
+    for ((fence, delay_s), ids) in together {
+        open(&mut **tx, &ids, Duration::from_secs(delay_s.unsigned_abs()), fence).await?;
     }
     Ok(missing.into_iter().map(|row| row.stage).collect())
 }
