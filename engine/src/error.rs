@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Data,
     /// Another writer won in a way that needs the work to be planned again.
     Conflict,
+    /// A staged dataset that the stage reads is no longer there; a rerun makes it again.
+    Gone,
     /// The run was canceled or its lease is gone.
     Canceled,
     /// A fault of ours.

@@ -1,8 +1,8 @@
 //! Datasets that several stages read: materialised once as Parquet, sealed by a manifest.
 //!
-//! Files live under run/stage/attempt token/, so that attempts never share a path; the manifest travels in the finish of
-//! the attempt, and readers open what it names and nothing else. On a local folder that pins the rest of the run to its host;
-//! in an object store any worker can read them.
+//! Files live under installation/run/stage/attempt token/, so that neither installations nor attempts share a path; the manifest travels in the finish
+//! of the attempt, and readers open what it names and nothing else. On a local folder that pins the rest of the run to its host; in an object store any
+//! worker can read them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use crate::error::{EngineError, Result};
+use crate::error::{EngineError, ErrorKind, Result};
 use crate::job::{Manifest, ManifestFile, StageJob};
 use crate::stores::{self, Store, registered};
 
@@ -37,12 +37,17 @@ const FILE_BYTES: usize = 128 << 20;
 /// A row group in progress is kept in memory, so it is bounded.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 
+/// Files of a manifest that are looked at together.
+const LOOKS: usize = 16;
+
 /// Where the runs of a process stage their datasets. All workers of a queue need the same one.
 #[derive(Debug, Clone)]
 pub struct StagingArea {
     url: Url,
     /// Set unless it is a local folder.
     store: Option<Store>,
+    /// Whose files are staged: others may use the same folder.
+    installation: Uuid,
 }
 
 impl StagingArea {
@@ -52,7 +57,7 @@ impl StagingArea {
             "file" => None,
             _ => Some(stores::open("staging", url, options)?),
         };
-        Ok(Self { url: url.clone(), store })
+        Ok(Self { url: url.clone(), store, installation: Uuid::nil() })
     }
 
     /// Its address.
@@ -60,18 +65,28 @@ impl StagingArea {
         &self.url
     }
 
-    /// Removes everything that was staged for a run.
-    pub async fn remove_run(&self, run_id: Uuid) -> Result<()> {
-        let folder = self.folder_of(&[&run_id.to_string()])?;
-        folder.clear().await.map_err(|error| {
-            EngineError::transient(format!("staged files in '{}' can't be removed: {error}", folder.shown))
-                .caused_by(error)
-        })
+    /// The part of it that belongs to an installation.
+    #[must_use]
+    pub fn of_installation(self, installation: Uuid) -> Self {
+        Self { installation, ..self }
     }
 
-    /// The runs that something is staged for, with the time of the newest file.
+    /// Removes everything that was staged for a run.
+    pub async fn remove_run(&self, run_id: Uuid) -> Result<()> {
+        let run = run_id.to_string();
+        // Earlier versions staged without the installation's folder.
+        for folder in [self.folder_of(&[&self.installation.to_string(), &run])?, self.folder_of(&[&run])?] {
+            folder.clear().await.map_err(|error| {
+                EngineError::transient(format!("staged files in '{}' can't be removed: {error}", folder.shown))
+                    .caused_by(error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The runs of the installation that something is staged for, with the time of the newest file.
     pub async fn staged_runs(&self) -> Result<BTreeMap<Uuid, DateTime<Utc>>> {
-        let root = self.folder_of(&[])?;
+        let root = self.folder_of(&[&self.installation.to_string()])?;
         let mut runs: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
         let mut files = root.objects.list(Some(&root.path));
         while let Some(file) = files.next().await {
@@ -89,12 +104,13 @@ impl StagingArea {
 
     /// The folder of an attempt.
     fn folder(&self, job: &StageJob) -> Result<Folder> {
-        self.folder_of(&[&job.run.run_id.to_string(), &job.stage, &job.token.to_string()])
+        let names = [self.installation, job.run.run_id, job.token].map(|id| id.to_string());
+        self.folder_of(&[&names[0], &names[1], &job.stage, &names[2]])
     }
 
     fn folder_of(&self, names: &[&str]) -> Result<Folder> {
         if let Some(store) = &self.store {
-            let folder = if names.is_empty() { store.clone() } else { store.join(&names.join("/"))? };
+            let folder = store.join(&names.join("/"))?;
             return Ok(Folder {
                 objects: Arc::clone(folder.objects()),
                 path: folder.path().clone(),
@@ -115,17 +131,39 @@ impl StagingArea {
         })
     }
 
-    /// Finds a file of a manifest again.
-    fn address(&self, file: &ManifestFile) -> Result<ListingTableUrl> {
-        let Some(store) = self.store.as_ref().filter(|_| !file.url.starts_with("file:")) else {
-            return Ok(ListingTableUrl::parse(&file.url)?);
+    /// Finds a file of a manifest again. A listing would pass over one that is missing, and the dataset would be read without its rows.
+    async fn find(&self, file: &ManifestFile) -> Result<ListingTableUrl> {
+        let (objects, path, url): (Arc<dyn ObjectStore>, _, _) = match &self.store {
+            Some(store) if !file.url.starts_with("file:") => {
+                let name = file.url.strip_prefix(&format!("{store}/")).ok_or_else(|| {
+                    EngineError::config(format!("'{}' is staged elsewhere: this worker stages in {store}", file.url))
+                        .hint("give all workers the same `staging`, then run everything again")
+                })?;
+                let path = store.below(name)?;
+                let url = ListingTableUrl::try_new(store.session_url_of(&path), None)?;
+                (Arc::clone(store.objects()), path, url)
+            }
+            _ => {
+                let url = ListingTableUrl::parse(&file.url)?;
+                (Arc::new(LocalFileSystem::new()), url.prefix().clone(), url)
+            }
         };
-        let name = file.url.strip_prefix(&format!("{store}/")).ok_or_else(|| {
-            EngineError::config(format!("'{}' is staged elsewhere: this worker stages in {store}", file.url))
-                .hint("give all workers the same `staging`, then run everything again")
-        })?;
-        Ok(ListingTableUrl::try_new(store.session_url_of(&store.below(name)?), None)?)
+        match objects.head(&path).await {
+            Ok(found) if found.size == file.bytes => Ok(url),
+            Ok(found) => {
+                Err(gone(format!("'{}' has {} bytes and was written with {}", file.url, found.size, file.bytes)))
+            }
+            Err(object_store::Error::NotFound { .. }) => Err(gone(format!("'{}' is not there", file.url))),
+            Err(error) => {
+                Err(EngineError::transient(format!("the staged file '{}' can't be read", file.url)).caused_by(error))
+            }
+        }
     }
+}
+
+fn gone(what: String) -> EngineError {
+    EngineError::new(ErrorKind::Gone, format!("a staged file is gone: {what}"))
+        .hint("rerun the run from its failure: the dataset is made again")
 }
 
 /// An attempt's folder.
@@ -166,13 +204,14 @@ pub(crate) async fn write(
     Ok(Manifest { task: task.into(), files: files.sealed, schema: schema_to_json(&schema)?, host })
 }
 
-/// The dataset of a manifest as a table.
-pub(crate) fn table(area: &StagingArea, manifest: &Manifest) -> Result<Arc<dyn TableProvider>> {
+/// The dataset of a manifest as a table, once each of its files has been found whole.
+pub(crate) async fn table(area: &StagingArea, manifest: &Manifest) -> Result<Arc<dyn TableProvider>> {
     let schema = schema_from_json(&manifest.schema)?;
     if manifest.files.is_empty() {
         return Ok(Arc::new(EmptyTable::new(schema)));
     }
-    let urls = manifest.files.iter().map(|file| area.address(file)).collect::<Result<Vec<_>>>()?;
+    let looks: Vec<_> = manifest.files.iter().map(|file| area.find(file).boxed()).collect();
+    let urls = futures::stream::iter(looks).buffered(LOOKS).try_collect().await?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     let table: Arc<dyn TableProvider> = Arc::new(ListingTable::try_new(config)?);

@@ -104,3 +104,24 @@ fn a_run_that_staged_in_an_object_store_is_pinned_to_no_host() {
     frozen.signal("KILL");
     assert!(frozen.wait().was_killed());
 }
+
+#[test]
+fn staged_files_that_are_missing_fail_the_load_and_the_next_rerun_makes_them_again() {
+    let world = world();
+    let mut first = on_machine(&world, "here", &["run", "shared.yaml"]);
+    first.env("HEADWATER_FAILPOINTS", "after_write=kill");
+    assert!(world.start(first).wait().was_killed());
+    std::fs::remove_dir_all(world.folder.join("here/staging")).unwrap();
+    let rerun = || {
+        let again = on_machine(&world, "here", &["runs", "rerun", "--json"]);
+        world.start(again).wait()
+    };
+    let missing = rerun();
+    assert_eq!(missing.code(), Some(1), "{missing}");
+    assert!(missing.stderr.contains("a staged file is gone") && missing.stderr.contains("hint: rerun"), "{missing}");
+    let mended = rerun();
+    let run: Value = serde_json::from_str(&mended.stdout).unwrap();
+    let receipts = run["receipts"].as_array().unwrap().iter();
+    let written: Vec<_> = receipts.map(|receipt| receipt["rows_written"].clone()).collect();
+    assert_eq!(written, [2500, 2500], "{run:#}");
+}

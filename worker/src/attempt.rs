@@ -270,6 +270,7 @@ fn failure_of(error: &EngineError, redact: impl Fn(&str) -> String) -> Failure {
         retryable: error.kind.is_retryable(),
         // Whoever lost the connection may have lost the answer to its commit with it.
         unsettled: matches!(error.kind, ErrorKind::Transient | ErrorKind::Bug),
+        gone: error.kind == ErrorKind::Gone,
     }
 }
 

@@ -1,32 +1,64 @@
-//! Removing staged datasets that nobody needs any more: those of runs that have succeeded, and of runs that are forgotten. A run that ended otherwise keeps
-//! its files, since a rerun takes its datasets over: without them it would read nothing.
+//! Removing staged datasets that nobody needs any more: those of runs that have succeeded, of runs that ended otherwise and were not run again in time, of
+//! runs that are forgotten, and files that nothing names.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::start::Shared;
 
 /// How often runs that are over are looked for.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Files of a run that did not succeed are kept as long as the run is remembered, which is never as long as this.
-const RERUN_WINDOW: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// How often files that nothing names are looked for: that lists all of the staging area.
+const STRAYS_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Sweeps until the task is ended.
+/// How long a rerun finds the datasets of a run that did not succeed. After it the datasets are made again.
+const RERUN_WINDOW: Duration = Duration::from_secs(7 * 86_400);
+
+/// Files of a run that is over are strays once they are this old: an attempt that was declared lost may go on writing until it notices.
+const STRAY_AGE: Duration = Duration::from_secs(86_400);
+
+/// Sweeps until the task is ended. A worker for a single run leaves strays to others: it would list the whole area each time.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut strays = tokio::time::interval(STRAYS_PAUSE);
+    let lists = shared.config.only_run.is_none();
     loop {
         sweep(&shared).await;
-        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = strays.tick(), if lists => sweep_strays(&shared).await,
+        }
     }
 }
 
 /// Removes what is staged for runs that are over. What can't be removed is tried again.
 pub(crate) async fn sweep(shared: &Shared) {
-    let due = match shared.store.staged_to_clear(&shared.config.host, RERUN_WINDOW).await {
-        Ok(due) => due,
-        Err(error) => return tracing::debug!(%error, "not asked which staged datasets are over"),
+    match shared.store.claim_staged_to_clear(&shared.config.host, RERUN_WINDOW).await {
+        Ok(due) => remove(shared, due).await,
+        Err(error) => tracing::debug!(%error, "not asked which staged datasets are over"),
+    }
+}
+
+/// Removes files of runs that are over and have no staged datasets: attempts left them that were killed, or wrote after their run had been cleared.
+async fn sweep_strays(shared: &Shared) {
+    let staged = match shared.config.staging.staged_runs().await {
+        Ok(staged) => staged,
+        Err(error) => return tracing::warn!(%error, "staged files that nothing names could not be looked for"),
     };
-    for run_id in due {
+    let now: DateTime<Utc> = std::time::SystemTime::now().into();
+    let old = staged.into_iter().filter(|(_, newest)| *newest + STRAY_AGE < now);
+    let runs: Vec<Uuid> = old.map(|(run_id, _)| run_id).collect();
+    match shared.store.staged_in_use(&runs).await {
+        Ok(used) => remove(shared, runs.into_iter().filter(|run_id| !used.contains(run_id)).collect()).await,
+        Err(error) => tracing::debug!(%error, "not asked which staged files are strays"),
+    }
+}
+
+async fn remove(shared: &Shared, runs: Vec<Uuid>) {
+    for run_id in runs {
         let removed = match shared.config.staging.remove_run(run_id).await {
             Ok(()) => shared.store.staged_cleared(run_id).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

@@ -48,7 +48,8 @@ impl Builder<'_> {
                 EngineError::transient(format!("the staged dataset '{input}' is gone"))
                     .hint("rerun the run: its producer runs again")
             })?;
-            relations.add_table(input, staging::table(&self.attempt.job.staging, manifest)?, self.attempt.progress)?;
+            let staged = self.attempt.stopped_by_cancel(staging::table(&self.attempt.job.staging, manifest));
+            relations.add_table(input, staged.await?, self.attempt.progress)?;
         }
         for task in &stage.tasks {
             let work = &plan.tasks[task].work;

@@ -63,6 +63,9 @@ pub struct Failure {
     /// Whether the attempt had written its intent and does not know what became of its commit.
     #[serde(default)]
     pub unsettled: bool,
+    /// Whether staged datasets that the attempt reads are missing, so that a rerun has to make them again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// What is known about the stage run whose attempt ended.

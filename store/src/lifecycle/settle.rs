@@ -11,6 +11,7 @@ use super::decide::{AttemptEnd, Decision, Ending, Failure, Next, Situation, deci
 use super::finish::Finish;
 use super::open::{interval, open};
 use crate::deadline::Tx;
+use crate::staged::mark_lost;
 use crate::state::{AttemptState, RunState, StageRunEvent, StageRunState, TaskEnd};
 use crate::{Result, StoreError};
 
@@ -33,6 +34,9 @@ pub(super) async fn settle(
     let (situation, earlier) = read_situation(tx, lease, freed.number, cancel_requested).await?;
     let decision = decide(&finish.end, &situation);
     end_attempt(tx, lease, freed.attempt_id, &finish.end, &decision).await?;
+    if matches!(&finish.end, AttemptEnd::Failed(failure) if failure.gone) {
+        mark_lost(tx, lease.run_id).await?;
+    }
     match &decision.next {
         Next::Succeed => return Err(StoreError::bug("a success was settled one by one")),
         Next::End(ending, failure) => {

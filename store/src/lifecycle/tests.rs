@@ -29,6 +29,7 @@ mod ends;
 mod links;
 mod plans;
 mod rules;
+mod staged;
 mod tidy;
 
 pub(super) fn taker() -> Taker {
@@ -52,7 +53,7 @@ pub(super) fn failure(message: &str, retryable: bool) -> AttemptEnd {
         task: Some("b".to_owned()),
         hint: Some("mend it".to_owned()),
         retryable,
-        unsettled: false,
+        ..Failure::default()
     })
 }
 

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{RunDraft, Trigger, insert_run, queue_unblocked};
+use super::{MadeRun, RunDraft, Trigger, insert_run, queue_unblocked};
 use crate::deadline::Tx;
+use crate::staged::gone_for_rerun;
 use crate::state::RunState;
 use crate::{Result, StoreError, Suggest, Workspace};
 
@@ -17,15 +18,6 @@ pub enum RerunMode {
     FromFailure,
     /// Everything, as new loads.
     All,
-}
-
-/// The run that does another one again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rerun {
-    /// The run.
-    pub run_id: Uuid,
-    /// Whether it was there already: somebody else asked for the same, and it is unfinished or has succeeded.
-    pub existing: bool,
 }
 
 /// What the audit says of a rerun.
@@ -48,14 +40,14 @@ impl Workspace {
     /// Makes a new run of the same version, parameters, interval and connections as a finished one. If that one was run again in the same
     /// way before, and the newer run is unfinished or has succeeded, it is the answer; if the newer one has failed, that one is done
     /// again. So a load id and an attempt's number are never given out twice.
-    pub async fn rerun(&self, run_id: Uuid, mode: RerunMode, pinned_worker: Option<Uuid>) -> Result<Rerun> {
+    pub async fn rerun(&self, run_id: Uuid, mode: RerunMode, pinned_worker: Option<Uuid>) -> Result<MadeRun> {
         let mut tx = self.durable().begin().await?;
         let mut old = self.lock_run(&mut tx, run_id).await?;
         refuse_pointless(&old, mode)?;
         while let Some(newer) = self.newest_rerun(&mut tx, old.id, mode).await? {
             old = self.lock_run(&mut tx, newer).await?;
             if !old.state.is_final() || old.state == RunState::Succeeded {
-                return Ok(Rerun { run_id: old.id, existing: true });
+                return Ok(MadeRun { run_id: old.id, existing: true });
             }
         }
         let plan = self.plan(old.version_id).await?;
@@ -69,6 +61,7 @@ impl Workspace {
             schedule: None,
             rerun_of: Some(old.id),
             held: false,
+            started: None,
         };
         let (new_id, _) = insert_run(&mut *tx, self.id, &draft).await?;
         sqlx::query!(
@@ -81,14 +74,15 @@ impl Workspace {
         .await?;
         self.inherit_connections(&mut tx, old.id, new_id).await?;
         if mode == RerunMode::FromFailure {
-            take_over(&mut tx, self.id, old.id, new_id).await?;
+            let again = gone_for_rerun(&mut tx, &plan, self.id, old.id, new_id).await?;
+            take_over(&mut tx, self.id, old.id, new_id, &again).await?;
         }
         let queues = queue_unblocked(&mut tx, self.id, new_id).await?;
         let again = Again { run_id: new_id, all: mode == RerunMode::All };
         self.record(&mut tx, "runs.rerun", &run_id.to_string(), &again).await?;
         tx.commit().await?;
         self.store.inner.notifier.ready(queues);
-        Ok(Rerun { run_id: new_id, existing: false })
+        Ok(MadeRun { run_id: new_id, existing: false })
     }
 
     /// A run under its lock, which whoever does it again has to hold.
@@ -140,23 +134,25 @@ fn refuse_pointless(old: &Old, mode: RerunMode) -> Result<()> {
     Ok(())
 }
 
-/// Carries over what the old run achieved: successes, load ids, and the numbers of attempts, which go on counting because the
-/// target knows attempts by number.
-async fn take_over(tx: &mut Tx, workspace_id: Uuid, old_id: Uuid, new_id: Uuid) -> Result<()> {
+/// Carries over what the old run achieved: successes but for the stages that run `again`, load ids, and the numbers of attempts, which go on counting
+/// because the target knows attempts by number.
+async fn take_over(tx: &mut Tx, workspace_id: Uuid, old_id: Uuid, new_id: Uuid, again: &[String]) -> Result<()> {
     sqlx::query!(
         r#"UPDATE stage_runs n
            SET attempt = o.attempt,
                load_id = CASE WHEN l.fenced THEN n.load_id ELSE o.load_id END,
-               state = CASE WHEN o.state = 'succeeded' THEN 'succeeded' ELSE n.state END,
-               reused_from = CASE WHEN o.state = 'succeeded' THEN o.id END,
-               manifest = o.manifest,
-               started_at = CASE WHEN o.state = 'succeeded' THEN o.started_at END,
-               finished_at = CASE WHEN o.state = 'succeeded' THEN o.finished_at END
+               state = CASE WHEN done.kept THEN 'succeeded' ELSE n.state END,
+               reused_from = CASE WHEN done.kept THEN o.id END,
+               manifest = CASE WHEN done.kept THEN o.manifest END,
+               started_at = CASE WHEN done.kept THEN o.started_at END,
+               finished_at = CASE WHEN done.kept THEN o.finished_at END
            FROM stage_runs o LEFT JOIN loads l ON l.workspace_id = o.workspace_id AND l.load_id = o.load_id
+           CROSS JOIN LATERAL (SELECT o.state = 'succeeded' AND o.stage <> ALL ($4) AS kept) AS done
            WHERE n.workspace_id = $1 AND n.run_id = $3 AND o.workspace_id = $1 AND o.run_id = $2 AND o.stage = n.stage"#,
         workspace_id,
         old_id,
-        new_id
+        new_id,
+        again
     )
     .execute(&mut **tx)
     .await?;
@@ -237,6 +233,6 @@ mod tests {
         let rest = workspace.rerun(run_id, RerunMode::FromFailure, None).await.unwrap();
         let all = workspace.rerun(run_id, RerunMode::All, None).await.unwrap();
         assert_ne!(rest.run_id, all.run_id);
-        assert_eq!(workspace.rerun(run_id, RerunMode::All, None).await.unwrap(), Rerun { existing: true, ..all });
+        assert_eq!(workspace.rerun(run_id, RerunMode::All, None).await.unwrap(), MadeRun { existing: true, ..all });
     }
 }

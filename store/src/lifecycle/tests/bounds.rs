@@ -84,7 +84,7 @@ async fn no_statement_of_a_running_fleet_reads_history() {
     store.reconcile().await.unwrap();
     store.counts().await.unwrap();
     store.tidy_queue().await.unwrap();
-    store.staged_to_clear("here", Duration::from_secs(60)).await.unwrap();
+    store.claim_staged_to_clear("here", Duration::from_secs(60)).await.unwrap();
     store.keep_history(Duration::from_secs(30 * 86_400)).await.unwrap();
     let statements = explained(&db);
     assert!(statements.len() > 60, "only {} statements were reported", statements.len());
