@@ -1,11 +1,14 @@
 //! Secrets in the settings of connections: masked wherever the text of a file is shown or kept, and found where they are
 //! written out.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use crate::decode::Step;
 use crate::diagnostic::{Code, Diagnostic, Finding};
 use crate::document::Document;
+use crate::spec::ConnectionSpec;
 use crate::yaml::{Node, Span, Value};
 
 mod mask;
@@ -36,14 +39,24 @@ const PUBLIC_ENDINGS: [&str; 5] = ["_id", "_file", "_path", "_url", "_type"];
 /// Secrets that a file writes out instead of naming a variable. `apply` refuses them; a single run may have them, because
 /// its settings are sealed and go with it. The values themselves are never part of a finding.
 pub fn literal_secrets(document: &Document) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for (name, connection) in document.connections() {
-        for (setting, value) in &connection.settings {
-            let steps = [Step::from("connections"), Step::from(name.as_str()), Step::from(setting.as_str())];
-            look(document, name, &steps, value, is_secret_name(setting), &mut found);
-        }
-    }
+    let mut found: Vec<Diagnostic> =
+        document.connections().flat_map(|(name, connection)| secrets_of(document, name, connection)).collect();
     found.sort_by_key(|diagnostic| diagnostic.start);
+    found
+}
+
+/// Names of the connections of a file, each with whether it writes out a secret.
+pub fn connections_with_secrets(document: &Document) -> BTreeMap<String, bool> {
+    let connections = document.connections();
+    connections.map(|(name, settings)| (name.clone(), !secrets_of(document, name, settings).is_empty())).collect()
+}
+
+fn secrets_of(document: &Document, name: &str, connection: &ConnectionSpec) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (setting, value) in &connection.settings {
+        let steps = [Step::from("connections"), Step::from(name), Step::from(setting.as_str())];
+        look(document, name, &steps, value, is_secret_name(setting), &mut found);
+    }
     found
 }
 

@@ -1,7 +1,7 @@
 //! The control plane's schema in the database: what state it is in, how it is made, brought up to date, and moved out of `public`, where the first
 //! versions had it. Only `up`, `serve` and `admin migrate` do any of that; other commands ask for the state.
 
-mod scrub;
+mod masking;
 
 use sqlx::migrate::Migrator;
 
@@ -98,29 +98,32 @@ impl Store {
     }
 
     /// Brings the schema up to what this build knows, making or moving it first if need be. Migrations that are newer than the build are left alone.
+    /// What an interrupted upgrade left undone is done.
     pub async fn migrate(&self, beside: Beside) -> Result<Migrated> {
         let before = self.schema_state().await?;
-        let (moved, missing) = match before {
-            SchemaState::Ready => return Ok(Migrated::default()),
-            SchemaState::Behind(missing) => (false, missing),
-            SchemaState::InPublic => (self.move_out_of_public().await?, 0),
+        let mut moved = false;
+        match before {
+            SchemaState::Ready | SchemaState::Behind(_) => {}
+            SchemaState::InPublic => moved = self.move_out_of_public().await?,
             SchemaState::Absent { others: 1.. } if beside == Beside::Nothing => return Err(occupied(before)),
             SchemaState::Absent { .. } => {
                 sqlx::query("CREATE SCHEMA IF NOT EXISTS headwater").execute(self.durable()).await?;
-                (false, migrator().iter().count())
             }
+        }
+        let applied = match self.schema_state().await? {
+            SchemaState::Ready => 0,
+            SchemaState::Behind(missing) => missing,
+            SchemaState::InPublic | SchemaState::Absent { .. } => migrator().iter().count(),
         };
-        let missing = match (moved, self.schema_state().await?) {
-            (true, SchemaState::Behind(missing)) => missing,
-            _ => missing,
-        };
-        migrator().run(self.durable().pool()).await.map_err(|error| {
-            StoreError::invalid(format!("the control plane's schema can't be migrated: {error}"))
-                .hint("look at the table headwater._sqlx_migrations; migrations/README.md has the rules")
-                .caused_by(error)
-        })?;
-        self.check_floor().await?;
-        Ok(Migrated { moved, applied: missing, exposed: self.scrub_versions().await? })
+        if applied > 0 {
+            migrator().run(self.durable().pool()).await.map_err(|error| {
+                StoreError::invalid(format!("the control plane's schema can't be migrated: {error}"))
+                    .hint("look at the table headwater._sqlx_migrations; migrations/README.md has the rules")
+                    .caused_by(error)
+            })?;
+            self.check_floor().await?;
+        }
+        Ok(Migrated { moved, applied, exposed: self.mask_versions().await? })
     }
 
     /// Moves everything in one transaction, under a lock that keeps workers of the old version from beating. Answers whether it was this process
