@@ -34,7 +34,7 @@ async fn apply(operations: &Operations, files: Vec<SpecFile>) -> crate::Result<c
 }
 
 fn start(target: Target) -> StartRun {
-    StartRun { target, params: Vec::new(), interval: None, place: Place::Workers }
+    StartRun { target, params: Vec::new(), interval: None, place: Place::Workers, idempotency_key: None }
 }
 
 #[tokio::test]

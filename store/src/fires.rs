@@ -302,6 +302,7 @@ async fn insert_fired(
         schedule: Some((due.id, fire.at)),
         rerun_of: None,
         held,
+        started: None,
     };
     insert_run(&mut **tx, due.workspace_id, &draft).await
 }

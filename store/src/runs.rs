@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 pub(crate) use cancel::cancel_in;
 pub(crate) use insert::{RunDraft, insert_run};
-pub use rerun::{Rerun, RerunMode};
+pub use own::Once;
+pub use rerun::RerunMode;
 pub use rows::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
 pub use why::{Cause, Why};
 
@@ -65,10 +66,19 @@ pub struct NewRun {
     pub pinned_worker: Option<Uuid>,
 }
 
+/// The answer to a request for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MadeRun {
+    /// The run.
+    pub run_id: Uuid,
+    /// Whether it was there already: the same was asked for before.
+    pub existing: bool,
+}
+
 impl Workspace {
     /// Makes a run with its stage runs, dependencies and task runs, and puts what depends on nothing into the queue.
     pub async fn create_run(&self, run: &NewRun) -> Result<Uuid> {
-        self.start_run(run, None).await
+        Ok(self.start_run(run, None, None).await?.run_id)
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct RunArgs {
     /// Leave it to the workers, even if there is none yet
     #[arg(long)]
     remote: bool,
+    /// Start a run only if none was started with this key before; otherwise watch that one
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
 }
 
 pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
@@ -43,6 +46,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
             (_, true) => Place::Workers,
             (false, false) => Place::Anywhere,
         },
+        idempotency_key: args.idempotency_key,
     };
     let started = context.operations.start(&context.actor, start).await?;
     see_through(context, started, args.json).await

@@ -8,10 +8,11 @@ use headwater_pipelines::diagnostic::nearest_hint;
 use headwater_pipelines::plan::{Plan, check_value};
 use headwater_pipelines::schedule;
 use headwater_pipelines::spec::{Moment, Spec};
-use headwater_store::{NewConnection, NewRun, Rerun, RerunMode, Suggest, Trigger, VersionRow};
+use headwater_store::{MadeRun, NewConnection, NewRun, Once, RerunMode, Suggest, Trigger, VersionRow, Workspace};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Watch;
@@ -19,6 +20,9 @@ use crate::{Action, Actor, Executor, OperationError, Operations, Result, SpecFil
 
 /// A worker that was silent for longer doesn't count as serving a queue.
 pub(super) const WORKER_IS_ALIVE: Duration = Duration::from_secs(5);
+
+/// Bytes of an idempotency key.
+const MAX_KEY: usize = 255;
 
 /// A run that is to be started.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct StartRun {
     pub interval: Option<(Moment, Moment)>,
     /// Where it may be executed.
     pub place: Place,
+    /// A key of the caller's: of all requests with the same one, only the first makes a run.
+    pub idempotency_key: Option<String>,
 }
 
 /// What a run executes.
@@ -73,7 +79,7 @@ pub enum Origin {
     New,
     /// It is the unfinished run itself that was to be run again.
     Unfinished,
-    /// Somebody asked for the same rerun before.
+    /// The same was asked for before: the same rerun, or with the same idempotency key.
     Existing,
 }
 
@@ -97,6 +103,7 @@ impl Operations {
     /// Starts a run. The connections that a spec brings are sealed with the run and serve it alone.
     pub async fn start(&self, actor: &Actor, start: StartRun) -> Result<Started> {
         let workspace = self.permit(actor, Action::StartRun)?;
+        let once = start.once()?;
         let (version, own) = self.version_of(actor, start.target).await?;
         let params = bind(&version.plan, &start.params)?;
         let interval = self.interval(&version, start.interval)?;
@@ -107,7 +114,11 @@ impl Operations {
         };
         let worker = here.then(Uuid::new_v4);
         let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval, pinned_worker: worker };
-        let run_id = workspace.start_run(&new, Some((self.key.as_ref(), own.as_slice()))).await?;
+        let own = Some((self.key.as_ref(), own.as_slice()));
+        let MadeRun { run_id, existing } = workspace.start_run(&new, own, once.as_ref()).await?;
+        if existing {
+            return self.existing(&workspace, run_id, worker.is_some()).await;
+        }
         let site = match (worker, start.place) {
             (Some(_), _) => Site::Here,
             (None, Place::Workers) => Site::WorkersAlone,
@@ -122,24 +133,21 @@ impl Operations {
         let workspace = self.permit(actor, Action::Rerun)?;
         let old = workspace.show_run(run).await?;
         let version = workspace.version(old.version_id).await?;
-        let started = |run_id: Uuid, origin: Origin, worker: Option<Uuid>| Started {
-            run_id,
-            pipeline: version.pipeline.clone(),
-            origin,
-            site: if worker.is_some() { Site::Here } else { Site::Workers },
-            plan: version.plan.clone(),
-            worker,
-        };
         if mode == RerunMode::FromFailure && !old.run.state.is_final() {
-            return Ok(started(run, Origin::Unfinished, Some(Uuid::new_v4())));
+            return Ok(under_way(version, run, Origin::Unfinished, Some(Uuid::new_v4())));
         }
         let worker = (!self.is_served(&version.plan).await?).then(Uuid::new_v4);
-        let Rerun { run_id, existing } = workspace.rerun(run, mode, worker).await?;
-        Ok(match existing {
-            false => started(run_id, Origin::New, worker),
-            // Whoever made it executes it; this process is there in case that one is not.
-            true => started(run_id, Origin::Existing, worker.map(|_| Uuid::new_v4())),
-        })
+        let MadeRun { run_id, existing } = workspace.rerun(run, mode, worker).await?;
+        match existing {
+            false => Ok(under_way(version, run_id, Origin::New, worker)),
+            true => self.existing(&workspace, run_id, worker.is_some()).await,
+        }
+    }
+
+    /// A run that was there already. Whoever made it executes it; this process is there in case that one is not.
+    async fn existing(&self, workspace: &Workspace, run_id: Uuid, here: bool) -> Result<Started> {
+        let version = workspace.version(workspace.show_run(run_id).await?.version_id).await?;
+        Ok(under_way(version, run_id, Origin::Existing, here.then(Uuid::new_v4)))
     }
 
     /// Watches a run until it has ended, executing it in this process if that is where it belongs.
@@ -205,6 +213,31 @@ impl Operations {
         }
         Ok(Some((from, to)))
     }
+}
+
+impl StartRun {
+    /// The key, with a hash of what is asked for: the target and its text, parameters and interval.
+    fn once(&self) -> Result<Option<Once>> {
+        let Some(key) = &self.idempotency_key else { return Ok(None) };
+        if !(1..=MAX_KEY).contains(&key.len()) {
+            return Err(OperationError::invalid(format!("an idempotency key has 1 to {MAX_KEY} bytes")));
+        }
+        let target = match &self.target {
+            Target::Pipeline(name) => format!("pipeline {name}").into_bytes(),
+            Target::Spec(file) => file.bytes.clone(),
+        };
+        let mut params = self.params.clone();
+        params.sort();
+        let rest = format!("{params:?} {:?}", self.interval);
+        let request = Sha256::new().chain_update(Sha256::digest(target)).chain_update(rest).finalize();
+        Ok(Some(Once { key: key.clone(), request: request.into() }))
+    }
+}
+
+/// A run and where it is executed: here, if a worker of this process is named.
+fn under_way(version: VersionRow, run_id: Uuid, origin: Origin, worker: Option<Uuid>) -> Started {
+    let site = if worker.is_some() { Site::Here } else { Site::Workers };
+    Started { run_id, pipeline: version.pipeline, origin, site, plan: version.plan, worker }
 }
 
 /// Values of the parameters, checked against their types before a run exists.

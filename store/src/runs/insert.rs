@@ -9,7 +9,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::Trigger;
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, Who};
 
 /// A run as the transactions that make one see it.
 pub(crate) struct RunDraft<'a> {
@@ -23,6 +23,8 @@ pub(crate) struct RunDraft<'a> {
     pub(crate) rerun_of: Option<Uuid>,
     /// It waits behind an earlier run: nothing of it is ready yet.
     pub(crate) held: bool,
+    /// Set if somebody starts it: who, and what the audit says of it.
+    pub(crate) started: Option<(&'a Who, Value)>,
 }
 
 /// Inserts the run with its stage runs, dependencies and task runs, and puts into the queue what depends on nothing, unless the run is held
@@ -63,7 +65,10 @@ pub(crate) async fn insert_run(
         &tasks.stages,
         &tasks.names,
         &tasks.kinds,
-        &tasks.positions
+        &tasks.positions,
+        draft.started.as_ref().map(|(who, _)| who.actor.as_str()),
+        draft.started.as_ref().map(|(who, _)| who.face.as_str()),
+        draft.started.as_ref().map(|(_, detail)| detail) as Option<&Value>
     )
     .fetch_one(executor)
     .await?;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{NewRun, RunDraft, insert_run};
+use super::{MadeRun, NewRun, RunDraft, insert_run};
 use crate::deadline::Tx;
-use crate::{MasterKey, NewConnection, Result, Workspace};
+use crate::{MasterKey, NewConnection, Result, StoreError, Workspace};
 
 /// What the audit says of a run that somebody started.
 #[derive(Serialize)]
@@ -16,10 +16,32 @@ struct Started<'a> {
     connections: Vec<&'a str>,
 }
 
+/// What makes a request that is repeated find the run that it made the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// 1 to 255 bytes that the caller chose.
+    pub key: String,
+    /// SHA-256 of what is asked for: the same key with another request is refused.
+    pub request: [u8; 32],
+}
+
 impl Workspace {
-    /// Makes a run, with connections that are its own if it brings any: they stand before stored ones of the same name.
-    pub async fn start_run(&self, run: &NewRun, own: Option<(&MasterKey, &[NewConnection])>) -> Result<Uuid> {
+    /// Makes a run, with connections that are its own if it brings any: they stand before stored ones of the same name. With a key that an earlier run
+    /// was made with, that run is the answer.
+    pub async fn start_run(
+        &self,
+        run: &NewRun,
+        own: Option<(&MasterKey, &[NewConnection])>,
+        once: Option<&Once>,
+    ) -> Result<MadeRun> {
         let plan = self.plan(run.version_id).await?;
+        let own = own.filter(|(_, connections)| !connections.is_empty());
+        let connections = own.iter().flat_map(|(_, own)| own.iter()).map(|own| own.name.as_str()).collect();
+        let detail = Started { pipeline: &plan.pipeline, version_id: run.version_id, connections };
+        let started = match self.who.as_deref() {
+            Some(who) => Some((who, serde_json::to_value(&detail)?)),
+            None => None,
+        };
         let draft = RunDraft {
             version_id: run.version_id,
             plan: &plan,
@@ -30,21 +52,60 @@ impl Workspace {
             schedule: None,
             rerun_of: None,
             held: false,
+            started,
         };
-        let mut tx = self.durable().begin().await?;
-        let (run_id, queues) = insert_run(&mut *tx, self.id, &draft).await?;
-        let mut connections = Vec::new();
-        if let Some((key, own)) = own {
-            for connection in own {
-                self.seal_with_run(&mut tx, key, run_id, connection).await?;
-                connections.push(connection.name.as_str());
+        let (run_id, queues) = if own.is_none() && once.is_none() {
+            // Nothing but this one statement stands between the request and the first claim.
+            insert_run(self.durable(), self.id, &draft).await?
+        } else {
+            let mut tx = self.durable().begin().await?;
+            let made = insert_run(&mut *tx, self.id, &draft).await?;
+            if let Some(once) = once
+                && !self.is_first(&mut tx, once, made.0).await?
+            {
+                drop(tx);
+                return self.made_before(once).await;
             }
-        }
-        let started = Started { pipeline: &plan.pipeline, version_id: run.version_id, connections };
-        self.record(&mut tx, "runs.start", &run_id.to_string(), &started).await?;
-        tx.commit().await?;
+            for (key, connection) in own.iter().flat_map(|(key, own)| own.iter().map(move |own| (key, own))) {
+                self.seal_with_run(&mut tx, key, made.0, connection).await?;
+            }
+            tx.commit().await?;
+            made
+        };
         self.store.inner.notifier.ready(queues);
-        Ok(run_id)
+        Ok(MadeRun { run_id, existing: false })
+    }
+
+    /// Takes the key for a run; whoever has it and has not committed yet is waited for.
+    async fn is_first(&self, tx: &mut Tx, once: &Once, run_id: Uuid) -> Result<bool> {
+        let taken = sqlx::query!(
+            "INSERT INTO idempotency_keys (workspace_id, key, request, run_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            self.id,
+            once.key,
+            &once.request,
+            run_id
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(taken.rows_affected() == 1)
+    }
+
+    async fn made_before(&self, once: &Once) -> Result<MadeRun> {
+        let first = sqlx::query!(
+            "SELECT run_id, request FROM idempotency_keys WHERE workspace_id = $1 AND key = $2",
+            self.id,
+            once.key
+        )
+        .fetch_one(self.durable())
+        .await?;
+        if first.request != once.request {
+            return Err(StoreError::invalid(format!(
+                "the idempotency key '{}' was given for another request, which made run {}",
+                once.key, first.run_id
+            ))
+            .hint("give each request a key of its own, and the same key only when the same request is repeated"));
+        }
+        Ok(MadeRun { run_id: first.run_id, existing: true })
     }
 
     async fn seal_with_run(
@@ -119,7 +180,7 @@ mod tests {
             interval: None,
             pinned_worker: None,
         };
-        store.default_workspace().start_run(&run, Some((&key(), own))).await.unwrap()
+        store.default_workspace().start_run(&run, Some((&key(), own)), None).await.unwrap().run_id
     }
 
     async fn url_for(workspace: &Workspace, run_id: Uuid) -> Value {
@@ -144,6 +205,28 @@ mod tests {
         assert_eq!(url_for(&workspace, third).await, "postgres://own");
         let stored = workspace.open_connection(&key(), "shop").await.unwrap();
         assert_eq!(stored.settings["url"], "postgres://stored");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn requests_with_one_key_make_one_run_and_another_request_with_it_is_refused() {
+        let db = database().await;
+        let workspace = db.store.default_workspace();
+        let run = NewRun {
+            version_id: save(&db.store, &plan("p", &[("a", &[])])).await,
+            params: serde_json::Map::new(),
+            trigger: Trigger::Manual,
+            interval: None,
+            pinned_worker: None,
+        };
+        let once = Once { key: "order-7".to_owned(), request: [1; 32] };
+        let start = || workspace.start_run(&run, None, Some(&once));
+        let (first, second) = tokio::join!(start(), start());
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!((first.run_id, first.existing), (second.run_id, !second.existing));
+        assert_eq!(db.value("SELECT count(*) FROM runs").await, "1");
+        let other = Once { request: [2; 32], ..once.clone() };
+        let refused = workspace.start_run(&run, None, Some(&other)).await.unwrap_err();
+        assert!(refused.message.contains(&first.run_id.to_string()), "{refused}");
     }
 
     #[tokio::test]
