@@ -10,6 +10,7 @@ pub(crate) fn suggestion(suggest: &Suggest) -> String {
         }
         Suggest::ListConnections => "headwater connections list".to_owned(),
         Suggest::ShowCatalog { connection } => format!("headwater connections catalog {connection}"),
+        Suggest::RefreshCatalog { connection } => format!("headwater connections catalog {connection} --refresh"),
         Suggest::Apply => "headwater apply FILE".to_owned(),
         Suggest::Run => "headwater run FILE".to_owned(),
         Suggest::ListPipelines => "headwater pipelines list".to_owned(),
@@ -46,6 +47,7 @@ mod tests {
             Suggest::AddConnection { name: Some("shop".to_owned()) },
             Suggest::ListConnections,
             Suggest::ShowCatalog { connection: "shop".to_owned() },
+            Suggest::RefreshCatalog { connection: "shop".to_owned() },
             Suggest::Apply,
             Suggest::Run,
             Suggest::ListPipelines,

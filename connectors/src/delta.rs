@@ -122,6 +122,7 @@ impl Connection for DeltaConnection {
                 rows: table::row_count(&table),
                 comment: table.snapshot().ok().and_then(|state| state.metadata().description().map(str::to_owned)),
                 columns: described,
+                ..TableInfo::default()
             });
         }
         Ok(tables)
@@ -133,7 +134,11 @@ impl Connection for DeltaConnection {
                 .hint("read a table with `from`, and filter it in a transform"));
         };
         let provider = self.locate(path)?.provider().await?;
-        crate::select::columns(provider, request.columns.as_ref(), &format!("{}.{}", self.name, path.join(".")))
+        headwater_engine::select::columns(
+            provider,
+            request.columns.as_ref(),
+            &format!("{}.{}", self.name, path.join(".")),
+        )
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

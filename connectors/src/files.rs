@@ -186,6 +186,7 @@ impl Connection for FilesConnection {
                 rows: None,
                 comment: None,
                 columns: described,
+                ..TableInfo::default()
             });
         }
         Ok(tables)

@@ -9,9 +9,7 @@ mod delta;
 mod files;
 mod location;
 mod postgres;
-mod select;
 mod settings;
-mod types;
 mod writers;
 
 /// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.

@@ -23,7 +23,6 @@ use crate::columns::settle;
 use crate::connector::{SinkPlan, SinkRequest};
 use crate::control::Progress;
 use crate::error::{EngineError, ErrorKind};
-use crate::job::ConnectionSettings;
 use crate::nodes::compile;
 use crate::parameters;
 use crate::relations::{Connections, Relations, direct_name};
@@ -52,24 +51,19 @@ pub struct TargetPlan {
 }
 
 impl Engine {
-    /// Checks a planned document against the real systems. Works on whatever resolved, even if the plan has mistakes.
+    /// Checks a planned document against the systems behind connections, or against their catalogs. Works on whatever resolved, even if the plan has
+    /// mistakes. The connections are closed afterwards.
     pub fn check<'a>(
         &'a self,
         document: &'a Document,
         planned: &'a Planned,
-        connections: BTreeMap<String, ConnectionSettings>,
+        connections: Connections,
     ) -> BoxFuture<'a, crate::Result<Checked>> {
         self.judge(document, planned, connections).boxed()
     }
 
-    async fn judge(
-        &self,
-        document: &Document,
-        planned: &Planned,
-        connections: BTreeMap<String, ConnectionSettings>,
-    ) -> crate::Result<Checked> {
+    async fn judge(&self, document: &Document, planned: &Planned, connections: Connections) -> crate::Result<Checked> {
         let session = self.sessions().session(Arc::clone(self.sessions().pool()), true)?;
-        let connections = Connections::new(self.registry().clone(), connections);
         let declared = document.spec.as_ref().map(|spec| spec.params.clone()).unwrap_or_default();
         let mut checker = Checker {
             document,

@@ -116,7 +116,7 @@ pub struct Health {
 }
 
 /// A table of the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TableInfo {
     /// The path below the connection, e.g. `["public", "orders"]`.
     pub path: Vec<String>,
@@ -128,6 +128,23 @@ pub struct TableInfo {
     pub comment: Option<String>,
     /// Columns in order, if they were asked for.
     pub columns: Vec<ColumnInfo>,
+    /// Columns of each unique key beside the primary one, if columns were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_keys: Vec<Vec<String>>,
+    /// References to other tables, if columns were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A reference to another table of the same connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForeignKey {
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// The path of the table that they refer to.
+    pub table: Vec<String>,
+    /// The columns there, in the same order.
+    pub references: Vec<String>,
 }
 
 /// A column of the catalog.

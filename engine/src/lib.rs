@@ -1,5 +1,6 @@
 //! How data moves: connector contracts, the DataFusion session, stages, checks, receipts.
 
+pub mod catalog;
 pub mod check;
 pub mod columns;
 pub mod connector;
@@ -13,6 +14,7 @@ pub mod parameters;
 pub mod query;
 pub mod receipt;
 pub mod relations;
+pub mod select;
 pub mod session;
 pub mod settings;
 pub mod stage;
@@ -20,6 +22,7 @@ pub mod staging;
 pub mod stores;
 pub mod testing;
 pub mod transform;
+pub mod type_names;
 
 pub use error::{EngineError, ErrorKind, Result};
 

@@ -13,6 +13,7 @@ use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
 use headwater_pipelines::spec::Columns;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::{Catalog, SnapshotConnection};
 use crate::connector::{Connection, Registry, SourceObject, SourceRequest};
 use crate::control::Progress;
 use crate::error::{EngineError, Result};
@@ -32,6 +33,18 @@ impl Connections {
     /// Connections that can be opened with these settings.
     pub fn new(registry: Registry, settings: BTreeMap<String, ConnectionSettings>) -> Self {
         Self { registry, settings, opened: parking_lot::Mutex::default() }
+    }
+
+    /// Connections that are planned on their catalogs, with the names of their connectors: no system is reached.
+    pub fn of_catalogs(registry: Registry, catalogs: BTreeMap<String, (String, Catalog)>) -> Self {
+        let mut connections = Self::new(registry, BTreeMap::new());
+        for (name, (connector, catalog)) in catalogs {
+            let settings = ConnectionSettings { connector, settings: serde_json::Value::Null };
+            connections.settings.insert(name.clone(), settings);
+            let planned = SnapshotConnection { name: name.clone(), catalog };
+            connections.opened.get_mut().insert(name, Arc::new(planned));
+        }
+        connections
     }
 
     /// The opened connection of that name.

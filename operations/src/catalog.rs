@@ -1,30 +1,128 @@
-//! What connections can read, and what specs and connections may hold.
+//! What connections can read: as it was when they were last looked at, or as it is now.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use headwater_engine::catalog::{Catalog, CatalogChange};
 use headwater_engine::connector::{Registry, TableInfo};
+use headwater_engine::job::ConnectionSettings;
+use headwater_store::{CatalogSnapshot, Suggest, Workspace};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Action, Actor, Operations, Result};
+use crate::{Action, Actor, OperationError, Operations, Result};
+
+/// Where a catalog comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SnapshotReport {
+    /// Counts the states of the connection that were seen, from 1.
+    pub number: i32,
+    /// Identifies the state, in hexadecimal.
+    pub hash: String,
+    /// When the state was seen first.
+    pub taken_at: DateTime<Utc>,
+    /// When it was seen last: later changes are not in it.
+    pub seen_at: DateTime<Utc>,
+}
 
 /// The document of `connections catalog`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CatalogReport {
     /// The connection.
     pub connection: String,
+    /// The state that is shown.
+    pub snapshot: SnapshotReport,
     /// What it can read, sorted by path.
     pub tables: Vec<TableInfo>,
 }
 
-impl Operations {
-    /// What a connection can read.
-    pub async fn catalog(&self, actor: &Actor, connection: &str, columns: bool) -> Result<CatalogReport> {
-        self.permit(actor, Action::ReadCatalog)?;
-        let opened = self.open_stored(connection).await?;
-        let tables = opened.catalog(columns).await;
-        opened.close().await;
-        Ok(CatalogReport { connection: connection.to_owned(), tables: tables? })
+/// The document of `connections catalog --diff`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CatalogDiffReport {
+    /// The connection.
+    pub connection: String,
+    /// The older state.
+    pub before: SnapshotReport,
+    /// The newest state.
+    pub after: SnapshotReport,
+    /// What is different, sorted by table.
+    pub changes: Vec<CatalogChange>,
+}
+
+impl From<&CatalogSnapshot> for SnapshotReport {
+    fn from(snapshot: &CatalogSnapshot) -> Self {
+        let CatalogSnapshot { number, hash, taken_at, seen_at, .. } = snapshot;
+        let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { number: *number, hash, taken_at: *taken_at, seen_at: *seen_at }
     }
+}
+
+impl Operations {
+    /// What a connection can read, as it was last seen. It is looked at now if nobody ever did, or if `refresh` is set.
+    pub async fn catalog(&self, actor: &Actor, connection: &str, refresh: bool) -> Result<CatalogReport> {
+        let workspace = self.permit(actor, Action::ReadCatalog)?;
+        let snapshot = self.newest_catalog(&workspace, connection, refresh).await?;
+        let tables = content(&snapshot)?.tables;
+        Ok(CatalogReport { connection: connection.to_owned(), snapshot: (&snapshot).into(), tables })
+    }
+
+    /// What changed up to the newest state of a connection: since the state of that number, or since the one before.
+    pub async fn catalog_diff(
+        &self,
+        actor: &Actor,
+        connection: &str,
+        since: Option<i32>,
+        refresh: bool,
+    ) -> Result<CatalogDiffReport> {
+        let workspace = self.permit(actor, Action::ReadCatalog)?;
+        let after = self.newest_catalog(&workspace, connection, refresh).await?;
+        let before = match since.unwrap_or(after.number - 1) {
+            0 if since.is_none() => {
+                let message = format!("connection {connection} has looked the same since it was first looked at");
+                return Err(OperationError::not_found(message)
+                    .suggest(Suggest::RefreshCatalog { connection: connection.to_owned() }));
+            }
+            number => workspace.catalog(connection, number).await?,
+        };
+        let changes = content(&before)?.changes_to(&content(&after)?);
+        let connection = connection.to_owned();
+        Ok(CatalogDiffReport { connection, before: (&before).into(), after: (&after).into(), changes })
+    }
+
+    /// Looks at what a connection can read now, and records it.
+    pub(crate) async fn refresh_catalog(&self, workspace: &Workspace, connection: &str) -> Result<()> {
+        let opened = workspace.open_connection(&self.key, connection).await?;
+        let settings = ConnectionSettings { connector: opened.connector, settings: opened.settings };
+        let catalog = self.engine.catalog(connection, settings).await?;
+        Ok(workspace.put_catalog(connection, &catalog.hash()?, &serde_json::to_value(&catalog)?).await?)
+    }
+
+    /// The newest catalogs of connections, for planning on them. The error names a connection that was never looked at.
+    pub(crate) async fn newest_catalogs(&self, connections: &[String]) -> Result<BTreeMap<String, CatalogSnapshot>> {
+        let found = self.workspace.newest_catalogs(connections).await?;
+        let found: BTreeMap<_, _> = found.into_iter().map(|one| (one.connection.clone(), one)).collect();
+        match connections.iter().find(|name| !found.contains_key(*name)) {
+            Some(name) => Err(OperationError::not_found(format!("the catalog of connection {name} was never read"))
+                .suggest(Suggest::RefreshCatalog { connection: name.clone() })),
+            None => Ok(found),
+        }
+    }
+
+    async fn newest_catalog(&self, workspace: &Workspace, connection: &str, refresh: bool) -> Result<CatalogSnapshot> {
+        let names = [connection.to_owned()];
+        if !refresh && let Some(stored) = workspace.newest_catalogs(&names).await?.pop() {
+            return Ok(stored);
+        }
+        self.refresh_catalog(workspace, connection).await?;
+        let stored = workspace.newest_catalogs(&names).await?.pop();
+        stored.ok_or_else(|| OperationError::bug("a catalog was stored and is not there"))
+    }
+}
+
+/// The catalog of a snapshot.
+pub(crate) fn content(snapshot: &CatalogSnapshot) -> Result<Catalog> {
+    Ok(serde_json::from_value(snapshot.catalog.clone())?)
 }
 
 /// The JSON Schema of specs.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_engine::connector::{Connection, Connector, Health};
 use headwater_engine::job::ConnectionSettings;
@@ -13,6 +14,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{Action, Actor, OperationError, Operations, Result};
+
+/// Longest time that a new connection's catalog is read before the connection is reported as added; workers read it later.
+const CATALOG_TIME: Duration = Duration::from_secs(10);
 
 /// A connection that is to be added or replaced.
 #[derive(Clone, Default)]
@@ -105,6 +109,13 @@ impl Operations {
         };
         let connection = self.new_connection(add.name, settings)?;
         workspace.put_connection(&self.key, &connection).await?;
+        if add.check {
+            // What it can read is shown and planned on later. Without it the connection works all the same.
+            let looked = tokio::time::timeout(CATALOG_TIME, self.refresh_catalog(&workspace, &connection.name)).await;
+            if let Ok(Err(error)) = looked {
+                tracing::warn!(connection = connection.name, %error, "its catalog could not be read");
+            }
+        }
         Ok(AddedConnection { name: connection.name, health, variables: connection.variables })
     }
 

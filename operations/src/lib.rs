@@ -28,12 +28,13 @@ use headwater_store::{MasterKey, Store, Workspace};
 
 pub use actor::{Action, Actor, Role};
 pub use admin::{DoctorReport, Readiness, examine};
-pub use catalog::{CatalogReport, describe_connector, spec_schema};
+pub use catalog::{CatalogDiffReport, CatalogReport, SnapshotReport, describe_connector, spec_schema};
 pub use connections::{AddConnection, AddedConnection, ConnectionReport, ConnectionsReport, HealthReport};
 pub use error::{ErrorKind, OperationError, Problems, Result};
 pub use executor::{Execution, Executor, LocalWork};
 pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
-pub use headwater_engine::connector::{ColumnInfo, TableInfo};
+pub use headwater_engine::catalog::{CatalogChange, Difference};
+pub use headwater_engine::connector::{ColumnInfo, ForeignKey, TableInfo};
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, RunState};
@@ -49,8 +50,8 @@ pub use runs::{
 };
 pub use schedules::{FireReport, PreviewReport, ScheduleReport, SchedulesReport};
 pub use specs::{
-    Applied, ApplyReport, ChangeReport, ConnectionChange, DiagnosticReport, FieldReport, LoadReport, PipelineChange,
-    PlanReport, PlannedSpec, Proposal, SpecFile, StageReport,
+    Against, Applied, ApplyReport, ChangeReport, ConnectionChange, DiagnosticReport, FieldReport, LoadReport,
+    PipelineChange, PlanReport, PlannedSpec, Proposal, SpecFile, StageReport,
 };
 pub use variables::AllowedVariables;
 

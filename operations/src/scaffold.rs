@@ -197,8 +197,7 @@ mod tests {
             path: vec!["public".to_owned(), name.to_owned()],
             kind: "table".to_owned(),
             rows: Some(1_000),
-            comment: None,
-            columns: Vec::new(),
+            ..TableInfo::default()
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::check::Checked;
 use headwater_engine::job::ConnectionSettings;
+use headwater_engine::relations::Connections;
 use headwater_pipelines::diagnostic::has_errors;
 use headwater_pipelines::diff::{Change, diff};
 use headwater_pipelines::document::Document;
@@ -16,7 +17,7 @@ use headwater_pipelines::spec::Spec;
 use headwater_store::{NewVersion, StoreErrorKind};
 use serde_json::Value;
 
-use crate::{Action, Actor, OperationError, Operations, Problems, Result};
+use crate::{Action, Actor, OperationError, Operations, Problems, Result, SnapshotReport, catalog};
 
 pub use apply::{Applied, ApplyReport, ConnectionChange, PipelineChange, Proposal};
 pub use report::{ChangeReport, DiagnosticReport, FieldReport, LoadReport, PlanReport, StageReport};
@@ -40,6 +41,17 @@ pub(crate) struct CheckedSpec {
     pub(crate) planned: Planned,
     pub(crate) checked: Checked,
     spec: Value,
+    /// The catalogs that it was checked against; empty if it was checked against the systems.
+    pub(crate) catalogs: BTreeMap<String, SnapshotReport>,
+}
+
+/// What a spec is checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// The systems behind its connections, as they are now.
+    Systems,
+    /// The stored catalogs of its connections, as they were last seen: no system is reached.
+    Catalogs,
 }
 
 /// What planning a spec found.
@@ -78,11 +90,19 @@ impl CheckedSpec {
     }
 }
 
+/// Names of the connections that a spec uses.
+fn used(planned: &Planned) -> BTreeSet<String> {
+    planned.works.values().flat_map(plan::Work::connections).collect()
+}
+
 impl Operations {
-    /// Validates a spec and checks it against the real schemas. A file's own connections serve this once.
-    pub async fn plan(&self, actor: &Actor, file: SpecFile) -> Result<PlannedSpec> {
+    /// Validates a spec and checks it against the real schemas, or against the stored catalogs. A file's own connections serve this once.
+    pub async fn plan(&self, actor: &Actor, file: SpecFile, against: Against) -> Result<PlannedSpec> {
         self.permit(actor, Action::PlanSpec)?;
-        let spec = self.check_own(file).await?;
+        let spec = match against {
+            Against::Systems => self.check_own(file).await?,
+            Against::Catalogs => self.check_on_catalogs(document::read(file)).await?,
+        };
         let changes = match spec.document.stored_spec() {
             Some(new) => self.changes(&new).await?,
             None => None,
@@ -109,13 +129,33 @@ impl Operations {
         let mut names = self.connection_names().await?;
         names.extend(files.keys().cloned());
         let planned = plan::plan(&document, &names);
-        let used: BTreeSet<String> = planned.works.values().flat_map(plan::Work::connections).collect();
-        let stored = used.iter().filter(|name| !files.contains_key(*name)).cloned().collect();
+        let stored = used(&planned).into_iter().filter(|name| !files.contains_key(name)).collect();
         let mut settings = self.stored_settings(&stored).await?;
         settings.extend(files.iter().map(|(name, settings)| (name.clone(), settings.clone())));
-        let checked = self.engine.check(&document, &planned, settings).await?;
+        let connections = Connections::new(self.engine.registry().clone(), settings);
+        let checked = self.engine.check(&document, &planned, connections).await?;
         let spec = serde_json::to_value(document.stored_spec())?;
-        Ok(CheckedSpec { document, planned, checked, spec })
+        Ok(CheckedSpec { document, planned, checked, spec, catalogs: BTreeMap::new() })
+    }
+
+    /// Plans and checks a document on the stored catalogs of stored connections; no system is reached.
+    async fn check_on_catalogs(&self, document: Document) -> Result<CheckedSpec> {
+        let stored = self.workspace.connections().await?;
+        let connectors: BTreeMap<String, String> = stored.into_iter().map(|row| (row.name, row.connector)).collect();
+        let mut names: BTreeSet<String> = connectors.keys().cloned().collect();
+        names.extend(document::connections(&document).into_keys());
+        let planned = plan::plan(&document, &names);
+        let snapshots = self.newest_catalogs(&Vec::from_iter(used(&planned).intersection(&names).cloned())).await?;
+        let mut catalogs = BTreeMap::new();
+        for (name, snapshot) in &snapshots {
+            let connector = connectors.get(name).cloned().unwrap_or_default();
+            catalogs.insert(name.clone(), (connector, catalog::content(snapshot)?));
+        }
+        let connections = Connections::of_catalogs(self.engine.registry().clone(), catalogs);
+        let checked = self.engine.check(&document, &planned, connections).await?;
+        let spec = serde_json::to_value(document.stored_spec())?;
+        let catalogs = snapshots.iter().map(|(name, snapshot)| (name.clone(), snapshot.into())).collect();
+        Ok(CheckedSpec { document, planned, checked, spec, catalogs })
     }
 
     /// Differences from the approved version; `None` when there is none.

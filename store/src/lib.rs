@@ -4,6 +4,7 @@
 //! anything outside the database is awaited. Transactions lock in one order everywhere: run, stage run, by id.
 
 mod audit;
+mod catalogs;
 mod connections;
 mod deadline;
 pub mod embedded;
@@ -43,6 +44,7 @@ use deadline::{BEAT, Db, Doubt, HOT, READ};
 use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 
 pub use audit::{AuditRow, Face, Who};
+pub use catalogs::CatalogSnapshot;
 pub use connections::{ConnectionRow, NewConnection, OpenedConnection};
 pub use error::{Result, StoreError, StoreErrorKind};
 pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};
@@ -60,8 +62,8 @@ pub use pipelines::{PipelineRow, VersionSummary};
 pub use reconcile::Repair;
 pub use rollups::{BOUNDS, FailedRun, Rollup};
 pub use runs::{
-    AttemptRow, Cause, NewRun, Rerun, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow, Trigger,
-    Why,
+    AttemptRow, Cause, MadeRun, NewRun, Once, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow,
+    Trigger, Why,
 };
 pub use schedules::ScheduleRow;
 pub use schema::{Beside, Migrated, SchemaState};

@@ -19,6 +19,11 @@ pub enum Suggest {
         /// The connection.
         connection: String,
     },
+    /// Read again what a connection can read.
+    RefreshCatalog {
+        /// The connection.
+        connection: String,
+    },
     /// Approve a spec.
     Apply,
     /// Run a spec.

@@ -7,6 +7,7 @@
 mod active;
 mod attempt;
 mod backend;
+mod catalogs;
 mod config;
 mod control;
 mod fetch;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use headwater_engine::catalog::Catalog;
 use headwater_engine::connector::Taken;
 use headwater_engine::control::{Control, Progress};
 use headwater_engine::job::{ConnectionSettings, StageJob, StageReport};
@@ -25,6 +26,9 @@ pub trait StageRunner: Send + Sync + 'static {
     /// Takes the load's id in its target so that no late attempt can commit it, or names the commit that is there.
     async fn fence(&self, job: StageJob) -> headwater_engine::Result<Option<Taken>>;
 
+    /// What a connection can read now.
+    async fn catalog(&self, name: &str, settings: ConnectionSettings) -> headwater_engine::Result<Catalog>;
+
     /// The literal secrets of these connections, to be erased from whatever is logged.
     fn secrets(&self, connections: &BTreeMap<String, ConnectionSettings>) -> Vec<String>;
 }
@@ -43,6 +47,10 @@ impl StageRunner for Engine {
 
     async fn fence(&self, job: StageJob) -> headwater_engine::Result<Option<Taken>> {
         Engine::fence(self, &job).await
+    }
+
+    async fn catalog(&self, name: &str, settings: ConnectionSettings) -> headwater_engine::Result<Catalog> {
+        Engine::catalog(self, name, settings).await
     }
 
     fn secrets(&self, connections: &BTreeMap<String, ConnectionSettings>) -> Vec<String> {

@@ -22,7 +22,7 @@ use crate::finisher::Finisher;
 use crate::logs::LogSender;
 use crate::runner::StageRunner;
 use crate::runtimes::Runtimes;
-use crate::{attempt, fetch, finisher, heartbeat, logs, sweep};
+use crate::{attempt, catalogs, fetch, finisher, heartbeat, logs, sweep};
 
 /// Time that attempts have to end once they were told to.
 const LAST_GRACE: Duration = Duration::from_secs(30);
@@ -62,8 +62,8 @@ pub struct WorkerHandle {
     fetch: AbortOnDropHandle<()>,
     finisher: AbortOnDropHandle<()>,
     logs: AbortOnDropHandle<()>,
-    /// Heartbeat, listener and sweeper go on until the very end.
-    background: [AbortOnDropHandle<()>; 3],
+    /// Heartbeat, listener, sweeper and the reader of old catalogs go on until the very end.
+    background: [AbortOnDropHandle<()>; 4],
 }
 
 impl std::fmt::Debug for Shared {
@@ -81,6 +81,8 @@ impl Worker {
     ) -> headwater_store::Result<WorkerHandle> {
         let id = config.id.unwrap_or_else(Uuid::new_v4);
         store.register_worker(&heartbeat::spec(&config, id)).await?;
+        let staging = config.staging.clone().of_installation(store.installation_id().await?);
+        let config = WorkerConfig { staging, ..config };
         let (finisher, ended) = Finisher::new();
         let (log_sender, log_entries) = LogSender::new();
         let (handed_over, handed_over_received) = mpsc::unbounded_channel();
@@ -118,6 +120,7 @@ impl Worker {
             background: [
                 own(heartbeat::run(Arc::clone(&shared))),
                 own(fetch::listen(Arc::clone(&shared))),
+                own(catalogs::run(Arc::clone(&shared))),
                 own(sweep::run(Arc::clone(&shared))),
             ],
             shared,

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use headwater_engine::catalog::Catalog;
 use headwater_engine::connector::Taken;
 use headwater_engine::control::{Control, Intent, LogLevel, Progress};
 use headwater_engine::job::{ConnectionSettings, StageJob, StageOutcome, StageReport};
@@ -164,6 +165,10 @@ impl StageRunner for Scripted {
     async fn fence(&self, _: StageJob) -> headwater_engine::Result<Option<Taken>> {
         self.fences.fetch_add(1, Ordering::SeqCst);
         Ok(self.fence.lock().clone())
+    }
+
+    async fn catalog(&self, _: &str, _: ConnectionSettings) -> headwater_engine::Result<Catalog> {
+        Ok(Catalog::default())
     }
 
     fn secrets(&self, _: &BTreeMap<String, ConnectionSettings>) -> Vec<String> {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use headwater_operations::{
-    AddConnection, AddedConnection, CatalogReport, ConnectionReport, HealthReport, OperationError, TableInfo,
+    AddConnection, AddedConnection, CatalogChange, CatalogDiffReport, CatalogReport, ConnectionReport, Difference,
+    HealthReport, OperationError, SnapshotReport, TableInfo,
 };
 use serde_json::Value;
 
@@ -38,16 +39,22 @@ pub(crate) enum ConnectionsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// List what a connection can read
+    /// List what a connection can read, as it was last seen
     #[command(
-        after_help = "Examples:\n  headwater connections catalog shop\n  headwater connections catalog shop --columns"
+        after_help = "Examples:\n  headwater connections catalog shop --columns\n  headwater connections catalog shop --refresh --diff"
     )]
     Catalog {
         /// Its name
         name: String,
         /// Columns too
-        #[arg(long)]
+        #[arg(long, conflicts_with = "diff")]
         columns: bool,
+        /// Read the catalog again first
+        #[arg(long)]
+        refresh: bool,
+        /// Show what has changed instead: since the state before, or since the state of this number
+        #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+        diff: Option<Option<i32>>,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
@@ -90,8 +97,12 @@ pub(super) async fn connections(context: &Context, command: ConnectionsCommand) 
             let report = operations.check_connection(actor, &name).await?;
             if json { output::json(&report)? } else { show_health(&report) }
         }
-        ConnectionsCommand::Catalog { name, columns, json } => {
-            let report = operations.catalog(actor, &name, columns || json).await?;
+        ConnectionsCommand::Catalog { name, diff: Some(since), refresh, json, .. } => {
+            let report = operations.catalog_diff(actor, &name, since, refresh).await?;
+            if json { output::json(&report)? } else { show_changes(&report) }
+        }
+        ConnectionsCommand::Catalog { name, columns, refresh, json, diff: None } => {
+            let report = operations.catalog(actor, &name, refresh).await?;
             match (json, columns) {
                 (true, _) => output::json(&report)?,
                 (false, true) => show_columns(&report),
@@ -183,7 +194,44 @@ fn qualified(connection: &str, table: &TableInfo) -> String {
     format!("{connection}.{}", table.path.join("."))
 }
 
-fn show_columns(CatalogReport { connection, tables }: &CatalogReport) {
+fn show_state(connection: &str, state: &SnapshotReport) {
+    output::line(&format!("{connection} as it was at {} (state {})", output::time(Some(state.seen_at)), state.number));
+}
+
+fn show_changes(CatalogDiffReport { connection, before, after, changes }: &CatalogDiffReport) {
+    show_state(connection, before);
+    show_state(connection, after);
+    for CatalogChange { table, change } in changes {
+        output::line(&format!("  {connection}.{}: {}", table.join("."), in_words(change)));
+    }
+}
+
+fn in_words(change: &Difference) -> String {
+    match change {
+        Difference::TableAdded => "new".to_owned(),
+        Difference::TableRemoved => "gone, or no longer readable".to_owned(),
+        Difference::KindChanged { before, after } => format!("was a {before}, is a {after}"),
+        Difference::ColumnAdded { column, native_type } => format!("new column {column} {native_type}"),
+        Difference::ColumnRemoved { column } => format!("column {column} is gone"),
+        Difference::TypeChanged { column, before, after } => format!("column {column} was {before}, is {after}"),
+        Difference::NullabilityChanged { column, nullable: true } => format!("column {column} can be NULL now"),
+        Difference::NullabilityChanged { column, nullable: false } => format!("column {column} can no longer be NULL"),
+        Difference::PrimaryKeyChanged { before, after } => {
+            let key = |columns: &[String]| match columns {
+                [] => "none".to_owned(),
+                columns => columns.join(", "),
+            };
+            format!("its primary key was {}, is {}", key(before), key(after))
+        }
+        Difference::ConstraintsChanged => "its unique or foreign keys changed".to_owned(),
+        Difference::CommentChanged { column: None } => "its comment changed".to_owned(),
+        Difference::CommentChanged { column: Some(column) } => format!("the comment of column {column} changed"),
+        Difference::OrderChanged => "its columns have another order".to_owned(),
+    }
+}
+
+fn show_columns(CatalogReport { connection, snapshot, tables }: &CatalogReport) {
+    show_state(connection, snapshot);
     let rows = tables.iter().flat_map(|table| {
         table.columns.iter().map(move |column| {
             [
@@ -199,7 +247,8 @@ fn show_columns(CatalogReport { connection, tables }: &CatalogReport) {
     output::table(&["table", "column", "type", "read as", "", ""], rows);
 }
 
-fn show_tables(CatalogReport { connection, tables }: &CatalogReport) {
+fn show_tables(CatalogReport { connection, snapshot, tables }: &CatalogReport) {
+    show_state(connection, snapshot);
     let rows = tables.iter().map(|table| {
         [
             qualified(connection, table),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use headwater_operations::{ChangeReport, PlanReport};
+use headwater_operations::{Against, ChangeReport, PlanReport};
 use serde_json::Value;
 
 use super::files;
@@ -17,13 +17,17 @@ use crate::output;
 pub(crate) struct PlanArgs {
     /// The spec
     file: PathBuf,
+    /// Check against the stored catalogs of the connections; no system is reached
+    #[arg(long)]
+    snapshot: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<ExitCode> {
-    let planned = context.operations.plan(&context.actor, files::read(&args.file)?).await?;
+    let against = if args.snapshot { Against::Catalogs } else { Against::Systems };
+    let planned = context.operations.plan(&context.actor, files::read(&args.file)?, against).await?;
     if args.json {
         output::json(&planned.report)?;
     } else {
@@ -57,6 +61,9 @@ fn show(report: &PlanReport) {
         output::line(&format!("{task} → {}", load.target));
         load.ddl.iter().for_each(|statement| output::line(&format!("  {statement}")));
         load.notes.iter().for_each(|note| output::line(&format!("  note: {note}")));
+    }
+    for (connection, catalog) in &report.catalogs {
+        output::line(&format!("{connection} as it was at {}", output::time(Some(catalog.seen_at))));
     }
     match report.diff.as_deref() {
         None => output::line("no version is approved yet"),

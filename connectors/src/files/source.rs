@@ -10,7 +10,7 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_engine::stores::registered;
-use headwater_engine::{EngineError, Result};
+use headwater_engine::{EngineError, Result, select, type_names};
 use headwater_pipelines::spec::Columns;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use super::format::Format;
 use super::listing::{self, Selection};
 use super::scan::{FilesScan, Reading};
 use super::{Shared, blocking, csv, infer, json};
-use crate::{conform, select, types};
+use crate::conform;
 
 /// Opens the files that a path names.
 pub(super) async fn open(
@@ -69,7 +69,7 @@ fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> 
     }
     let fields = schema.fields().iter().map(|field| match overrides.get(field.name()) {
         Some(rule) => {
-            let data_type = types::parse(field.name(), select::kind(field.name(), rule)?)?;
+            let data_type = type_names::parse(field.name(), select::kind(field.name(), rule)?)?;
             Ok(Field::new(field.name(), data_type, true))
         }
         None => Ok(field.as_ref().clone()),

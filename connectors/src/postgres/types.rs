@@ -198,7 +198,7 @@ pub(super) struct Override {
 impl Override {
     /// Reads a type's name in a spec, e.g. `text`, `decimal(12,2)`.
     pub(super) fn parse(column: &str, text: &str) -> Result<Self> {
-        let (wire, native) = match crate::types::parse(column, text)? {
+        let (wire, native) = match headwater_engine::type_names::parse(column, text)? {
             DataType::Boolean => (Wire::Bool, "boolean".to_owned()),
             DataType::Int16 => (Wire::Int2, "smallint".to_owned()),
             DataType::Int32 => (Wire::Int4, "integer".to_owned()),

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::CheckedSpec;
+use crate::SnapshotReport;
 
 /// The document of `plan`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -32,6 +33,9 @@ pub struct PlanReport {
     pub diff: Option<Vec<ChangeReport>>,
     /// The schedule in words.
     pub schedule_in_words: Option<String>,
+    /// The catalogs that the spec was checked against, by connection; absent if it was checked against the systems themselves.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub catalogs: BTreeMap<String, SnapshotReport>,
 }
 
 /// One finding in a spec.
@@ -180,6 +184,7 @@ impl PlanReport {
             ddl: loads.collect(),
             diff: changes.map(|changes| changes.iter().map(ChangeReport::of).collect()),
             schedule_in_words: read.and_then(|spec| spec.schedule.as_ref()).map(in_words),
+            catalogs: spec.catalogs.clone(),
         }
     }
 }

@@ -6,13 +6,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast};
 use datafusion::prelude::Column;
-use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::{ColumnOverride, Columns};
 
-use crate::types;
+use crate::error::{EngineError, Result};
+use crate::type_names;
 
 /// A view on the table with the columns asked for.
-pub(crate) fn columns(
+pub fn columns(
     table: Arc<dyn TableProvider>,
     columns: Option<&Columns>,
     label: &str,
@@ -31,7 +31,7 @@ pub(crate) fn columns(
         Columns::Override(overrides) => {
             overrides.keys().try_for_each(|name| known(name))?;
             let expression = |name: &&str| match overrides.get(*name) {
-                Some(rule) => Ok(cast(column(name), types::parse(name, kind(name, rule)?)?).alias(*name)),
+                Some(rule) => Ok(cast(column(name), type_names::parse(name, kind(name, rule)?)?).alias(*name)),
                 None => Ok(column(name)),
             };
             names.iter().map(expression).collect::<Result<_>>()?
@@ -45,7 +45,7 @@ pub(crate) fn columns(
 }
 
 /// The type that an override names.
-pub(crate) fn kind<'a>(column: &str, rule: &'a ColumnOverride) -> Result<&'a str> {
+pub fn kind<'a>(column: &str, rule: &'a ColumnOverride) -> Result<&'a str> {
     match rule {
         ColumnOverride::Type(kind) => Ok(kind),
         ColumnOverride::Full(rule) if rule.mask.is_some() => {

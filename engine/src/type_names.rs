@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use headwater_engine::{EngineError, Result};
+
+use crate::error::{EngineError, Result};
 
 /// Reads a type's name, e.g. `text`, `decimal(12,2)`.
-pub(crate) fn parse(column: &str, text: &str) -> Result<DataType> {
+pub fn parse(column: &str, text: &str) -> Result<DataType> {
     let normal = text.trim().to_ascii_lowercase();
     Ok(match normal.as_str() {
         "bool" | "boolean" => DataType::Boolean,

@@ -1,0 +1,70 @@
+//! Catalogs of connections: kept as they were seen, compared, and planned on while nothing is reached.
+
+use crate::support::World;
+
+/// A world with the tables `customers` and `orders` and stored connections `shop` and `lake`.
+fn world() -> World {
+    let world = World::new();
+    world.query(
+        "CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL UNIQUE);
+         CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint REFERENCES customers (id), amount numeric(12,2) NOT NULL);
+         COMMENT ON TABLE orders IS 'what was bought'",
+    );
+    world.succeed(&["connections", "add", "shop", &world.url()]);
+    world.succeed(&["connections", "add", "lake", "delta", &format!("file://{}/lake", world.folder.display())]);
+    world
+}
+
+fn spec(column: &str) -> String {
+    format!(
+        "name: big\ntasks:\n  orders: {{ extract: {{ from: shop.public.orders }} }}\n  \
+         big: {{ transform: SELECT id, {column} FROM orders WHERE amount > 100 }}\n  \
+         publish: {{ load: {{ input: big, into: lake.big, mode: append }} }}\n"
+    )
+}
+
+#[test]
+fn a_catalog_is_what_was_seen_until_it_is_refreshed_and_the_difference_is_shown() {
+    let world = world();
+    let first = world.json(&["connections", "catalog", "shop", "--json"]);
+    let orders = &first["tables"][1];
+    assert_eq!(first["snapshot"]["number"], 1, "{first:#}");
+    assert_eq!((&orders["path"][1], &orders["comment"]), (&"orders".into(), &"what was bought".into()));
+    assert_eq!(first["tables"][0]["unique_keys"], serde_json::json!([["email"]]));
+    let key =
+        serde_json::json!([{ "columns": ["customer_id"], "table": ["public", "customers"], "references": ["id"] }]);
+    assert_eq!(orders["foreign_keys"], key);
+    world.query("ALTER TABLE orders ALTER amount TYPE numeric(14,2); ALTER TABLE orders ADD paid boolean; DROP TABLE customers CASCADE");
+    let stale = world.json(&["connections", "catalog", "shop", "--json"]);
+    assert_eq!(stale["tables"], first["tables"], "nobody looked again");
+    let shown = world.succeed(&["connections", "catalog", "shop", "--refresh", "--diff"]);
+    for line in [
+        "shop.public.customers: gone, or no longer readable",
+        "shop.public.orders: column amount was numeric(12,2), is numeric(14,2)",
+        "shop.public.orders: new column paid boolean",
+        "shop.public.orders: its unique or foreign keys changed",
+    ] {
+        assert!(shown.contains(line), "'{line}' is missing: {shown}");
+    }
+    let since = world.json(&["connections", "catalog", "shop", "--diff=1", "--json"]);
+    assert_eq!(since["changes"].as_array().unwrap().len(), 4, "{since:#}");
+    assert_eq!(since["changes"][0]["change"], "table_removed");
+}
+
+#[test]
+fn a_spec_is_checked_on_catalogs_while_its_systems_are_away() {
+    let world = world();
+    world.query("DROP TABLE orders");
+    world.write("big.yaml", &spec("amount"));
+    let live = world.run(&["plan", "big.yaml"]);
+    assert_eq!(live.code(), Some(1), "the table is gone: {live}");
+    let plan = world.json(&["plan", "big.yaml", "--snapshot", "--json"]);
+    let columns: Vec<&str> =
+        plan["schemas"]["big"].as_array().unwrap().iter().map(|column| column["type"].as_str().unwrap()).collect();
+    assert_eq!(columns, ["Int64", "Decimal128(12, 2)"], "{plan:#}");
+    assert_eq!(plan["catalogs"]["shop"]["number"], 1);
+    world.write("big.yaml", &spec("amuont"));
+    let wrong = world.run(&["plan", "big.yaml", "--snapshot"]);
+    assert_eq!(wrong.code(), Some(1), "{wrong}");
+    assert!(wrong.stderr.contains("there is no column 'amuont'") && wrong.stderr.contains("amount"), "{wrong}");
+}
