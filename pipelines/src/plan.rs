@@ -71,6 +71,7 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections.known));
         Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
     }
+    planned.diagnostics.retain(|found| !document.follows_from_secret(found));
     tidy(&mut planned.diagnostics);
     limit(&mut planned.diagnostics);
     if has_errors(&planned.diagnostics) {
