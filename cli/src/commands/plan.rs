@@ -15,7 +15,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// The spec
+    /// Spec file
     file: PathBuf,
     /// Print one JSON document
     #[arg(long)]
