@@ -93,9 +93,11 @@ fn known_connections(document: &Document, spec: &Spec, others: &BTreeSet<String>
 /// Not every mistake of a file that holds nothing else is reported.
 fn limit(diagnostics: &mut Vec<Diagnostic>) {
     if diagnostics.len() > MAX_FINDINGS {
+        let severity = diagnostics.iter().map(|found| found.severity).min();
         diagnostics.truncate(MAX_FINDINGS);
         if let Some(last) = diagnostics.last_mut() {
             last.code = Code::TooMany;
+            last.severity = severity.unwrap_or(last.severity);
             last.message = format!("the first {} mistakes are reported; there are more", MAX_FINDINGS - 1);
             last.hint = Some("correct these and try again".to_owned());
             last.replacements.clear();

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use crate::decode::Step;
-use crate::diagnostic::{Code, Diagnostic, Finding};
+use crate::diagnostic::{Code, Diagnostic, Finding, nearest};
 use crate::document::Document;
 use crate::kind::{Kind, Setting};
 use crate::yaml::{self, Node, Span, Value};
@@ -108,6 +108,9 @@ fn pairs(text: &str, separators: &[char]) -> bool {
     })
 }
 
+/// Shorter secrets are not looked for in comments: they are ordinary words too.
+const MIN_WORD: usize = 4;
+
 /// A file without its secrets.
 pub(crate) struct Hidden {
     /// Its text; each character stands where it stood.
@@ -119,7 +122,8 @@ pub(crate) struct Hidden {
 /// Masks every secret of a file: all settings of connections, and elsewhere what is evidently one. Outside of the connections
 /// the tree is masked too. A file whose syntax is broken is masked line by line.
 pub(crate) fn hide(source: &str, yaml: &mut yaml::Document) -> Hidden {
-    for error in &mut yaml.errors {
+    // Of all errors of syntax this one alone repeats a word of the source.
+    for error in yaml.errors.iter_mut().filter(|error| error.finding.code == Code::DuplicateKey) {
         let found = text::secrets(&error.finding.message, Sort::Comment);
         error.finding.message =
             mask::cover(&error.finding.message, found.into_iter().map(|secret| secret.span).collect());
@@ -185,15 +189,17 @@ fn comment_spans(source: &str, comment: &Span, regions: &[Span], words: &HashSet
     for word in text.split_inclusive(char::is_whitespace) {
         let length = word.trim_end().len();
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if words.contains(word.trim_end()) || words.contains(bare) {
+        if [word.trim_end(), bare].iter().any(|word| word.len() >= MIN_WORD && words.contains(*word)) {
             spans.push(at..at + length);
         }
         at += word.len();
     }
 }
 
-fn is_task_field(key: &str) -> bool {
-    Kind::ALL.iter().any(|kind| kind.as_str() == key) || Setting::ALL.iter().any(|setting| setting.as_str() == key)
+/// Whether a mapping with these keys is evidently meant to be a task.
+fn is_task<'a>(mut keys: impl Iterator<Item = &'a str>) -> bool {
+    let fields = Kind::ALL.map(Kind::as_str).into_iter().chain(Setting::ALL.map(Setting::as_str));
+    keys.any(|key| nearest(key, fields.clone()).is_some())
 }
 
 /// What is reported of a secret outside of a connection.

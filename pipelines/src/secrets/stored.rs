@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::is_task_field;
+use super::is_task;
 use super::mask::cover;
 use super::names::{is_literal, is_secret_key};
 use super::text::{Sort, secrets};
@@ -40,7 +40,7 @@ fn hide_all(value: &mut Value, is_param: bool) {
     match value {
         Value::String(text) if is_literal(text) => *text = cover(text, vec![0..text.len()]),
         Value::Array(items) => items.iter_mut().for_each(|item| hide_all(item, false)),
-        Value::Object(fields) if is_param || fields.keys().any(|field| is_task_field(field)) => {
+        Value::Object(fields) if is_param || is_task(fields.keys().map(String::as_str)) => {
             for (field, value) in fields {
                 match field.as_str() {
                     "default" if is_param => hide_all(value, false),

@@ -93,7 +93,7 @@ fn url(text: &str, place: Span, literal: Option<char>, spans: &mut Vec<Span>) {
             text[..at].trim_end_matches(is_scheme).chars().next_back().filter(|c| matches!(c, '"' | '\'' | '`'));
         let has_port = text[..at].ends_with("http") || text[..at].ends_with("https");
         let password = last_at.filter(|last| *last > start).and_then(|last| {
-            let url = Url { text, place: start..last, end: place.end, quote, has_port };
+            let url = Url { text, place: start..last, end: place.end, quote, has_port, literal };
             url.password()
         });
         let next = password.as_ref().map_or(start, |span| span.end);
@@ -119,13 +119,18 @@ struct Url<'a> {
     /// Whether digits between a colon and a slash are a port. Addresses of pages may hold an `@` in their path, those of
     /// databases hold it behind a password.
     has_port: bool,
+    /// The quote that ends what stands around it.
+    literal: Option<char>,
 }
 
 impl Url<'_> {
     fn password(&self) -> Option<Span> {
         let (user, behind) = self.text[self.place.clone()].split_once(':')?;
-        // Behind a slash a colon is part of the path.
-        if user.contains(['/', '?', '#']) || user.contains(char::is_whitespace) || behind.starts_with("//") {
+        let in_statement = self.literal.is_some();
+        if !is_user(user, in_statement)
+            || behind.starts_with("//")
+            || self.literal.is_some_and(|quote| behind.starts_with(quote))
+        {
             return None;
         }
         let digits = behind.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -138,7 +143,7 @@ impl Url<'_> {
             Some(at) => &authority[..at],
             None => behind,
         };
-        if !is_literal(proper) {
+        if !is_written(proper, in_statement) {
             return None;
         }
         // A URL in quotes ends with them; those of its password are doubled.
@@ -149,6 +154,25 @@ impl Url<'_> {
         let last = closed.and_then(|closed| self.text[start..closed].rfind('@').map(|at| start + at));
         Some(start..last.unwrap_or(self.place.end))
     }
+}
+
+/// Whether a text can be the user of a URL: no path, no place that is to be filled in, and no pattern of a statement.
+fn is_user(text: &str, in_statement: bool) -> bool {
+    let part = |c: char| !c.is_whitespace() && !matches!(c, '/' | '?' | '#' | '<' | '>');
+    let plain = |c: char| c.is_alphanumeric() || "._~-+%@${},".contains(c);
+    let fits = if in_statement { text.chars().all(plain) } else { text.chars().all(part) };
+    fits && (text.is_empty() || text.contains(char::is_alphanumeric))
+}
+
+/// Whether a value is written out, and neither a reference, a place that is to be filled in nor, in a statement, a pattern.
+fn is_written(value: &str, in_statement: bool) -> bool {
+    let bare = value.trim_matches(['"', '\'']);
+    let is_pattern = in_statement && bare.starts_with(['(', '[', '\\']);
+    is_literal(value)
+        && bare.contains(char::is_alphanumeric)
+        && !bare.starts_with('<')
+        && !bare.starts_with("{{")
+        && !is_pattern
 }
 
 /// How far the next quote that is not doubled is away.
@@ -173,7 +197,7 @@ fn parameters(text: &str, place: Span, quote: Option<char>, spans: &mut Vec<Span
             let value = &text[from..place.end];
             let length = value.find('&').unwrap_or(value.len());
             let length = quote.and_then(|quote| closing(&value[..length], quote)).unwrap_or(length);
-            if is_literal(&value[..length]) {
+            if is_written(&value[..length], quote == Some('\'')) {
                 spans.push(from..from + length);
             }
             from += length;
@@ -190,6 +214,8 @@ struct Rule {
     colon: fn(&Pair<'_>) -> bool,
     /// Whether everything up to the end of the line belongs to the value.
     whole_line: bool,
+    /// Whether values may be patterns.
+    in_statement: bool,
 }
 
 /// What may be a name with its value.
@@ -211,6 +237,17 @@ impl Pair<'_> {
         before.is_empty() || before.ends_with(['{', ',', '-', '#', '('])
     }
 
+    /// Whether a sentence shows a value, and does not go on behind the colon.
+    fn is_shown(&self) -> bool {
+        self.is_quoted || self.is_last() || !self.is_word()
+    }
+
+    /// Whether the value is a word, as it follows a colon in a sentence.
+    fn is_word(&self) -> bool {
+        let value = &self.behind[..value_length(self.behind)];
+        value.trim_end_matches(['.', ',', ';', '!', '?']).chars().all(char::is_alphabetic)
+    }
+
     /// Whether nothing but the end of a mapping stands behind the value.
     fn is_last(&self) -> bool {
         self.behind[value_length(self.behind)..]
@@ -223,9 +260,14 @@ impl Pair<'_> {
 
 fn pairs(text: &str, sort: Sort, spans: &mut Vec<Span>) {
     let rule = match sort {
-        Sort::Comment => Rule { equals: |_| true, colon: |_| true, whole_line: true },
-        Sort::Prose => Rule { equals: |_| true, colon: |_| true, whole_line: false },
-        _ => Rule { equals: |_| true, colon: |pair| pair.is_quoted || pair.is_last(), whole_line: false },
+        Sort::Comment => Rule { equals: |_| true, colon: |_| true, whole_line: true, in_statement: false },
+        Sort::Prose => Rule { equals: |_| true, colon: |pair| pair.is_shown(), whole_line: false, in_statement: false },
+        _ => Rule {
+            equals: |_| true,
+            colon: |pair| pair.is_quoted || pair.is_last(),
+            whole_line: false,
+            in_statement: false,
+        },
     };
     all_pairs(text, rule, spans);
 }
@@ -233,12 +275,15 @@ fn pairs(text: &str, sort: Sort, spans: &mut Vec<Span>) {
 /// In a statement, `token = 'x'` compares a column; inside of a literal, `token=x` is a setting.
 fn statement_pairs(text: &str, piece: Piece, spans: &mut Vec<Span>) {
     let rule = match piece {
-        Piece::Code => Rule { equals: |_| false, colon: |pair| pair.is_entry(), whole_line: false },
-        Piece::Literal => Rule { equals: |_| true, colon: |pair| pair.is_quoted, whole_line: false },
+        Piece::Code => Rule { equals: |_| false, colon: |pair| pair.is_entry(), whole_line: false, in_statement: true },
+        Piece::Literal => {
+            Rule { equals: |_| true, colon: |pair| pair.is_quoted, whole_line: false, in_statement: true }
+        }
         Piece::Comment => Rule {
             equals: |pair| pair.between == "=" && !pair.behind.starts_with(['\'', '"']),
-            colon: |_| true,
+            colon: |pair| pair.is_shown(),
             whole_line: false,
+            in_statement: true,
         },
     };
     all_pairs(text, rule, spans);
@@ -286,9 +331,11 @@ fn pair(line: &str, from: usize, at: usize, rule: Rule) -> Option<Span> {
         return None;
     }
     let first = value_length(value);
-    let is_more = rule.whole_line && !value[first..].trim().is_empty();
-    let length = if rule.whole_line { value.len() } else { first };
-    (is_literal(&value[..first]) || is_more).then(|| start..start + length)
+    if rule.whole_line {
+        let is_more = !value[first..].trim().is_empty();
+        return (is_literal(&value[..first]) || is_more).then(|| start..start + value.len());
+    }
+    is_written(&value[..first], rule.in_statement).then(|| start..start + first)
 }
 
 /// The length of a value: up to its closing quote, or to the next space.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::is_task_field;
+use super::is_task;
 use super::mask::{self, cover, is_connections, key_content};
 use super::names::{is_literal, is_secret_key, is_secret_setting};
 use super::place::in_source;
@@ -103,10 +103,19 @@ impl<'a> Walk<'a> {
         self.key(entry);
         if holds_connections(entry) {
             mask::connections(self.source, &entry.node, &mut self.spans);
-            self.settings(entry);
+            self.misplaced(entry);
+            conceal(&mut entry.node);
         } else if is_connection(&entry.node) && !self.is_free() {
             mask::settings(self.source, &entry.node, &mut self.spans);
-            self.settings(entry);
+            self.misplaced(entry);
+            if let Value::Mapping(settings) = &mut entry.node.value {
+                // Something else may be meant, whose type is judged further.
+                settings
+                    .iter_mut()
+                    .filter(|setting| setting.key != "type")
+                    .for_each(|setting| conceal(&mut setting.node));
+            }
+            self.node(&mut entry.node, Sort::Setting);
         } else if is_secret_key(&entry.key) && !parent_is_columns {
             self.secret(&mut entry.node);
         } else {
@@ -129,10 +138,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Settings at a place where none belong, and which is refused.
-    fn settings(&mut self, entry: &mut Entry) {
+    fn misplaced(&mut self, entry: &Entry) {
         words_of(&entry.node, false, &mut self.words);
         self.regions.push(entry.key_span.start..entry.node.span.end);
-        conceal(&mut entry.node);
     }
 
     /// Whether the value at this place is free of any form, so that a `type` in it means nothing.
@@ -172,7 +180,7 @@ impl<'a> Walk<'a> {
                 }
             }
             Value::Sequence(items) => self.items(items, Self::secret),
-            Value::Mapping(entries) if is_param || entries.iter().any(|entry| is_task_field(&entry.key)) => {
+            Value::Mapping(entries) if is_param || is_task(keys(entries)) => {
                 for entry in entries {
                     if is_param && entry.key == "default" {
                         self.steps.push(Step::from("default"));
@@ -219,7 +227,8 @@ impl<'a> Walk<'a> {
     }
 
     fn report(&mut self, span: Span, value: Span, is_idle: bool) {
-        if self.is_reporting && self.found.len() < MAX_FOUND {
+        let count = self.found.iter().filter(|place| place.is_idle == is_idle).take(MAX_FOUND).count();
+        if self.is_reporting && count < MAX_FOUND {
             self.found.push(Place { steps: self.steps.clone(), span, value, is_idle });
         }
     }
@@ -238,7 +247,7 @@ pub(super) fn sort_of(key: &str) -> Sort {
 fn holds_connections(entry: &Entry) -> bool {
     let Value::Mapping(entries) = &entry.node.value else { return false };
     let is_mapping = |entry: &Entry| matches!(entry.node.value, Value::Mapping(_));
-    is_connections(&entry.key) && entries.iter().any(is_mapping) && !entries.iter().any(|e| is_task_field(&e.key))
+    is_connections(&entry.key) && entries.iter().any(is_mapping) && !is_task(keys(entries))
 }
 
 /// Whether a mapping has the form of a connection.
@@ -249,6 +258,10 @@ fn is_connection(node: &Node) -> bool {
             && matches!(&entry.node.value, Value::Scalar { text, .. } if !TYPES.contains(&text.as_str()))
     };
     entries.iter().any(is_connector) && entries.iter().any(|entry| nearest(&entry.key, TYPED).is_none())
+}
+
+fn keys(entries: &[Entry]) -> impl Iterator<Item = &str> {
+    entries.iter().map(|entry| entry.key.as_str())
 }
 
 /// Masks every scalar of a value.

@@ -212,6 +212,7 @@ fn quotes_in_a_password_do_not_end_it() {
         "name: x\ntasks: { w: { extract: { from: \"postgres://app:it's\\\"hunter2@db.t\" } } }\n",
         "name: x\ntasks: { w: { extract: { from: \"postgres://app:\\x61\\u0062hunter2@db.t\" } } }\n",
         "name: x\ntasks: { w: { extract: { from: postgres://app:it's\"hunter2@db.t } } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"postgres://o'brien:hunter2@db.t\" } } }\n",
         "name: x\ntasks: { w: { extract: { from: \"postgres://app:fol\\\n    hunter2@db.t\" } } }\n",
         "name: x\ntasks: { w: { extract: { from: 'postgres://app:two words hunter2@db.t' } } }\n",
         "name: x\n# 'postgres://app:it''s hunter2@db'\ntasks: { w: { wait: 1s } }\n",
@@ -240,7 +241,9 @@ fn settings_of_a_connection_are_shown_nowhere_though_they_stand_at_the_wrong_pla
 #[test]
 fn columns_tasks_and_statements_with_names_of_secrets_stay_as_they_are() {
     let text = r#"name: users
-description: Counts tokens; the password_hash is dropped. See https://host:8080/a@b?time=12:30@x and mail ops@x.org
+description: >-
+  Counts tokens; the password_hash is dropped. See https://host:8080/a@b?time=12:30@x and mail ops@x.org. Rotates the
+  token: every morning. Connect to postgres://<user>:<password>@host/shop with password=<yours> or password=...
 # tokens are counted here, keys: none
 params:
   token_count: { type: integer, default: 5 }
@@ -259,6 +262,9 @@ tasks:
       SELECT r.id, r.token::text AS secret, 'a: b' AS pair, ARRAY[1,2][1:2] AS part
       FROM refresh_token r JOIN typed t ON t.token = r.token JOIN asked q ON q.token=r.token
       WHERE r.password = '${X}' OR r.token = $token AND r.password='abc'
+        AND r.url LIKE 'https://%:%@%' AND r.log NOT LIKE '%password=%' AND r.log ~ '^[a-z]+://[^:]+:[^@]+@'
+        AND regexp_replace(r.log, 'password=\S+|token=([^&]+)', 'password=***') <> 'token=[0-9]+'
+        AND 'postgres://'||r.id||':'||r.password||'@'||r.host <> 'https://host?token=%' -- token: see above
   connections:
     check:
       input: password
@@ -313,6 +319,27 @@ fn a_secret_in_a_description_or_a_comment_is_masked_and_the_pipeline_runs() {
     assert_eq!(planned.plan, plain.plan, "the plan is that of the text without the secret");
     let again = Document::read("x.yaml", document.stored_text());
     assert_eq!((again.diagnostics.as_slice(), again.spec), (&[][..], document.spec), "the stored text is stable");
+}
+
+#[test]
+fn an_error_behind_a_hundred_warnings_is_not_lost() {
+    let mut text = "name: x\ntasks:\n".to_owned();
+    (0..150).for_each(|n| text += &format!("  w{n}: {{ wait: 1s, description: 'token=hunter2 {n}' }}\n"));
+    text += "  l: { load: { input: shop.t, into: 'lake.\"a?token=hunter2\"', mode: append } }\n  c: { load: { input: shop.t, into: 'lake.\"password=hunter2\"', mode: append } }\n";
+    let (_, planned) = leak(&text).unwrap();
+    assert!(planned.plan.is_none() && has_errors(&planned.diagnostics));
+}
+
+#[test]
+fn a_misspelled_task_with_the_name_of_a_secret_or_of_connections_is_one_mistake() {
+    for name in ["token", "collections", "credentials"] {
+        let text = format!(
+            "name: x\ntasks:\n  {name}: {{ extrct: {{ from: shop.t }} }}\n  l: {{ load: {{ input: {name}, into: lake.t, mode: append }} }}\n"
+        );
+        let (_, planned) = leak(&text).unwrap();
+        let told: Vec<_> = planned.diagnostics.iter().map(|found| (found.line, found.message.as_str())).collect();
+        assert_eq!(told, [(3, "there is no field 'extrct' here")]);
+    }
 }
 
 #[test]
