@@ -99,8 +99,8 @@ impl Document {
     /// Reports secrets outside of connections. What could not be read is reported as that.
     fn report(&mut self, found: Vec<secrets::Place>) {
         for place in found {
-            let is_lost = (1..=place.steps.len()).any(|length| self.lost.at(&place.steps[..length]));
-            if !is_lost {
+            let around = (1..=place.steps.len()).any(|length| self.lost.at(&place.steps[..length]));
+            if !around && !self.lost.within(&place.steps) {
                 let diagnostic = self.placed(&place.steps, place.span.clone(), secrets::misplaced(&place));
                 self.diagnostics.push(diagnostic);
                 self.secrets.push(place);

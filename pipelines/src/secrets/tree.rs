@@ -10,6 +10,7 @@ use super::place::in_source;
 use super::text::{Secret, Sort, secrets};
 use crate::decode::Step;
 use crate::diagnostic::nearest;
+use crate::document::split_task;
 use crate::yaml::{Entry, Node, Span, Value};
 
 /// More places are masked and not reported.
@@ -119,7 +120,9 @@ impl<'a> Walk<'a> {
         } else if is_secret_key(&entry.key) && !parent_is_columns {
             self.secret(&mut entry.node);
         } else {
-            self.node(&mut entry.node, sort_of(&entry.key));
+            let has_form = !parent_is_columns && !self.is_free();
+            let sort = if has_form { sort_of(&entry.key) } else { Sort::Setting };
+            self.node(&mut entry.node, sort);
         }
         self.steps.pop();
     }
@@ -137,19 +140,28 @@ impl<'a> Walk<'a> {
         self.spans.push(span);
     }
 
-    /// Settings at a place where none belong, and which is refused.
+    /// Settings at a place where none belong. Most such places are refused as unknown fields.
     fn misplaced(&mut self, entry: &Entry) {
         words_of(&entry.node, false, &mut self.words);
         self.regions.push(entry.key_span.start..entry.node.span.end);
+        self.report(entry.key_span.clone(), entry.key_span.clone(), false);
     }
 
-    /// Whether the value at this place is free of any form, so that a `type` in it means nothing.
+    /// Whether the value at this place has no form of ours, so that the names of fields in it mean nothing.
     fn is_free(&self) -> bool {
-        let key = |step: &Step, name: &str| matches!(step, Step::Key(key) if key == name);
-        self.steps.iter().enumerate().any(|(depth, step)| match depth {
-            0 => key(step, "stream"),
-            _ => key(step, "body") || key(step, "params"),
-        })
+        let (_, rest) = split_task(&self.steps);
+        let mut keys = rest.iter().map(|step| match step {
+            Step::Key(key) => key.as_str(),
+            Step::Index(_) => "",
+        });
+        match (keys.next(), keys.next()) {
+            (Some("stream"), _) => rest.len() == self.steps.len(),
+            (Some("for_each"), _) => true,
+            (Some(kind), Some(field)) => {
+                matches!((kind, field), ("pipeline", "params") | ("http", "headers" | "body") | ("command", "env"))
+            }
+            _ => false,
+        }
     }
 
     fn node(&mut self, node: &mut Node, sort: Sort) {
@@ -239,6 +251,8 @@ pub(super) fn sort_of(key: &str) -> Sort {
     match key {
         "description" => Sort::Prose,
         "transform" | "query" | "sql" | "when" => Sort::Statement,
+        // A misspelled field is read as the one that is meant.
+        _ if nearest(key, ["transform"]).is_some() => Sort::Statement,
         _ => Sort::Setting,
     }
 }

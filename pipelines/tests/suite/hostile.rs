@@ -1,4 +1,4 @@
-//! Bad input never panics, takes long, or shows a secret.
+//! Bad input never panics or shows a secret, and gives a bounded number of findings.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -343,6 +343,38 @@ fn a_misspelled_task_with_the_name_of_a_secret_or_of_connections_is_one_mistake(
 }
 
 #[test]
+fn nothing_is_planned_from_a_masked_value() {
+    for text in [
+        "name: x\ntasks: { w: { command: { run: [x], env: { description: 'token=hunter2', sql: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { w: { http: { url: 'https://x', body: { description: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { w: { pipeline: { name: y, params: { query: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { a: { extract: { from: shop.t, columns: { description: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { c: { check: { input: shop.t, rules: [ { accepted_values: { column: a, values: [ { b: { type: postgres, url: hunter2 } } ] } } ] } } }\n",
+    ] {
+        let (_, planned) = leak(text).unwrap();
+        let is_literal = |found: &headwater_pipelines::diagnostic::Diagnostic| {
+            found.code == Code::LiteralSecret && found.severity == Severity::Error
+        };
+        assert!(
+            planned.plan.is_none() && planned.diagnostics.iter().any(is_literal),
+            "{text}{:?}",
+            planned.diagnostics
+        );
+    }
+}
+
+#[test]
+fn a_task_may_be_named_like_a_free_mapping() {
+    for name in ["env", "headers", "body", "params", "stream", "description"] {
+        let text = format!(
+            "name: x\ntasks:\n  {name}: {{ transform: \"SELECT * FROM shop.t WHERE token='x'\" }}\n  l: {{ load: {{ input: {name}, into: lake.t, mode: append }} }}\n"
+        );
+        let planned = plan(&Document::read("x.yaml", text.as_str()), &connections());
+        assert_eq!(planned.diagnostics, [], "{name}");
+    }
+}
+
+#[test]
 fn references_are_no_secrets() {
     let text = "name: x # postgres://app:${PW}@db\ndescription: from postgres://app:${PW}@db/shop?password=${PW} with password=${PW}\nconnections:\n  own: { type: postgres, url: 'postgres://app:${PW}@db' }\ntasks: { w: { wait: 1s } }\n";
     let document = Document::read("x.yaml", text);
