@@ -20,19 +20,19 @@ pub(crate) struct Args {
 /// Options of every command.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Global {
-    /// Postgres of the control plane [default: DATABASE_URL if Headwater's schema is there, else an embedded one]
+    /// Postgres of the control plane [default: DATABASE_URL if it contains Headwater's schema, otherwise embedded]
     #[arg(long, global = true, env = "HEADWATER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
     /// Folder of the embedded Postgres, the master key and staged data
     #[arg(long, global = true, env = "HEADWATER_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// User that runs the embedded Postgres when root starts it
+    /// User that the embedded Postgres runs as when root starts it
     #[arg(long, global = true, env = "HEADWATER_PG_USER", value_name = "USER")]
     pub(crate) pg_user: Option<String>,
-    /// Settings file [default: headwater.toml in the user's configuration folder, else in /etc/headwater]
+    /// Settings file [default: headwater.toml in the user's configuration folder, otherwise in /etc/headwater]
     #[arg(long, global = true, env = "HEADWATER_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Environment variable that connections of a file may resolve; NAME, or PREFIX*; can be repeated
+    /// Environment variable that connections in a file may resolve: NAME or PREFIX*; can be repeated
     #[arg(
         long = "allow-variable",
         global = true,
@@ -49,7 +49,7 @@ pub(crate) struct Global {
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
     /// One JSON object per line.
     Json,

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Run server, scheduler and worker in one process
     #[command(after_help = "Examples:\n  headwater up\n  headwater up --port 7700 --slots 4")]
     Up(ServeArgs),
-    /// Run the named roles
+    /// Run the given roles in one process
     #[command(
         after_help = "Examples:\n  headwater serve --roles scheduler,worker\n  headwater serve --roles worker --queues default,big --labels gpu,eu"
     )]
@@ -70,10 +70,10 @@ pub(crate) enum Command {
     /// Limit concurrent stages
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
-    /// Start nothing new of a pipeline, a queue or a connection
+    /// Pause a pipeline, a queue or a connection: start no new stages
     #[command(after_help = "Examples:\n  headwater pause queue:default\n  headwater pause pipeline:orders")]
     Pause(pause::PauseArgs),
-    /// End a pause
+    /// Resume a pipeline, a queue or a connection
     #[command(after_help = "Examples:\n  headwater resume queue:default\n  headwater resume pipeline:orders")]
     Resume(pause::PauseArgs),
     /// Add, list, check and remove connections
@@ -97,7 +97,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  headwater completions bash > /etc/bash_completion.d/headwater\n  headwater completions zsh"
     )]
     Completions(completions::CompletionsArgs),
-    /// Migrate, examine and open the control plane
+    /// Migrate, check and open the control plane
     #[command(subcommand)]
     Admin(admin::AdminCommand),
 }

@@ -377,15 +377,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_mistakes_alone_is_refused_at_once() {
+    fn a_file_of_mistakes_alone_is_read_a_bounded_number_of_times() {
         let text = format!(
             "name: x\ntasks:\n{}",
-            "".to_owned() + &(0..40_000).fold(String::new(), |all, n| all + &format!("  a{n}: {{ wati: 5 }}\n"))
+            (0..40_000).fold(String::new(), |all, n| all + &format!("  a{n}: {{ wati: 5 }}\n"))
         );
-        let start = std::time::Instant::now();
+        let values = size(&crate::yaml::read(&text).root.unwrap());
         let (_, findings) = read(&text);
-        // On a busy machine; what is quadratic takes minutes.
-        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
-        assert!(findings.last().unwrap().contains("too_many"), "{}", findings.len());
+        let (last, rounds) = findings.split_last().unwrap();
+        assert!(last.contains("too_many"), "{last}");
+        assert!(rounds.len() * values <= MAX_VISITS, "{} readings of {values} values", rounds.len());
     }
 }

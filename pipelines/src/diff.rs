@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::secrets::hide_in_spec;
 use crate::spec::Spec;
 
 /// One difference.
@@ -37,7 +38,11 @@ pub enum ChangeKind {
 /// The differences in the order of the new spec, removals last. Layout, comments and the order of fields are ignored,
 /// and so are the settings of connections, which may be secrets.
 pub fn diff(before: &Spec, after: &Spec) -> Vec<Change> {
-    let value = |spec: &Spec| serde_json::to_value(spec.without_settings()).unwrap_or(Value::Null);
+    let value = |spec: &Spec| {
+        let mut value = serde_json::to_value(spec.without_settings()).unwrap_or(Value::Null);
+        hide_in_spec(&mut value);
+        value
+    };
     let mut changes = Vec::new();
     compare("", &value(before), &value(after), &mut changes);
     changes

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use crate::decode::{self, Decoded, Lost, Step};
-use crate::diagnostic::{Diagnostic, Finding, Source, nearest, tidy};
+use crate::diagnostic::{Code, Diagnostic, Finding, Source, nearest, tidy};
 use crate::path::TaskPath;
 use crate::secrets;
 use crate::spec::{ConnectionSpec, Spec};
@@ -19,8 +19,8 @@ const FIELDS: [&str; 7] = ["name", "description", "params", "schedule", "connect
 /// A file that was read.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Name and text. The settings of connections are masked, so that neither diagnostics nor versions can hold a secret;
-    /// every character stands where it stood.
+    /// Name and text. The settings of connections are masked, and secrets elsewhere, so that neither diagnostics nor versions
+    /// can hold a secret; every character stands where it stood.
     pub source: Source,
     /// The typed form of everything that could be read; `None` if the file is beyond that or holds connections alone.
     pub spec: Option<Spec>,
@@ -30,6 +30,8 @@ pub struct Document {
     connections: Option<IndexMap<String, ConnectionSpec>>,
     tree: Option<Node>,
     lost: Lost,
+    /// Secrets outside of connections, which are errors: what else is wrong with these values follows from that.
+    secrets: Vec<secrets::Place>,
 }
 
 /// A file that holds connections alone.
@@ -43,19 +45,19 @@ impl Document {
     /// Reads a file. Mistakes end up in `diagnostics`, all of them.
     pub fn read(name: impl Into<String>, text: impl Into<String>) -> Self {
         let (name, text): (String, String) = (name.into(), text.into());
-        let yaml = yaml::read(&text);
+        let mut yaml = yaml::read(&text);
         if let Some(finding) = foreign::not_a_spec(&name, &text, &yaml) {
             return Self::refused(name, finding);
         }
-        let source = Source { name, text: secrets::mask(&text, &yaml) };
-        let mut document =
-            Self { source, spec: None, diagnostics: Vec::new(), connections: None, tree: None, lost: Lost::default() };
+        let hidden = secrets::hide(&text, &mut yaml);
+        let mut document = Self::unread(Source { name, text: hidden.text });
         let errors = yaml.errors.into_iter().map(|error| document.source.at(error.span, error.finding)).collect();
         document.diagnostics = errors;
         if let Some(mut tree) = yaml.root {
             document.decode(&mut tree);
             secrets::blank(&mut tree);
             document.tree = Some(tree);
+            document.report(hidden.found);
         }
         tidy(&mut document.diagnostics);
         document
@@ -77,9 +79,41 @@ impl Document {
 
     /// A file whose text says nothing to us, and may be secret: none of it is kept.
     fn refused(name: String, finding: Finding) -> Self {
-        let source = Source { name, text: String::new() };
-        let diagnostics = vec![source.at(0..0, finding)];
-        Self { source, spec: None, diagnostics, connections: None, tree: None, lost: Lost::default() }
+        let mut document = Self::unread(Source { name, text: String::new() });
+        document.diagnostics.push(document.source.at(0..0, finding));
+        document
+    }
+
+    fn unread(source: Source) -> Self {
+        Self {
+            source,
+            spec: None,
+            diagnostics: Vec::new(),
+            connections: None,
+            tree: None,
+            lost: Lost::default(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Reports secrets outside of connections. What could not be read is reported as that.
+    fn report(&mut self, found: Vec<secrets::Place>) {
+        for place in found {
+            let around = (1..=place.steps.len()).any(|length| self.lost.at(&place.steps[..length]));
+            if !around && !self.lost.within(&place.steps) {
+                let diagnostic = self.placed(&place.steps, place.span.clone(), secrets::misplaced(&place));
+                self.diagnostics.push(diagnostic);
+                self.secrets.push(place);
+            }
+        }
+    }
+
+    /// Whether a finding is about a value that is wrong because of a secret in it.
+    pub(crate) fn follows_from_secret(&self, found: &Diagnostic) -> bool {
+        let holds = |outer: &Span, inner: &Span| outer.start <= inner.start && inner.end <= outer.end;
+        let span = found.span();
+        let at = |place: &secrets::Place| !place.is_idle && holds(&place.value, &span) && holds(&span, &place.span);
+        found.code != Code::LiteralSecret && self.secrets.iter().any(at)
     }
 
     fn decode(&mut self, tree: &mut Node) {
@@ -184,6 +218,11 @@ pub(crate) fn split_task(path: &[Step]) -> (TaskPath, &[Step]) {
         rest = behind;
     }
     (task, rest)
+}
+
+/// Whether a word is a field of a spec's root.
+pub(crate) fn is_root_field(word: &str) -> bool {
+    FIELDS.contains(&word)
 }
 
 /// Whether a field of the root is, or is evidently meant to be, a field of a spec.

@@ -71,6 +71,7 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections.known));
         Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
     }
+    planned.diagnostics.retain(|found| !document.follows_from_secret(found));
     tidy(&mut planned.diagnostics);
     limit(&mut planned.diagnostics);
     if has_errors(&planned.diagnostics) {
@@ -92,9 +93,11 @@ fn known_connections(document: &Document, spec: &Spec, others: &BTreeSet<String>
 /// Not every mistake of a file that holds nothing else is reported.
 fn limit(diagnostics: &mut Vec<Diagnostic>) {
     if diagnostics.len() > MAX_FINDINGS {
+        let severity = diagnostics.iter().map(|found| found.severity).min();
         diagnostics.truncate(MAX_FINDINGS);
         if let Some(last) = diagnostics.last_mut() {
             last.code = Code::TooMany;
+            last.severity = severity.unwrap_or(last.severity);
             last.message = format!("the first {} mistakes are reported; there are more", MAX_FINDINGS - 1);
             last.hint = Some("correct these and try again".to_owned());
             last.replacements.clear();
@@ -169,7 +172,7 @@ impl Planner<'_> {
     fn needs(&mut self, path: &TaskPath, placed: &Placed<'_>, scope: &GroupScope<'_>, graph: &mut TaskGraph) -> bool {
         for (index, name) in placed.task.needs.iter().enumerate() {
             let steps = [placed.inside(&["needs"]), vec![Step::from(index)]].concat();
-            let target = sql::exact_parts(name)
+            let target = sql::split_parts(name)
                 .and_then(|parts| scope.task(&parts).unwrap_or_else(|| Err(scope.unknown(&parts))));
             let target = match target {
                 Ok(target) => target,
@@ -216,11 +219,14 @@ impl Planner<'_> {
     fn extract(&mut self, extract: &ExtractTask, placed: &Placed<'_>) -> Option<Work> {
         let columns = extract.columns.clone();
         if let (Some(connection), Some(query)) = (&extract.connection, &extract.query) {
-            if !self.is_connection(connection) {
-                self.add(&placed.inside(&["extract", "connection"]), unknown_connection(connection, self.connections));
-                return None;
-            }
-            let source = ExtractSource::Query { connection: connection.clone(), query: query.clone() };
+            let connection = match self.connections.settle(connection, false) {
+                Ok(connection) => connection,
+                Err(finding) => {
+                    self.add(&placed.inside(&["extract", "connection"]), finding);
+                    return None;
+                }
+            };
+            let source = ExtractSource::Query { connection, query: query.clone() };
             return Some(Work::Extract { source, columns });
         }
         let table = self.table(extract.from.as_ref()?, &placed.inside(&["extract", "from"]))?;
@@ -273,7 +279,7 @@ impl Planner<'_> {
     }
 
     fn relation(&mut self, name: &str, steps: &[Step], scope: &GroupScope<'_>) -> Option<Relation> {
-        match sql::exact_parts(name).and_then(|parts| scope.relation(&parts)) {
+        match sql::split_parts(name).and_then(|parts| scope.relation(&parts)) {
             Ok(relation) => Some(relation),
             Err(finding) => {
                 self.add(steps, finding);
@@ -283,21 +289,15 @@ impl Planner<'_> {
     }
 
     fn table(&mut self, name: &str, steps: &[Step]) -> Option<TableRef> {
-        let table = sql::split_name(name).and_then(|parts| match parts.split_first() {
-            Some((connection, _)) if !self.is_connection(connection) => {
-                Err(unknown_connection(connection, self.connections))
+        let table = sql::split_parts(name).and_then(|parts| {
+            let Some((first, rest)) = parts.split_first() else { return Err(no_table(name)) };
+            let connection = self.connections.settle(&first.text, first.is_quoted)?;
+            if rest.is_empty() {
+                return Err(no_table(name));
             }
-            Some((connection, rest)) if !rest.is_empty() => {
-                Ok(TableRef { connection: connection.clone(), path: rest.to_vec() })
-            }
-            _ => Err(Finding::error(Code::UnknownTable, format!("'{name}' names a connection and no table"))
-                .hint("write connection.table")),
+            Ok(TableRef { connection, path: rest.iter().map(|part| part.text.clone()).collect() })
         });
         table.map_err(|finding| self.add(steps, finding)).ok()
-    }
-
-    fn is_connection(&self, name: &str) -> bool {
-        self.connections.known.contains(name) || self.connections.is_unknown(name)
     }
 
     fn cycle(&mut self, cycle: &[TaskPath]) {
@@ -352,12 +352,9 @@ impl Planner<'_> {
     }
 }
 
-fn unknown_connection(name: &str, connections: &Connections) -> Finding {
-    let finding = Finding::error(Code::UnknownConnection, format!("there is no connection named '{name}'"));
-    if connections.known.is_empty() {
-        return finding.hint(format!("add it: headwater connections add {name} postgres://user@host/database"));
-    }
-    finding.nearest(name, connections.known.iter().map(String::as_str))
+fn no_table(name: &str) -> Finding {
+    Finding::error(Code::UnknownTable, format!("'{name}' names a connection and no table"))
+        .hint("write connection.table")
 }
 
 #[cfg(test)]

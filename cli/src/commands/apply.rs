@@ -15,7 +15,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
-    /// A spec, or a folder of specs, which are applied as one change
+    /// Spec file, or folder of spec files, applied as one change
     path: PathBuf,
     /// Print one JSON document
     #[arg(long)]

@@ -18,7 +18,7 @@ use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectionsCommand {
-    /// Add a connection, or replace it, and check it
+    /// Add or replace a connection, and check it
     #[command(
         after_help = "Examples:\n  headwater connections add lake delta file:///srv/lake\n  headwater connections add shop postgres://app@db.example.com/shop"
     )]
@@ -33,20 +33,20 @@ pub(crate) enum ConnectionsCommand {
     /// Check that a connection works
     #[command(after_help = "Examples:\n  headwater connections check shop\n  headwater connections check lake --json")]
     Check {
-        /// Its name
+        /// Name of the connection
         name: String,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// List what a connection can read, as it was last seen
+    /// List the tables that a connection can read, as they were last seen
     #[command(
         after_help = "Examples:\n  headwater connections catalog shop --columns\n  headwater connections catalog shop --refresh --diff"
     )]
     Catalog {
-        /// Its name
+        /// Name of the connection
         name: String,
-        /// Columns too
+        /// Include the columns of each table
         #[arg(long, conflicts_with = "diff")]
         columns: bool,
         /// Read the catalog again first
@@ -62,25 +62,25 @@ pub(crate) enum ConnectionsCommand {
     /// Remove a connection that no approved pipeline uses
     #[command(after_help = "Examples:\n  headwater connections remove old_shop\n  headwater connections list")]
     Remove {
-        /// Its name
+        /// Name of the connection
         name: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// Name that specs use
+    /// Name by which specs refer to the connection
     name: String,
-    /// LOCATION, or CONNECTOR LOCATION; the connector may be left out when the location's scheme names it
+    /// LOCATION, or CONNECTOR LOCATION; the connector is optional if the location's scheme names it
     #[arg(value_name = "CONNECTOR LOCATION", num_args = 0..=2)]
     what: Vec<String>,
-    /// Further setting of the connector, KEY=VALUE; can be repeated
+    /// Additional setting of the connector, KEY=VALUE; can be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_pair)]
     settings: Vec<(String, String)>,
-    /// Read the location from standard input, so that it appears in no process list
+    /// Read the location from standard input, which keeps it out of the process list
     #[arg(long)]
     url_stdin: bool,
-    /// Store it even if the check fails
+    /// Store the connection even if the check fails
     #[arg(long)]
     no_check: bool,
 }

@@ -12,7 +12,7 @@ use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LimitsCommand {
-    /// List limits and pauses, and what runs under them
+    /// List limits and pauses, and their current use
     #[command(after_help = "Examples:\n  headwater limits list\n  headwater limits list --json")]
     List {
         /// Print one JSON document
@@ -27,7 +27,7 @@ pub(crate) enum LimitsCommand {
         /// pipeline:NAME, queue:NAME, connection:NAME or workspace
         #[arg(value_parser = parse_scope)]
         scope: Scope,
-        /// Largest number of concurrent stages
+        /// Maximum number of concurrent stages
         slots: u32,
     },
     /// Remove a limit

@@ -19,12 +19,12 @@ pub(crate) enum PipelinesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print the spec of a pipeline's approved version, or of another one
+    /// Print the spec of a pipeline's approved version, or of another version
     #[command(
         after_help = "Examples:\n  headwater pipelines show orders\n  headwater pipelines show orders --version 3"
     )]
     Show {
-        /// Its name
+        /// Name of the pipeline
         name: String,
         /// Number of the version [default: the approved one]
         #[arg(long)]
@@ -38,16 +38,16 @@ pub(crate) enum PipelinesCommand {
         after_help = "Examples:\n  headwater pipelines versions orders\n  headwater pipelines versions orders --json"
     )]
     Versions {
-        /// Its name
+        /// Name of the pipeline
         name: String,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// Withdraw a pipeline's approval and its schedule; versions and runs stay
+    /// Withdraw a pipeline's approval and its schedule; keeps its versions and runs
     #[command(after_help = "Examples:\n  headwater pipelines remove orders\n  headwater pipelines list")]
     Remove {
-        /// Its name
+        /// Name of the pipeline
         name: String,
     },
 }

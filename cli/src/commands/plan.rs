@@ -15,7 +15,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// The spec
+    /// Spec file
     file: PathBuf,
     /// Check against the stored catalogs of the connections; no system is reached
     #[arg(long)]

@@ -14,12 +14,12 @@ use crate::{output, watch};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A spec file, or the name of an approved pipeline
+    /// Spec file, or name of an approved pipeline
     target: String,
     /// Value of a parameter, NAME=VALUE; can be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parse_pair)]
     params: Vec<(String, String)>,
-    /// Data interval, FROM..TO, dates or RFC 3339 times; TO is exclusive
+    /// Data interval, FROM..TO, as dates or RFC 3339 times; TO is exclusive
     #[arg(long, value_name = "FROM..TO", value_parser = parse_interval)]
     interval: Option<(Moment, Moment)>,
     /// Print one JSON document on standard output at the end
@@ -28,7 +28,7 @@ pub(crate) struct RunArgs {
     /// Execute in this process even if a worker serves the queue
     #[arg(long, conflicts_with = "remote")]
     local: bool,
-    /// Leave it to the workers, even if there is none yet
+    /// Leave the run to workers, even if there is none yet
     #[arg(long)]
     remote: bool,
     /// Start a run only if none was started with this key before; otherwise watch that one

@@ -25,10 +25,10 @@ pub(crate) enum RunsCommand {
         /// Number of runs
         #[arg(long, default_value_t = 20)]
         limit: i64,
-        /// Only this state; can be repeated
+        /// Only runs in this state; can be repeated
         #[arg(long)]
         state: Vec<String>,
-        /// Only this pipeline
+        /// Only runs of this pipeline
         #[arg(long)]
         pipeline: Option<String>,
         /// Only runs older than this one
@@ -41,7 +41,7 @@ pub(crate) enum RunsCommand {
     /// Show a run's tasks, attempts and receipts
     #[command(after_help = "Examples:\n  headwater runs show\n  headwater runs show 0199c2c0-7d1e --json")]
     Show {
-        /// The run, or the beginning of its id [default: the newest]
+        /// Run id, or the beginning of one [default: the newest run]
         run: Option<String>,
         /// Print one JSON document
         #[arg(long)]
@@ -50,18 +50,18 @@ pub(crate) enum RunsCommand {
     /// Print a run's log
     #[command(after_help = "Examples:\n  headwater runs logs\n  headwater runs logs 0199c2c0-7d1e --follow")]
     Logs {
-        /// The run, or the beginning of its id [default: the newest]
+        /// Run id, or the beginning of one [default: the newest run]
         run: Option<String>,
-        /// Continue until the run has ended
+        /// Follow the log until the run has ended
         #[arg(long, short)]
         follow: bool,
     },
     /// Explain what a run, or one of its tasks, is waiting for
     #[command(after_help = "Examples:\n  headwater runs why\n  headwater runs why 0199c2c0-7d1e publish")]
     Why {
-        /// The run, or the beginning of its id [default: the newest]
+        /// Run id, or the beginning of one [default: the newest run]
         run: Option<String>,
-        /// One of its tasks
+        /// Task of the run
         task: Option<String>,
         /// Print one JSON document
         #[arg(long)]
@@ -70,18 +70,18 @@ pub(crate) enum RunsCommand {
     /// Cancel a run
     #[command(after_help = "Examples:\n  headwater runs cancel 0199c2c0-7d1e\n  headwater runs cancel --newest")]
     Cancel {
-        /// The run, or the beginning of its id; without it the command asks
+        /// Run id, or the beginning of one; without it the command prompts
         run: Option<String>,
-        /// Cancel the newest run, whoever started it
+        /// Cancel the newest run, regardless of who started it
         #[arg(long, conflicts_with = "run")]
         newest: bool,
     },
-    /// Run a finished run again: what failed, as the same loads
+    /// Rerun a finished run: its failed tasks, with the same load ids
     #[command(after_help = "Examples:\n  headwater runs rerun\n  headwater runs rerun 0199c2c0-7d1e --all")]
     Rerun {
-        /// The run, or the beginning of its id [default: the newest]
+        /// Run id, or the beginning of one [default: the newest run]
         run: Option<String>,
-        /// Everything again, as new loads: an append adds its rows a second time
+        /// Rerun all tasks, with new load ids: an append adds its rows a second time
         #[arg(long)]
         all: bool,
         /// Print one JSON document on standard output at the end

@@ -31,7 +31,7 @@ pub(crate) struct ServeArgs {
     /// Queues that the worker serves [default: default]
     #[arg(long, env = "HEADWATER_QUEUES", value_delimiter = ',')]
     pub(crate) queues: Vec<String>,
-    /// Labels of the worker; stages that ask for labels run on workers that have them all
+    /// Labels of the worker; a stage with labels runs on a worker that has all of them
     #[arg(long, env = "HEADWATER_LABELS", value_delimiter = ',')]
     pub(crate) labels: Vec<String>,
 }

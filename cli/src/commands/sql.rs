@@ -22,10 +22,10 @@ const SHOWN: usize = 200;
 
 #[derive(Debug, Args)]
 pub(crate) struct SqlArgs {
-    /// The statement; - reads it from standard input; tables are named connection.path
+    /// Statement, or - to read it from standard input; tables are named connection.path
     #[arg(required_unless_present = "file")]
     query: Option<String>,
-    /// Read the statement from a file; - is standard input
+    /// Read the statement from a file, or from standard input if it is -
     #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
     file: Option<PathBuf>,
     /// Format of the result
@@ -45,13 +45,13 @@ pub(crate) struct SqlArgs {
 /// Format of a query's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SqlFormat {
-    /// For people.
+    /// A table for people.
     Table,
-    /// With a header.
+    /// CSV with a header.
     Csv,
-    /// One document with columns and rows.
+    /// One JSON document with columns and rows.
     Json,
-    /// A file; needs --output.
+    /// A Parquet file; requires --output.
     Parquet,
 }
 

@@ -82,7 +82,7 @@ codes! {
     UnknownConnection "unknown_connection" "A connection that does not exist"
         "`headwater connections list` shows what there is; `headwater connections add NAME LOCATION` adds one; a file can bring its own under `connections:`."
     LiteralSecret "literal_secret" "A secret that is written into the file"
-        "Passwords, keys and tokens of `connections` belong in the environment: write ${NAME} instead, which is resolved where the connection is opened. `headwater connections add` stores a literal secret encrypted, outside of any file."
+        "Passwords, keys and tokens of `connections` belong in the environment: write ${NAME} instead, which is resolved where the connection is opened. `headwater connections add` stores a literal secret encrypted, outside of any file. Anywhere else a spec is stored as it is written, so a secret there (a password in a URL, the value of a field such as `token`) is an error: put it into a connection and write the connection's name. In a description or a comment of SQL it is a warning, and the secret is masked."
     UnknownTable "unknown_table" "A table that the connection does not have"
         "The connection was reached and has no table of this name that its role may read. `headwater connections catalog NAME` lists what it can."
     UnknownColumn "unknown_column" "A column that its table does not have"

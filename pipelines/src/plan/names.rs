@@ -29,6 +29,25 @@ impl Connections {
     pub(super) fn is_unknown(&self, name: &str) -> bool {
         !self.known.contains(name) && (self.all_unknown || self.unknown.contains(name))
     }
+
+    /// The connection that a name means: exactly, then in lower case, then by letters if that is unique.
+    pub(super) fn settle(&self, name: &str, is_quoted: bool) -> Result<String, Finding> {
+        if self.is_unknown(name) {
+            return Ok(name.to_owned());
+        }
+        match settle(name, is_quoted, self.known.iter().map(String::as_str)) {
+            Meaning::One(known) => Ok(known.to_owned()),
+            Meaning::Several(names) => Err(ambiguous(name, &names)),
+            Meaning::Nothing => {
+                let finding = Finding::error(Code::UnknownConnection, format!("there is no connection named '{name}'"));
+                Err(if self.known.is_empty() {
+                    finding.hint(format!("add it: headwater connections add {name} postgres://user@host/database"))
+                } else {
+                    finding.nearest(name, self.known.iter().map(String::as_str))
+                })
+            }
+        }
+    }
 }
 
 /// The names visible from one group.

@@ -4,12 +4,17 @@
 //! read, that nothing reads, that another stage waits for, or that has a lane of its own becomes a stage: it is
 //! materialised once, so that all its readers see the same rows. Because every way out of a stage's datasets leads through
 //! its head, the stages of a graph without cycles have none either.
+//!
+//! Datasets accept no `retry` of their own. One that became a stage, and whose groups hand it none, is tried as often as
+//! the most patient of its readers: that a reader shares its input with another must not make its run more fragile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{Head, Stage, TaskPath, Work};
+use crate::spec::Retry;
 
 /// Cuts the graph; `order` is a topological order of its tasks.
 pub(super) fn cut(
@@ -24,7 +29,35 @@ pub(super) fn cut(
         tasks.entry(&homes[path]).or_default().push(path.clone());
     }
     let heads = order.iter().filter(|path| homes.get(*path) == Some(path));
-    heads.map(|head| stage(head, tasks.remove(head).unwrap_or_default(), tree, works, graph, &homes)).collect()
+    let stages = heads.map(|head| stage(head, tasks.remove(head).unwrap_or_default(), tree, works, graph, &homes));
+    let mut stages: Vec<Stage> = stages.collect();
+    hand_up_retries(&mut stages, tree);
+    stages
+}
+
+/// Gives stages of datasets the retries of their readers, which stand behind them in the order of stages.
+fn hand_up_retries(stages: &mut [Stage], tree: &Tree<'_>) {
+    let mut wanted: BTreeMap<TaskPath, Retry> = BTreeMap::new();
+    for stage in stages.iter_mut().rev() {
+        let own = |path: &TaskPath| tree.tasks.get(path).and_then(|placed| placed.inherited.retry.as_ref());
+        if let (Head::Dataset, Some(head)) = (stage.head, stage.tasks.last())
+            && own(head).is_none()
+            && let Some(retry) = wanted.remove(head)
+        {
+            stage.retry = retry;
+        }
+        for input in &stage.staged_inputs {
+            match wanted.get(input) {
+                Some(other) if patience(other) >= patience(&stage.retry) => {}
+                _ => drop(wanted.insert(input.clone(), stage.retry.clone())),
+            }
+        }
+    }
+}
+
+/// Orders retries by what they allow.
+fn patience(retry: &Retry) -> (u32, Duration, Duration) {
+    (retry.attempts, retry.delay, retry.max_delay)
 }
 
 /// The stage that each task belongs to, by the path of the stage's head.

@@ -57,6 +57,61 @@ tasks:
 }
 
 #[test]
+fn a_shared_dataset_is_tried_as_often_as_the_most_patient_of_its_readers() {
+    let text = "
+name: p
+tasks:
+  a: { extract: { from: shop.t } }
+  b: { check: { input: a, rules: [ { not_null: [id] } ] } }
+  patient:
+    load: { input: b, into: lake.one, mode: append }
+    retry: { attempts: 5, backoff: constant, delay: 1m }
+  hasty: { load: { input: a, into: lake.two, mode: append }, retry: { attempts: 2, delay: 1h } }
+  once: { load: { input: b, into: lake.three, mode: append } }
+  g:
+    retry: { attempts: 3 }
+    group:
+      c: { extract: { from: shop.u } }
+      one: { load: { input: c, into: lake.four, mode: append }, retry: { attempts: 9 } }
+      two: { load: { input: c, into: lake.five, mode: append } }
+  d: { extract: { from: shop.v } }
+  alone: { check: { input: d, rules: [ { not_null: [id] } ] } }
+";
+    let plan = planned(text).plan.unwrap();
+    let retry = |stage: &str| plan.stage(stage).unwrap().retry.clone();
+    assert_eq!(retry("b"), retry("patient"), "the attempts and the delays of one reader");
+    assert_eq!(retry("a"), retry("patient"), "through a dataset that is shared itself");
+    assert_eq!(retry("g.c").attempts, 3, "what its group says stands");
+    assert_eq!((retry("once").attempts, retry("alone").attempts), (1, 1));
+}
+
+#[test]
+fn a_connection_matches_exactly_then_in_lower_case_then_by_letters() {
+    let with = |task: &str, others: &[&str]| {
+        let text = format!("name: p\ntasks:\n  t: {{ extract: {{ from: shop.t }} }}\n  x: {task}\n");
+        let names = others.iter().chain(&["shop"]).map(|name| (*name).to_owned()).collect();
+        let planned = plan(&Document::read("p.yaml", text), &names);
+        let told = told(&planned).join("\n");
+        planned.works.get("x").map(|work| work.connections().join(" ")).ok_or(told)
+    };
+    let from = |name: &str| format!("{{ extract: {{ from: '{name}.public.Orders' }} }}");
+    assert_eq!(with(&from("SHOP"), &["Shop"]).unwrap(), "shop");
+    assert_eq!(with(&from("Lake"), &["LAKE"]).unwrap(), "LAKE");
+    assert_eq!(with("{ extract: { connection: LAKE, query: SELECT 1 } }", &["Lake"]).unwrap(), "Lake");
+    assert_eq!(with("{ load: { input: T, into: lAKE.t, mode: append } }", &["Lake"]).unwrap(), "Lake");
+    assert_eq!(with("{ load: { input: SHOP.t, into: shop.u, mode: append } }", &[]).unwrap(), "shop shop");
+    assert_eq!(
+        with(&from("LAKE"), &["Lake", "lakE"]).unwrap_err(),
+        "4:25 ambiguous_name 'LAKE' could be \"Lake\" or \"lakE\""
+    );
+    assert_eq!(
+        with(&from("\"SHOP\""), &[]).unwrap_err(),
+        "4:25 unknown_connection there is no connection named 'SHOP'",
+        "a quoted name matches exactly"
+    );
+}
+
+#[test]
 fn a_dataset_that_nothing_reads_or_that_something_waits_for_is_a_stage_of_its_own() {
     let text = "
 name: p

@@ -14,6 +14,7 @@ mod hostile;
 mod mutations;
 mod plans;
 mod roundtrip;
+mod secrets;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,470 @@
+//! A secret that is written anywhere into a file is never shown, stored or compared.
+
+use headwater_pipelines::diagnostic::{Code, Severity, has_errors};
+use headwater_pipelines::diff::diff;
+use headwater_pipelines::document::Document;
+use headwater_pipelines::plan::{Planned, plan};
+use headwater_pipelines::secrets::literal_secrets;
+use headwater_pipelines::write::{Comments, yaml as write};
+use headwater_pipelines::yaml::{self, Node, Span, Value};
+use proptest::prelude::*;
+
+use super::{config, connections, examples};
+use crate::generator::{Dice, valid};
+
+/// What no output may hold. Passwords of these tests have it inside.
+const MARKER: &str = "hunter2";
+
+/// Passwords as a URL in a plain scalar, a comment or a statement may hold them.
+const PASSWORDS: [&str; 9] = [
+    "hunter2",
+    "%40hunter2%2F",
+    "p@s/hunter2",
+    "a#hunter2",
+    "a?b=hunter2",
+    "päss-hunter2",
+    "x:hunter2:y",
+    "$hunter2&z",
+    "12/hunter2+x",
+];
+
+/// Everything that is made of a file and leaves this crate.
+fn outputs(text: &str) -> (Document, Planned, Vec<(&'static str, String)>) {
+    let document = Document::read("s.yaml", text);
+    let planned = plan(&document, &connections());
+    let secrets = literal_secrets(&document);
+    let mut out = vec![
+        ("rendered", document.source.render(&planned.diagnostics, false, 100)),
+        ("diagnostics", serde_json::to_string(&planned.diagnostics).unwrap()),
+        ("literal secrets", document.source.render(&secrets, false, 100)),
+        ("stored text", document.stored_text().to_owned()),
+        ("stored spec", serde_json::to_string(&document.stored_spec()).unwrap()),
+        ("debug", format!("{document:?} {planned:?}")),
+    ];
+    if let Some(spec) = &document.spec {
+        let other = Document::read("o.yaml", "name: o\ntasks: { w: { wait: 1s } }\n").spec.unwrap();
+        out.push(("diff", format!("{:?} {:?}", diff(spec, &other), diff(&other, spec))));
+    }
+    (document, planned, out)
+}
+
+fn leak(text: &str) -> Result<(Document, Planned), String> {
+    let (document, planned, outputs) = outputs(text);
+    for (what, shown) in outputs {
+        if shown.contains(MARKER) {
+            return Err(format!("{what} of\n{text}\nshows the secret:\n{shown}"));
+        }
+    }
+    let widths = |text: &str| text.lines().map(str::len).collect::<Vec<_>>();
+    if !document.stored_text().is_empty() && widths(document.stored_text()) != widths(text) {
+        return Err(format!("characters moved:\n{text}\n{}", document.stored_text()));
+    }
+    Ok((document, planned))
+}
+
+/// Files with a secret at one place each, which stands for `@@`.
+fn with_urls() -> Vec<String> {
+    let task = |task: &str| format!("name: x\ntasks:\n  a: {{ extract: {{ from: shop.t }} }}\n  b: {task}\n");
+    vec![
+        "# was @@\nname: x\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n# see @@ for more\nconnections:\n  own: { type: postgres }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s } } # @@\n".to_owned(),
+        "name: x\ndescription: copied from @@ each day\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: '@@'\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: string, default: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: date, default: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nschedule: { cron: '0 6 * * *', timezone: '@@' }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nschedule: { cron: '@@' }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nstream: { broker: '@@' }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n'@@': 1\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n'@@': 1\n'@@': 1\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { '@@': { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: '@@' } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, needs: ['@@'], queue: '@@', labels: ['@@'] } }\n".to_owned(),
+        task("{ extract: { from: '@@.public.orders' } }"),
+        task("{ extract: { from: shop.t, columns: ['@@'] } }"),
+        task("{ extract: { from: shop.t, columns: { id: '@@' } } }"),
+        task("{ extract: { connection: '@@', query: SELECT 1 } }"),
+        task("{ extract: { connection: shop, query: \"SELECT * FROM dblink('@@', 'SELECT 1')\" } }"),
+        task("{ transform: \"SELECT '@@' AS url FROM a\" }"),
+        task("{ transform: 'SELECT * FROM \"@@\".t' }"),
+        task("|\n    transform: SELECT 1\n    @@\n"),
+        task("\n    transform: |\n      SELECT *\n      FROM a -- @@\n"),
+        task("\n    transform: >\n      SELECT *\n      FROM a WHERE x = '@@'\n"),
+        task("\n    transform: SELECT\n      * FROM a\n      WHERE x = '@@'\n"),
+        task("{ transform: SELECT @@ FROM a }"),
+        task("{ check: { input: '@@', rules: [ { not_null: [id] } ] } }"),
+        task("{ check: { input: a, rules: [ { sql: \"x = '@@'\" } ] } }"),
+        task("{ check: { input: a, rules: [ { name: '@@', not_null: ['@@'] } ] } }"),
+        task("{ check: { input: a, rules: [ { accepted_values: { column: x, values: ['@@'] } } ] } }"),
+        task("{ load: { input: a, into: '@@.t', mode: append } }"),
+        task("{ load: { input: a, into: lake.t, mode: '@@', keys: ['@@'] } }"),
+        task("{ wait: 1s, description: '@@' }"),
+        task("{ http: { url: '@@', headers: { a: '@@' }, body: { a: ['@@'] } } }"),
+        task("{ command: { run: [psql, '@@'] } }"),
+        task("{ notify: { connection: x, message: '@@' } }"),
+        task("!!str '@@'"),
+        task("&a '@@'"),
+        "name: x\nconnections: { own: { type: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nconnections: { '@@': { type: postgres, url: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nconnections: { own: { type: postgres, '@@': 1, options: { '@@': a } } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "connections: { '@@': { type: '@@', '@@': '@@' } } # @@\n".to_owned(),
+        // Broken YAML.
+        "name: x\ntasks: { w: { wait: '@@' } ]\n".to_owned(),
+        "name: x\n# @@\ntasks: { w: { wait: 1s } ]\n".to_owned(),
+        "name: x\n  connections:\n    shop:\n      url: '@@'\ntasks: { w: { wait: 1s } }\n".to_owned(),
+    ]
+}
+
+/// Files with a secret under a key whose name says so: `@@` is the key, the value is the marker.
+fn with_keys() -> Vec<String> {
+    let deep = |lines: &str| format!("name: x\ntasks:\n  w: {{ wait: 1s }}\n{lines}\n");
+    vec![
+        "name: x\n@@: hunter2\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n# @@: hunter2\nconnections: {}\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n# old @@=hunter2 and more\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n#shop: { \"@@\": 'hunter2', user: app }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: hunter2 } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, '@@': \"hunter2\" } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, \"@@\" : 'it''s hunter2' } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: [hunter2, { a: hunter2 }] } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: { user: app, pw: hunter2 } } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: hunter2, @@: hunter2 } }\n".to_owned(),
+        "name: x\nstream: { @@: hunter2 }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { @@: { type: string, default: hunter2 } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: string, default: '@@=hunter2' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ndescription: 'log in with @@: hunter2'\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ndescription: |\n  user=app @@=hunter2\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { http: { url: 'https://x/y?a=1&@@=hunter2', headers: { @@: hunter2 } } } }\n".to_owned(),
+        "name: x\ntasks: { w: { command: { run: [x], env: { @@: hunter2 } } } }\n".to_owned(),
+        "name: x\ntasks: { w: { pipeline: { name: y, params: { @@: hunter2 } } } }\n".to_owned(),
+        "name: x\ntasks: { w: { extract: { from: 'host=db @@=hunter2' } } }\n".to_owned(),
+        "name: x\ntasks: { w: { extract: { connection: shop, query: \"SELECT * FROM dblink('host=db @@=hunter2', 'x')\" } } }\n".to_owned(),
+        "name: x\ntasks: { w: { transform: \"SELECT '{ \\\"@@\\\": \\\"hunter2\\\" }' AS x\" } }\n".to_owned(),
+        deep("    @@: |\n      hunter2\n      hunter2"),
+        "name: x\ntasks:\n  w:\n    wait: 1s\n    @@: >-\n      a\n      hunter2\n".to_owned(),
+        deep("  connections:\n    shop: { type: postgres, host: db, @@: hunter2 }"),
+        "name: x\n@@: hunter2\ntasks: { w: { wait: 1s } ]\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: hunter2 } ]\n".to_owned(),
+        "name: x\ntasks:\n  w:\n    @@: |\n      hunter2\n    wait: [1s\n".to_owned(),
+        "name: x\ntasks:\n  w:\n    @@: \"hunt\n      hunter2\n".to_owned(),
+    ]
+}
+
+/// Files with settings of a connection where none belong: any of them may be secret.
+const SETTINGS: [&str; 9] = [
+    "name: x\ntasks:\n  w: { wait: 1s }\n  connections:\n    shop: { type: postgres, url: hunter2 }\n",
+    "name: x\ntasks:\n  w:\n    wait: 1s\n    connections:\n      shop:\n        type: postgres\n        # hunter2\n        pw: hunter2\n",
+    "name: x\ntasks:\n  w:\n    wait: 1s\n    conections:\n      shop:\n        pw: hunter2\n        list: [hunter2]\n",
+    "name: x\nconnections:\nshop:\n  type: postgres\n  pw: hunter2\ntasks: { w: { wait: 1s } }\n",
+    "name: x\nparams:\n  shop: { type: postgres, pw: hunter2 }\ntasks: { w: { wait: 1s } }\n",
+    "name: x\n# hunter2\nconnections:\n  shop: { type: postgres, password: hunter2 }\ntasks: { w: { wait: 1s } }\n",
+    "name: x\n# the old one was hunter2.\n\nconnections:\n  shop: { type: postgres, password: hunter2 }\ntasks: { w: { wait: 1s } } # not hunter2!\n",
+    "name: x\n  connections:\n    shop:\n      pw: hunter2\ntasks: { w: { wait: 1s } }\n",
+    "{ name: x,\n  connections: { shop: { type: p,\n  pw: hunter2 },\n tasks: { w: { wait: 1s } }\n",
+];
+
+const KEYS: [&str; 14] = [
+    "password",
+    "PASSWORD",
+    "db_passwd",
+    "pwd",
+    "client-secret",
+    "token",
+    "auth_token",
+    "api_key",
+    "apiKey",
+    "access-key",
+    "aws_secret_access_key",
+    "private_key",
+    "credential",
+    "Credentials",
+];
+
+#[test]
+fn a_password_in_a_url_is_shown_nowhere_wherever_it_is_written() {
+    let mut leaks = Vec::new();
+    for text in with_urls() {
+        for password in PASSWORDS {
+            let text = text.replace("@@", &format!("postgres://app:{password}@db/shop"));
+            leaks.extend(leak(&text).err());
+        }
+        for url in [
+            "postgres://db/shop?sslpassword=hunter2",
+            "https://x.example/y?a=b&key=hunter2&c=d",
+            "postgres://db/shop?user=a&password=hunter2%23",
+            "redis://:hunter2@db",
+            "POSTGRES+X://app:hunter2@[::1]:5432/shop?sslmode=require",
+            "a://b,postgres://app:hunter2@db",
+            "postgres://app:${PW}hunter2@db",
+        ] {
+            leaks.extend(leak(&text.replace("@@", url)).err());
+        }
+    }
+    assert!(leaks.is_empty(), "{}:\n{}", leaks.len(), leaks.join("\n\n"));
+}
+
+#[test]
+fn quotes_in_a_password_do_not_end_it() {
+    for text in [
+        "name: x\ntasks: { w: { extract: { from: 'postgres://app:it''s\"hunter2@db.t' } } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"postgres://app:it's\\\"hunter2@db.t\" } } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"postgres://app:\\x61\\u0062hunter2@db.t\" } } }\n",
+        "name: x\ntasks: { w: { extract: { from: postgres://app:it's\"hunter2@db.t } } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"postgres://o'brien:hunter2@db.t\" } } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"postgres://app:fol\\\n    hunter2@db.t\" } } }\n",
+        "name: x\ntasks: { w: { extract: { from: 'postgres://app:two words hunter2@db.t' } } }\n",
+        "name: x\n# 'postgres://app:it''s hunter2@db'\ntasks: { w: { wait: 1s } }\n",
+        "name: x\ntasks: { w: { transform: \"SELECT 'postgres://app:it''s-hunter2@db'\" } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"host=db password='it\\\\'s hunter2' user=x\" } } }\n",
+        "name: x\ntasks: { w: { extract: { from: \"host=db password = 'two hunter2' user=x\" } } }\n",
+    ] {
+        leak(text).unwrap();
+    }
+}
+
+#[test]
+fn a_value_whose_key_says_that_it_is_secret_is_shown_nowhere() {
+    let texts = with_keys();
+    let of = |key: &str| texts.iter().map(|text| text.replace("@@", key)).collect::<Vec<_>>();
+    let leaks: Vec<String> = KEYS.iter().flat_map(|key| of(key)).filter_map(|text| leak(&text).err()).collect();
+    assert!(leaks.is_empty(), "{}:\n{}", leaks.len(), leaks.join("\n\n"));
+}
+
+#[test]
+fn settings_of_a_connection_are_shown_nowhere_though_they_stand_at_the_wrong_place() {
+    let leaks: Vec<String> = SETTINGS.iter().filter_map(|text| leak(text).err()).collect();
+    assert!(leaks.is_empty(), "{}:\n{}", leaks.len(), leaks.join("\n\n"));
+}
+
+#[test]
+fn columns_tasks_and_statements_with_names_of_secrets_stay_as_they_are() {
+    let text = r#"name: users
+description: >-
+  Counts tokens; the password_hash is dropped. See https://host:8080/a@b?time=12:30@x and mail ops@x.org. Rotates the
+  token: every morning. Connect to postgres://<user>:<password>@host/shop with password=<yours> or password=...
+# tokens are counted here, keys: none
+params:
+  token_count: { type: integer, default: 5 }
+  token: { type: string, default: "" }
+tasks:
+  refresh_token:
+    extract: { from: shop.public.users, columns: [id, token, password] }
+  typed: { extract: { from: shop.public.users, columns: { token: text, password: { type: varchar } } } }
+  asked:
+    extract:
+      connection: shop
+      query: |
+        SELECT id, token FROM users WHERE token = 'x' AND password='y' AND secret <> '' -- token = 'z'
+  password:
+    transform: |
+      SELECT r.id, r.token::text AS secret, 'a: b' AS pair, ARRAY[1,2][1:2] AS part
+      FROM refresh_token r JOIN typed t ON t.token = r.token JOIN asked q ON q.token=r.token
+      WHERE r.password = '${X}' OR r.token = $token AND r.password='abc'
+        AND r.url LIKE 'https://%:%@%' AND r.log NOT LIKE '%password=%' AND r.log ~ '^[a-z]+://[^:]+:[^@]+@'
+        AND regexp_replace(r.log, 'password=\S+|token=([^&]+)', 'password=***') <> 'token=[0-9]+'
+        AND 'postgres://'||r.id||':'||r.password||'@'||r.host <> 'https://host?token=%' -- token: see above
+  connections:
+    check:
+      input: password
+      rules:
+        - { not_null: [token] }
+        - { sql: "token <> 'abc' AND secret = 'x'", name: token_is_set }
+        - { accepted_values: { column: token, values: [a, b] } }
+  credentials: { load: { input: connections, into: lake.tokens, mode: append, partition_by: [token] } }
+"#;
+    let document = Document::read("u.yaml", text);
+    assert_eq!(document.stored_text(), text);
+    let planned = plan(&document, &connections());
+    assert_eq!(planned.diagnostics, []);
+}
+
+#[test]
+fn a_secret_outside_of_a_connection_is_an_error_at_its_place_and_the_only_one() {
+    let told = |text: &str| {
+        let planned = plan(&Document::read("x.yaml", text), &connections());
+        assert!(planned.plan.is_none());
+        planned
+            .diagnostics
+            .iter()
+            .map(|d| format!("{}:{} {} {}", d.line, d.column, d.code, d.message))
+            .collect::<Vec<_>>()
+    };
+    let task = |task: &str| format!("name: x\ntasks:\n  a: {{ extract: {{ from: shop.t }} }}\n  b: {task}\n");
+    assert_eq!(
+        told(&task("{ extract: { from: 'postgres://app:hunter2@db/shop.public.orders' } }")),
+        ["4:41 literal_secret 'from' holds a secret that is written out"]
+    );
+    assert_eq!(
+        told(&task("{ transform: \"SELECT dblink('password=hunter2') FROM a\" }")),
+        ["4:44 literal_secret 'transform' holds a secret that is written out"]
+    );
+    assert_eq!(
+        told("name: x\nparams: { token: { type: string, default: hunter2 } }\ntasks: { w: { wait: 1s } }\n"),
+        ["2:43 literal_secret 'default' holds a secret that is written out"]
+    );
+    // What can't be read is reported as such, and its secret not as a second mistake.
+    assert_eq!(told("name: x\npassword: hunter2\ntasks: { w: { wait: 1s } }\n").len(), 1);
+    assert_eq!(told("name: x\ntasks: { w: { wait: 'postgres://app:hunter2@db' } }\n").len(), 1);
+}
+
+#[test]
+fn a_secret_in_a_description_or_a_comment_is_masked_and_the_pipeline_runs() {
+    let text = "name: x # postgres://app:hunter2@db\ndescription: from postgres://app:hunter2@db/shop\ntasks:\n  b:\n    transform: |\n      SELECT 1 AS x -- postgres://app:hunter2@db\n  l: { load: { input: b, into: lake.t, mode: append } }\n";
+    let (document, planned) = leak(text).unwrap();
+    let told: Vec<_> = planned.diagnostics.iter().map(|d| (d.line, d.code, d.severity)).collect();
+    assert_eq!(told, [(2, Code::LiteralSecret, Severity::Warning), (6, Code::LiteralSecret, Severity::Warning)]);
+    let plain = plan(&Document::read("x.yaml", text.replace(MARKER, "xxxxxxx")), &connections());
+    assert_eq!(planned.plan, plain.plan, "the plan is that of the text without the secret");
+    let again = Document::read("x.yaml", document.stored_text());
+    assert_eq!((again.diagnostics.as_slice(), again.spec), (&[][..], document.spec), "the stored text is stable");
+}
+
+#[test]
+fn an_error_behind_a_hundred_warnings_is_not_lost() {
+    let mut text = "name: x\ntasks:\n".to_owned();
+    (0..150).for_each(|n| text += &format!("  w{n}: {{ wait: 1s, description: 'token=hunter2 {n}' }}\n"));
+    text += "  l: { load: { input: shop.t, into: 'lake.\"a?token=hunter2\"', mode: append } }\n  c: { load: { input: shop.t, into: 'lake.\"password=hunter2\"', mode: append } }\n";
+    let (_, planned) = leak(&text).unwrap();
+    assert!(planned.plan.is_none() && has_errors(&planned.diagnostics));
+}
+
+#[test]
+fn a_misspelled_task_with_the_name_of_a_secret_or_of_connections_is_one_mistake() {
+    for name in ["token", "collections", "credentials"] {
+        let text = format!(
+            "name: x\ntasks:\n  {name}: {{ extrct: {{ from: shop.t }} }}\n  l: {{ load: {{ input: {name}, into: lake.t, mode: append }} }}\n"
+        );
+        let (_, planned) = leak(&text).unwrap();
+        let told: Vec<_> = planned.diagnostics.iter().map(|found| (found.line, found.message.as_str())).collect();
+        assert_eq!(told, [(3, "there is no field 'extrct' here")]);
+    }
+}
+
+#[test]
+fn nothing_is_planned_from_a_masked_value() {
+    for text in [
+        "name: x\ntasks: { w: { command: { run: [x], env: { description: 'token=hunter2', sql: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { w: { http: { url: 'https://x', body: { description: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { w: { pipeline: { name: y, params: { query: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { a: { extract: { from: shop.t, columns: { description: 'token=hunter2' } } } }\n",
+        "name: x\ntasks: { c: { check: { input: shop.t, rules: [ { accepted_values: { column: a, values: [ { b: { type: postgres, url: hunter2 } } ] } } ] } } }\n",
+    ] {
+        let (_, planned) = leak(text).unwrap();
+        let is_literal = |found: &headwater_pipelines::diagnostic::Diagnostic| {
+            found.code == Code::LiteralSecret && found.severity == Severity::Error
+        };
+        assert!(
+            planned.plan.is_none() && planned.diagnostics.iter().any(is_literal),
+            "{text}{:?}",
+            planned.diagnostics
+        );
+    }
+}
+
+#[test]
+fn a_task_may_be_named_like_a_free_mapping() {
+    for name in ["env", "headers", "body", "params", "stream", "description"] {
+        let text = format!(
+            "name: x\ntasks:\n  {name}: {{ transform: \"SELECT * FROM shop.t WHERE token='x'\" }}\n  l: {{ load: {{ input: {name}, into: lake.t, mode: append }} }}\n"
+        );
+        let planned = plan(&Document::read("x.yaml", text.as_str()), &connections());
+        assert_eq!(planned.diagnostics, [], "{name}");
+    }
+}
+
+#[test]
+fn references_are_no_secrets() {
+    let text = "name: x # postgres://app:${PW}@db\ndescription: from postgres://app:${PW}@db/shop?password=${PW} with password=${PW}\nconnections:\n  own: { type: postgres, url: 'postgres://app:${PW}@db' }\ntasks: { w: { wait: 1s } }\n";
+    let document = Document::read("x.yaml", text);
+    assert_eq!(plan(&document, &connections()).diagnostics, []);
+    assert_eq!(document.stored_text().lines().nth(1), text.lines().nth(1));
+    assert_eq!(document.stored_text().lines().next(), text.lines().next());
+}
+
+#[test]
+fn a_diff_with_a_version_of_an_earlier_build_shows_no_secret() {
+    let old = serde_json::json!({
+        "name": "x",
+        "description": "from postgres://app:hunter2@db",
+        "params": { "token": { "type": "string", "default": "hunter2" }, "key": { "type": "string", "default": "a" } },
+        "tasks": {
+            "a": { "extract": { "connection": "shop", "query": "SELECT dblink('password=hunter2')" } },
+            "b": { "extract": { "from": "shop.t", "columns": { "token": "text" } } },
+            "c": { "http": { "url": "https://app:hunter2@x", "headers": { "Api-Key": "hunter2" } } },
+        }
+    });
+    let old = serde_json::from_value(old).unwrap();
+    let new = Document::read("x.yaml", "name: x\ntasks: { w: { wait: 1s } }\n").spec.unwrap();
+    let shown = format!("{:?}", (diff(&old, &new), diff(&new, &old)));
+    assert!(!shown.contains(MARKER), "{shown}");
+    assert!(shown.contains("String(\"text\")") && shown.contains("String(\"a\")"), "types and other values: {shown}");
+}
+
+/// Places of the scalars of a tree, keys included, with whether they are written on one line.
+fn scalars(text: &str, node: &Node, out: &mut Vec<(Span, bool)>) {
+    let is_short = |span: &Span| !text[span.clone()].contains('\n') && !text[span.clone()].starts_with(['|', '>']);
+    match &node.value {
+        Value::Scalar { .. } => out.push((node.span.clone(), is_short(&node.span))),
+        Value::Sequence(items) => items.iter().for_each(|item| scalars(text, item, out)),
+        Value::Mapping(entries) => {
+            for entry in entries {
+                out.push((entry.key_span.clone(), true));
+                scalars(text, &entry.node, out);
+            }
+        }
+    }
+}
+
+/// A text with a secret put in at some place, and in one of four texts broken.
+fn with_secret(text: &str, dice: &mut Dice) -> String {
+    let mut places = Vec::new();
+    scalars(text, &yaml::read(text).root.unwrap(), &mut places);
+    let url = format!("postgres://app:{}@db/shop", dice.pick(&PASSWORDS));
+    let pair = format!("{}: hunter2", dice.pick(&KEYS));
+    let mut text = text.to_owned();
+    match dice.roll(4) {
+        0 => {
+            let end = text.match_indices('\n').map(|(at, _)| at).nth(dice.roll(text.matches('\n').count())).unwrap();
+            text.insert_str(end, &format!(" # {}", dice.pick(&[url, pair])));
+        }
+        1 => text.insert_str(0, &format!("{pair}\n")),
+        2 => text.push_str(&format!("  {pair}\n")),
+        _ => {
+            let (span, is_short) = places.swap_remove(dice.roll(places.len()));
+            let quoted = dice.pick(&[format!("'{url}'"), format!("\"{url}\"")]);
+            match is_short {
+                true => text.replace_range(span, &quoted),
+                false => text.insert_str(span.end - text[span.clone()].trim_start().len().min(1), &url),
+            }
+        }
+    }
+    if dice.one_in(4) {
+        text.push_str(dice.pick(&["  x: [\n", "}\n", "\t- \"\n", "a: 'b\n"]));
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(config(1_500))]
+
+    #[test]
+    fn a_secret_at_any_place_of_a_spec_is_shown_nowhere_and_never_runs(
+        spec in valid(),
+        numbers in prop::collection::vec(any::<u32>(), 40),
+        example in any::<prop::sample::Index>(),
+    ) {
+        let mut dice = Dice::new(numbers);
+        let text = if dice.one_in(3) { example.get(&examples()).1.clone() } else { write(&spec, &Comments::default()) };
+        let text = with_secret(&text, &mut dice);
+        match leak(&text) {
+            Err(shown) => prop_assert!(false, "{}", shown),
+            Ok((document, planned)) => {
+                let runs = planned.plan.is_some() && !has_errors(&planned.diagnostics);
+                let stored = plan(&Document::read("s.yaml", document.stored_text()), &connections());
+                prop_assert!(!runs || planned.plan == stored.plan, "the stored text is another pipeline:\n{}", text);
+            }
+        }
+    }
+}
