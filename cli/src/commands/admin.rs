@@ -82,7 +82,10 @@ async fn upgrade_db(config: Config, to: Option<u32>) -> Result<ExitCode> {
     match upgrade(&config.data_dir, config.pg_user.as_deref(), to).await.map_err(OperationError::from)? {
         Some(done) => {
             output::line(&format!("the embedded Postgres moved from version {} to {}", done.from, done.to));
-            output::line(&format!("the old cluster is kept in {}; delete it once everything works", done.kept.display()));
+            output::line(&format!(
+                "the old cluster is kept in {}; delete it once everything works",
+                done.kept.display()
+            ));
         }
         None => output::line("the embedded Postgres has that version already"),
     }

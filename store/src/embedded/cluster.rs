@@ -117,9 +117,11 @@ impl Cluster {
     /// Names of the databases that can be connected to.
     pub(super) async fn databases(&self) -> Result<Vec<String>> {
         let mut connection = self.connect("postgres").await?;
-        let names = sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1")
-            .fetch_all(&mut connection)
-            .await?;
+        let names = sqlx::query_scalar(
+            "SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1",
+        )
+        .fetch_all(&mut connection)
+        .await?;
         connection.close().await?;
         Ok(names)
     }

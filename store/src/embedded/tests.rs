@@ -174,7 +174,8 @@ async fn a_cluster_is_moved_to_another_server_with_all_its_databases_and_roles_a
     attached.ensure_database("it's a \"source\"").await.unwrap();
     let url = attached.url_of("it's a \"source\"");
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-    let fill = "CREATE ROLE reader; CREATE TABLE kept AS SELECT generate_series(1, 3) AS x; GRANT SELECT ON kept TO reader";
+    let fill =
+        "CREATE ROLE reader; CREATE TABLE kept AS SELECT generate_series(1, 3) AS x; GRANT SELECT ON kept TO reader";
     sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     // The same server stands for a newer one: a second one need not be installed.
