@@ -1,7 +1,7 @@
 //! Masking without a tree: a file whose syntax is broken is never stored, and only the lines around its mistake are shown,
-//! so that rather too much of it is masked than too little.
+//! so that rather too much of it is masked than too little: its comments, and what follows connections up to the next field.
 
-use super::mask::is_connections;
+use super::mask::{is_connections, is_name};
 use super::text::{Sort, secrets};
 use crate::document::is_root_field;
 use crate::yaml::Span;
@@ -23,31 +23,31 @@ pub(super) fn lines(source: &str) -> Vec<Span> {
     let mut start = 0;
     for line in source.split_inclusive('\n') {
         let at = |span: Span| start + span.start..start + span.end;
-        let text = line.trim_start();
-        let indentation = line.len() - text.len();
-        if ends(&inside, text, indentation) {
+        let indentation = line.len() - line.trim_start().len();
+        if is_field(line) {
             inside = Inside::Nothing;
         }
         match &mut inside {
-            Inside::Secret { quote, .. } => {
+            Inside::Secret { indentation: outer, quote } if quote.is_some() || indentation > *outer => {
                 spans.push(at(0..line.len()));
-                if quote.is_some_and(|quote| line.contains(quote)) {
-                    inside = Inside::Nothing;
-                }
+                *quote = quote.filter(|quote| !line.contains(*quote));
             }
-            Inside::Connections { open, .. } => {
-                let from = line.find([':', '#', '-']).map_or(0, |at| at + 1);
-                spans.push(at(from..line.len()));
+            // What is not indented at all may be meant to be.
+            Inside::Connections { indentation: outer, open } if *outer == 0 || *open > 0 || indentation > *outer => {
+                spans.push(at(behind_key(line)..line.len()));
                 *open += braces(line);
             }
-            Inside::Nothing => {
-                if let Some(from) = connections_in(line) {
-                    spans.push(at(from..line.len()));
-                    inside = Inside::Connections { indentation, open: braces(&line[from..]) };
-                } else {
-                    spans.extend(secrets(line, Sort::Comment).into_iter().map(|secret| at(secret.span)));
-                    inside = secret_below(line, indentation);
-                }
+            _ => {
+                let from = connections_in(line);
+                let plain = &line[..from.unwrap_or(line.len())];
+                spans.extend(secrets(plain, Sort::Comment).into_iter().map(|secret| at(secret.span)));
+                spans.extend(comment(plain).map(at));
+                spans.extend(from.map(|from| at(from..line.len())));
+                let begins = match from {
+                    Some(from) => Inside::Connections { indentation, open: braces(&line[from..]) },
+                    None => secret_below(line, indentation),
+                };
+                inside = inside.and(begins);
             }
         }
         start += line.len();
@@ -55,20 +55,47 @@ pub(super) fn lines(source: &str) -> Vec<Span> {
     spans
 }
 
-/// Whether a line no longer belongs to what the lines before it belong to.
-fn ends(inside: &Inside, text: &str, indentation: usize) -> bool {
-    if text.is_empty() || text.starts_with('#') {
-        return false;
+impl Inside {
+    /// What lines belong to after one that is indented less: a line that breaks the file ends nothing before it.
+    fn and(self, begins: Self) -> Self {
+        match (self, begins) {
+            (before, Self::Nothing) => before,
+            (Self::Nothing, begins) => begins,
+            (Self::Connections { indentation, .. }, Self::Connections { indentation: other, open }) => {
+                Self::Connections { indentation: indentation.min(other), open }
+            }
+            (before, begins) => {
+                let quote = if let Self::Secret { quote, .. } = begins { quote } else { None };
+                Self::Secret { indentation: before.indentation().min(begins.indentation()), quote }
+            }
+        }
     }
-    if indentation == 0 && text.split_once(':').is_some_and(|(word, _)| is_root_field(word) && !is_connections(word)) {
-        return true;
+
+    fn indentation(&self) -> usize {
+        match self {
+            Self::Nothing => usize::MAX,
+            Self::Connections { indentation, .. } | Self::Secret { indentation, .. } => *indentation,
+        }
     }
-    let closes = text.starts_with(['}', ']']);
-    match inside {
-        Inside::Nothing => false,
-        Inside::Connections { indentation: outer, open } => indentation <= *outer && *open <= 0 && !closes,
-        Inside::Secret { indentation: outer, quote } => indentation <= *outer && quote.is_none(),
-    }
+}
+
+/// Whether a line begins with a field of the root other than connections.
+fn is_field(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(word, _)| is_root_field(word) && !is_connections(word))
+}
+
+/// Where the value on a line begins; at its start if there is no key.
+fn behind_key(line: &str) -> usize {
+    let Some((head, _)) = line.split_once(':') else { return 0 };
+    let is_wrapping = |c: char| c.is_whitespace() || matches!(c, '{' | '"' | '\'');
+    if is_name(head.trim_matches(is_wrapping)) { head.len() + 1 } else { 0 }
+}
+
+/// The comment of a line. It may repeat a secret that could be recognised in a tree alone.
+fn comment(line: &str) -> Option<Span> {
+    let begins = |at: &usize| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+    let at = line.match_indices('#').map(|(at, _)| at).find(begins)?;
+    Some(at + 1..line.len())
 }
 
 fn braces(text: &str) -> isize {
@@ -85,7 +112,10 @@ fn connections_in(line: &str) -> Option<usize> {
     while let Some(at) = line[from..].find(':').map(|at| from + at) {
         let bare = line[from..at].trim_end_matches([' ', '\t', '"', '\'']);
         let word = &bare[bare.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len()..];
-        if (8..=14).contains(&word.len()) && is_connections(word) {
+        let value = line[at + 1..].trim();
+        // The field of an extract is no misspelled field of the root.
+        let is_reference = word == "connection" && !value.is_empty() && !value.starts_with('{');
+        if (8..=14).contains(&word.len()) && is_connections(word) && !is_reference {
             return Some(at + 1);
         }
         from = at + 1;

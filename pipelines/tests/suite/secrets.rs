@@ -239,6 +239,27 @@ fn settings_of_a_connection_are_shown_nowhere_though_they_stand_at_the_wrong_pla
 }
 
 #[test]
+fn a_file_that_is_broken_at_any_line_shows_no_secret_either() {
+    let urls = with_urls().into_iter().map(|text| text.replace("@@", "postgres://app:p@s/hunter2@db/shop"));
+    let keys = with_keys().into_iter().map(|text| text.replace("@@", "client-secret"));
+    // Without a tree nothing tells that a mapping below `params` is a connection.
+    let settings = SETTINGS.iter().filter(|text| !text.contains("params")).map(|text| (*text).to_owned());
+    let mut leaks = Vec::new();
+    for text in urls.chain(keys).chain(settings) {
+        leaks.extend(leak(&text.replace('\n', "\r\n")).err());
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        for at in std::iter::once(0).chain(ends) {
+            for piece in ["]\n", "\t- x\n", "  x: [\n", "\"\n", "? {\n", "%x\n", "a: *b\n", "---\n"] {
+                let mut broken = text.clone();
+                broken.insert_str(at, piece);
+                leaks.extend(leak(&broken).err());
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "{}:\n{}", leaks.len(), leaks.join("\n\n"));
+}
+
+#[test]
 fn columns_tasks_and_statements_with_names_of_secrets_stay_as_they_are() {
     let text = r#"name: users
 description: >-
