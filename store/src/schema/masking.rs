@@ -79,6 +79,10 @@ async fn mask(tx: &mut Tx, version: &Version) -> Result<Vec<String>> {
     if text == version.spec_text && !connections.values().any(|stripped| *stripped) {
         return Ok(Vec::new());
     }
+    // As this build would store it; a secret can stand elsewhere than in a connection.
+    if let Some(masked) = document.stored_spec() {
+        spec = serde_json::to_value(masked)?;
+    }
     sqlx::query!(
         "UPDATE versions SET spec_text = $3, spec = $4::text::json, hash = $5 WHERE workspace_id = $1 AND id = $2",
         version.workspace_id,
