@@ -20,6 +20,7 @@ pub mod staging;
 pub mod stores;
 pub mod testing;
 pub mod transform;
+mod yielding;
 
 pub use error::{EngineError, ErrorKind, Result};
 
