@@ -28,6 +28,7 @@ mod search;
 mod sink;
 mod table;
 mod write;
+mod writer;
 
 use table::Location;
 

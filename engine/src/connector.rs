@@ -10,7 +10,6 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryPool;
 use headwater_pipelines::spec::{Columns, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,8 +17,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::control::Control;
+use crate::control::{Control, Progress};
 use crate::error::{EngineError, Result};
+use crate::memory::StagePool;
 
 /// What a connector is and can do, as data.
 #[derive(Debug, Clone, Copy)]
@@ -241,8 +241,10 @@ pub struct LoadContext {
     pub task: String,
     /// What earlier attempts left through [`LoadContext::record_handle`], oldest first: a successor ends their sessions.
     pub predecessors: Vec<Value>,
-    /// Buffers are reserved here.
-    pub memory: Arc<dyn MemoryPool>,
+    /// Buffers are reserved here. What the load's own plan holds is counted too.
+    pub memory: Arc<StagePool>,
+    /// Shows what the load waits for, e.g. memory.
+    pub progress: Arc<Progress>,
     /// Canceled when the run is canceled or the lease is lost.
     pub cancel: CancellationToken,
     /// The attempt's line to the control plane.

@@ -74,10 +74,10 @@ pub struct Progress {
     waiting: RwLock<Waiting>,
 }
 
-/// What an attempt waits for before it begins.
+/// What an attempt waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// For example sessions of a connection that others have.
+    /// For example sessions of a connection, or memory, that others have.
     pub now: Option<String>,
     /// It has waited at some time.
     pub ever: bool,

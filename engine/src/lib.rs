@@ -23,6 +23,7 @@ pub mod stores;
 pub mod testing;
 pub mod transform;
 pub mod type_names;
+mod yielding;
 
 pub use error::{EngineError, ErrorKind, Result};
 

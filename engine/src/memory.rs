@@ -26,6 +26,11 @@ impl StagePool {
         self.peak.load(Ordering::Relaxed) as u64
     }
 
+    /// What is held now, in bytes.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn grown(&self, additional: usize) {
         let now = self.held.fetch_add(additional, Ordering::Relaxed) + additional;
         self.peak.fetch_max(now, Ordering::Relaxed);

@@ -20,6 +20,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
 use crate::nodes::NodePlanner;
+use crate::yielding::YieldingJoins;
 
 /// Memory and parallelism of one process.
 #[derive(Debug, Clone)]
@@ -103,6 +104,7 @@ impl SessionFactory {
             .with_runtime_env(runtime)
             .with_default_features()
             .with_query_planner(Arc::new(Planner))
+            .with_physical_optimizer_rule(Arc::new(YieldingJoins))
             .build()
     }
 }

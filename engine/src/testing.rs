@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::connector::{Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest};
 use crate::control::{Control, Intent, LogLevel};
 use crate::error::Result;
+use crate::memory::StagePool;
 
 mod commits;
 mod samples;
@@ -155,7 +156,8 @@ pub fn attempt(load_id: Uuid, number: i32) -> LoadContext {
         attempt: number,
         task: "publish".to_owned(),
         predecessors: Vec::new(),
-        memory: Arc::new(GreedyMemoryPool::new(512 << 20)),
+        memory: Arc::new(StagePool::new(Arc::new(GreedyMemoryPool::new(512 << 20)))),
+        progress: Arc::default(),
         cancel: CancellationToken::new(),
         control: Arc::new(Recorder::default()),
     }

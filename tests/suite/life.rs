@@ -125,6 +125,34 @@ fn ctrl_c_cancels_a_run_and_leaves_nothing_on_the_source() {
 }
 
 #[test]
+fn a_run_in_the_middle_of_a_long_join_is_canceled_within_seconds() {
+    let world = world();
+    world.query("CREATE TABLE numbers AS SELECT i AS id FROM generate_series(1, 200000) i");
+    // No pair meets the condition, so that the join computes for minutes without any output.
+    world.write(
+        "pairs.yaml",
+        "name: pairs\ntasks:\n  left: { extract: { from: shop.public.numbers } }\n  \
+         right: { extract: { from: shop.public.numbers } }\n  \
+         pairs: { transform: \"SELECT l.id FROM \\\"left\\\" l JOIN \\\"right\\\" r ON l.id + r.id < 0\" }\n  \
+         publish: { load: { input: pairs, into: lake.pairs, mode: append } }\n",
+    );
+    let running = world.start(world.command(&["run", "pairs.yaml"]));
+    eventually("one side is read", || {
+        let shown = world.run(&["runs", "show", "--json"]);
+        serde_json::from_str(&shown.stdout).is_ok_and(|run: serde_json::Value| {
+            run["tasks"].as_array().unwrap().iter().any(|task| task["rows_written"] == 200_000)
+        })
+    });
+    world.succeed(&["runs", "cancel", "--newest"]);
+    let start = Instant::now();
+    let done = running.wait();
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert_eq!(done.code(), Some(1), "{done}");
+    assert_eq!(world.json(&["runs", "show", "--json"])["state"], "canceled");
+    assert_eq!(world.delta_files("pairs"), 0);
+}
+
+#[test]
 fn a_query_is_printed_in_every_format() {
     let world = world();
     let sql = "SELECT id, name, amount FROM shop.public.t ORDER BY id LIMIT 2";

@@ -22,6 +22,7 @@ use crate::control::{AttemptControl, engine_error};
 use crate::finisher::{Slot, hand_back};
 use crate::logs::AttemptLog;
 use crate::start::{Shared, own};
+use crate::unheard;
 
 /// Executes an attempt on a task of its own, since apalis polls all of a worker's futures on one. A fault of ours still ends the
 /// attempt: its lease would otherwise be kept alive by the worker's heartbeat.
@@ -162,8 +163,9 @@ async fn run(
 ) -> Finish {
     let plan = Arc::clone(&job.plan);
     let (runner, counted) = (Arc::clone(&shared.runner), Arc::clone(&progress));
+    let (line, canceling) = (Arc::clone(&control), cancel.clone());
     let running = async move {
-        let running = runner.run_stage(job, control, Arc::clone(&counted), cancel);
+        let running = runner.run_stage(job, line, Arc::clone(&counted), canceling);
         AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|panic| {
             let words = words_of(panic.as_ref());
             broken(EngineError::bug(format!("the engine panicked: {words}")), &counted)
@@ -172,10 +174,17 @@ async fn run(
     let report = if claimed.light {
         running.await
     } else {
-        let ran = shared.runtimes.run(running).await;
-        ran.unwrap_or_else(|error| {
-            broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress)
-        })
+        match unheard::run(&shared.runtimes, &control, &cancel, running).await {
+            Some(Ok(report)) => report,
+            Some(Err(error)) => {
+                broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress)
+            }
+            None => {
+                let message = "the attempt was canceled in the middle of a long computation, which ends at its next pause; nothing of it is loaded";
+                log.say(LogLevel::Warn, None, message);
+                report_of(StageOutcome::Canceled, &progress)
+            }
+        }
     };
     if let StageOutcome::Failed(error) = &report.outcome {
         log.say(LogLevel::Error, error.task.as_deref(), &error.message);
@@ -185,7 +194,11 @@ async fn run(
 
 /// The report of an attempt that ended without one.
 fn broken(error: EngineError, progress: &Progress) -> StageReport {
-    StageReport { outcome: StageOutcome::Failed(error), tasks: progress.counts(), receipts: Vec::new(), manifest: None }
+    report_of(StageOutcome::Failed(error), progress)
+}
+
+fn report_of(outcome: StageOutcome, progress: &Progress) -> StageReport {
+    StageReport { outcome, tasks: progress.counts(), receipts: Vec::new(), manifest: None }
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -293,7 +306,7 @@ async fn fence(
 ) -> Finish {
     let plan = Arc::clone(&job.plan);
     let runner = Arc::clone(&shared.runner);
-    let ran = shared.runtimes.run(async move { runner.fence(job).await }).await;
+    let ran = shared.runtimes.run(&CancellationToken::new(), async move { runner.fence(job).await }).await;
     let answer = ran.unwrap_or_else(|error| Err(EngineError::transient(format!("the fence could not run: {error}"))));
     let fenced = match answer {
         // Attempt 0 is an earlier fence.

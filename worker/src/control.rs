@@ -1,6 +1,6 @@
 //! An attempt's line to the control plane.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,11 +26,27 @@ pub(crate) struct AttemptControl {
     runtime: Handle,
     lease: LeaseKey,
     log: Arc<AttemptLog>,
+    /// Set once it is settled whether the attempt may commit.
+    course: OnceLock<Course>,
+}
+
+/// What becomes of an attempt. Whichever comes first holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// It has asked to commit, and its end is waited for.
+    Commits,
+    /// It was abandoned while it computed.
+    Abandoned,
 }
 
 impl AttemptControl {
     pub(crate) fn new(store: Store, lease: LeaseKey, log: Arc<AttemptLog>) -> Self {
-        Self { store, runtime: Handle::current(), lease, log }
+        Self { store, runtime: Handle::current(), lease, log, course: OnceLock::new() }
+    }
+
+    /// Refuses the attempt's intent from now on; false if it has asked already.
+    pub(crate) fn abandon(&self) -> bool {
+        *self.course.get_or_init(|| Course::Abandoned) == Course::Abandoned
     }
 }
 
@@ -62,6 +78,9 @@ impl Control for AttemptControl {
     }
 
     async fn intend(&self, intent: &Intent) -> Result<()> {
+        if *self.course.get_or_init(|| Course::Commits) == Course::Abandoned {
+            return Err(EngineError::canceled("the run was canceled, and the attempt was abandoned"));
+        }
         let document = serde_json::to_value(intent)
             .map_err(|error| EngineError::bug("an intent could not be written as JSON").caused_by(error))?;
         let row =

@@ -18,6 +18,7 @@ mod runner;
 mod runtimes;
 mod start;
 mod sweep;
+mod unheard;
 
 pub use config::WorkerConfig;
 pub use runner::StageRunner;

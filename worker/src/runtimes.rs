@@ -5,10 +5,18 @@
 //! cores out between their threads. What concerns the control plane stays on the runtime that the worker was started on.
 
 use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::start::own;
+
+/// How often a runtime on which a canceled plan may still compute is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Runtimes that are free, kept for the next attempt: at most as many as there were attempts at a time.
 #[derive(Debug, Default)]
@@ -19,30 +27,41 @@ pub(crate) struct Runtimes {
 impl Runtimes {
     /// Runs a piece of work on a runtime of its own. Dropping the future ends the work. Fails if no thread can be had, or the work panics.
     pub(crate) async fn run<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
+        cancel: &CancellationToken,
         work: impl Future<Output = T> + Send + 'static,
     ) -> std::io::Result<T> {
         let kept = self.free.lock().pop();
-        let lent = Lent { runtimes: self, runtime: Some(kept.map_or_else(DataRuntime::new, Ok)?) };
+        let lent = Lent { runtimes: Arc::clone(self), runtime: Some(kept.map_or_else(DataRuntime::new, Ok)?) };
         let handle = lent.handle().ok_or_else(|| std::io::Error::other("a runtime was lent twice"))?;
         let done = AbortOnDropHandle::new(handle.spawn(work)).await;
+        if cancel.is_cancelled() {
+            drop(own(lent.once_idle()).detach());
+        }
         done.map_err(|error| std::io::Error::other(format!("the attempt ended badly: {error}")))
     }
 }
 
 /// A runtime that goes back when it is dropped.
-struct Lent<'a> {
-    runtimes: &'a Runtimes,
+struct Lent {
+    runtimes: Arc<Runtimes>,
     runtime: Option<DataRuntime>,
 }
 
-impl Lent<'_> {
+impl Lent {
+    /// Gives the runtime back when nothing is left on it. The tasks of a canceled plan end where they yield, and would keep the next attempt waiting.
+    async fn once_idle(self) {
+        while self.handle().is_some_and(|handle| handle.metrics().num_alive_tasks() > 0) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     fn handle(&self) -> Option<Handle> {
         Some(self.runtime.as_ref()?.0.as_ref()?.handle().clone())
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for Lent {
     fn drop(&mut self) {
         self.runtimes.free.lock().extend(self.runtime.take());
     }

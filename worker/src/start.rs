@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) light_slots: Arc<Semaphore>,
     /// Where attempts that move data run.
-    pub(crate) runtimes: Runtimes,
+    pub(crate) runtimes: Arc<Runtimes>,
     /// Something may be ready, or a slot came free.
     pub(crate) wake: Notify,
     /// Nothing new is claimed.
@@ -105,7 +105,7 @@ impl Worker {
             logs: log_sender,
             finisher: finisher.clone(),
             taker: RwLock::new(taker),
-            runtimes: Runtimes::default(),
+            runtimes: Arc::default(),
             wake: Notify::new(),
             stopping: CancellationToken::new(),
             finished: CancellationToken::new(),

@@ -19,12 +19,12 @@ use headwater_engine::job::{ConnectionSettings, StageJob, StageOutcome, StageRep
 use headwater_engine::receipt::Receipt;
 use headwater_engine::staging::StagingArea;
 use headwater_engine::{EngineError, ErrorKind};
-use headwater_pipelines::plan::Plan;
+use headwater_pipelines::plan::{Plan, Work};
 use headwater_pipelines::spec::{Backoff, Retry};
 use headwater_store::state::{AttemptState, RunState};
 use headwater_store::testing::{TestDatabase, database, plan, start_run};
 use headwater_store::{MasterKey, NewRun, RunDetail, Store, Taker, Trigger, WorkerBeat};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ enum Act {
     HangCommitting,
     /// Hangs until it is canceled.
     Hang,
+    /// Keeps its thread busy until it is released, whatever happens meanwhile, then asks to commit.
+    Compute,
     Fail(ErrorKind),
     Wait(Duration),
     Panic,
@@ -64,6 +66,11 @@ struct Scripted {
     started: Notify,
     /// The intent of an attempt that hangs is stored.
     intended: Notify,
+    /// Releases the attempts that compute.
+    computed: (Mutex<bool>, Condvar),
+    /// What they were answered.
+    late: Mutex<Vec<Result<Receipt, EngineError>>>,
+    answered: Notify,
     fence: Mutex<Option<Taken>>,
     fences: AtomicUsize,
 }
@@ -125,6 +132,15 @@ impl Scripted {
             Act::Hang => {
                 cancel.cancelled().await;
                 return Ok((StageOutcome::Canceled, Vec::new()));
+            }
+            Act::Compute => {
+                {
+                    let mut released = self.computed.0.lock();
+                    self.computed.1.wait_while(&mut released, |released| !*released);
+                }
+                let late = Self::intend(job, control).await;
+                self.late.lock().push(late);
+                self.answered.notify_one();
             }
             Act::Fail(kind) => {
                 return Err(EngineError::new(kind, "the password is hunter22").in_task(&job.stage).hint("mend it"));
@@ -221,6 +237,14 @@ async fn run_plan(plan: &Plan, runner: &Arc<Scripted>) -> (TestDatabase, RunDeta
     assert!(db.store.workers().await.unwrap().is_empty());
     assert_eq!(db.store.counts().await.unwrap().leases, 0);
     (db, run)
+}
+
+/// The same plan with stages that need a slot.
+fn moving_data(mut plan: Plan) -> Plan {
+    for task in plan.tasks.values_mut() {
+        task.work = Work::Transform { sql: "SELECT 1".to_owned(), reads: Vec::new() };
+    }
+    plan
 }
 
 fn retrying(mut plan: Plan, attempts: u32) -> Plan {

@@ -6,7 +6,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
 use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
@@ -22,15 +21,13 @@ use super::write::{self, Finished, Shape};
 use super::{Shared, blocking, io_error, source};
 use crate::conform::{self, Caster};
 use crate::location::Location;
+use crate::writers::{Crew, Held, feed};
 
 /// More writers than this gain nothing on one disk.
 const MOST_WRITERS: usize = 4;
 
-/// What one writer is reckoned to hold: a row group, and in front of an object store three parts of an upload.
-const WRITER_MEMORY: usize = 48 << 20;
-
-/// Batches that may wait for a writer.
-const WAITING_BATCHES: usize = 2;
+/// What one writer may hold: a row group with its pages in work, and in front of an object store three parts of an upload.
+const WRITER_MEMORY: usize = 64 << 20;
 
 /// Appends to or overwrites one target.
 #[derive(Debug)]
@@ -168,40 +165,40 @@ impl FilesSink {
         .hint("select the same columns in the same order in a transform"))
     }
 
-    /// Starts the writers, each on a thread of its own with a file of its own.
-    fn start(
+    /// Names the file of a load's writer: as it is hidden, and as it is seen.
+    fn names(&self, load: &LoadContext, number: usize) -> (String, String) {
+        let ending = match self.shape.compression {
+            Compression::None => self.shape.format.extension().to_owned(),
+            Compression::Gzip => format!("{}.gz", self.shape.format.extension()),
+            Compression::Zstd => format!("{}.zst", self.shape.format.extension()),
+        };
+        let unique = format!("{}-{}-{number}", load.load_id, load.attempt);
+        // Hidden names are of this try alone: a zombie with the same number must not write into it.
+        let hidden = format!("{unique}-{}.{ending}", Uuid::new_v4().simple());
+        (hidden, self.area.single.clone().unwrap_or_else(|| format!("part-{unique}.{ending}")))
+    }
+
+    /// What a writer does, on a thread of its own with a file of its own.
+    fn writer(
         &self,
         load: &LoadContext,
+        number: usize,
         schema: &SchemaRef,
-        writers: usize,
-    ) -> (JoinSet<Result<Owned>>, Vec<mpsc::Sender<RecordBatch>>) {
-        let mut tasks = JoinSet::new();
-        let mut inputs = Vec::new();
-        for number in 0..writers {
-            let ending = match self.shape.compression {
-                Compression::None => self.shape.format.extension().to_owned(),
-                Compression::Gzip => format!("{}.gz", self.shape.format.extension()),
-                Compression::Zstd => format!("{}.zst", self.shape.format.extension()),
-            };
-            let unique = format!("{}-{}-{number}", load.load_id, load.attempt);
-            // Hidden names are of this try alone: a zombie with the same number must not write into it.
-            let hidden = format!("{unique}-{}.{ending}", Uuid::new_v4().simple());
-            let name = self.area.single.clone().unwrap_or_else(|| format!("part-{unique}.{ending}"));
-            let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
-            let (schema, shape, area) = (Arc::clone(schema), self.shape.clone(), self.area.clone());
-            let cancel = load.cancel.clone();
-            tasks.spawn_blocking(move || {
-                let place = area.hide(&hidden, &name).map_err(|error| io_error("writing to", &area.folder, error))?;
-                let finished = write::file(&place, &schema, &shape, cancel, receiver);
-                if finished.is_err() {
-                    place.discard();
-                }
-                let Finished { rows, bytes, upload } = finished?;
-                Ok(Owned { area, part: Some(Part { hidden, name, rows, bytes, upload }) })
-            });
-            inputs.push(sender);
+        held: Held,
+        batches: mpsc::Receiver<RecordBatch>,
+    ) -> impl FnOnce() -> Result<Owned> + Send + use<> {
+        let (hidden, name) = self.names(load, number);
+        let (schema, shape, area) = (Arc::clone(schema), self.shape.clone(), self.area.clone());
+        let cancel = load.cancel.clone();
+        move || {
+            let place = area.hide(&hidden, &name).map_err(|error| io_error("writing to", &area.folder, error))?;
+            let finished = write::file(&place, &schema, &shape, cancel, &held, batches);
+            if finished.is_err() {
+                place.discard();
+            }
+            let Finished { rows, bytes, upload } = finished?;
+            Ok(Owned { area, part: Some(Part { hidden, name, rows, bytes, upload }) })
         }
-        (tasks, inputs)
     }
 
     async fn discard(&self, files: Vec<Owned>) {
@@ -217,28 +214,6 @@ fn file_area(location: &Location, name: &str) -> std::io::Result<Area> {
         Some((folder, file)) => Area::file(location.below(folder)?, file.to_owned()),
         None => Area::file(location.clone(), name.to_owned()),
     }
-}
-
-/// Hands batches to whichever writer is free next.
-async fn feed(
-    mut input: SendableRecordBatchStream,
-    caster: &Caster,
-    writers: Vec<mpsc::Sender<RecordBatch>>,
-) -> Result<()> {
-    let mut next = 0;
-    while let Some(batch) = input.next().await {
-        let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
-        if batch.num_rows() == 0 {
-            continue;
-        }
-        next = (next + 1) % writers.len();
-        let chosen =
-            (0..writers.len()).map(|step| (next + step) % writers.len()).find(|index| writers[*index].capacity() > 0);
-        if writers[chosen.unwrap_or(next)].send(batch).await.is_err() {
-            return Err(EngineError::transient("a writer ended early"));
-        }
-    }
-    Ok(())
 }
 
 fn now_micros() -> i64 {
@@ -265,9 +240,12 @@ impl Sink for FilesSink {
         let caster = Caster::new(&input.schema(), Arc::clone(&schema))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let wanted = if self.area.single.is_some() { 1 } else { cores.min(MOST_WRITERS) };
-        let (writers, _memory) = crate::writers::reserve(load, wanted, WRITER_MEMORY).await?;
-        let (mut tasks, inputs) = self.start(load, &schema, writers);
-        let fed = load.cancel.run_until_cancelled(feed(input, &caster, inputs)).await;
+        let crew = Crew { most: wanted, each: WRITER_MEMORY };
+        let mut tasks = JoinSet::new();
+        let open = |held, batches| {
+            tasks.spawn_blocking(self.writer(load, tasks.len(), &schema, held, batches));
+        };
+        let fed = load.cancel.run_until_cancelled(feed(load, input, &caster, crew, open)).await;
         let fed = fed.unwrap_or_else(|| Err(EngineError::canceled(format!("writing {} was canceled", self.label()))));
         let mut files: Vec<Owned> = Vec::new();
         let mut failure = None;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headwater_engine::stores::Store;
 use object_store::PutPayload;
@@ -71,6 +73,7 @@ impl Hidden {
                 parts: BTreeMap::new(),
                 next: 0,
                 bytes: 0,
+                gauge: Gauge::default(),
                 runtime: Handle::current(),
             })),
         })
@@ -91,6 +94,16 @@ impl Hidden {
     }
 }
 
+/// The bytes that an upload holds in memory, for those who have handed it to others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gauge(Arc<AtomicUsize>);
+
+impl Gauge {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A file in work.
 pub(super) enum Output {
     File(File),
@@ -98,6 +111,14 @@ pub(super) enum Output {
 }
 
 impl Output {
+    /// What it holds in memory from now on.
+    pub(super) fn gauge(&self) -> Gauge {
+        match self {
+            Self::File(_) => Gauge::default(),
+            Self::Upload(uploading) => uploading.gauge.clone(),
+        }
+    }
+
     /// Sees to it that everything is safe; returns the size, and the upload if it is one.
     pub(super) fn finish(self) -> io::Result<(u64, Option<Upload>)> {
         match self {
@@ -137,6 +158,7 @@ pub(super) struct Uploading {
     parts: BTreeMap<usize, String>,
     next: usize,
     bytes: u64,
+    gauge: Gauge,
     runtime: Handle,
 }
 
@@ -148,6 +170,7 @@ impl Uploading {
         if self.filling.len() == PART_BYTES {
             self.send()?;
         }
+        self.gauge.0.store(self.filling.capacity() + self.sent.len() * PART_BYTES, Ordering::Relaxed);
         Ok(taken)
     }
 

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::csv::Dialect;
 use super::format::{Compression, Format};
 use super::io_error;
-use super::upload::{Hidden, Output, Upload};
+use super::upload::{Gauge, Hidden, Output, Upload};
+use crate::writers::Held;
 
 /// A row group's encoded size; what a Parquet writer holds in memory until it is written.
 const ROW_GROUP_BYTES: usize = 24 << 20;
@@ -86,7 +87,12 @@ impl Write for Packed {
 }
 
 /// A file in work.
-enum Writer {
+struct Writer {
+    encoder: Encoder,
+    uploading: Gauge,
+}
+
+enum Encoder {
     Csv(Box<arrow::csv::Writer<Packed>>),
     Jsonl(Box<arrow::json::Writer<Packed, LineDelimited>>),
     Parquet(Box<ArrowWriter<BufWriter<Output>>>),
@@ -94,8 +100,23 @@ enum Writer {
 
 impl Writer {
     fn open(path: &Hidden, schema: &SchemaRef, shape: &Shape, cancel: CancellationToken) -> Result<Self> {
+        let file = path.open(cancel).map_err(|error| io_error("writing", path, error))?;
+        Ok(Self { uploading: file.gauge(), encoder: Encoder::new(file, path, schema, shape)? })
+    }
+
+    /// Bytes in memory: those of the row group in work, and those on their way out.
+    fn holds(&self) -> usize {
+        let gathered = match &self.encoder {
+            Encoder::Parquet(writer) => writer.memory_size(),
+            Encoder::Csv(_) | Encoder::Jsonl(_) => 0,
+        };
+        gathered + BUFFER + self.uploading.bytes()
+    }
+}
+
+impl Encoder {
+    fn new(file: Output, path: &Hidden, schema: &SchemaRef, shape: &Shape) -> Result<Self> {
         let failed = |error: io::Error| io_error("writing", path, error);
-        let file = path.open(cancel).map_err(failed)?;
         Ok(match shape.format {
             Format::Csv => {
                 let mut packed = Packed::new(file, shape.compression).map_err(failed)?;
@@ -131,6 +152,14 @@ impl Writer {
         }
     }
 
+    /// Writes out the row group in work.
+    fn flush(&mut self, path: &Hidden) -> Result<()> {
+        match self {
+            Self::Csv(_) | Self::Jsonl(_) => Ok(()),
+            Self::Parquet(writer) => writer.flush().map_err(|error| arrow_error(path, error.into())),
+        }
+    }
+
     fn finish(self, path: &Hidden) -> Result<Output> {
         let failed = |error: io::Error| io_error("writing", path, error);
         match self {
@@ -147,21 +176,26 @@ impl Writer {
     }
 }
 
-/// Writes all batches of a channel into one file. Runs on a thread of its own.
+/// Writes all batches of a channel into one file. Runs on a thread of its own. A row group is written out early if there is no memory for more of it.
 pub(super) fn file(
     path: &Hidden,
     schema: &SchemaRef,
     shape: &Shape,
     cancel: CancellationToken,
+    held: &Held,
     mut batches: Receiver<RecordBatch>,
 ) -> Result<Finished> {
     let mut writer = Writer::open(path, schema, shape, cancel)?;
     let mut rows = 0;
     while let Some(batch) = batches.blocking_recv() {
-        writer.write(path, &batch)?;
+        writer.encoder.write(path, &batch)?;
+        if !held.follow(writer.holds()) {
+            writer.encoder.flush(path)?;
+            held.settle(writer.holds());
+        }
         rows += u64::try_from(batch.num_rows()).unwrap_or_default();
     }
-    let (bytes, upload) = writer.finish(path)?.finish().map_err(|error| io_error("writing", path, error))?;
+    let (bytes, upload) = writer.encoder.finish(path)?.finish().map_err(|error| io_error("writing", path, error))?;
     Ok(Finished { rows, bytes, upload })
 }
 

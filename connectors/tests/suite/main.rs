@@ -14,6 +14,7 @@ mod conformance;
 mod delta;
 mod files;
 mod load;
+mod memory;
 mod postgres_connect;
 mod postgres_filters;
 mod postgres_sink;

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use headwater_pipelines::spec::WriteMode;
@@ -166,7 +165,8 @@ impl Load<'_> {
             attempt,
             task: self.task.to_owned(),
             predecessors: self.attempt.job.predecessors.clone(),
-            memory: Arc::clone(self.pool) as Arc<dyn MemoryPool>,
+            memory: Arc::clone(self.pool),
+            progress: Arc::clone(self.attempt.progress),
             cancel: self.attempt.cancel.clone(),
             control: Arc::clone(self.attempt.control),
         }

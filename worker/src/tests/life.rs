@@ -74,6 +74,31 @@ async fn a_cancel_reaches_the_attempt_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_attempt_that_computes_without_a_pause_gives_up_its_slot_and_cannot_commit() {
+    let db = database().await;
+    let runner = Scripted::new([("a", vec![Act::Compute])]);
+    let worker = start(&db.store, &runner, WorkerConfig { slots: 1, ..config() }).await;
+    let run_id = start_run(&db.store, &moving_data(plan("p", &[("a", &[])]))).await;
+    runner.started.notified().await;
+    let asked = std::time::Instant::now();
+    db.store.default_workspace().cancel_run(run_id).await.unwrap();
+    let run = until_ended(&db.store, run_id).await;
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!((run.run.state, run.tasks[0].state.as_str()), (RunState::Canceled, "canceled"));
+    let logs = db.store.default_workspace().logs(run_id, None, 10).await.unwrap();
+    assert!(logs.iter().any(|line| line.message.contains("nothing of it is loaded")), "{logs:?}");
+    // The only slot is free, while the attempt still computes.
+    let next = start_run(&db.store, &moving_data(plan("q", &[("b", &[])]))).await;
+    assert_eq!(until_ended(&db.store, next).await.run.state, RunState::Succeeded);
+    assert!(runner.late.lock().is_empty());
+    *runner.computed.0.lock() = true;
+    runner.computed.1.notify_all();
+    runner.answered.notified().await;
+    assert_eq!(runner.late.lock()[0].as_ref().unwrap_err().kind, ErrorKind::Canceled);
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_shuts_down_hands_back_what_does_not_end() {
     let db = database().await;
     let runner = Scripted::new([("a", vec![Act::Hang, Act::Succeed])]);
