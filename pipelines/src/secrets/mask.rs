@@ -80,11 +80,16 @@ pub(super) fn cover(text: &str, mut spans: Vec<Span>) -> String {
             continue;
         }
         out.push_str(&text[at..start]);
-        out.extend(text[start..span.end].chars().map(stand_in));
+        out.push_str(&covered(&text[start..span.end]));
         at = span.end;
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// A text of which everything is masked.
+pub(super) fn covered(text: &str) -> String {
+    text.chars().map(stand_in).collect()
 }
 
 /// Whether a text is what masking leaves.

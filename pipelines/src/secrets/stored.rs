@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::is_task;
-use super::mask::cover;
+use super::mask::{cover, covered};
 use super::names::{is_literal, is_secret_key};
 use super::text::{Sort, secrets};
 use super::tree::sort_of;
@@ -38,7 +38,7 @@ fn hide(value: &mut Value, key: &str, sort: Sort) {
 /// Masks the value of a secret name, unless it is a task or a parameter of that name.
 fn hide_all(value: &mut Value, is_param: bool) {
     match value {
-        Value::String(text) if is_literal(text) => *text = cover(text, vec![0..text.len()]),
+        Value::String(text) if is_literal(text) => *text = covered(text),
         Value::Array(items) => items.iter_mut().for_each(|item| hide_all(item, false)),
         Value::Object(fields) if is_param || is_task(fields.keys().map(String::as_str)) => {
             for (field, value) in fields {

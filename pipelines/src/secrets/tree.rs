@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::is_task;
-use super::mask::{self, cover, is_connections, key_content};
+use super::mask::{self, cover, covered, is_connections, key_content};
 use super::names::{is_literal, is_secret_key, is_secret_setting};
 use super::place::in_source;
 use super::text::{Secret, Sort, secrets};
@@ -281,12 +281,12 @@ fn keys(entries: &[Entry]) -> impl Iterator<Item = &str> {
 /// Masks every scalar of a value.
 fn conceal(node: &mut Node) {
     match &mut node.value {
-        Value::Scalar { text, .. } => *text = cover(text, vec![0..text.len()]),
+        Value::Scalar { text, .. } => *text = covered(text),
         Value::Sequence(items) => items.iter_mut().for_each(conceal),
         Value::Mapping(entries) => {
             for entry in entries {
                 if !mask::is_name(&entry.key) {
-                    entry.key = cover(&entry.key, vec![0..entry.key.len()]);
+                    entry.key = covered(&entry.key);
                 }
                 conceal(&mut entry.node);
             }
