@@ -33,7 +33,8 @@ pub(crate) fn open(connection: &str, location: &str, options: &Map<String, Value
     let owner = format!("connection '{connection}'");
     let local = |folder: PathBuf| match options.keys().next() {
         Some(option) => Err(EngineError::config(format!("{owner}: a local folder has no option '{option}'"))
-            .hint("leave `options` out")),
+            .hint("leave `options` out")
+            .at_setting(format!("options.{option}"))),
         None => Ok(Location::Folder(folder)),
     };
     if location.starts_with('/') {
@@ -42,6 +43,7 @@ pub(crate) fn open(connection: &str, location: &str, options: &Map<String, Value
     let url = Url::parse(location).map_err(|error| {
         EngineError::config(format!("{owner}: its location can't be read: {error}"))
             .hint("write file:///srv/lake or s3://bucket/folder")
+            .at_setting("location")
     })?;
     if url.scheme() != "file" {
         return Ok(Location::Store(stores::open(&owner, &url, options)?));
@@ -49,6 +51,7 @@ pub(crate) fn open(connection: &str, location: &str, options: &Map<String, Value
     let folder = url.to_file_path().map_err(|()| {
         EngineError::config(format!("{owner}: its location names no local folder"))
             .hint("write file:///srv/lake, with three slashes")
+            .at_setting("location")
     })?;
     local(folder)
 }

@@ -10,7 +10,21 @@ pub(crate) fn read<T: DeserializeOwned>(name: &str, spec: &ConnectorSpec, settin
     serde_path_to_error::deserialize(settings).map_err(|error| {
         EngineError::config(format!("connection '{name}': {}", problem(&error, settings)))
             .hint(format!("a {} connection looks like this:\n{}", spec.name, spec.example))
+            .at_setting(option(&error))
     })
+}
+
+/// The option at fault: where reading stopped, or the field there that nobody knows.
+fn option(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let path = error.path().to_string();
+    let text = error.inner().to_string();
+    let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    match (path.as_str(), unknown) {
+        (".", None) => String::new(),
+        (".", Some(field)) => field.to_owned(),
+        (path, Some(field)) if !path.ends_with(field) => format!("{path}.{field}"),
+        (path, _) => path.to_owned(),
+    }
 }
 
 /// What is wrong with which option.

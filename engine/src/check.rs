@@ -15,19 +15,19 @@ use headwater_pipelines::diagnostic::{Code, Diagnostic, Finding, tidy};
 use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::{ExtractSource, Planned, Relation, TableRef, TaskPath, Work};
 use headwater_pipelines::spec::{Columns, Rule, WriteMode};
-use headwater_pipelines::sql::SqlFinding;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::columns::settle;
 use crate::connector::{SinkPlan, SinkRequest};
 use crate::control::Progress;
-use crate::error::{EngineError, ErrorKind};
 use crate::nodes::compile;
 use crate::parameters;
 use crate::relations::{Connections, Relations, direct_name};
 use crate::stage::Engine;
 use crate::transform::{self, Parameters};
+
+mod places;
 
 /// What checking found.
 #[derive(Debug, Default)]
@@ -77,6 +77,7 @@ impl Engine {
             within: None,
             checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
         };
+        checker.settings();
         for task in order(planned) {
             checker.task(&task, &planned.works[&task]).await;
         }
@@ -348,53 +349,5 @@ impl Checker<'_> {
                 self.add(&steps, Finding::error(Code::SqlType, error.message));
             }
         }
-    }
-
-    /// Reports a connection that can't be used once, and everything else where it was asked for.
-    async fn failed(&mut self, code: Code, connection: &str, steps: &[Step], error: EngineError) {
-        if self.unreachable.contains(connection) {
-            return;
-        }
-        let (code, error) = match self.usable(connection).await {
-            Ok(()) if error.kind == ErrorKind::Transient => (Code::Unreachable, error),
-            Ok(()) => (code, error),
-            Err(cause) => {
-                self.unreachable.insert(connection.to_owned());
-                (Code::Unreachable, cause)
-            }
-        };
-        let finding = Finding::error(code, error.message);
-        self.add(
-            steps,
-            match error.hint {
-                Some(hint) => finding.hint(hint),
-                None => finding,
-            },
-        );
-    }
-
-    async fn usable(&self, connection: &str) -> crate::Result<()> {
-        self.connections.open(connection)?.check().await.map(|_| ())
-    }
-
-    /// Where a transform names a relation.
-    fn place_in_statement(&self, task: &str, relation: &str) -> Option<Span> {
-        self.planned.queries.get(task).and_then(|resolved| resolved.place_of(relation))
-    }
-
-    fn add(&mut self, steps: &[Step], finding: Finding) {
-        let placed = match self.within {
-            Some(span) => {
-                let found = SqlFinding::new(span, finding);
-                self.document.at_text(steps, found.line, found.column, found.length, found.finding)
-            }
-            None => self.document.at(steps, finding),
-        };
-        self.checked.diagnostics.push(placed);
-    }
-
-    fn steps(&self, task: &str, fields: &[&str]) -> Vec<Step> {
-        let start = self.planned.steps.get(task).cloned().unwrap_or_default();
-        start.into_iter().chain(fields.iter().map(|field| Step::from(*field))).collect()
     }
 }

@@ -41,6 +41,8 @@ pub struct EngineError {
     pub hint: Option<String>,
     /// The path of the task at fault, where it is known.
     pub task: Option<String>,
+    /// The option of a connection at fault, where it is known, e.g. `options.region`.
+    pub setting: Option<String>,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -52,7 +54,7 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 impl EngineError {
     /// An error of the given kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, task: None, source: None }
+        Self { kind, message: message.into(), hint: None, task: None, setting: None, source: None }
     }
 
     /// See [`ErrorKind::Transient`].
@@ -91,6 +93,13 @@ impl EngineError {
     #[must_use]
     pub fn in_task(mut self, task: &str) -> Self {
         self.task.get_or_insert_with(|| task.to_owned());
+        self
+    }
+
+    /// Names the option of a connection at fault.
+    #[must_use]
+    pub fn at_setting(mut self, setting: impl Into<String>) -> Self {
+        self.setting = Some(setting.into());
         self
     }
 
@@ -169,6 +178,7 @@ fn find_own(error: &DataFusionError) -> Option<EngineError> {
                 kind: own.kind,
                 message: own.message.clone(),
                 hint: own.hint.clone(),
+                setting: own.setting.clone(),
                 task: own.task.clone(),
                 source: None,
             });

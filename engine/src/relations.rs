@@ -47,6 +47,11 @@ impl Connections {
         connections
     }
 
+    /// Whether there is a connection of that name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.settings.contains_key(name)
+    }
+
     /// The opened connection of that name.
     pub fn open(&self, name: &str) -> Result<Arc<dyn Connection>> {
         if let Some(connection) = self.opened.lock().get(name) {

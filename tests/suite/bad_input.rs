@@ -66,6 +66,21 @@ fn an_unreachable_database_is_told() {
 }
 
 #[test]
+fn a_wrong_option_of_a_files_connection_is_reported_once_and_where_it_stands() {
+    let world = World::new();
+    for (connection, column, word) in [
+        ("{ type: postgres, uri: \"postgres://nobody@h/d\" }", "27", "there is no option `uri`"),
+        ("{ type: delta, location: \"s3://b/x\", options: { regoin: x } }", "57", "regoin"),
+        ("{ type: files, location: \"file:///srv\", format: xml }", "49", "format"),
+    ] {
+        let done = fails(&world, &copy(&world, connection, "here.public.orders"), &[word]);
+        let found: Vec<&str> = done.stderr.lines().filter(|line| line.contains("copy.yaml:")).collect();
+        assert_eq!(found.len(), 1, "{done}");
+        assert!(found[0].contains(&format!("copy.yaml:3:{column}")), "{done}");
+    }
+}
+
+#[test]
 fn a_wrong_password_is_told_and_not_printed() {
     let world = World::new();
     let file = server().query("postgres", "SHOW hba_file");

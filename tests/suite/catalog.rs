@@ -18,7 +18,7 @@ fn world() -> World {
 fn spec(column: &str) -> String {
     format!(
         "name: big\ntasks:\n  orders: {{ extract: {{ from: shop.public.orders }} }}\n  \
-         big: {{ transform: SELECT id, {column} FROM orders WHERE amount > 100 }}\n  \
+         big: {{ transform: 'SELECT id, {column} FROM orders WHERE amount > 100' }}\n  \
          publish: {{ load: {{ input: big, into: lake.big, mode: append }} }}\n"
     )
 }

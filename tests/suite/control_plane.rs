@@ -103,8 +103,9 @@ fn an_installation_that_kept_its_tables_in_public_is_moved_with_its_history() {
     // JSON may hold what jsonb refuses.
     server().query(
         &world.source,
-        r#"CREATE TABLE copy AS SELECT * FROM public.versions WHERE number = 1 LIMIT 1;
-           UPDATE copy SET id = gen_random_uuid(), number = 9, hash = '\x09', spec = '{"name": "nightly", "description": "\u0000",
+        r#"CREATE TABLE copy AS SELECT v.* FROM public.versions v JOIN public.pipelines p ON p.id = v.pipeline_id
+               WHERE p.name = 'nightly' AND v.number = 1;
+           UPDATE copy SET id = gen_random_uuid(), number = 9, hash = sha256('9'), spec = '{"name": "nightly", "description": "\u0000",
                "connections": {"old": {"type": "postgres", "url": "postgres://app:hunter2@h/d"}}}';
            INSERT INTO public.versions SELECT * FROM copy;
            DROP TABLE copy"#,

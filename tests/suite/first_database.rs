@@ -51,6 +51,8 @@ fn normalised(text: &str, folder: &Path) -> String {
             let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
             if bare.len() == 36 && bare.matches('-').count() == 4 {
                 "ID"
+            } else if is_time(bare) {
+                "TIME"
             } else if is_number(word) && (is_unit(all.get(index + 1)) || before == Some(&"PostgreSQL")) {
                 "N"
             } else if is_unit(Some(word)) && before.is_some_and(|before| is_number(before)) {
@@ -63,6 +65,13 @@ fn normalised(text: &str, folder: &Path) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Whether a word is a date, or a time of day in UTC.
+fn is_time(word: &str) -> bool {
+    let all_digits = |text: &str| text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ':'));
+    word.len() == 10 && word.matches('-').count() == 2 && all_digits(word)
+        || word.strip_suffix('Z').is_some_and(|time| time.len() == 8 && all_digits(time))
 }
 
 fn is_number(word: &str) -> bool {

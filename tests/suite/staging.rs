@@ -118,7 +118,9 @@ fn staged_files_that_are_missing_fail_the_load_and_the_next_rerun_makes_them_aga
     };
     let missing = rerun();
     assert_eq!(missing.code(), Some(1), "{missing}");
-    assert!(missing.stderr.contains("a staged file is gone") && missing.stderr.contains("hint: rerun"), "{missing}");
+    let error = serde_json::from_str::<Value>(&missing.stdout).unwrap()["error"].clone();
+    assert!(error["message"].as_str().unwrap().contains("a staged file is gone"), "{missing}");
+    assert!(error["hint"].as_str().unwrap().contains("rerun"), "{missing}");
     let mended = rerun();
     let run: Value = serde_json::from_str(&mended.stdout).unwrap();
     let receipts = run["receipts"].as_array().unwrap().iter();

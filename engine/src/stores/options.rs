@@ -125,7 +125,8 @@ impl StoreOptions {
         for (name, value) in given {
             if !valid.contains(&name.as_str()) {
                 let message = format!("{owner}: {}:// locations have no option '{name}'", kind.scheme());
-                return Err(EngineError::config(message).hint(nearest_hint(name, valid).unwrap_or_default()));
+                let unknown = EngineError::config(message).hint(nearest_hint(name, valid).unwrap_or_default());
+                return Err(unknown.at_setting(format!("options.{name}")));
             }
             let is_flag = FLAGS.contains(&name.as_str());
             // The value may be a secret, so that no message repeats it.
@@ -136,8 +137,10 @@ impl StoreOptions {
                 Value::Number(number) if !is_flag => (Some(Value::String(number.to_string())), "a text"),
                 _ => (None, if is_flag { "true or false" } else { "a text that is not empty" }),
             };
-            let read =
-                read.ok_or_else(|| EngineError::config(format!("{owner}: option '{name}' is not {expected}")))?;
+            let read = read.ok_or_else(|| {
+                EngineError::config(format!("{owner}: option '{name}' is not {expected}"))
+                    .at_setting(format!("options.{name}"))
+            })?;
             options.insert(name.clone(), read);
         }
         serde_json::from_value(Value::Object(options))

@@ -137,7 +137,7 @@ async fn a_cluster_of_another_major_version_is_refused_with_what_to_do() {
     std::fs::write(folder.path().join("postgres/PG_VERSION"), "9\n").unwrap();
     let error = EmbeddedPostgres::attach(folder.path(), None).await.unwrap_err();
     assert!(error.message.contains("made by Postgres 9"), "{error}");
-    assert!(error.hint.unwrap().contains("dump the cluster"));
+    assert!(error.hint.unwrap().contains("upgrade-db"));
     assert!(!doctor(folder.path(), None).await.unwrap().is_healthy());
 }
 

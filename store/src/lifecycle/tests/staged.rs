@@ -5,7 +5,7 @@ use crate::testing::TestDatabase;
 
 /// A plan whose dataset `d`, made of the dataset `c`, is read by `x` and `y`.
 fn shared() -> Plan {
-    let mut plan = plan("p", &[("c", &[]), ("d", &["c"]), ("x", &["d"]), ("y", &["x"])]);
+    let mut plan = plan("p", &[("c", &[]), ("d", &["c"]), ("x", &["d"]), ("y", &["d", "x"])]);
     for (stage, input) in [(1, "c"), (2, "d"), (3, "d")] {
         plan.stages[stage].staged_inputs = vec![input.into()];
     }
