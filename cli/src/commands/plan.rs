@@ -13,6 +13,9 @@ use crate::context::Context;
 use crate::failure::show_problems;
 use crate::output;
 
+/// Names of tasks and stages that one cell of a table shows.
+const NAMES: usize = 6;
+
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     /// Spec file
@@ -44,8 +47,8 @@ fn show(report: &PlanReport) {
     let stages = stages.iter().map(|stage| {
         [
             stage.name.clone(),
-            stage.tasks.join(", "),
-            stage.after.join(", "),
+            shortened(&stage.tasks),
+            shortened(&stage.after),
             stage.queue.clone(),
             stage.retry.attempts.to_string(),
         ]
@@ -72,6 +75,14 @@ fn show(report: &PlanReport) {
             output::line("differences from the approved version:");
             changes.iter().for_each(|change| output::line(&format!("  {}", describe(change))));
         }
+    }
+}
+
+/// Names on a line that stays readable; `--json` has all of them.
+fn shortened(names: &[String]) -> String {
+    match names.split_at_checked(NAMES) {
+        Some((first, rest)) if rest.len() > 1 => format!("{} and {} more", first.join(", "), rest.len()),
+        _ => names.join(", "),
     }
 }
 
