@@ -106,6 +106,8 @@ mod tests {
             json!({ "url": "postgres://u@h/d?sslmode=12345678", "location": { "a": "12345678" } }),
             json!({ "url": "postgres://u@h:12345678/d", "location": "file:///srv", "delimiter": "12345678", "format": "12345678" }),
             json!({ "url": "postgres://u@h/d?connect_timeout=12345678x", "location": "file:///srv", "encoding": "12345678", "header": "12345678" }),
+            json!({ "url": "postgres://u:p@12345678/x@h/d", "location": "file:///srv", "nonsense": "12345678" }),
+            json!({ "url": "postgres://u:p@12345678@h/d", "location": "file:///srv", "format": ["12345678"] }),
             json!({ "url": "12345678", "location": "file:///srv", "quote": "12345678" }),
             json!("12345678"),
         ] {

@@ -67,7 +67,7 @@ impl Operations {
         Ok(CatalogReport { connection: connection.to_owned(), snapshot: (&snapshot).into(), tables })
     }
 
-    /// What changed up to the newest state of a connection: since the state of that number, or since the one before.
+    /// What changed up to the newest state of a connection: since the state of that number, since the state before a refresh, or since the one before.
     pub async fn catalog_diff(
         &self,
         actor: &Actor,
@@ -76,15 +76,15 @@ impl Operations {
         refresh: bool,
     ) -> Result<CatalogDiffReport> {
         let workspace = self.permit(actor, Action::ReadCatalog)?;
+        let known = workspace.newest_catalogs(&[connection.to_owned()]).await?.pop();
         let after = self.newest_catalog(&workspace, connection, refresh).await?;
-        let before = match since.unwrap_or(after.number - 1) {
-            0 if since.is_none() => {
-                let message = format!("connection {connection} has looked the same since it was first looked at");
-                return Err(OperationError::not_found(message)
-                    .suggest(Suggest::RefreshCatalog { connection: connection.to_owned() }));
-            }
-            number => workspace.catalog(connection, number).await?,
+        let since = match (since, known) {
+            (Some(number), _) => number,
+            // What was known before is compared with what is found now: looking twice finds nothing new.
+            (None, Some(known)) if refresh => known.number,
+            (None, _) => (after.number - 1).max(1),
         };
+        let before = workspace.catalog(connection, since).await?;
         let changes = content(&before)?.changes_to(&content(&after)?);
         let connection = connection.to_owned();
         Ok(CatalogDiffReport { connection, before: (&before).into(), after: (&after).into(), changes })

@@ -114,8 +114,11 @@ impl Copy<'_> {
         writeln!(out, "    group:")?;
         let mut loads: Vec<String> = Vec::new();
         for (name, table) in used.iter().zip(tables) {
+            let alike = tables.iter().filter(|other| other.path.last() == table.path.last()).count();
             let table = match self.connector {
                 "postgres" => format!("{into}.{}", path(&table.path)),
+                // Tables of one name in two schemas are two tables in a target without schemas.
+                _ if alike > 1 => format!("{into}.{}", path(&[table.path.join("_")])),
                 _ => format!("{into}.{}", path(&table.path[table.path.len().saturating_sub(1)..])),
             };
             let load = self.free(&format!("load_{name}"), &loads);
@@ -224,6 +227,15 @@ mod tests {
     fn a_spec_plans_whatever_the_tables_are_called() {
         let tables = ["orders", "Orders", "select", "my table, with: {all}"];
         assert_eq!(stages("shop", "lake", &["shop", "lake"], &tables), 4);
+    }
+
+    #[test]
+    fn tables_of_one_name_in_two_schemas_are_loaded_into_two_tables() {
+        let known = ["shop", "lake"].map(str::to_owned).into();
+        let copy = Copy { pipeline: "copy", connection: "shop", into: "lake", connector: "delta", known: &known };
+        let other = TableInfo { path: vec!["other".to_owned(), "orders".to_owned()], ..table("orders") };
+        let spec = copy.spec(&[table("orders"), other]);
+        assert!(spec.contains("into: lake.public_orders,") && spec.contains("into: lake.other_orders,"), "{spec}");
     }
 
     #[test]

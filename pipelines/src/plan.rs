@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::decode::Step;
 use crate::diagnostic::{Code, Diagnostic, Finding, has_errors, tidy};
 use crate::document::Document;
-use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec};
+use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec, WriteMode};
 use crate::sql::{self, Resolved, Scope, SqlFinding};
 
 mod graph;
@@ -71,6 +71,7 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections.known));
         Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
     }
+    overwritten_twice(document, &mut planned);
     planned.diagnostics.retain(|found| !document.follows_from_secret(found));
     tidy(&mut planned.diagnostics);
     limit(&mut planned.diagnostics);
@@ -78,6 +79,20 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         planned.plan = None;
     }
     planned
+}
+
+/// Two loads that replace one table: whichever ends first, its rows are lost.
+fn overwritten_twice(document: &Document, planned: &mut Planned) {
+    let mut targets: HashMap<&TableRef, &TaskPath> = HashMap::new();
+    for (task, work) in &planned.works {
+        let Work::Load { into, mode: WriteMode::Overwrite, .. } = work else { continue };
+        let Some(first) = targets.insert(into, task) else { continue };
+        let steps = planned.steps.get(task).into_iter().flatten().cloned();
+        let steps: Vec<Step> = steps.chain(["load", "into"].map(Step::from)).collect();
+        let finding = Finding::error(Code::SameTarget, format!("the load '{first}' overwrites {into} too"));
+        let finding = finding.hint("name another table, or let one load read the UNION ALL of both inputs");
+        planned.diagnostics.push(document.at(&steps, finding));
+    }
 }
 
 fn known_connections(document: &Document, spec: &Spec, others: &BTreeSet<String>) -> Connections {

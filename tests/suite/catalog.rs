@@ -46,6 +46,8 @@ fn a_catalog_is_what_was_seen_until_it_is_refreshed_and_the_difference_is_shown(
     ] {
         assert!(shown.contains(line), "'{line}' is missing: {shown}");
     }
+    let again = world.succeed(&["connections", "catalog", "shop", "--refresh", "--diff"]);
+    assert!(again.contains("no difference"), "a second look finds nothing new: {again}");
     let since = world.json(&["connections", "catalog", "shop", "--diff=1", "--json"]);
     assert_eq!(since["changes"].as_array().unwrap().len(), 4, "{since:#}");
     assert_eq!(since["changes"][0]["change"], "table_removed");

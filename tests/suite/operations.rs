@@ -264,3 +264,33 @@ fn a_paused_schedule_shows_no_next_fire() {
     assert_eq!(listed.matches("paused").count(), 2, "as its state and as its next fire: {listed}");
     assert!(world.json(&["schedules", "list", "--json"])["schedules"][0]["next_fire_at"].is_null());
 }
+
+#[test]
+fn a_result_is_written_in_the_format_of_its_files_ending_and_a_file_of_another_ending_is_left_alone() {
+    let world = world();
+    let written = |file: &str| {
+        world.succeed(&["sql", "SELECT id FROM shop.public.t ORDER BY id", "-o", file]);
+        std::fs::read(world.folder.join(file)).unwrap()
+    };
+    assert!(written("ids.csv").starts_with(b"id\n1\n2\n"));
+    assert!(written("ids.parquet").starts_with(b"PAR1"));
+    world.write("ids.txt", "kept");
+    refused(&world.run(&["sql", "SELECT 1", "-o", "ids.txt"]), &["the format of ids.txt is not known", "--format csv"]);
+    assert_eq!(std::fs::read_to_string(world.folder.join("ids.txt")).unwrap(), "kept");
+}
+
+#[test]
+fn what_waits_is_explained_although_a_newer_run_has_ended() {
+    let world = world();
+    world.write("slow.yaml", "name: slow\ntasks:\n  a: { wait: 1h }\n");
+    world.write("quick.yaml", "name: quick\ntasks:\n  a: { wait: 0s }\n");
+    world.succeed(&["apply", "slow.yaml"]);
+    let slow = world.start(world.command(&["run", "slow", "--remote"]));
+    eventually("it is queued", || world.control("SELECT count(*) FROM ready") == "1");
+    world.succeed(&["run", "quick.yaml", "--local"]);
+    let why = world.succeed(&["runs", "why"]);
+    assert!(why.contains("no live worker") || why.contains("waits"), "{why}");
+    assert!(!why.contains("waits for nothing"), "{why}");
+    slow.signal("INT");
+    slow.wait();
+}

@@ -201,6 +201,9 @@ fn show_state(connection: &str, state: &SnapshotReport) {
 fn show_changes(CatalogDiffReport { connection, before, after, changes }: &CatalogDiffReport) {
     show_state(connection, before);
     show_state(connection, after);
+    if changes.is_empty() {
+        output::line("  no difference");
+    }
     for CatalogChange { table, change } in changes {
         output::line(&format!("  {connection}.{}: {}", table.join("."), in_words(change)));
     }

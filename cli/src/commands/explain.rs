@@ -11,7 +11,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// Code of the diagnostic, as printed in brackets
+    /// Code of the diagnostic, as printed before its message
     code: Option<String>,
     /// List all codes
     #[arg(long, conflicts_with = "code")]

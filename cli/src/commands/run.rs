@@ -9,7 +9,7 @@ use headwater_pipelines::spec::Moment;
 
 use super::{files, runs};
 use crate::args::parse_pair;
-use crate::context::Context;
+use crate::context::{Context, staging};
 use crate::{output, watch};
 
 #[derive(Debug, Args)]
@@ -37,6 +37,8 @@ pub(crate) struct RunArgs {
 }
 
 pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
+    // A run that nobody could execute here for want of a staging area is not made.
+    staging(&context.config)?;
     let start = StartRun {
         target: files::target(&args.target)?,
         params: args.params,

@@ -114,7 +114,7 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
             }
         }
         RunsCommand::Why { run, task, json } => {
-            super::why::why(context, named(context, run).await?, task.as_deref(), json).await?;
+            super::why::why(context, unfinished(context, run).await?, task.as_deref(), json).await?;
         }
         RunsCommand::Cancel { run, newest } => {
             let run = to_cancel(context, run, newest).await?;
@@ -137,6 +137,16 @@ async fn named(context: &Context, run: Option<String>) -> Result<Uuid> {
         Some(run) => context.operations.find_run(&context.actor, &run).await?,
         None => context.operations.newest_run(&context.actor).await?,
     })
+}
+
+/// The run that is named, or the newest one that waits for anything; if none does, the newest.
+async fn unfinished(context: &Context, run: Option<String>) -> Result<Uuid> {
+    if run.is_none()
+        && let Some(run) = context.operations.unfinished_runs(&context.actor, 1).await?.runs.first()
+    {
+        return Ok(run.run_id);
+    }
+    named(context, run).await
 }
 
 /// The run to cancel. Nobody's run is canceled because it happens to be the newest, unless that is what the command says.

@@ -28,9 +28,9 @@ pub(crate) struct SqlArgs {
     /// Read the statement from a file, or from standard input if it is -
     #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
     file: Option<PathBuf>,
-    /// Format of the result
-    #[arg(long, value_enum, default_value_t = SqlFormat::Table)]
-    format: SqlFormat,
+    /// Format of the result [default: that of the file's ending, else a table]
+    #[arg(long, value_enum)]
+    format: Option<SqlFormat>,
     /// Write to a file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub(crate) enum SqlFormat {
 
 pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
     let text = statement(&args)?;
-    let format = if args.json { SqlFormat::Json } else { args.format };
+    let format = format_of(&args)?;
     let limit = args.limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
     let mut rows = context.operations.query(&context.actor, &text).await?;
     let written = write(&mut rows, format, args.output.as_deref(), limit).await;
@@ -67,6 +67,17 @@ pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
         let _ = std::fs::remove_file(path);
     }
     written.map(|()| ExitCode::SUCCESS)
+}
+
+/// What is asked for, or what the file's name says. A table is for the eye alone.
+fn format_of(args: &SqlArgs) -> Result<SqlFormat> {
+    let named = if args.json { Some(SqlFormat::Json) } else { args.format };
+    let Some(path) = &args.output else { return Ok(named.unwrap_or(SqlFormat::Table)) };
+    let ending = path.extension().and_then(|ending| SqlFormat::from_str(&ending.to_string_lossy(), true).ok());
+    named.or(ending).filter(|format| *format != SqlFormat::Table).ok_or_else(|| {
+        let hint = "--format csv, json or parquet, or a name that ends in .csv, .json or .parquet";
+        hinted(format!("the format of {} is not known", path.display()), hint)
+    })
 }
 
 /// The statement, from the argument, a file or standard input.

@@ -251,6 +251,13 @@ fn split_url(url: &str) -> Result<Parts> {
         .ok_or_else(|| malformed(&format!("doesn't begin with postgres://{}", near_scheme(url))))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    // What stands before it is the rest of a password then, which no message may repeat as a host or a database.
+    if database.contains('@') || authority.matches('@').count() > 1 {
+        return Err(EngineError::config(
+            "the url has an '@' in the wrong place: a password holds '@', '/' or '?' as it is",
+        )
+        .hint("write %40 for @, %2F for /, %3F for ?, %23 for #, %25 for %; or set the option `password`"));
+    }
     let (login, address) =
         authority.rsplit_once('@').map_or((None, authority), |(login, address)| (Some(login), address));
     if address.contains(',') {

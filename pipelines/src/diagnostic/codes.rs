@@ -93,6 +93,8 @@ codes! {
         "The statement parses and its names exist, but an operator or function does not accept these types."
     SinkType "sink_type" "The target can't hold what the load would write"
         "A type has no exact equivalent in the target, or the existing table differs. Nothing is converted implicitly: cast in a transform, or name the type under `columns:`."
+    SameTarget "same_target" "Two loads overwrite one table"
+        "Each of them replaces what the other one loaded, so the rows of one are lost. Load into two tables, or combine the inputs in a transform with UNION ALL and load once."
     Unreachable "unreachable" "A connection that could not be reached while planning"
         "Schemas come from the real systems. The message says what failed; `headwater connections check NAME` tests it alone."
     Abilities "abilities" "An operation that the connector does not support"

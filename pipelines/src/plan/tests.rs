@@ -297,3 +297,15 @@ tasks:
     let planned = planned(text);
     insta::assert_snapshot!(planned.diagnostics.iter().map(|d| format!("{d}\n")).collect::<String>());
 }
+
+#[test]
+fn two_loads_that_overwrite_one_table_are_refused_and_two_that_append_are_not() {
+    let text = |mode: &str| {
+        format!(
+            "name: p\ntasks:\n  a: {{ extract: {{ from: shop.public.a }} }}\n  b: {{ extract: {{ from: shop.public.b }} }}\n  \
+             one: {{ load: {{ input: a, into: lake.t, mode: {mode} }} }}\n  two: {{ load: {{ input: b, into: lake.t, mode: {mode} }} }}\n"
+        )
+    };
+    assert_eq!(told(&planned(&text("overwrite"))), ["6:33 same_target the load 'one' overwrites lake.t too"]);
+    assert!(planned(&text("append")).plan.is_some());
+}
