@@ -9,6 +9,8 @@ CREATE TABLE catalog_snapshots (
     -- SHA-256 of all but the estimated rows: the same state again is the same snapshot, seen later.
     hash bytea NOT NULL CONSTRAINT catalog_snapshots_hash CHECK (octet_length(hash) = 32),
     catalog json NOT NULL,
+    -- `connections.updated_at` of the settings that it was read with: what other settings reach is another catalog.
+    settings_of timestamptz NOT NULL,
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (workspace_id, id),

@@ -69,9 +69,14 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
     for row in rows {
-        table.add_row(row.into_iter().collect::<Vec<String>>());
+        table.add_row(row.into_iter().map(|cell| shown(&cell)).collect::<Vec<String>>());
     }
     line(&table.trim_fmt());
+}
+
+/// A text of others', whose control characters do nothing to the terminal.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Whether standard error shows colours.

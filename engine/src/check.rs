@@ -204,6 +204,12 @@ impl Checker<'_> {
             self.add(steps, finding);
             return None;
         }
+        if self.connections.are_catalogs() && matches!(source, ExtractSource::Query { .. }) {
+            let finding =
+                Finding::warning(Code::Unreachable, "a query is not described when a plan is made on catalogs");
+            self.add(steps, finding.hint("what reads it is not checked; plan without --snapshot"));
+            return None;
+        }
         match self.connections.source(source, columns, &self.cancel).await {
             Ok(provider) => Some(provider),
             Err(error) => {

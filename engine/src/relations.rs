@@ -27,17 +27,18 @@ pub struct Connections {
     registry: Registry,
     settings: BTreeMap<String, ConnectionSettings>,
     opened: parking_lot::Mutex<BTreeMap<String, Arc<dyn Connection>>>,
+    are_catalogs: bool,
 }
 
 impl Connections {
     /// Connections that can be opened with these settings.
     pub fn new(registry: Registry, settings: BTreeMap<String, ConnectionSettings>) -> Self {
-        Self { registry, settings, opened: parking_lot::Mutex::default() }
+        Self { registry, settings, opened: parking_lot::Mutex::default(), are_catalogs: false }
     }
 
     /// Connections that are planned on their catalogs, with the names of their connectors: no system is reached.
     pub fn of_catalogs(registry: Registry, catalogs: BTreeMap<String, (String, Catalog)>) -> Self {
-        let mut connections = Self::new(registry, BTreeMap::new());
+        let mut connections = Self { are_catalogs: true, ..Self::new(registry, BTreeMap::new()) };
         for (name, (connector, catalog)) in catalogs {
             let settings = ConnectionSettings { connector, settings: serde_json::Value::Null };
             connections.settings.insert(name.clone(), settings);
@@ -45,6 +46,11 @@ impl Connections {
             connections.opened.get_mut().insert(name, Arc::new(planned));
         }
         connections
+    }
+
+    /// Whether they are planned on their catalogs.
+    pub fn are_catalogs(&self) -> bool {
+        self.are_catalogs
     }
 
     /// Whether there is a connection of that name.

@@ -93,9 +93,9 @@ impl Operations {
     /// Looks at what a connection can read now, and records it.
     pub(crate) async fn refresh_catalog(&self, workspace: &Workspace, connection: &str) -> Result<()> {
         let opened = workspace.open_connection(&self.key, connection).await?;
-        let settings = ConnectionSettings { connector: opened.connector, settings: opened.settings };
+        let settings = ConnectionSettings { connector: opened.connector.clone(), settings: opened.settings.clone() };
         let catalog = self.engine.catalog(connection, settings).await?;
-        Ok(workspace.put_catalog(connection, &catalog.hash()?, &serde_json::to_value(&catalog)?).await?)
+        Ok(workspace.put_catalog(&opened, &catalog.hash()?, &serde_json::to_value(&catalog)?).await?)
     }
 
     /// The newest catalogs of connections, for planning on them. The error names a connection that was never looked at.

@@ -6,6 +6,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use headwater_engine::catalog::Catalog;
 use headwater_engine::check::Checked;
 use headwater_engine::job::ConnectionSettings;
 use headwater_engine::relations::Connections;
@@ -142,11 +143,19 @@ impl Operations {
     async fn check_on_catalogs(&self, document: Document) -> Result<CheckedSpec> {
         let stored = self.workspace.connections().await?;
         let connectors: BTreeMap<String, String> = stored.into_iter().map(|row| (row.name, row.connector)).collect();
-        let mut names: BTreeSet<String> = connectors.keys().cloned().collect();
-        names.extend(document::connections(&document).into_keys());
+        if let Some(own) = document::connections(&document).into_keys().next() {
+            let message = format!("connection {own} is the file's own: its catalog is stored nowhere");
+            return Err(OperationError::invalid(message).hint("plan without --snapshot, or store the connection"));
+        }
+        let names: BTreeSet<String> = connectors.keys().cloned().collect();
         let planned = plan::plan(&document, &names);
-        let snapshots = self.newest_catalogs(&Vec::from_iter(used(&planned).intersection(&names).cloned())).await?;
-        let mut catalogs = BTreeMap::new();
+        // Targets are not looked at.
+        let read: BTreeSet<String> = planned.works.values().flat_map(plan::Work::sources).collect();
+        let snapshots = self.newest_catalogs(&Vec::from_iter(read.intersection(&names).cloned())).await?;
+        let mut catalogs: BTreeMap<String, (String, Catalog)> = connectors
+            .iter()
+            .map(|(name, connector)| (name.clone(), (connector.clone(), Catalog::default())))
+            .collect();
         for (name, snapshot) in &snapshots {
             let connector = connectors.get(name).cloned().unwrap_or_default();
             catalogs.insert(name.clone(), (connector, catalog::content(snapshot)?));

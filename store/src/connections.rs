@@ -52,6 +52,8 @@ pub struct OpenedConnection {
     pub connector: String,
     /// Its settings, secrets included.
     pub settings: Value,
+    /// When the stored settings were changed last; absent for a run's own.
+    pub changed_at: Option<DateTime<Utc>>,
 }
 
 /// Secrets never reach logs, so the settings are left out.
@@ -99,12 +101,15 @@ impl Workspace {
         connection: &NewConnection,
     ) -> Result<()> {
         let NewConnection { name, connector, settings, shown, variables } = connection;
+        if self.is_stored(tx, key, connection).await? {
+            return Ok(());
+        }
         let sealed = key.seal(&self.bound_to(name), &serde_json::to_vec(settings)?)?;
         sqlx::query!(
             r#"INSERT INTO connections (workspace_id, name, connector, shown, sealed, variables) VALUES ($1, $2, $3, $4, $5, $6)
                ON CONFLICT (workspace_id, name) DO UPDATE
                SET connector = EXCLUDED.connector, shown = EXCLUDED.shown, sealed = EXCLUDED.sealed,
-                   variables = EXCLUDED.variables, updated_at = clock_timestamp()"#,
+                   variables = EXCLUDED.variables, updated_at = clock_timestamp(), catalog_tried_at = NULL"#,
             self.id(),
             name,
             connector,
@@ -115,6 +120,23 @@ impl Workspace {
         .execute(&mut **tx)
         .await?;
         self.record(tx, "connections.put", name, &Stored { connector, settings: shown, variables }).await
+    }
+
+    /// Whether a connection is stored exactly so. What is known of it, its catalog above all, then stays.
+    async fn is_stored(&self, tx: &mut Tx, key: &MasterKey, connection: &NewConnection) -> Result<bool> {
+        let stored = sqlx::query!(
+            "SELECT connector, sealed, variables FROM connections WHERE workspace_id = $1 AND name = $2 FOR UPDATE",
+            self.id(),
+            connection.name
+        )
+        .fetch_optional(&mut **tx)
+        .await?;
+        let Some(stored) = stored else { return Ok(false) };
+        let plain = key.open(&self.bound_to(&connection.name), &stored.sealed);
+        let settings = plain.and_then(|plain| serde_json::from_slice::<Value>(&plain).ok());
+        Ok(settings.as_ref() == Some(&connection.settings)
+            && stored.connector == connection.connector
+            && stored.variables.as_ref() == Some(&connection.variables))
     }
 
     /// All connections by name, without their secrets.
@@ -138,7 +160,7 @@ impl Workspace {
     pub async fn open_connections(&self, key: &MasterKey, names: &[String]) -> Result<Vec<OpenedConnection>> {
         let rows = sqlx::query_as!(
             SealedRow,
-            r#"SELECT name, connector, sealed, NULL::uuid AS sealed_for FROM connections
+            r#"SELECT name, connector, sealed, NULL::uuid AS sealed_for, updated_at AS "changed_at?" FROM connections
                WHERE workspace_id = $1 AND name = ANY ($2) ORDER BY name"#,
             self.id(),
             names
@@ -158,10 +180,10 @@ impl Workspace {
     ) -> Result<Vec<OpenedConnection>> {
         let rows = sqlx::query_as!(
             SealedRow,
-            r#"SELECT own.name AS "name!", own.connector AS "connector!", own.sealed AS "sealed!", own.sealed_for
+            r#"SELECT own.name AS "name!", own.connector AS "connector!", own.sealed AS "sealed!", own.sealed_for, NULL::timestamptz AS changed_at
                FROM run_connections own WHERE own.workspace_id = $1 AND own.run_id = $2 AND own.name = ANY ($3)
                UNION ALL
-               SELECT c.name, c.connector, c.sealed, NULL FROM connections c
+               SELECT c.name, c.connector, c.sealed, NULL, c.updated_at FROM connections c
                WHERE c.workspace_id = $1 AND c.name = ANY ($3) AND NOT EXISTS (
                    SELECT FROM run_connections o WHERE o.workspace_id = $1 AND o.run_id = $2 AND o.name = c.name)
                ORDER BY 1"#,
@@ -186,7 +208,7 @@ impl Workspace {
                 };
                 let plain = key.open(&bound, &row.sealed).ok_or_else(|| undecipherable(&row.name))?;
                 let settings = serde_json::from_slice(&plain)?;
-                Ok(OpenedConnection { name: row.name, connector: row.connector, settings })
+                Ok(OpenedConnection { name: row.name, connector: row.connector, settings, changed_at: row.changed_at })
             })
             .collect()
     }
@@ -277,6 +299,7 @@ struct SealedRow {
     sealed: Vec<u8>,
     /// The run that it was sealed for, if it is a run's own.
     sealed_for: Option<Uuid>,
+    changed_at: Option<DateTime<Utc>>,
 }
 
 fn undecipherable(name: &str) -> StoreError {

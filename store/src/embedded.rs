@@ -138,15 +138,16 @@ fn unusable(path: &Path, error: std::io::Error) -> StoreError {
         .caused_by(error)
 }
 
-/// The directory of the socket: in the data directory if its path is short enough, else a private one in the system's temporary
+/// A directory for a socket: in the data directory if its path is short enough, else a private one in the system's temporary
 /// directory, named after the data directory.
-fn socket_dir(data_dir: &Path) -> PathBuf {
-    let near = data_dir.join("run");
+fn socket_dir(data_dir: &Path, name: &str) -> PathBuf {
+    let near = data_dir.join(name);
     if near.as_os_str().len() + "/.s.PGSQL.5432.lock".len() <= MAX_SOCKET_PATH {
         return near;
     }
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-    PathBuf::from("/tmp").join(format!("headwater-{}", hex::encode(&digest[..8])))
+    let suffix = name.strip_prefix("run").unwrap_or(name);
+    PathBuf::from("/tmp").join(format!("headwater-{}{suffix}", hex::encode(&digest[..8])))
 }
 
 #[cfg(test)]

@@ -30,24 +30,39 @@ impl Store {
         let window = PgInterval::try_from(rerun_window).map_err(|error| {
             StoreError::invalid(format!("a rerun window of {rerun_window:?} is no interval")).caused_by(error)
         })?;
-        Ok(sqlx::query_scalar!(
-            r#"UPDATE staged_runs SET clearing_since = clock_timestamp()
-               WHERE run_id IN (
-                   SELECT s.run_id FROM staged_runs s
-                   LEFT JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = COALESCE(s.held_by, s.run_id)
-                   WHERE (s.host IS NULL OR s.host = $1)
-                     AND (s.clearing_since IS NULL OR s.clearing_since < clock_timestamp() - $4 * interval '1 second')
-                     AND (r.id IS NULL OR r.state = 'succeeded' OR r.finished_at < clock_timestamp() - $2::interval)
-                   ORDER BY s.clearing_since NULLS FIRST, s.run_id LIMIT $3
-                   FOR UPDATE OF s SKIP LOCKED)
-               RETURNING run_id"#,
+        let mut tx = self.relaxed().begin().await?;
+        // Locked first and judged afterwards: a rerun that took the files over meanwhile is seen.
+        let candidates = sqlx::query_scalar!(
+            r#"SELECT s.run_id FROM staged_runs s
+               LEFT JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = COALESCE(s.held_by, s.run_id)
+               WHERE (s.host IS NULL OR s.host = $1)
+                 AND (s.clearing_since IS NULL OR s.clearing_since < clock_timestamp() - $4 * interval '1 second')
+                 AND (r.id IS NULL OR r.state = 'succeeded' OR r.finished_at < clock_timestamp() - $2::interval)
+               ORDER BY s.clearing_since NULLS FIRST, s.run_id LIMIT $3
+               FOR UPDATE OF s SKIP LOCKED"#,
             host,
             window,
             BATCH,
             AGAIN_S
         )
-        .fetch_all(self.relaxed())
-        .await?)
+        .fetch_all(&mut *tx)
+        .await?;
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed = sqlx::query_scalar!(
+            r#"UPDATE staged_runs s SET clearing_since = clock_timestamp()
+               WHERE s.run_id = ANY ($1) AND NOT EXISTS (
+                   SELECT FROM runs r WHERE r.workspace_id = s.workspace_id AND r.id = COALESCE(s.held_by, s.run_id)
+                     AND r.state <> 'succeeded' AND (r.finished_at IS NULL OR r.finished_at >= clock_timestamp() - $2::interval))
+               RETURNING s.run_id"#,
+            &candidates,
+            window
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(claimed)
     }
 
     /// The staged datasets of this run are gone.
@@ -56,17 +71,18 @@ impl Store {
         Ok(())
     }
 
-    /// Those of the runs whose files are not strays: they are live, or their files are removed in their own time.
-    pub async fn staged_in_use(&self, runs: &[Uuid]) -> Result<HashSet<Uuid>> {
-        let used = sqlx::query_scalar!(
-            r#"SELECT r.id AS "id!" FROM runs r WHERE r.id = ANY ($1) AND r.workspace_id = ANY (ARRAY(SELECT id FROM workspaces))
-                 AND r.state IN ('pending', 'queued', 'running', 'waiting')
-               UNION SELECT s.run_id FROM staged_runs s WHERE s.run_id = ANY ($1)"#,
+    /// Those of the runs whose files are strays: they are over, and nothing of theirs is kept. A run that this database does not know may be another's:
+    /// a copy of the control plane has the same id.
+    pub async fn staged_strays(&self, runs: &[Uuid]) -> Result<Vec<Uuid>> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT r.id FROM runs r
+               WHERE r.id = ANY ($1) AND r.workspace_id = ANY (ARRAY(SELECT id FROM workspaces))
+                 AND r.state IN ('succeeded', 'failed', 'canceled')
+                 AND NOT EXISTS (SELECT FROM staged_runs s WHERE s.run_id = r.id)"#,
             runs
         )
         .fetch_all(self.relaxed())
-        .await?;
-        Ok(used.into_iter().collect())
+        .await?)
     }
 }
 

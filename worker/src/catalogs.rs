@@ -41,11 +41,11 @@ async fn refresh_one(shared: &Shared) -> bool {
     let workspace = shared.store.workspace(workspace_id);
     let refresh = async {
         let opened = workspace.open_connection(&shared.config.master_key, &name).await.map_err(engine_error)?;
-        let settings = ConnectionSettings { connector: opened.connector, settings: opened.settings };
+        let settings = ConnectionSettings { connector: opened.connector.clone(), settings: opened.settings.clone() };
         let catalog = shared.runner.catalog(&name, settings).await?;
         let document =
             serde_json::to_value(&catalog).map_err(headwater_store::StoreError::from).map_err(engine_error)?;
-        workspace.put_catalog(&name, &catalog.hash()?, &document).await.map_err(engine_error)
+        workspace.put_catalog(&opened, &catalog.hash()?, &document).await.map_err(engine_error)
     };
     match tokio::time::timeout(LONGEST, refresh).await {
         Ok(Ok(())) => tracing::debug!(connection = name, "its catalog was read again"),

@@ -51,8 +51,8 @@ async fn sweep_strays(shared: &Shared) {
     let now: DateTime<Utc> = std::time::SystemTime::now().into();
     let old = staged.into_iter().filter(|(_, newest)| *newest + STRAY_AGE < now);
     let runs: Vec<Uuid> = old.map(|(run_id, _)| run_id).collect();
-    match shared.store.staged_in_use(&runs).await {
-        Ok(used) => remove(shared, runs.into_iter().filter(|run_id| !used.contains(run_id)).collect()).await,
+    match shared.store.staged_strays(&runs).await {
+        Ok(strays) => remove(shared, strays).await,
         Err(error) => tracing::debug!(%error, "not asked which staged files are strays"),
     }
 }

@@ -120,6 +120,8 @@ async fn keys(session: &Session) -> Result<Keys> {
         let key = ForeignKey { columns: list(&row, 1)?, table: list(&row, 2)?, references: list(&row, 3)? };
         keys.foreign.entry(number(&row, 0)?).or_default().push(key);
     }
+    // In an order that says nothing of when an index was made.
+    keys.unique.values_mut().for_each(|unique| unique.sort());
     Ok(keys)
 }
 

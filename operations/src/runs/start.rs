@@ -104,20 +104,22 @@ impl Operations {
     pub async fn start(&self, actor: &Actor, start: StartRun) -> Result<Started> {
         let workspace = self.permit(actor, Action::StartRun)?;
         let once = start.once()?;
+        if let Some(once) = &once
+            && let Some(run_id) = workspace.run_of(once).await?
+        {
+            // Nothing of it is planned again: its sources may have gone since.
+            return self.existing(&workspace, run_id, start.place).await;
+        }
         let (version, own) = self.version_of(actor, start.target).await?;
         let params = bind(&version.plan, &start.params)?;
         let interval = self.interval(&version, start.interval)?;
-        let here = match start.place {
-            Place::Here => true,
-            Place::Workers => false,
-            Place::Anywhere => !self.is_served(&version.plan).await?,
-        };
+        let here = self.is_here(&version.plan, start.place).await?;
         let worker = here.then(Uuid::new_v4);
         let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval, pinned_worker: worker };
         let own = Some((self.key.as_ref(), own.as_slice()));
         let MadeRun { run_id, existing } = workspace.start_run(&new, own, once.as_ref()).await?;
         if existing {
-            return self.existing(&workspace, run_id, worker.is_some()).await;
+            return self.existing(&workspace, run_id, start.place).await;
         }
         let site = match (worker, start.place) {
             (Some(_), _) => Site::Here,
@@ -140,13 +142,14 @@ impl Operations {
         let MadeRun { run_id, existing } = workspace.rerun(run, mode, worker).await?;
         match existing {
             false => Ok(under_way(version, run_id, Origin::New, worker)),
-            true => self.existing(&workspace, run_id, worker.is_some()).await,
+            true => self.existing(&workspace, run_id, Place::Anywhere).await,
         }
     }
 
     /// A run that was there already. Whoever made it executes it; this process is there in case that one is not.
-    async fn existing(&self, workspace: &Workspace, run_id: Uuid, here: bool) -> Result<Started> {
+    async fn existing(&self, workspace: &Workspace, run_id: Uuid, place: Place) -> Result<Started> {
         let version = workspace.version(workspace.show_run(run_id).await?.version_id).await?;
+        let here = self.is_here(&version.plan, place).await?;
         Ok(under_way(version, run_id, Origin::Existing, here.then(Uuid::new_v4)))
     }
 
@@ -170,6 +173,15 @@ impl Operations {
         let own = own.map(|(name, settings)| self.new_connection(name, settings)).collect::<Result<_>>()?;
         let workspace = self.permit(actor, Action::StartRun)?;
         Ok((workspace.save_version(&spec.version()?).await?, own))
+    }
+
+    /// Whether a run of a plan is executed in this process.
+    async fn is_here(&self, plan: &Plan, place: Place) -> Result<bool> {
+        Ok(match place {
+            Place::Here => true,
+            Place::Workers => false,
+            Place::Anywhere => !self.is_served(plan).await?,
+        })
     }
 
     /// Whether live workers serve every stage of a plan.
@@ -226,9 +238,7 @@ impl StartRun {
             Target::Pipeline(name) => format!("pipeline {name}").into_bytes(),
             Target::Spec(file) => file.bytes.clone(),
         };
-        let mut params = self.params.clone();
-        params.sort();
-        let rest = format!("{params:?} {:?}", self.interval);
+        let rest = format!("{:?} {:?}", self.params, self.interval);
         let request = Sha256::new().chain_update(Sha256::digest(target)).chain_update(rest).finalize();
         Ok(Some(Once { key: key.clone(), request: request.into() }))
     }

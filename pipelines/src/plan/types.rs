@@ -255,19 +255,23 @@ impl Work {
 
     /// Names of the connections that this task reads or writes.
     pub fn connections(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .reads()
-            .into_iter()
-            .filter_map(|relation| match relation {
-                Relation::Table(table) => Some(table.connection.clone()),
-                Relation::Task(_) => None,
-            })
-            .collect();
-        match self {
-            Self::Extract { source, .. } => names.push(source.connection().to_owned()),
-            Self::Load { into, .. } => names.push(into.connection.clone()),
-            _ => {}
+        let mut names = self.sources();
+        if let Self::Load { into, .. } = self {
+            names.push(into.connection.clone());
         }
         names
+    }
+
+    /// Names of the connections that this task reads.
+    pub fn sources(&self) -> Vec<String> {
+        let tables = self.reads().into_iter().filter_map(|relation| match relation {
+            Relation::Table(table) => Some(table.connection.clone()),
+            Relation::Task(_) => None,
+        });
+        let extracted = match self {
+            Self::Extract { source, .. } => Some(source.connection().to_owned()),
+            _ => None,
+        };
+        tables.chain(extracted).collect()
     }
 }

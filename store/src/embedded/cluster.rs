@@ -15,6 +15,9 @@ use crate::{Result, StoreError, Suggest};
 /// How long a start may take: crash recovery of a large cluster needs minutes.
 const START_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The line of postgresql.conf that includes our settings; those of a person stand below it.
+const INCLUDED: &str = "include_if_exists = 'headwater.conf'\n";
+
 /// How long a server that is neither up nor gone is waited for.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -38,13 +41,18 @@ pub(super) enum Health {
 
 impl Cluster {
     pub(super) fn open(data_dir: &Path, user: Option<PgUser>) -> Result<Self> {
-        let socket_dir = socket_dir(data_dir);
+        let socket_dir = socket_dir(data_dir, "run");
         Ok(Self { data_dir: data_dir.to_owned(), pgdata: data_dir.join("postgres"), socket_dir, user })
     }
 
-    /// The same, with its files in another directory.
-    pub(super) fn moved_to(&self, pgdata: PathBuf) -> Self {
-        Self { pgdata, ..self.clone() }
+    /// Another cluster beside this one, whose socket nobody looks for.
+    pub(super) fn apart(&self, suffix: &str) -> Self {
+        Self {
+            pgdata: self.beside(suffix),
+            socket_dir: socket_dir(&self.data_dir, &format!("run.{suffix}")),
+            data_dir: self.data_dir.clone(),
+            user: self.user.clone(),
+        }
     }
 
     /// A directory beside the cluster's.
@@ -177,7 +185,8 @@ impl Cluster {
         }
         let conf = draft.join("postgresql.conf");
         let mut text = std::fs::read_to_string(&conf).map_err(|error| unusable(&conf, error))?;
-        text.push_str("\ninclude_if_exists = 'headwater.conf'\n");
+        text.push('\n');
+        text.push_str(INCLUDED);
         std::fs::write(&conf, text).map_err(|error| unusable(&conf, error))?;
         std::fs::rename(&draft, self.pgdata()).map_err(|error| unusable(&self.pgdata(), error))
     }
@@ -205,6 +214,21 @@ impl Cluster {
         let path = self.pgdata().join("headwater.conf");
         std::fs::write(&path, text).map_err(|error| unusable(&path, error))?;
         PgUser::own(self.user.as_ref(), &path).map_err(|error| unusable(&path, error))
+    }
+
+    /// Gives a new cluster what a person has written into the files of this one. A server that can't read it does not start.
+    pub(super) fn hand_down_settings(&self, new: &Self) -> Result<()> {
+        let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| unusable(path, error));
+        let write = |path: &Path, text: String| std::fs::write(path, text).map_err(|error| unusable(path, error));
+        let access = "pg_hba.conf";
+        write(&new.pgdata.join(access), read(&self.pgdata.join(access))?)?;
+        let conf = "postgresql.conf";
+        let old = read(&self.pgdata.join(conf))?;
+        if let Some((_, theirs)) = old.split_once(INCLUDED) {
+            let path = new.pgdata.join(conf);
+            write(&path, format!("{}{theirs}", read(&path)?))?;
+        }
+        Ok(())
     }
 
     /// A directory that only the server's user (and root) can enter. One that belongs to somebody else is refused.

@@ -154,10 +154,10 @@ async fn a_directory_that_the_dropped_user_cannot_enter_is_refused() {
 
 #[test]
 fn a_long_data_directory_has_its_socket_elsewhere() {
-    assert_eq!(socket_dir(Path::new("/var/lib/headwater")), Path::new("/var/lib/headwater/run"));
+    assert_eq!(socket_dir(Path::new("/var/lib/headwater"), "run"), Path::new("/var/lib/headwater/run"));
     let long = PathBuf::from(format!("/{}", "x".repeat(120)));
-    let short = socket_dir(&long);
-    assert!(short.as_os_str().len() < 60 && short != socket_dir(&long.join("y")));
+    let short = socket_dir(&long, "run");
+    assert!(short.as_os_str().len() < 60 && short != socket_dir(&long.join("y"), "run"));
 }
 
 async fn values(url: &str) -> Vec<i32> {
@@ -175,9 +175,13 @@ async fn a_cluster_is_moved_to_another_server_with_all_its_databases_and_roles_a
     let url = attached.url_of("it's a \"source\"");
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     let fill =
-        "CREATE ROLE reader; CREATE TABLE kept AS SELECT generate_series(1, 3) AS x; GRANT SELECT ON kept TO reader";
+        "CREATE ROLE reader; CREATE TABLE kept AS SELECT generate_series(1, 3) AS x; GRANT SELECT ON kept TO reader;
+        ALTER DATABASE \"it's a \"\"source\"\"\" SET statement_timeout = '55s'; ALTER DATABASE \"it's a \"\"source\"\"\" CONNECTION LIMIT 3";
     sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
+    let conf = folder.path().join("postgres/postgresql.conf");
+    let theirs = std::fs::read_to_string(&conf).unwrap() + "work_mem = '77MB'\n";
+    std::fs::write(&conf, theirs).unwrap();
     // The same server stands for a newer one: a second one need not be installed.
     let cluster = Cluster::open(&folder.path().canonicalize().unwrap(), PgUser::resolve(None).unwrap()).unwrap();
     let server = servers::choose(cluster.major()).unwrap();
@@ -189,7 +193,38 @@ async fn a_cluster_is_moved_to_another_server_with_all_its_databases_and_roles_a
     assert_eq!(upgrade(folder.path(), None, None).await.unwrap(), None, "it is there already");
     let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
     assert_eq!(values(&url).await, [1, 2, 3]);
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let kept =
+        "SELECT current_setting('work_mem') || ' ' || current_setting('statement_timeout') || ' ' || datconnlimit
+                FROM pg_database WHERE datname = current_database()";
+    let kept: String = sqlx::query_scalar(kept).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(kept, "77MB 55s 3");
     assert!(attached.detach().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_an_interrupted_upgrade_left_is_used_by_nobody_and_stopped_by_the_next() {
+    let folder = data_dir();
+    let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    assert!(attached.detach().await.unwrap());
+    let cluster = Cluster::open(&folder.path().canonicalize().unwrap(), PgUser::resolve(None).unwrap()).unwrap();
+    let server = servers::choose(cluster.major()).unwrap();
+    let half = cluster.apart("upgrading");
+    half.init(&server).await.unwrap();
+    half.configure().unwrap();
+    half.start(&server).await.unwrap();
+    let left = half.postmaster().unwrap();
+    let attached = EmbeddedPostgres::attach(folder.path(), None).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&attached.url()).await.unwrap();
+    let used: String =
+        sqlx::query_scalar("SELECT current_setting('data_directory')").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert!(used.ends_with("/postgres"), "{used}");
+    assert!(attached.detach().await.unwrap());
+    upgrade::move_to(&cluster, server.major, &server).await.unwrap();
+    let alive = Command::new("kill").args(["-0", &left.to_string()]).stderr(Stdio::null()).status().unwrap();
+    assert!(!alive.success(), "the server of the half-made cluster is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,9 @@ use super::servers::{self, PgUser, Server};
 use super::{ROLE, find_servers, lock_exclusive, open_lock, unusable};
 use crate::{Result, StoreError, Suggest};
 
+/// The database that every cluster has from the start.
+const MAINTENANCE: &str = "postgres";
+
 /// A cluster that was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upgraded {
@@ -51,7 +54,11 @@ pub(super) async fn move_to(old: &Cluster, from: u32, target: &Server) -> Result
     }
     old.finish_upgrade()?;
     let dumps = old.beside("dump");
-    let new = old.moved_to(old.beside("upgrading"));
+    let new = old.apart("upgrading");
+    // A server that an interrupted upgrade left. Nobody but that upgrade has ever reached it.
+    if new.postmaster().is_some() {
+        new.stop().await?;
+    }
     // What an upgrade left that failed; one that died between its last two renames is finished above.
     for leftover in [&dumps, &new.pgdata(), &old.beside("upgraded")] {
         remove(leftover)?;
@@ -63,6 +70,7 @@ pub(super) async fn move_to(old: &Cluster, from: u32, target: &Server) -> Result
     let databases = dumped?;
     new.init(target).await?;
     new.configure()?;
+    old.hand_down_settings(&new)?;
     new.start(target).await?;
     let restored = restore(&new, target, &dumps, &databases).await;
     new.stop().await?;
@@ -74,6 +82,7 @@ pub(super) async fn move_to(old: &Cluster, from: u32, target: &Server) -> Result
     rename(&old.pgdata(), &kept)?;
     old.finish_upgrade()?;
     remove(&dumps)?;
+    remove(new.socket_dir())?;
     drop(gate);
     Ok(Upgraded { from, to: target.major, kept })
 }
@@ -86,6 +95,9 @@ async fn dump(old: &Cluster, server: &Server, dumps: &Path) -> Result<Vec<String
     let databases = old.databases().await?;
     for (number, database) in databases.iter().enumerate() {
         let mut dump = program(old, server, "pg_dump");
+        if database != MAINTENANCE {
+            dump.arg("--create");
+        }
         dump.arg("--dbname").arg(database).arg("--file").arg(dumps.join(format!("{number}.sql")));
         complete(old, dump, &format!("the database '{database}' can't be dumped")).await?;
     }
@@ -100,10 +112,10 @@ async fn restore(new: &Cluster, server: &Server, dumps: &Path, databases: &[Stri
     let owner = format!("CREATE ROLE {ROLE};");
     let others: String = text.lines().filter(|line| *line != owner).flat_map(|line| [line, "\n"]).collect();
     std::fs::write(&globals, others).map_err(|error| unusable(&globals, error))?;
-    complete(new, psql(new, server, "postgres", &globals), "the roles can't be restored").await?;
+    complete(new, psql(new, server, MAINTENANCE, &globals), "the roles can't be restored").await?;
     for (number, database) in databases.iter().enumerate() {
-        new.ensure_database(database).await?;
-        let restore = psql(new, server, database, &dumps.join(format!("{number}.sql")));
+        // The dump of any other database makes it and connects to it.
+        let restore = psql(new, server, MAINTENANCE, &dumps.join(format!("{number}.sql")));
         complete(new, restore, &format!("the database '{database}' can't be restored")).await?;
     }
     Ok(())
@@ -111,7 +123,7 @@ async fn restore(new: &Cluster, server: &Server, dumps: &Path, databases: &[Stri
 
 fn psql(cluster: &Cluster, server: &Server, database: &str, file: &Path) -> Command {
     let mut psql = program(cluster, server, "psql");
-    psql.args(["--no-psqlrc", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1", "--dbname", database]);
+    psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", database]);
     psql.arg("--file").arg(file);
     psql
 }

@@ -91,13 +91,21 @@ impl Workspace {
     }
 
     async fn made_before(&self, once: &Once) -> Result<MadeRun> {
+        let first = self.run_of(once).await?;
+        let run_id = first.ok_or_else(|| StoreError::bug("an idempotency key was taken and is not there"))?;
+        Ok(MadeRun { run_id, existing: true })
+    }
+
+    /// The run that an earlier request with the key made, if there was one. The same key with another request is refused.
+    pub async fn run_of(&self, once: &Once) -> Result<Option<Uuid>> {
         let first = sqlx::query!(
             "SELECT run_id, request FROM idempotency_keys WHERE workspace_id = $1 AND key = $2",
             self.id,
             once.key
         )
-        .fetch_one(self.durable())
+        .fetch_optional(self.durable())
         .await?;
+        let Some(first) = first else { return Ok(None) };
         if first.request != once.request {
             return Err(StoreError::invalid(format!(
                 "the idempotency key '{}' was given for another request, which made run {}",
@@ -105,7 +113,7 @@ impl Workspace {
             ))
             .hint("give each request a key of its own, and the same key only when the same request is repeated"));
         }
-        Ok(MadeRun { run_id: first.run_id, existing: true })
+        Ok(Some(first.run_id))
     }
 
     async fn seal_with_run(
