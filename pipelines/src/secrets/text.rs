@@ -167,10 +167,7 @@ fn is_user(text: &str, in_statement: bool) -> bool {
 /// Whether a value is written out, and neither a reference, a place that is to be filled in nor, in a statement, a pattern.
 fn is_written(value: &str, in_statement: bool) -> bool {
     let bare = value.trim_matches(['"', '\'']);
-    let is_pattern = in_statement
-        && (bare.starts_with(['(', '[', '\\', '%', '{'])
-            || bare.ends_with('%')
-            || bare.eq_ignore_ascii_case("redacted"));
+    let is_pattern = in_statement && bare.starts_with(['(', '[', '\\']);
     is_literal(value)
         && bare.contains(char::is_alphanumeric)
         && !bare.starts_with('<')

@@ -284,8 +284,6 @@ tasks:
       FROM refresh_token r JOIN typed t ON t.token = r.token JOIN asked q ON q.token=r.token
       WHERE r.password = '${X}' OR r.token = $token AND r.password='abc'
         AND r.url LIKE 'https://%:%@%' AND r.log NOT LIKE '%password=%' AND r.log ~ '^[a-z]+://[^:]+:[^@]+@'
-        AND r.log LIKE 'utm_token=abc%' AND format('token=%s', r.id) <> 'https://h/p?api_key={}'
-        AND regexp_replace(r.log, 'token=.*', 'token=REDACTED') <> ''
         AND regexp_replace(r.log, 'password=\S+|token=([^&]+)', 'password=***') <> 'token=[0-9]+'
         AND 'postgres://'||r.id||':'||r.password||'@'||r.host <> 'https://host?token=%' -- token: see above
   connections:
