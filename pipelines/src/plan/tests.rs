@@ -306,6 +306,6 @@ fn two_loads_that_overwrite_one_table_are_refused_and_two_that_append_are_not() 
              one: {{ load: {{ input: a, into: lake.t, mode: {mode} }} }}\n  two: {{ load: {{ input: b, into: lake.t, mode: {mode} }} }}\n"
         )
     };
-    assert_eq!(told(&planned(&text("overwrite"))), ["6:33 same_target the load 'one' overwrites lake.t too"]);
+    assert_eq!(told(&planned(&text("overwrite"))), ["6:34 same_target the load 'one' overwrites lake.t too"]);
     assert!(planned(&text("append")).plan.is_some());
 }

@@ -132,7 +132,7 @@ fn tasks(dice: &mut Dice, names: &mut Names, count: usize, depth: usize) -> Inde
                         datasets.push(name);
                     }
                     _ => {
-                        let load = Some(load(dice, input));
+                        let load = Some(load(dice, input, names.number));
                         tasks.insert(names.next("publish"), action(dice, Task { load, ..Task::default() }));
                     }
                 }
@@ -196,10 +196,11 @@ fn check(dice: &mut Dice, input: String) -> CheckTask {
     CheckTask { input, rules, on_failure: dice.pick(&[OnFailure::Fail, OnFailure::Warn]) }
 }
 
-fn load(dice: &mut Dice, input: String) -> LoadTask {
+/// A load into a table that no other load of the spec has.
+fn load(dice: &mut Dice, input: String, number: usize) -> LoadTask {
     LoadTask {
         input,
-        into: dice.pick(&["lake.orders", "reports.\"a b.csv\""]).to_owned(),
+        into: dice.pick(&[format!("lake.orders{number}"), format!("reports.\"a b{number}.csv\"")]),
         mode: dice.pick(&[WriteMode::Append, WriteMode::Overwrite]),
         keys: Vec::new(),
         track: Vec::new(),
