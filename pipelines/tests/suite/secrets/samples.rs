@@ -1,0 +1,121 @@
+//! Files with a secret at every place where people have written one.
+
+/// Files with a secret at one place each, which stands for `@@`.
+pub(super) fn with_urls() -> Vec<String> {
+    let task = |task: &str| format!("name: x\ntasks:\n  a: {{ extract: {{ from: shop.t }} }}\n  b: {task}\n");
+    vec![
+        "# was @@\nname: x\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n# see @@ for more\nconnections:\n  own: { type: postgres }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s } } # @@\n".to_owned(),
+        "name: x\ndescription: copied from @@ each day\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: '@@'\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: string, default: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: date, default: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nschedule: { cron: '0 6 * * *', timezone: '@@' }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nschedule: { cron: '@@' }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nstream: { broker: '@@' }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n'@@': 1\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n'@@': 1\n'@@': 1\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { '@@': { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: '@@' } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, needs: ['@@'], queue: '@@', labels: ['@@'] } }\n".to_owned(),
+        task("{ extract: { from: '@@.public.orders' } }"),
+        task("{ extract: { from: shop.t, columns: ['@@'] } }"),
+        task("{ extract: { from: shop.t, columns: { id: '@@' } } }"),
+        task("{ extract: { connection: '@@', query: SELECT 1 } }"),
+        task("{ extract: { connection: shop, query: \"SELECT * FROM dblink('@@', 'SELECT 1')\" } }"),
+        task("{ transform: \"SELECT '@@' AS url FROM a\" }"),
+        task("{ transform: 'SELECT * FROM \"@@\".t' }"),
+        task("|\n    transform: SELECT 1\n    @@\n"),
+        task("\n    transform: |\n      SELECT *\n      FROM a -- @@\n"),
+        task("\n    transform: >\n      SELECT *\n      FROM a WHERE x = '@@'\n"),
+        task("\n    transform: SELECT\n      * FROM a\n      WHERE x = '@@'\n"),
+        task("{ transform: SELECT @@ FROM a }"),
+        task("{ check: { input: '@@', rules: [ { not_null: [id] } ] } }"),
+        task("{ check: { input: a, rules: [ { sql: \"x = '@@'\" } ] } }"),
+        task("{ check: { input: a, rules: [ { name: '@@', not_null: ['@@'] } ] } }"),
+        task("{ check: { input: a, rules: [ { accepted_values: { column: x, values: ['@@'] } } ] } }"),
+        task("{ load: { input: a, into: '@@.t', mode: append } }"),
+        task("{ load: { input: a, into: lake.t, mode: '@@', keys: ['@@'] } }"),
+        task("{ wait: 1s, description: '@@' }"),
+        task("{ http: { url: '@@', headers: { a: '@@' }, body: { a: ['@@'] } } }"),
+        task("{ command: { run: [psql, '@@'] } }"),
+        task("{ notify: { connection: x, message: '@@' } }"),
+        task("!!str '@@'"),
+        task("&a '@@'"),
+        "name: x\nconnections: { own: { type: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nconnections: { '@@': { type: postgres, url: '@@' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nconnections: { own: { type: postgres, '@@': 1, options: { '@@': a } } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "connections: { '@@': { type: '@@', '@@': '@@' } } # @@\n".to_owned(),
+        // Broken YAML.
+        "name: x\ntasks: { w: { wait: '@@' } ]\n".to_owned(),
+        "name: x\n# @@\ntasks: { w: { wait: 1s } ]\n".to_owned(),
+        "name: x\n  connections:\n    shop:\n      url: '@@'\ntasks: { w: { wait: 1s } }\n".to_owned(),
+    ]
+}
+
+/// Files with a secret under a key whose name says so: `@@` is the key, the value is the marker.
+pub(super) fn with_keys() -> Vec<String> {
+    let deep = |lines: &str| format!("name: x\ntasks:\n  w: {{ wait: 1s }}\n{lines}\n");
+    vec![
+        "name: x\n@@: hunter2\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n# @@: hunter2\nconnections: {}\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n# old @@=hunter2 and more\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\n#shop: { \"@@\": 'hunter2', user: app }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: hunter2 } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, '@@': \"hunter2\" } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, \"@@\" : 'it''s hunter2' } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: [hunter2, { a: hunter2 }] } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: { user: app, pw: hunter2 } } }\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: hunter2, @@: hunter2 } }\n".to_owned(),
+        "name: x\nstream: { @@: hunter2 }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { @@: { type: string, default: hunter2 } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\nparams: { p: { type: string, default: '@@=hunter2' } }\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ndescription: 'log in with @@: hunter2'\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ndescription: |\n  user=app @@=hunter2\ntasks: { w: { wait: 1s } }\n".to_owned(),
+        "name: x\ntasks: { w: { http: { url: 'https://x/y?a=1&@@=hunter2', headers: { @@: hunter2 } } } }\n".to_owned(),
+        "name: x\ntasks: { w: { command: { run: [x], env: { @@: hunter2 } } } }\n".to_owned(),
+        "name: x\ntasks: { w: { pipeline: { name: y, params: { @@: hunter2 } } } }\n".to_owned(),
+        "name: x\ntasks: { w: { extract: { from: 'host=db @@=hunter2' } } }\n".to_owned(),
+        "name: x\ntasks: { w: { extract: { connection: shop, query: \"SELECT * FROM dblink('host=db @@=hunter2', 'x')\" } } }\n".to_owned(),
+        "name: x\ntasks: { w: { transform: \"SELECT '{ \\\"@@\\\": \\\"hunter2\\\" }' AS x\" } }\n".to_owned(),
+        deep("    @@: |\n      hunter2\n      hunter2"),
+        "name: x\ntasks:\n  w:\n    wait: 1s\n    @@: >-\n      a\n      hunter2\n".to_owned(),
+        deep("  connections:\n    shop: { type: postgres, host: db, @@: hunter2 }"),
+        "name: x\n@@: hunter2\ntasks: { w: { wait: 1s } ]\n".to_owned(),
+        "name: x\ntasks: { w: { wait: 1s, @@: hunter2 } ]\n".to_owned(),
+        "name: x\ntasks:\n  w:\n    @@: |\n      hunter2\n    wait: [1s\n".to_owned(),
+        "name: x\ntasks:\n  w:\n    @@: \"hunt\n      hunter2\n".to_owned(),
+    ]
+}
+
+/// Files with settings of a connection where none belong: any of them may be secret.
+pub(super) const SETTINGS: [&str; 9] = [
+    "name: x\ntasks:\n  w: { wait: 1s }\n  connections:\n    shop: { type: postgres, url: hunter2 }\n",
+    "name: x\ntasks:\n  w:\n    wait: 1s\n    connections:\n      shop:\n        type: postgres\n        # hunter2\n        pw: hunter2\n",
+    "name: x\ntasks:\n  w:\n    wait: 1s\n    conections:\n      shop:\n        pw: hunter2\n        list: [hunter2]\n",
+    "name: x\nconnections:\nshop:\n  type: postgres\n  pw: hunter2\ntasks: { w: { wait: 1s } }\n",
+    "name: x\nparams:\n  shop: { type: postgres, pw: hunter2 }\ntasks: { w: { wait: 1s } }\n",
+    "name: x\n# hunter2\nconnections:\n  shop: { type: postgres, password: hunter2 }\ntasks: { w: { wait: 1s } }\n",
+    "name: x\n# the old one was hunter2.\n\nconnections:\n  shop: { type: postgres, password: hunter2 }\ntasks: { w: { wait: 1s } } # not hunter2!\n",
+    "name: x\n  connections:\n    shop:\n      pw: hunter2\ntasks: { w: { wait: 1s } }\n",
+    "{ name: x,\n  connections: { shop: { type: p,\n  pw: hunter2 },\n tasks: { w: { wait: 1s } }\n",
+];
+
+pub(super) const KEYS: [&str; 14] = [
+    "password",
+    "PASSWORD",
+    "db_passwd",
+    "pwd",
+    "client-secret",
+    "token",
+    "auth_token",
+    "api_key",
+    "apiKey",
+    "access-key",
+    "aws_secret_access_key",
+    "private_key",
+    "credential",
+    "Credentials",
+];
