@@ -112,7 +112,8 @@ impl Document {
     pub(crate) fn follows_from_secret(&self, found: &Diagnostic) -> bool {
         let holds = |outer: &Span, inner: &Span| outer.start <= inner.start && inner.end <= outer.end;
         let span = found.span();
-        let at = |place: &secrets::Place| !place.is_idle && holds(&place.value, &span) && holds(&span, &place.span);
+        let at =
+            |place: &secrets::Place| !place.sight.is_idle && holds(&place.value, &span) && holds(&span, &place.span);
         found.code != Code::LiteralSecret && self.secrets.iter().any(at)
     }
 

@@ -27,7 +27,7 @@ mod tree;
 pub(crate) use stored::hide_in_spec;
 pub(crate) use tree::Place;
 
-use mask::is_connections;
+use mask::{is_connections, is_masked};
 use names::{is_reference, is_secret_setting};
 use text::Sort;
 
@@ -69,6 +69,8 @@ fn look(document: &Document, name: &str, steps: &[Step], value: &Json, secret: b
                 look(document, name, &steps, value, secret, found);
             }
         }
+        // A masked setting is reported where the file is read.
+        Json::String(text) if is_masked(text) => {}
         Json::String(text) if secret && !text.is_empty() && !is_reference(text) => {
             found.push(document.at(steps, literal(name, steps)));
         }
@@ -219,13 +221,23 @@ pub(crate) fn misplaced(place: &Place) -> Finding {
         Step::Key(key) => Some(key.as_str()),
         Step::Index(_) => None,
     });
-    let message = format!("'{}' holds a secret that is written out", field.unwrap_or_default());
-    if place.is_idle {
+    let field = field.unwrap_or_default();
+    if place.sight.is_masked {
+        return Finding::error(Code::LiteralSecret, format!("'{field}' has been masked: its value is not in this text"))
+            .hint("a text that is shown or kept has no secrets and no settings of connections; write the value again, or ${NAME}");
+    }
+    let message = format!("'{field}' holds a secret that is written out");
+    if place.sight.is_idle {
         return Finding::warning(Code::LiteralSecret, message)
             .hint("it is masked where the text is shown or kept; remove it");
     }
-    Finding::error(Code::LiteralSecret, message)
-        .hint("put it into a connection, where ${NAME} stands for a variable, and write the connection's name here")
+    let hint = "put it into a connection, where ${NAME} stands for a variable, and write the connection's name here";
+    match field {
+        // There the value may be none: a pattern, a literal of the data.
+        "transform" | "query" | "sql" | "when" => Finding::error(Code::LiteralSecret, message)
+            .hint(format!("{hint}; if it is none, write it in two parts: 'token=' || 'x'")),
+        _ => Finding::error(Code::LiteralSecret, message).hint(hint),
+    }
 }
 
 /// Takes the values of connections out of a tree, whose places are still needed.

@@ -1,29 +1,7 @@
 //! Which names are those of secrets, and which values are none.
 
-/// Parts of the names of settings that hold secrets.
-const SECRET_PARTS: [&str; 14] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "token",
-    "credential",
-    "private_key",
-    "access_key",
-    "account_key",
-    "api_key",
-    "apikey",
-    "signature",
-    "sas_",
-];
-
-/// Settings whose names look like a secret's and that name something public: a user, a file.
-const PUBLIC_ENDINGS: [&str; 5] = ["_id", "_file", "_path", "_url", "_type"];
-
-/// What the names of secrets end with, without dashes and underscores. Outside of connections names are the authors' own:
-/// a `token_count` or a `password_hash` is data.
-const SECRET_ENDINGS: [&str; 12] = [
+/// Words in the names of secrets, without dashes and underscores.
+const SECRET_WORDS: [&str; 14] = [
     "password",
     "passwd",
     "passphrase",
@@ -34,28 +12,39 @@ const SECRET_ENDINGS: [&str; 12] = [
     "credentials",
     "apikey",
     "accesskey",
+    "accountkey",
     "secretkey",
     "privatekey",
+    "authorization",
 ];
+
+/// Settings that hold a secret and whose names are no word of one elsewhere.
+const SECRET_SETTINGS: [&str; 6] = ["key", "pass", "sig", "sas", "signature", "sharedkey"];
+
+/// Settings whose names look like a secret's and that name something public: a user, a file.
+const PUBLIC_ENDINGS: [&str; 5] = ["id", "file", "path", "url", "type"];
 
 /// Longer names are none of a secret.
 pub(super) const MAX_NAME: usize = 64;
 
-/// Whether a setting of a connection, or a parameter of a URL, holds a secret.
+/// Whether a setting of a connection, or a parameter of a URL, holds a secret. Their names are those of systems: whatever has such a word in it does.
 pub(super) fn is_secret_setting(name: &str) -> bool {
-    let name = name.to_lowercase().replace('-', "_");
-    let public = PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending));
-    let secret = SECRET_PARTS.iter().any(|part| name.contains(part)) || matches!(name.as_str(), "key" | "sig" | "sas");
-    secret && !public
+    let bare = bare(name);
+    let has_word = SECRET_WORDS.iter().any(|word| bare.contains(word)) || name.ends_with("_pass");
+    let is_public = PUBLIC_ENDINGS.iter().any(|ending| bare.ends_with(ending));
+    (has_word && !is_public) || SECRET_SETTINGS.contains(&bare.as_str())
 }
 
-/// Whether a key anywhere in a file says that its value is secret.
+/// Whether a key anywhere in a file says that its value is secret. Outside of connections names are the authors' own: a `token_count` or a
+/// `password_hash` is data.
 pub(super) fn is_secret_key(key: &str) -> bool {
-    if key.len() > MAX_NAME {
-        return false;
-    }
-    let name: String = key.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect();
-    SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
+    let bare = bare(key);
+    key.len() <= MAX_NAME && SECRET_WORDS.iter().any(|word| bare.ends_with(word))
+}
+
+/// A name in lower case, without dashes and underscores.
+fn bare(name: &str) -> String {
+    name.chars().take(MAX_NAME).filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
 }
 
 /// Whether a text consists of references such as `${NAME}` and nothing else.
@@ -74,8 +63,8 @@ pub(super) fn is_reference(text: &str) -> bool {
     true
 }
 
-/// Whether a value that should be secret is: it is there, names no variable and is not masked already.
+/// Whether a value that should be secret is: it is there and names no variable.
 pub(super) fn is_literal(value: &str) -> bool {
     let value = value.trim().trim_matches(['"', '\'']);
-    !value.is_empty() && !is_reference(value) && !super::mask::is_masked(value)
+    !value.is_empty() && !is_reference(value)
 }

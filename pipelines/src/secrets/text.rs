@@ -167,12 +167,19 @@ fn is_user(text: &str, in_statement: bool) -> bool {
 /// Whether a value is written out, and neither a reference, a place that is to be filled in nor, in a statement, a pattern.
 fn is_written(value: &str, in_statement: bool) -> bool {
     let bare = value.trim_matches(['"', '\'']);
-    let is_pattern = in_statement && bare.starts_with(['(', '[', '\\']);
+    let is_pattern = in_statement && (bare.starts_with(['(', '[', '\\']) || is_filled_in(bare));
     is_literal(value)
         && bare.contains(char::is_alphanumeric)
         && !bare.starts_with('<')
         && !bare.starts_with("{{")
         && !is_pattern
+}
+
+/// Whether a statement puts something in this place, compares it with LIKE, or has taken a secret out.
+fn is_filled_in(value: &str) -> bool {
+    let is_format = matches!(value, "%s" | "%L" | "%I") || (value.starts_with('{') && value.ends_with('}'));
+    let is_like = value.ends_with('%') && !value.trim_end_matches('%').contains('%');
+    is_format || is_like || ["redacted", "masked", "hidden", "null"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// How far the next quote that is not doubled is away.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::is_task;
-use super::mask::{self, cover, covered, is_connections, key_content};
+use super::mask::{self, cover, covered, is_connections, is_masked, key_content};
 use super::names::{is_literal, is_secret_key, is_secret_setting};
 use super::place::in_source;
 use super::text::{Secret, Sort, secrets};
@@ -15,6 +15,9 @@ use crate::yaml::{Entry, Node, Span, Value};
 
 /// More places are masked and not reported.
 const MAX_FOUND: usize = 100;
+
+/// Shorter passwords of connections are not looked for elsewhere.
+const MIN_REPEATED: usize = 8;
 
 /// Fields of a param or of a column, which have a `type` too and are no settings of a connection.
 const TYPED: [&str; 4] = ["type", "default", "description", "mask"];
@@ -31,8 +34,17 @@ pub(crate) struct Place {
     pub(crate) span: Span,
     /// Where the value stands.
     pub(crate) value: Span,
+    /// What is known of it.
+    pub(crate) sight: Sight,
+}
+
+/// What is known of a secret.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sight {
     /// Whether the pipeline means the same without it.
     pub(crate) is_idle: bool,
+    /// Whether it was masked where the text comes from.
+    pub(crate) is_masked: bool,
 }
 
 /// A walk over a tree.
@@ -87,6 +99,14 @@ impl<'a> Walk<'a> {
             Value::Scalar { .. } if self.steps.len() == 3 && entry.key == "type" => {
                 self.scalar(&mut entry.node, Sort::Setting);
             }
+            // A text that was shown or kept has nothing to connect with.
+            Value::Scalar { text, .. } if is_masked(text) => {
+                self.report(
+                    entry.node.span.clone(),
+                    entry.node.span.clone(),
+                    Sight { is_idle: false, is_masked: true },
+                );
+            }
             _ => {}
         }
         self.steps.pop();
@@ -136,7 +156,7 @@ impl<'a> Walk<'a> {
         let span = key_content(self.source, entry);
         entry.key = cover(&entry.key, found.into_iter().map(|secret| secret.span).collect());
         self.steps.push(Step::from(entry.key.as_str()));
-        self.report(span.clone(), entry.key_span.clone(), false);
+        self.report(span.clone(), entry.key_span.clone(), Sight::default());
         self.spans.push(span);
     }
 
@@ -144,7 +164,7 @@ impl<'a> Walk<'a> {
     fn misplaced(&mut self, entry: &Entry) {
         words_of(&entry.node, false, &mut self.words);
         self.regions.push(entry.key_span.start..entry.node.span.end);
-        self.report(entry.key_span.clone(), entry.key_span.clone(), false);
+        self.report(entry.key_span.clone(), entry.key_span.clone(), Sight::default());
     }
 
     /// Whether the value at this place has no form of ours, so that the names of fields in it mean nothing.
@@ -215,10 +235,19 @@ impl<'a> Walk<'a> {
 
     fn scalar(&mut self, node: &mut Node, sort: Sort) {
         let Value::Scalar { text, .. } = &node.value else { return };
-        let found = secrets(text, sort);
+        let mut found = secrets(text, sort);
+        let is_idle = sort == Sort::Prose;
+        found.extend(self.told_again(text).into_iter().map(|span| Secret { span, is_idle }));
         if !found.is_empty() {
             self.hide(node, found);
         }
+    }
+
+    /// Where a text repeats a password of the file's connections. Short ones, and words, may mean something else.
+    fn told_again(&self, text: &str) -> Vec<Span> {
+        let is_telling = |word: &&String| word.len() >= MIN_REPEATED && !word.chars().all(char::is_alphabetic);
+        let telling = self.words.iter().filter(is_telling);
+        telling.flat_map(|word| text.match_indices(word.as_str())).map(|(at, word)| at..at + word.len()).collect()
     }
 
     /// Masks parts of a scalar, in the tree and in the source, and reports the first of each sort.
@@ -228,7 +257,8 @@ impl<'a> Walk<'a> {
             let spans: Vec<Span> = of_sort.map(|secret| secret.span.clone()).collect();
             let placed = in_source(self.source, node, &spans);
             if let Some(first) = placed.iter().min_by_key(|span| span.start) {
-                self.report(first.clone(), node.span.clone(), is_idle);
+                let is_masked = placed.iter().all(|span| is_masked(&self.source[span.clone()]));
+                self.report(first.clone(), node.span.clone(), Sight { is_idle, is_masked });
             }
             self.spans.extend(placed);
         }
@@ -238,10 +268,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn report(&mut self, span: Span, value: Span, is_idle: bool) {
-        let count = self.found.iter().filter(|place| place.is_idle == is_idle).take(MAX_FOUND).count();
-        if self.is_reporting && count < MAX_FOUND {
-            self.found.push(Place { steps: self.steps.clone(), span, value, is_idle });
+    /// What was masked already and means nothing needs no report.
+    fn report(&mut self, span: Span, value: Span, sight: Sight) {
+        let count = self.found.iter().filter(|place| place.sight.is_idle == sight.is_idle).take(MAX_FOUND).count();
+        if self.is_reporting && count < MAX_FOUND && !(sight.is_idle && sight.is_masked) {
+            self.found.push(Place { steps: self.steps.clone(), span, value, sight });
         }
     }
 }

@@ -169,7 +169,8 @@ tasks:
       WHERE r.password = '${X}' OR r.token = $token AND r.password='abc'
         AND r.url LIKE 'https://%:%@%' AND r.log NOT LIKE '%password=%' AND r.log ~ '^[a-z]+://[^:]+:[^@]+@'
         AND regexp_replace(r.log, 'password=\S+|token=([^&]+)', 'password=***') <> 'token=[0-9]+'
-        AND 'postgres://'||r.id||':'||r.password||'@'||r.host <> 'https://host?token=%' -- token: see above
+        AND r.url NOT LIKE '%utm_token=abc%' AND format('token=%s', r.id) <> 'https://x.example/?api_key={}'
+        AND r.log <> 'token=REDACTED' AND 'postgres://'||r.id||':'||r.password||'@'||r.host <> 'https://host?token=%' -- token: see above
   connections:
     check:
       input: password
@@ -224,6 +225,31 @@ fn a_secret_in_a_description_or_a_comment_is_masked_and_the_pipeline_runs() {
     assert_eq!(planned.plan, plain.plan, "the plan is that of the text without the secret");
     let again = Document::read("x.yaml", document.stored_text());
     assert_eq!((again.diagnostics.as_slice(), again.spec), (&[][..], document.spec), "the stored text is stable");
+}
+
+#[test]
+fn a_text_that_was_masked_is_not_planned_where_the_masked_value_counts() {
+    let told = |text: &str| {
+        let shown = Document::read("x.yaml", text).stored_text().to_owned();
+        let planned = plan(&Document::read("x.yaml", shown), &connections());
+        let told = planned.diagnostics.iter().map(|d| format!("{}:{} {}", d.line, d.column, d.message));
+        (planned.plan.is_some(), told.collect::<Vec<_>>())
+    };
+    let own =
+        "name: x\nconnections:\n  own: { type: postgres, url: 'postgres://app@db/shop' }\ntasks: { w: { wait: 1s } }\n";
+    assert_eq!(told(own), (false, vec!["3:32 'url' has been masked: its value is not in this text".to_owned()]));
+    let task = "name: x\ntasks:\n  a: { extract: { from: shop.t } }\n  b: { transform: \"SELECT dblink('password=hunter2') FROM a\" }\n  l: { load: { input: b, into: lake.t, mode: append } }\n";
+    assert_eq!(told(task), (false, vec!["4:44 'transform' has been masked: its value is not in this text".to_owned()]));
+    let described = "name: x\ndescription: postgres://app:hunter2@db\ntasks: { w: { wait: 1s } }\n";
+    assert_eq!(told(described), (true, Vec::new()));
+}
+
+#[test]
+fn a_password_of_a_connection_that_sql_repeats_is_an_error_there() {
+    let text = "name: x\nconnections:\n  own: { type: postgres, url: 'postgres://app:hunter2-9@db/shop' }\ntasks:\n  a: { extract: { from: shop.t } }\n  b: { transform: \"SELECT crypt(p, 'hunter2-9') AS p FROM a\" }\n  l: { load: { input: b, into: lake.t, mode: append } }\n";
+    let (_, planned) = leak(text).unwrap();
+    let told: Vec<_> = planned.diagnostics.iter().map(|d| (d.line, d.code, d.severity)).collect();
+    assert_eq!(told, [(6, Code::LiteralSecret, Severity::Error)]);
 }
 
 #[test]
