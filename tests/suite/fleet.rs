@@ -69,7 +69,7 @@ fn a_followed_log_ends_with_the_run_and_has_every_line() {
     let running = world.start(world.command(&["run", "warned.yaml"]));
     eventually("the run is there", || world.json(&["runs", "list", "--json"])["runs"].as_array().unwrap().len() == 1);
     let followed = world.succeed(&["runs", "logs", "--follow"]);
-    assert!(followed.contains("rule positive is violated by 1 rows"), "{followed}");
+    assert!(followed.contains("rule positive is violated by 1 row,"), "{followed}");
     assert_eq!(followed, world.succeed(&["runs", "logs"]));
     assert_eq!(running.wait().code(), Some(0));
 }

@@ -68,24 +68,42 @@ impl Barrier {
         Ok(())
     }
 
-    /// Counts violations (once, though a plan may read the check twice) and fails the stage if the spec says so.
-    fn violated(&self, label: &str, rows: u64, example: &str, counts: bool) -> Result<()> {
-        if counts {
-            self.progress.reject(rows);
+    /// Whether violations fail the stage.
+    fn is_strict(&self) -> bool {
+        self.on_failure != OnFailure::Warn
+    }
+
+    /// The failure of the stage: every rule that was violated until then.
+    fn failure(&self, violations: &[Violation]) -> EngineError {
+        let told: Vec<String> = violations.iter().map(Violation::to_string).collect();
+        EngineError::data(told.join("; "))
+            .hint("look at these rows in the source, or set `on_failure: warn` to load them")
+            .in_task(&self.task)
+    }
+
+    /// Says of every violated rule that its rows are loaded all the same.
+    fn warn(&self, violations: &[Violation]) {
+        for violation in violations {
+            self.control.log(LogLevel::Warn, Some(&self.task), &violation.to_string());
         }
-        let message = format!("rule {label} is violated by {rows} rows, e.g. {example}");
-        match self.on_failure {
-            OnFailure::Warn => {
-                if counts {
-                    self.control.log(LogLevel::Warn, Some(&self.task), &message);
-                }
-                Ok(())
-            }
-            OnFailure::Fail | OnFailure::Quarantine => {
-                let hint = "look at these rows in the source, or set `on_failure: warn` to load them";
-                Err(EngineError::data(message).hint(hint).in_task(&self.task).into())
-            }
-        }
+    }
+}
+
+/// A rule with rows that violate it.
+#[derive(Debug)]
+struct Violation {
+    /// How the rule is called.
+    rule: String,
+    rows: u64,
+    /// One of the rows.
+    example: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, rows, example } = self;
+        let noun = if *rows == 1 { "row" } else { "rows" };
+        write!(f, "rule {rule} is violated by {rows} {noun}, e.g. {example}")
     }
 }
 

@@ -85,7 +85,7 @@ fn not_negative() -> Rule {
 async fn a_filter_above_a_check_does_not_hide_the_rows_that_violate_it() {
     let checked = checked(vec![not_negative()], OnFailure::Fail);
     let error = checked.run("SELECT id FROM checked WHERE amount > 0").await.unwrap_err();
-    assert_eq!(error.message, "rule amount >= 0 is violated by 1 rows, e.g. id = 2, amount = -5");
+    assert_eq!(error.message, "rule amount >= 0 is violated by 1 row, e.g. id = 2, amount = -5");
     assert_eq!(error.task.as_deref(), Some("checked"));
     let plan = checked.explained("SELECT id FROM checked WHERE amount > 0").await;
     let place = |name: &str| plan.find(name).unwrap_or_else(|| panic!("{name} is not in\n{plan}"));
@@ -96,7 +96,7 @@ async fn a_filter_above_a_check_does_not_hide_the_rows_that_violate_it() {
 async fn a_rule_can_use_the_runs_parameters() {
     let at_least = rule(|rule| rule.sql = Some("amount >= $least".to_owned()));
     let error = checked(vec![at_least], OnFailure::Fail).run("SELECT id FROM checked").await.unwrap_err();
-    assert_eq!(error.message, "rule amount >= $least is violated by 1 rows, e.g. id = 2, amount = -5");
+    assert_eq!(error.message, "rule amount >= $least is violated by 1 row, e.g. id = 2, amount = -5");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn columns_of_rules_are_kept_though_the_reader_does_not_ask_for_them() {
 async fn rows_that_share_a_key_are_counted_beyond_the_first_and_nulls_are_not_equal() {
     let unique = |columns: &[&str]| rule(|rule| rule.unique = Some(columns.iter().map(|c| (*c).to_owned()).collect()));
     let error = checked(vec![unique(&["id"])], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
-    assert_eq!(error.message, "rule unique(id) is violated by 1 rows, e.g. id = 3");
+    assert_eq!(error.message, "rule unique(id) is violated by 1 row, e.g. id = 3");
     assert_eq!(
         checked(vec![unique(&["id", "country"])], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap(),
         5
@@ -131,7 +131,7 @@ async fn rows_that_share_a_key_are_counted_beyond_the_first_and_nulls_are_not_eq
 async fn missing_and_unaccepted_values_are_found() {
     let missing = rule(|rule| rule.not_null = Some(vec!["id".to_owned()]));
     let error = checked(vec![missing], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
-    assert_eq!(error.message, "rule not_null(id) is violated by 1 rows, e.g. id = NULL");
+    assert_eq!(error.message, "rule not_null(id) is violated by 1 row, e.g. id = NULL");
     let accepted = rule(|rule| {
         rule.accepted_values = Some(headwater_pipelines::spec::Values {
             column: "country".to_owned(),
@@ -140,6 +140,16 @@ async fn missing_and_unaccepted_values_are_found() {
     });
     let error = checked(vec![accepted], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
     assert_eq!(error.message, "rule accepted_values(country) is violated by 2 rows, e.g. id = 2, country = FR");
+}
+
+#[tokio::test]
+async fn a_failure_names_every_rule_that_was_violated_until_then() {
+    let missing = rule(|rule| rule.not_null = Some(vec!["id".to_owned()]));
+    let error = checked(vec![not_negative(), missing], OnFailure::Fail).run("SELECT * FROM checked").await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "rule amount >= 0 is violated by 1 row, e.g. id = 2, amount = -5; rule not_null(id) is violated by 1 row, e.g. id = NULL"
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use super::super::unique::Uniqueness;
 use crate::error::EngineError;
 
-use super::Barrier;
+use super::{Barrier, Violation};
 
 /// How many tested batches may wait for their reader.
 const QUEUED: usize = 2;
@@ -117,6 +117,7 @@ impl ExecutionPlan for BarrierExec {
             barrier: Arc::clone(&self.barrier),
             tests: Arc::clone(&self.tests),
             counts: first,
+            violations: Vec::new(),
             output: Some(sender),
         };
         self.barrier.tests.lock().push(SpawnedTask::spawn(run.run(input)));
@@ -130,13 +131,18 @@ impl ExecutionPlan for BarrierExec {
 struct Run {
     barrier: Arc<Barrier>,
     tests: Arc<[Test]>,
+    /// Whether it is the first one: a plan may read a check twice.
     counts: bool,
+    violations: Vec<Violation>,
     output: Option<mpsc::Sender<Result<RecordBatch>>>,
 }
 
 impl Run {
     async fn run(mut self, input: SendableRecordBatchStream) -> Result<()> {
         let tested = self.test(input).await;
+        if self.counts && !self.barrier.is_strict() {
+            self.barrier.warn(&self.violations);
+        }
         // The reader must hear of a violation, or it would take the end of the stream for success.
         if let Err(error) = &tested
             && let Some(output) = self.output.take()
@@ -167,6 +173,7 @@ impl Run {
                     self.row_rule(label, violation, &batch)?;
                 }
             }
+            self.judge()?;
             for (_, columns, schema, uniqueness) in &keys {
                 uniqueness.add(evaluate(columns, schema, &batch)?).await;
             }
@@ -175,20 +182,41 @@ impl Run {
         for (label, _, _, uniqueness) in keys {
             let duplicates = uniqueness.finish().await?;
             if duplicates.rows > 0 {
-                self.barrier.violated(label, duplicates.rows, &duplicates.example.unwrap_or_default(), self.counts)?;
+                self.violated(label, duplicates.rows, || Ok(duplicates.example.unwrap_or_default()))?;
             }
+        }
+        self.judge()
+    }
+
+    /// A strict check needs to read no further than the first batch with a violation.
+    fn judge(&self) -> Result<()> {
+        match self.violations.as_slice() {
+            [] => Ok(()),
+            violations if self.barrier.is_strict() => Err(self.barrier.failure(violations).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts violations, and keeps an example of the first.
+    fn violated(&mut self, rule: &str, rows: u64, example: impl FnOnce() -> Result<String>) -> Result<()> {
+        if self.counts {
+            self.barrier.progress.reject(rows);
+        }
+        match self.violations.iter_mut().find(|known| known.rule == rule) {
+            Some(known) => known.rows += rows,
+            None => self.violations.push(Violation { rule: rule.to_owned(), rows, example: example()? }),
         }
         Ok(())
     }
 
-    fn row_rule(&self, label: &str, violation: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<()> {
+    fn row_rule(&mut self, label: &str, violation: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<()> {
         let verdict = violation.evaluate(batch)?.into_array(batch.num_rows())?;
         let verdict = as_boolean_array(&verdict)?;
         let rows = verdict.true_count() as u64;
         if rows == 0 {
             return Ok(());
         }
-        self.barrier.violated(label, rows, &example(violation, verdict, batch)?, self.counts)
+        self.violated(label, rows, || example(violation, verdict, batch))
     }
 
     /// Hands a batch to the reader; one that stopped reading is forgotten, and the test goes on.
