@@ -1,5 +1,6 @@
 //! One error type for everything that moves data. Its kind says what the caller can do about it.
 
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
 /// What the caller can do about an error.
@@ -77,6 +78,13 @@ impl EngineError {
         Self::new(ErrorKind::Canceled, message)
     }
 
+    /// An attempt that took longer than its stage's `timeout`.
+    pub fn timed_out(limit: std::time::Duration) -> Self {
+        let limit = headwater_pipelines::duration::format(limit);
+        Self::transient(format!("the attempt ran longer than its timeout of {limit}"))
+            .hint("raise `timeout`, or make the stage smaller")
+    }
+
     /// See [`ErrorKind::Bug`].
     pub fn bug(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Bug, message)
@@ -132,9 +140,33 @@ impl From<DataFusionError> for EngineError {
                 DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => ErrorKind::Transient,
                 _ => ErrorKind::Data,
             };
-            let message = error.strip_backtrace();
-            EngineError::new(kind, message).caused_by(error)
+            let (message, hint) = match (value_error(&error), kind) {
+                (Some((message, hint)), _) => (message, Some(hint)),
+                (None, ErrorKind::Config) => (error.strip_backtrace(), Some(MORE_MEMORY)),
+                (None, _) => (error.strip_backtrace(), None),
+            };
+            let error = EngineError::new(kind, message).caused_by(error);
+            EngineError { hint: hint.map(str::to_owned), ..error }
         })
+    }
+}
+
+/// What helps where memory is exhausted and nothing can spill.
+const MORE_MEMORY: &str = "give the process more memory (memory_mb), or fewer slots, so that each stage has more of it";
+
+/// What is wrong with a value that an expression met, and how a statement deals with it.
+fn value_error(error: &DataFusionError) -> Option<(String, &'static str)> {
+    let DataFusionError::ArrowError(error, _) = error.find_root() else { return None };
+    let avoid = "TRY_CAST makes NULL of such a value; a WHERE before it leaves its row out";
+    match error.as_ref() {
+        ArrowError::CastError(message) | ArrowError::ParseError(message) => Some((message.clone(), avoid)),
+        ArrowError::DivideByZero => {
+            Some(("a row divides by zero".to_owned(), "write NULLIF(divisor, 0), which makes the result NULL"))
+        }
+        ArrowError::ArithmeticOverflow(message) => {
+            Some((format!("a result is too large for its type: {message}"), "cast an operand to a wider type first"))
+        }
+        _ => None,
     }
 }
 
@@ -162,7 +194,7 @@ fn unwrap_own(error: DataFusionError) -> std::result::Result<EngineError, DataFu
             },
         },
         DataFusionError::ArrowError(inner, backtrace) => match *inner {
-            arrow::error::ArrowError::ExternalError(inner) => unwrap_own(DataFusionError::External(inner)),
+            ArrowError::ExternalError(inner) => unwrap_own(DataFusionError::External(inner)),
             inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
         },
         other => Err(other),
@@ -186,4 +218,23 @@ fn find_own(error: &DataFusionError) -> Option<EngineError> {
         current = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_an_expression_cannot_take_is_reported_without_wrappers_and_with_a_way_out() {
+        let cast =
+            DataFusionError::from(ArrowError::CastError("Cannot cast string 'x' to value of Int64 type".to_owned()));
+        let error = EngineError::from(cast.context("projecting"));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Data, "Cannot cast string 'x' to value of Int64 type")
+        );
+        assert!(error.hint.is_some_and(|hint| hint.contains("TRY_CAST")));
+        let error = EngineError::from(DataFusionError::from(ArrowError::DivideByZero));
+        assert_eq!(error.message, "a row divides by zero");
+    }
 }

@@ -83,9 +83,7 @@ impl Engine {
                 Ok(ran) => ran,
                 Err(_) => {
                     staging::discard(&job).await;
-                    let limit = headwater_pipelines::duration::format(limit);
-                    Err(EngineError::transient(format!("the attempt ran longer than its timeout of {limit}"))
-                        .hint("raise `timeout`, or make the stage smaller"))
+                    Err(EngineError::timed_out(limit))
                 }
             },
             Ok((stage, None)) => attempt.run(stage, &mut report).await,

@@ -22,7 +22,7 @@ use crate::control::{AttemptControl, engine_error};
 use crate::finisher::{Slot, hand_back};
 use crate::logs::AttemptLog;
 use crate::start::{Shared, own};
-use crate::unheard;
+use crate::unheard::{self, GivenUp};
 
 /// Executes an attempt on a task of its own, since apalis polls all of a worker's futures on one. A fault of ours still ends the
 /// attempt: its lease would otherwise be kept alive by the worker's heartbeat.
@@ -162,6 +162,7 @@ async fn run(
     log: &AttemptLog,
 ) -> Finish {
     let plan = Arc::clone(&job.plan);
+    let limit = plan.stage(&claimed.stage).and_then(|stage| stage.timeout);
     let (runner, counted) = (Arc::clone(&shared.runner), Arc::clone(&progress));
     let (line, canceling) = (Arc::clone(&control), cancel.clone());
     let running = async move {
@@ -174,12 +175,11 @@ async fn run(
     let report = if claimed.light {
         running.await
     } else {
-        match unheard::run(&shared.runtimes, &control, &cancel, running).await {
-            Some(Ok(report)) => report,
-            Some(Err(error)) => {
-                broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress)
-            }
-            None => {
+        match unheard::run(&shared.runtimes, &control, &cancel, limit, running).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(error)) => broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress),
+            Err(GivenUp::TimedOut(limit)) => broken(EngineError::timed_out(limit).in_task(&claimed.stage), &progress),
+            Err(GivenUp::Canceled) => {
                 let message = "the attempt was canceled in the middle of a long computation, which ends at its next pause; nothing of it is loaded";
                 log.say(LogLevel::Warn, None, message);
                 report_of(StageOutcome::Canceled, &progress)
