@@ -100,8 +100,9 @@ impl Connector for Postgres {
             snapshots: Snapshots::default(),
             quota,
             reserved: parking_lot::Mutex::default(),
+            spare: Mutex::new(None),
         };
-        Ok(Arc::new(PostgresConnection { shared: Arc::new(shared), spare: Mutex::new(None) }))
+        Ok(Arc::new(PostgresConnection { shared: Arc::new(shared) }))
     }
 }
 
@@ -113,12 +114,39 @@ struct Shared {
     quota: Quota,
     /// What the stage that opened the connection may use.
     reserved: parking_lot::Mutex<Option<Reservation>>,
+    /// A session for questions, kept between them until somebody needs one for longer.
+    spare: Mutex<Option<Session>>,
 }
 
 impl Shared {
     /// Sessions that may read a table at a time.
-    fn readers(&self) -> usize {
-        self.reserved.lock().as_ref().map_or(usize::MAX, |reserved| reserved.readers)
+    fn readers(&self, table: &str) -> usize {
+        self.reserved.lock().as_ref().map_or(usize::MAX, |reserved| reserved.readers(table))
+    }
+
+    /// Gives back what a table does not need of that.
+    fn reduce(&self, table: &str, readers: usize) {
+        self.reserved.lock().iter_mut().for_each(|reserved| reserved.reduce(table, readers));
+    }
+
+    /// A session to keep: the spare one, or a new one.
+    async fn session(&self) -> Result<Session> {
+        match self.spare.lock().await.take().filter(Session::is_open) {
+            Some(session) => Ok(session),
+            None => self.dialer.dial().await,
+        }
+    }
+
+    /// Asks something on the spare session, which is kept only if it answered.
+    async fn ask<T>(&self, question: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
+        let mut spare = self.spare.lock().await;
+        let session = match spare.take().filter(Session::is_open) {
+            Some(session) => session,
+            None => self.dialer.dial().await?,
+        };
+        let answer = question(&session).await?;
+        *spare = Some(session);
+        Ok(answer)
     }
 
     fn is_socket(&self) -> bool {
@@ -129,8 +157,6 @@ impl Shared {
 /// One opened connection.
 struct PostgresConnection {
     shared: Arc<Shared>,
-    /// A session for questions to the catalog, kept between them.
-    spare: Mutex<Option<Session>>,
 }
 
 impl std::fmt::Debug for PostgresConnection {
@@ -139,33 +165,20 @@ impl std::fmt::Debug for PostgresConnection {
     }
 }
 
-impl PostgresConnection {
-    /// Runs questions on the spare session, which is kept only if they were answered.
-    async fn ask<T>(&self, question: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
-        let mut spare = self.spare.lock().await;
-        let session = match spare.take() {
-            Some(session) => session,
-            None => self.shared.dialer.dial().await?,
-        };
-        let answer = question(&session).await?;
-        *spare = Some(session);
-        Ok(answer)
-    }
-}
-
 #[async_trait]
 impl Connection for PostgresConnection {
     async fn check(&self) -> Result<Health> {
-        self.ask(async |session| catalog::check(&self.shared, session).await).await
+        self.shared.ask(async |session| catalog::check(&self.shared, session).await).await
     }
 
     async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>> {
-        self.ask(async |session| catalog::catalog(session, columns).await).await
+        self.shared.ask(async |session| catalog::catalog(session, columns).await).await
     }
 
     async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
         let shared = Arc::clone(&self.shared);
-        let table = self.ask(async |session| source::PostgresTable::open(shared, session, request).await).await?;
+        let table =
+            self.shared.ask(async |session| source::PostgresTable::open(shared, session, request).await).await?;
         Ok(Arc::new(table))
     }
 
@@ -180,7 +193,7 @@ impl Connection for PostgresConnection {
     }
 
     async fn close(&self) {
-        self.spare.lock().await.take();
+        self.shared.spare.lock().await.take();
         self.shared.snapshots.release().await;
         self.shared.dialer.close().await;
         self.shared.reserved.lock().take();

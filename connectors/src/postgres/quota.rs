@@ -1,7 +1,8 @@
 //! How many sessions this process has with a server at a time.
 //!
 //! A stage reserves all that it needs before it opens the first one, and waits until it can have them: stages that each held some and waited for more
-//! would wait for each other. What only looks (a check, the catalog) takes a session or two for a moment and is not counted.
+//! would wait for each other. What it turns out not to need it gives back. Whoever only looks (a check, the catalog) takes a session or two for a moment,
+//! which are not counted; a stage hands such a session on to its first reader or its load.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Sessions of a process with one connection's server unless the connection says otherwise.
 pub(super) const DEFAULT_SESSIONS: u32 = 8;
 
-/// A session for questions to the catalog, and one that holds the snapshot which all readers share.
-const BESIDE_READERS: u32 = 2;
+/// The session that holds the snapshot which all readers share.
+const BESIDE_READERS: u32 = 1;
 
-/// A load's session, and one that asks the target what became of a commit.
-const FOR_A_LOAD: u32 = 2;
+/// A load's session. One that asks the target what became of a commit takes its place.
+const FOR_A_LOAD: u32 = 1;
 
 /// Places by connection. A connection whose limit was changed gets new ones.
 #[derive(Debug, Default)]
@@ -35,9 +36,28 @@ pub(super) struct Quota {
 /// What a stage has reserved; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    _places: OwnedSemaphorePermit,
+    places: OwnedSemaphorePermit,
     /// Sessions for each table that is read.
-    pub(super) readers: usize,
+    readers: usize,
+    /// Sessions for tables that need fewer.
+    fewer: HashMap<String, usize>,
+}
+
+impl Reservation {
+    /// Sessions that may read a table at a time.
+    pub(super) fn readers(&self, table: &str) -> usize {
+        self.fewer.get(table).copied().unwrap_or(self.readers)
+    }
+
+    /// Gives back what a table does not need.
+    pub(super) fn reduce(&mut self, table: &str, readers: usize) {
+        let readers = readers.max(1);
+        let unused = self.readers(table).saturating_sub(readers);
+        if unused > 0 {
+            self.fewer.insert(table.to_owned(), readers);
+            drop(self.places.split(unused));
+        }
+    }
 }
 
 impl Quotas {
@@ -58,7 +78,7 @@ impl Quota {
         let wanted = reads.saturating_mul(parallel).saturating_add(beside).clamp(1, self.most);
         let places = Arc::clone(&self.places).acquire_many_owned(wanted).await.ok()?;
         let readers = wanted.saturating_sub(beside).checked_div(reads).unwrap_or(1).clamp(1, parallel);
-        Some(Reservation { _places: places, readers: readers as usize })
+        Some(Reservation { places, readers: readers as usize, fewer: HashMap::new() })
     }
 }
 
@@ -78,8 +98,8 @@ mod tests {
     async fn a_stage_gets_all_that_it_needs_at_once_or_waits() {
         let quota = Quotas::default().of("shop", 8);
         let first = quota.reserve(&demand(1, false, 4)).await.unwrap();
-        assert_eq!(first.readers, 4);
-        assert!(quota.reserve(&demand(1, false, 4)).now_or_never().is_none(), "six of eight places are taken");
+        assert_eq!(first.readers("t"), 4);
+        assert!(quota.reserve(&demand(1, false, 4)).now_or_never().is_none(), "five of eight places are taken");
         drop(first);
         assert!(quota.reserve(&demand(1, false, 4)).now_or_never().is_some());
     }
@@ -87,15 +107,28 @@ mod tests {
     #[tokio::test]
     async fn readers_share_what_a_connection_has() {
         let quota = Quotas::default().of("shop", 8);
-        assert_eq!(quota.reserve(&demand(3, false, 4)).await.unwrap().readers, 2);
-        assert_eq!(quota.reserve(&demand(1, true, 16)).await.unwrap().readers, 4);
+        assert_eq!(quota.reserve(&demand(3, false, 4)).await.unwrap().readers("t"), 2);
+        assert_eq!(quota.reserve(&demand(1, true, 16)).await.unwrap().readers("t"), 6);
+    }
+
+    #[tokio::test]
+    async fn a_small_table_leaves_its_readers_to_other_stages() {
+        let quota = Quotas::default().of("shop", 8);
+        let mut first = quota.reserve(&demand(2, true, 3)).await.unwrap();
+        assert!(quota.reserve(&demand(1, true, 1)).now_or_never().is_none());
+        first.reduce("t", 1);
+        first.reduce("t", 1);
+        first.reduce("u", 3);
+        assert_eq!((first.readers("t"), first.readers("u")), (1, 3));
+        assert!(quota.reserve(&demand(1, false, 1)).now_or_never().is_some(), "two places came back");
+        assert!(quota.reserve(&demand(1, true, 1)).now_or_never().is_none(), "and no third one");
     }
 
     #[tokio::test]
     async fn a_stage_that_reads_more_tables_than_there_are_places_runs_alone() {
         let quota = Quotas::default().of("shop", 8);
         let wide = quota.reserve(&demand(20, false, 4)).await.unwrap();
-        assert_eq!(wide.readers, 1);
+        assert_eq!(wide.readers("t"), 1);
         assert!(quota.reserve(&demand(0, true, 1)).now_or_never().is_none());
     }
 

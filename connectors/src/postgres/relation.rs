@@ -78,7 +78,8 @@ pub(super) fn kind_name(kind: char) -> &'static str {
     }
 }
 
-/// Columns of the relations that a condition on `c` (pg_class) selects, in order, with the relation's oid first.
+/// Columns of the relations that a condition on `c` (pg_class) selects, in order, with the relation's oid first. The statistics are looked up column by
+/// column: joined, the view would be read whole, which takes longer than a small load in a database of many tables. LIMIT keeps it from being joined.
 const COLUMNS: &str = "
 SELECT c.oid, a.attname, format_type(a.atttypid, a.atttypmod), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
        a.attnotnull, CASE WHEN i.indexrelid IS NOT NULL THEN array_position(i.indkey::int2[], a.attnum) + 1 END,
@@ -98,7 +99,9 @@ CROSS JOIN LATERAL (
 LEFT JOIN pg_type el ON b.typcategory = 'A' AND el.oid = b.typelem
 LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 LEFT JOIN pg_collation co ON co.oid = a.attcollation
-LEFT JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname AND NOT s.inherited
+LEFT JOIN LATERAL (
+  SELECT p.avg_width FROM pg_stats p
+  WHERE p.schemaname = n.nspname AND p.tablename = c.relname AND p.attname = a.attname AND NOT p.inherited LIMIT 1) s ON true
 WHERE has_column_privilege(c.oid, a.attnum, 'SELECT') AND ";
 
 /// Columns of the relations that `condition` (over `c` and `n`) selects, with their relation's oid.

@@ -279,7 +279,7 @@ impl Work {
     /// A session in the shared snapshot. The lock is taken before the first row and never waited for: an ALTER TABLE that
     /// queues up in between would make the remaining readers wait for it, and it for the first ones.
     async fn begin(&self) -> Result<Session> {
-        let session = self.shared.snapshots.reader(&self.shared.dialer).await?;
+        let session = self.shared.snapshots.reader(&self.shared).await?;
         if let Some(table) = &self.lock {
             session
                 .run(&format!("locking {}", self.label), &format!("LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT"))

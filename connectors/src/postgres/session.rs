@@ -44,6 +44,7 @@ impl std::fmt::Debug for Dialer {
 pub(super) const NOT_ENCRYPTED: &str = "TCP, not encrypted";
 
 /// One session. Dropping it cancels what it does on the server and closes it.
+#[derive(Debug)]
 pub(super) struct Session {
     client: Client,
     name: String,
@@ -211,6 +212,11 @@ impl Dialer {
 }
 
 impl Session {
+    /// Whether nothing has closed it yet, as far as this side knows.
+    pub(super) fn is_open(&self) -> bool {
+        !self.client.is_closed()
+    }
+
     /// Runs statements that answer nothing. `doing` says in messages what they are for.
     pub(super) async fn run(&self, doing: &str, sql: &str) -> Result<()> {
         self.tracked(self.client.batch_execute(sql)).await.map_err(|error| self.failed(doing, error))

@@ -220,8 +220,7 @@ impl PostgresSink {
 #[async_trait]
 impl Sink for PostgresSink {
     async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan> {
-        let session = self.shared.dialer.dial().await?;
-        let target = self.look(&session, schema).await?;
+        let target = self.shared.ask(async |session| self.look(session, schema).await).await?;
         let mut notes = target.fit.notes;
         if !target.dependents.is_empty() {
             notes.push(format!(
@@ -234,7 +233,7 @@ impl Sink for PostgresSink {
     }
 
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
-        let session = self.shared.dialer.dial().await?;
+        let session = self.shared.session().await?;
         for backend in load.predecessors.iter().filter_map(Backend::from_handle) {
             backend.end(&session).await?;
         }
@@ -271,8 +270,7 @@ impl Sink for PostgresSink {
     }
 
     async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>> {
-        let session = self.shared.dialer.dial().await?;
-        loads::taken(&session, &self.schema, load_id).await
+        self.shared.ask(async |session| loads::taken(session, &self.schema, load_id).await).await
     }
 
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {

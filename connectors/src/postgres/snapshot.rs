@@ -3,7 +3,8 @@
 use headwater_engine::{EngineError, Result};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::session::{Dialer, Session};
+use super::Shared;
+use super::session::Session;
 
 /// How every transaction begins: its own statement, so that a pooler hands over one server for all that follows.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -35,23 +36,27 @@ impl std::fmt::Debug for Exported {
 
 impl Snapshots {
     /// Whether several sessions can share the snapshot. Asked once.
-    pub(super) async fn importable(&self, dialer: &Dialer) -> Result<bool> {
+    pub(super) async fn importable(&self, shared: &Shared) -> Result<bool> {
         let probe = || async {
-            let name = self.name(dialer).await?;
-            let session = dialer.dial().await?;
-            let imported = session.run("importing the snapshot", &import(&name)).await;
-            if let Err(error) = &imported {
-                tracing::warn!(connection = dialer.name, %error, "the snapshot can't be shared; each table is read by one COPY");
-            }
-            Ok::<_, EngineError>(imported.is_ok())
+            let name = self.name(shared).await?;
+            let question = async |session: &Session| {
+                let imported = session.run("importing the snapshot", &import(&name)).await;
+                if let Err(error) = &imported {
+                    let connection = &shared.dialer.name;
+                    tracing::warn!(connection, %error, "the snapshot can't be shared; each table is read by one COPY");
+                }
+                session.run("giving the snapshot back", "ROLLBACK").await?;
+                Ok(imported.is_ok())
+            };
+            shared.ask(question).await
         };
         self.importable.get_or_try_init(probe).await.copied()
     }
 
     /// A session in a read-only transaction that sees the shared snapshot, where it can be shared.
-    pub(super) async fn reader(&self, dialer: &Dialer) -> Result<Session> {
-        let begin = if self.importable(dialer).await? { import(&self.name(dialer).await?) } else { BEGIN.to_owned() };
-        let session = dialer.dial().await?;
+    pub(super) async fn reader(&self, shared: &Shared) -> Result<Session> {
+        let begin = if self.importable(shared).await? { import(&self.name(shared).await?) } else { BEGIN.to_owned() };
+        let session = shared.session().await?;
         session.run("importing the snapshot", &begin).await?;
         session.run("preparing to read", SETTINGS).await?;
         notice_lost_client(&session).await?;
@@ -63,12 +68,12 @@ impl Snapshots {
         self.current.lock().await.take();
     }
 
-    async fn name(&self, dialer: &Dialer) -> Result<String> {
+    async fn name(&self, shared: &Shared) -> Result<String> {
         let mut current = self.current.lock().await;
         if let Some(exported) = &*current {
             return Ok(exported.name.clone());
         }
-        let holder = dialer.dial().await?;
+        let holder = shared.session().await?;
         holder.run("starting the snapshot", &format!("{BEGIN}; {SETTINGS}")).await?;
         let name = holder.value("exporting the snapshot", "SELECT pg_export_snapshot()").await?;
         let name = name.ok_or_else(|| EngineError::bug("the server exported a snapshot without a name"))?;

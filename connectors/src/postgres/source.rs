@@ -172,11 +172,12 @@ impl TableProvider for PostgresTable {
                 .ok_or_else(|| DataFusionError::Internal(format!("filter {filter} was not offered as exact")))
         });
         let pushed = pushed.collect::<datafusion::common::Result<Vec<String>>>()?;
-        let mut readers = state.config().target_partitions().min(self.shared.readers());
-        if readers > 1 && !self.shared.snapshots.importable(&self.shared.dialer).await.map_err(DataFusionError::from)? {
+        let mut readers = state.config().target_partitions().min(self.shared.readers(&self.label));
+        if readers > 1 && !self.shared.snapshots.importable(&self.shared).await.map_err(DataFusionError::from)? {
             readers = 1;
         }
         let partitions = self.pieces(readers, limit);
+        self.shared.reduce(&self.label, partitions.len());
         let schema = Arc::new(self.schema.project(projection)?);
         let columns = self.scan_columns(projection);
         let statistics = self.statistics_of(projection);
