@@ -1,9 +1,10 @@
 //! Everything that is printed.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
 /// Lines above, under the header and below; lines between rows would double the height of every list.
@@ -60,7 +61,13 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A table that fits the terminal.
+/// One of many JSON documents, on a line of its own.
+pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    line(&serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// A table that fits the terminal. Ids and times are not broken: they are there to be copied.
 pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
     let mut table = Table::new();
     table.load_preset(PRESET);
@@ -68,10 +75,21 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
     if !std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
+    let mut whole = BTreeSet::new();
     for row in rows {
-        table.add_row(row.into_iter().map(|cell| shown(&cell)).collect::<Vec<String>>());
+        let row: Vec<String> = row.into_iter().map(|cell| shown(&cell)).collect();
+        whole.extend(row.iter().enumerate().filter(|(_, cell)| is_whole(cell)).map(|(index, _)| index));
+        table.add_row(row);
+    }
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| whole.contains(index)) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     line(&table.trim_fmt());
+}
+
+/// Whether a cell is an id or a time.
+fn is_whole(cell: &str) -> bool {
+    uuid::Uuid::try_parse(cell).is_ok() || chrono::NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%SZ").is_ok()
 }
 
 /// A text of others', whose control characters do nothing to the terminal.

@@ -37,8 +37,8 @@ async fn follow(watch: &mut Watch<'_>) -> Result<RunReport> {
     let mut view = View::default();
     while let Some(event) = watch.next().await? {
         match event {
-            RunEvent::Placed { run_id, pipeline, tasks, origin, site, lease_time_ms } => {
-                output::error_line(&placed(run_id, &pipeline, origin, site, lease_time_ms));
+            RunEvent::Placed { run_id, pipeline, version, tasks, origin, site, lease_time_ms } => {
+                output::error_line(&placed(run_id, &format!("{pipeline} v{version}"), origin, site, lease_time_ms));
                 view.start(&tasks);
             }
             RunEvent::TakenOver => {

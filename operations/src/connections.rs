@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Action, Actor, OperationError, Operations, Result};
+use crate::{Action, Actor, Applied, ConnectionChange, OperationError, Operations, Result};
 
 /// Longest time that a new connection's catalog is read before the connection is reported as added; workers read it later.
 const CATALOG_TIME: Duration = Duration::from_secs(10);
@@ -52,6 +52,10 @@ pub struct AddedConnection {
     pub health: Option<HealthReport>,
     /// The variables of the environment that it may resolve.
     pub variables: Vec<String>,
+    /// Whether there was none of that name, or what happened to the one that was.
+    pub change: Applied,
+    /// Approved pipelines that use the name, and from now on what is behind it.
+    pub users: Vec<String>,
 }
 
 /// What a connection answered when it was checked.
@@ -108,6 +112,7 @@ impl Operations {
             false => None,
         };
         let connection = self.new_connection(add.name, settings)?;
+        let ConnectionChange { change, users, .. } = self.connection_change(&connection).await?;
         workspace.put_connection(&self.key, &connection).await?;
         if add.check {
             // What it can read is shown and planned on later. Without it the connection works all the same.
@@ -116,7 +121,7 @@ impl Operations {
                 tracing::warn!(connection = connection.name, %error, "its catalog could not be read");
             }
         }
-        Ok(AddedConnection { name: connection.name, health, variables: connection.variables })
+        Ok(AddedConnection { name: connection.name, health, variables: connection.variables, change, users })
     }
 
     /// Connections by name, without their secrets.

@@ -40,18 +40,18 @@ pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, RunState};
 pub use headwater_store::{
     AttemptRow, BOUNDS, Cause, Counts, Face, FailedRun, LimitRow, LogRow, PipelineRow, QueueDepth, RerunMode, Rollup,
-    ScheduleRow, Scope, Suggest, VersionSummary, Why, WorkerRow,
+    ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
 pub use query::{ColumnReport, QueryFailure, Rows};
 pub use runs::{
-    LogTail, Origin, Place, RunError, RunEvent, RunFilter, RunReport, RunRow, RunsReport, Site, StartRun, Started,
-    Target, TaskProgress, TaskReport, Watch, WhyReport,
+    CancelReport, LogTail, Origin, Place, RunError, RunEvent, RunFilter, RunReport, RunRow, RunsReport, Site, StartRun,
+    Started, Target, TaskProgress, TaskReport, Watch, WhyReport,
 };
 pub use schedules::{FireReport, PreviewReport, ScheduleReport, SchedulesReport};
 pub use specs::{
     Against, Applied, ApplyReport, ChangeReport, ConnectionChange, DiagnosticReport, FieldReport, LoadReport,
-    PipelineChange, PlanReport, PlannedSpec, Proposal, SpecFile, StageReport,
+    PipelineChange, PlanReport, PlannedSpec, PlansReport, Proposal, SpecFile, StageReport,
 };
 pub use variables::AllowedVariables;
 

@@ -29,6 +29,15 @@ pub struct WhyReport {
     pub stages: Vec<Why>,
 }
 
+/// The document of `runs cancel`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CancelReport {
+    /// The run.
+    pub run_id: Uuid,
+    /// Where it is: it ends once its stages have stopped.
+    pub state: RunState,
+}
+
 impl Operations {
     /// Runs, newest first.
     pub async fn runs(&self, actor: &Actor, filter: &RunFilter) -> Result<RunsReport> {
@@ -38,7 +47,8 @@ impl Operations {
 
     /// Everything about one run.
     pub async fn run(&self, actor: &Actor, run: Uuid) -> Result<RunReport> {
-        Ok(RunReport::of(self.permit(actor, Action::ReadRuns)?.show_run(run).await?))
+        self.permit(actor, Action::ReadRuns)?;
+        self.report(run).await
     }
 
     /// The run whose id begins like this.
@@ -77,13 +87,13 @@ impl Operations {
         Ok(WhyReport { run_id: run, state: detail.run.state, stages: workspace.why(run, task).await? })
     }
 
-    /// Asks a run to end. Answers with its state; one that had already ended stays as it is.
-    pub async fn cancel(&self, actor: &Actor, run: Uuid) -> Result<RunState> {
+    /// Asks a run to end. One that had already ended stays as it is.
+    pub async fn cancel(&self, actor: &Actor, run: Uuid) -> Result<CancelReport> {
         match self.permit(actor, Action::CancelRun)?.cancel_run(run).await {
             Err(error) if error.kind == StoreErrorKind::NotFound => {
                 Err(OperationError::from(error).suggest(Suggest::ListRuns))
             }
-            answer => Ok(answer?),
+            answer => Ok(CancelReport { run_id: run, state: answer? }),
         }
     }
 }

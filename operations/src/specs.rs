@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::{Action, Actor, OperationError, Operations, Problems, Result, SnapshotReport, catalog};
 
 pub use apply::{Applied, ApplyReport, ConnectionChange, PipelineChange, Proposal};
-pub use report::{ChangeReport, DiagnosticReport, FieldReport, LoadReport, PlanReport, StageReport};
+pub use report::{ChangeReport, DiagnosticReport, FieldReport, LoadReport, PlanReport, PlansReport, StageReport};
 
 /// A spec as a face hands it in.
 #[derive(Debug, Clone)]
@@ -97,32 +97,55 @@ fn used(planned: &Planned) -> BTreeSet<String> {
 }
 
 impl Operations {
-    /// Validates a spec and checks it against the real schemas, or against the stored catalogs. A file's own connections serve this once.
-    pub async fn plan(&self, actor: &Actor, file: SpecFile, against: Against) -> Result<PlannedSpec> {
+    /// Validates specs and checks them against the real schemas, or against the stored catalogs. The files' own connections serve this once, each
+    /// of them all files.
+    pub async fn plan(&self, actor: &Actor, files: Vec<SpecFile>, against: Against) -> Result<Vec<PlannedSpec>> {
         self.permit(actor, Action::PlanSpec)?;
-        let spec = match against {
-            Against::Systems => self.check_own(file).await?,
-            Against::Catalogs => self.check_on_catalogs(document::read(file)).await?,
-        };
+        let documents: Vec<Document> = files.into_iter().map(document::read).collect();
+        apply::refuse_twins(&documents)?;
+        let brought = self.own_connections(&documents)?;
+        let mut planned = Vec::with_capacity(documents.len());
+        for document in documents {
+            let spec = match against {
+                Against::Systems => self.check(document, &brought).await?,
+                Against::Catalogs => self.check_on_catalogs(document).await?,
+            };
+            planned.push(self.planned(spec).await?);
+        }
+        Ok(planned)
+    }
+
+    async fn planned(&self, spec: CheckedSpec) -> Result<PlannedSpec> {
         let changes = match spec.document.stored_spec() {
             Some(new) => self.changes(&new).await?,
             None => None,
         };
+        let has_errors = match spec.document.connections_alone() {
+            Some(_) => has_errors(&spec.document.diagnostics),
+            None => spec.has_errors(),
+        };
         Ok(PlannedSpec {
             report: PlanReport::of(&spec, changes.as_deref()),
             problems: spec.problems(),
-            valid: !spec.has_errors(),
+            valid: !has_errors,
         })
     }
 
     /// Checks a file whose own connections resolve allowed variables only.
     pub(crate) async fn check_own(&self, file: SpecFile) -> Result<CheckedSpec> {
         let document = document::read(file);
-        let own = document::connections(&document);
-        for (name, settings) in &own {
-            self.settings.allowed_variables.check(&document.source.name, name, settings)?;
-        }
+        let own = self.own_connections(std::slice::from_ref(&document))?;
         self.check(document, &own).await
+    }
+
+    /// The connections that files bring, which resolve allowed variables only.
+    fn own_connections(&self, documents: &[Document]) -> Result<FileConnections> {
+        for document in documents {
+            for (name, settings) in &document::connections(document) {
+                self.settings.allowed_variables.check(&document.source.name, name, settings)?;
+            }
+        }
+        apply::merge_connections(documents)
     }
 
     /// Plans and checks a document. Connections of files stand before stored ones of the same name.

@@ -6,6 +6,7 @@ use headwater_pipelines::plan::Plan;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::deadline::Tx;
@@ -223,7 +224,7 @@ impl Workspace {
             drop(tx);
             return Err(self.unknown_connection(name).await?);
         }
-        let users = self.users_of(&mut tx, name).await?;
+        let users = self.users_of(&mut *tx, name).await?;
         if !users.is_empty() {
             let noun = if users.len() == 1 { "pipeline" } else { "pipelines" };
             return Err(StoreError::invalid(format!(
@@ -239,14 +240,18 @@ impl Workspace {
     }
 
     /// Names of the pipelines whose approved version reads or writes a connection. A plan that this build can't read counts as using it.
-    async fn users_of(&self, tx: &mut Tx, name: &str) -> Result<Vec<String>> {
+    pub async fn users_of_connection(&self, name: &str) -> Result<Vec<String>> {
+        self.users_of(self.reads(), name).await
+    }
+
+    async fn users_of(&self, executor: impl PgExecutor<'_>, name: &str) -> Result<Vec<String>> {
         let rows = sqlx::query!(
             r#"SELECT p.name, v.plan::text AS "plan!"
                FROM pipelines p JOIN versions v ON v.workspace_id = p.workspace_id AND v.id = p.current_version_id
                WHERE p.workspace_id = $1 ORDER BY p.name"#,
             self.id()
         )
-        .fetch_all(&mut **tx)
+        .fetch_all(executor)
         .await?;
         let uses = |text: &str| match serde_json::from_str::<Plan>(text) {
             Ok(plan) => plan.tasks.values().flat_map(|task| task.work.connections()).any(|used| used == name),

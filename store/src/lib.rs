@@ -55,7 +55,7 @@ pub use lifecycle::{
 };
 pub use limits::{LimitRow, Scope};
 pub use loads::IntentRow;
-pub use logs::{LogLine, LogRow, MAX_LOG_LINES_PER_ATTEMPT, MAX_LOG_MESSAGE_BYTES};
+pub use logs::{LogLine, LogRow, MAX_LOG_LINES_PER_ATTEMPT, MAX_LOG_MESSAGE_BYTES, WarningRow};
 pub use metrics::{Counts, QueueDepth};
 pub use notify::{Listener, Wakeup};
 pub use pipelines::{PipelineRow, VersionSummary};

@@ -50,6 +50,15 @@ pub struct LogRow {
     pub at: DateTime<Utc>,
 }
 
+/// A warning of a run.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WarningRow {
+    /// The task it is about.
+    pub task: Option<String>,
+    /// What somebody should look at.
+    pub message: String,
+}
+
 impl Store {
     /// Appends lines. A lost batch costs lines and nothing else, so its commit is not waited for.
     pub async fn append_logs(&self, lines: &[LogLine]) -> Result<()> {
@@ -85,6 +94,23 @@ impl Store {
 }
 
 impl Workspace {
+    /// Warnings of a run's latest attempts, oldest first: each text of a task once.
+    pub async fn warnings(&self, run_id: Uuid, limit: i64) -> Result<Vec<WarningRow>> {
+        Ok(sqlx::query_as!(
+            WarningRow,
+            r#"SELECT l.task, l.message AS "message!"
+               FROM logs l JOIN attempts a ON a.workspace_id = l.workspace_id AND a.id = l.attempt_id
+               JOIN stage_runs s ON s.workspace_id = a.workspace_id AND s.id = a.stage_run_id AND s.attempt = a.number
+               WHERE l.workspace_id = $1 AND l.run_id = $2 AND l.level = 'warn'
+               GROUP BY l.task, l.message ORDER BY min(l.at) LIMIT $3"#,
+            self.id(),
+            run_id,
+            limit
+        )
+        .fetch_all(self.reads())
+        .await?)
+    }
+
     /// Lines of a run in the order they arrived, after the given one.
     pub async fn logs(&self, run_id: Uuid, after: Option<Uuid>, limit: i64) -> Result<Vec<LogRow>> {
         Ok(sqlx::query_as!(

@@ -294,3 +294,65 @@ fn what_waits_is_explained_although_a_newer_run_has_ended() {
     slow.signal("INT");
     slow.wait();
 }
+
+#[test]
+fn whoever_replaces_a_connection_is_told_which_approved_pipelines_use_it() {
+    let world = world();
+    world.write("orders.yaml", &copy("orders", ""));
+    world.succeed(&["apply", "orders.yaml"]);
+    let other = lake(&world, "other");
+    let added = world.json(&["connections", "add", "lake", "delta", &other, "--json"]);
+    assert_eq!((added["change"].as_str(), &added["users"][0]), (Some("changed"), &"orders".into()), "{added:#}");
+    let told = world.succeed(&["connections", "add", "lake", "delta", &lake(&world, "lake")]);
+    assert!(told.contains("it replaces the one that approved pipelines use: orders"), "{told}");
+    world.write("connections.yaml", &own_lake(&world));
+    let told = world.succeed(&["apply", "connections.yaml"]);
+    assert!(told.contains("connection lake will be replaced; approved pipelines use it: orders"), "{told}");
+}
+
+#[test]
+fn a_report_has_every_failure_every_warning_and_what_to_do_once_a_newer_version_is_approved() {
+    let world = world();
+    let spec = |least: &str| {
+        format!(
+            "name: judged\ntasks:\n  rows: {{ extract: {{ from: shop.public.t }} }}\n  \
+             low: {{ check: {{ input: rows, rules: [ {{ sql: \"id > {least}\", name: enough }}, {{ sql: \"id < {least}\", name: few }} ] }} }}\n  \
+             high: {{ check: {{ input: rows, rules: [ {{ sql: \"id < 9\", name: small }} ], on_failure: warn }} }}\n  \
+             odd: {{ transform: \"SELECT 10 / (id - {least}) AS n FROM rows\" }}\n  \
+             a: {{ load: {{ input: low, into: lake.a, mode: append }} }}\n  \
+             b: {{ load: {{ input: high, into: lake.b, mode: append }} }}\n  \
+             c: {{ load: {{ input: odd, into: lake.c, mode: append }} }}\n"
+        )
+    };
+    world.write("judged.yaml", &spec("5"));
+    world.succeed(&["apply", "judged.yaml"]);
+    let failed = world.run(&["run", "judged"]);
+    let (rule, other) = ("rule enough is violated by 5 rows", "rule few is violated by 6 rows");
+    for told in
+        [rule, other, "warning high: rule small is violated by 2 rows, e.g. id = 9", "a row divides by zero", "NULLIF"]
+    {
+        assert!(failed.stdout.contains(told), "{told}: {failed}");
+    }
+    assert!(!failed.stdout.contains("approved now"), "{failed}");
+    world.write("judged.yaml", &spec("0"));
+    world.succeed(&["apply", "judged.yaml"]);
+    let shown = world.succeed(&["runs", "show"]);
+    assert!(shown.contains("headwater run judged for version 2, which is approved now"), "{shown}");
+    let lines = world.succeed(&["runs", "logs", "--json"]);
+    let levels = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["level"].clone());
+    assert!(levels.into_iter().any(|level| level == "warn"), "{lines}");
+}
+
+#[test]
+fn a_folder_is_planned_as_it_would_be_applied() {
+    let world = World::new();
+    world.query("CREATE TABLE t (id bigint)");
+    std::fs::create_dir(world.folder.join("specs")).unwrap();
+    world.write("specs/a.yaml", &format!("connections:\n  shop: {{ type: postgres, url: \"{}\" }}\n", world.url()));
+    world.write("specs/b.yaml", &copy("second", &own_lake(&world)));
+    let plans = world.json(&["plan", "specs", "--json"])["plans"].clone();
+    assert_eq!((plans[1]["pipeline"].as_str(), plans[1]["file"].as_str()), (Some("second"), Some("specs/b.yaml")));
+    world.succeed(&["plan", "specs/a.yaml"]);
+    world.write("specs/b.yaml", &copy("second", &own_lake(&world)).replace("shop.", "shpo."));
+    refused(&world.run(&["plan", "specs"]), &["b.yaml", "shpo"]);
+}

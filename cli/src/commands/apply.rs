@@ -55,7 +55,11 @@ fn connection(change: &ConnectionChange) -> String {
         [] => String::new(),
         names => format!("; it resolves {}", names.join(", ")),
     };
-    format!("connection {} {what}{variables}", change.connection)
+    let users = match change.users.as_slice() {
+        [] => String::new(),
+        names => format!("; approved pipelines use it: {}", names.join(", ")),
+    };
+    format!("connection {} {what}{variables}{users}", change.connection)
 }
 
 fn pipeline(change: &PipelineChange) -> String {
@@ -75,5 +79,8 @@ fn show_result(report: &ApplyReport) {
         let version = change.version.unwrap_or_default();
         let when = change.schedule_in_words.as_deref().unwrap_or("no schedule");
         output::line(&format!("pipeline {} is at version {version} ({when})", change.pipeline));
+    }
+    if report.pipelines.iter().any(|change| change.schedule_in_words.is_some()) {
+        output::line("schedules fire while `headwater up`, or `headwater serve` with a scheduler, is running");
     }
 }

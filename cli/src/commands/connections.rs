@@ -83,6 +83,9 @@ pub(crate) struct AddArgs {
     /// Store the connection even if the check fails
     #[arg(long)]
     no_check: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn connections(context: &Context, command: ConnectionsCommand) -> Result<ExitCode> {
@@ -118,7 +121,7 @@ pub(super) async fn connections(context: &Context, command: ConnectionsCommand) 
 }
 
 async fn add(context: &Context, args: AddArgs) -> Result<()> {
-    let name = args.name.clone();
+    let (name, json) = (args.name.clone(), args.json);
     let mut request = request(args)?;
     let added = match add_once(context, &request).await {
         Err(error) if error.needs_password && std::io::stdin().is_terminal() => {
@@ -129,8 +132,14 @@ async fn add(context: &Context, args: AddArgs) -> Result<()> {
         }
         answer => answer?,
     };
+    if json {
+        return output::json(&added);
+    }
     added.health.iter().for_each(show_health);
     output::line(&format!("connection {} is stored, its secrets encrypted", added.name));
+    if !added.users.is_empty() {
+        output::line(&format!("it replaces the one that approved pipelines use: {}", added.users.join(", ")));
+    }
     if !added.variables.is_empty() {
         output::line(&format!("it resolves {} where it is opened", added.variables.join(", ")));
     }

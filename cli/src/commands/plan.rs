@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use headwater_operations::{Against, ChangeReport, PlanReport};
+use headwater_operations::{Against, ChangeReport, PlanReport, PlannedSpec, PlansReport};
 use serde_json::Value;
 
 use super::files;
@@ -18,8 +18,8 @@ const NAMES: usize = 6;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Spec file
-    file: PathBuf,
+    /// Spec file, or folder of spec files, planned together
+    path: PathBuf,
     /// Check against the stored catalogs of the connections; no system is reached
     #[arg(long)]
     snapshot: bool,
@@ -30,14 +30,27 @@ pub(crate) struct PlanArgs {
 
 pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<ExitCode> {
     let against = if args.snapshot { Against::Catalogs } else { Against::Systems };
-    let planned = context.operations.plan(&context.actor, files::read(&args.file)?, against).await?;
-    if args.json {
-        output::json(&planned.report)?;
+    let planned = context.operations.plan(&context.actor, files::read_all(&args.path)?, against).await?;
+    let valid = planned.iter().all(|spec| spec.valid);
+    if args.json && args.path.is_dir() {
+        output::json(&PlansReport { plans: planned.into_iter().map(|spec| spec.report).collect() })?;
+    } else if args.json {
+        planned.iter().try_for_each(|spec| output::json(&spec.report))?;
     } else {
-        show_problems(std::slice::from_ref(&planned.problems));
-        show(&planned.report);
+        planned.iter().for_each(|spec| show_one(spec, args.path.is_dir()));
     }
-    Ok(if planned.valid { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn show_one(spec: &PlannedSpec, is_one_of_many: bool) {
+    if is_one_of_many {
+        output::line(&format!("{}:", spec.report.file));
+    }
+    show_problems(std::slice::from_ref(&spec.problems));
+    show(&spec.report);
+    if is_one_of_many {
+        output::line("");
+    }
 }
 
 fn show(report: &PlanReport) {

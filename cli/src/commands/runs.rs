@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use headwater_operations::{AttemptRow, AttemptState, LogRow, RerunMode, RunFilter, RunReport, RunRow, RunsReport};
+use headwater_operations::{
+    AttemptRow, AttemptState, LogRow, RerunMode, RunError, RunFilter, RunReport, RunRow, RunsReport, Suggest,
+    WarningRow,
+};
 use uuid::Uuid;
 
-use crate::context::Context;
+use crate::context::{Context, staging};
 use crate::failure::hinted;
 use crate::{output, watch, words};
 
@@ -55,6 +58,9 @@ pub(crate) enum RunsCommand {
         /// Follow the log until the run has ended
         #[arg(long, short)]
         follow: bool,
+        /// Print one JSON document a line
+        #[arg(long)]
+        json: bool,
     },
     /// Explain what a run, or one of its tasks, is waiting for
     #[command(after_help = "Examples:\n  headwater runs why\n  headwater runs why 0199c2c0-7d1e publish")]
@@ -75,6 +81,9 @@ pub(crate) enum RunsCommand {
         /// Cancel the newest run, regardless of who started it
         #[arg(long, conflicts_with = "run")]
         newest: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Rerun a finished run: its failed tasks, with the same load ids
     #[command(after_help = "Examples:\n  headwater runs rerun\n  headwater runs rerun 0199c2c0-7d1e --all")]
@@ -106,24 +115,26 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
             let report = operations.run(actor, named(context, run).await?).await?;
             if json { output::json(&report)? } else { show_report(&report) }
         }
-        RunsCommand::Logs { run, follow } => {
+        RunsCommand::Logs { run, follow, json } => {
             let run = named(context, run).await?;
             let mut tail = operations.logs(actor, run, follow).await?;
             while let Some(line) = tail.next().await? {
-                show_line(&line);
+                if json { output::json_line(&line)? } else { show_line(&line) }
             }
         }
         RunsCommand::Why { run, task, json } => {
             super::why::why(context, unfinished(context, run).await?, task.as_deref(), json).await?;
         }
-        RunsCommand::Cancel { run, newest } => {
+        RunsCommand::Cancel { run, newest, json } => {
             let run = to_cancel(context, run, newest).await?;
-            let state = operations.cancel(actor, run).await?;
-            let pending = if state.is_final() { "" } else { "; it ends once its stages have stopped" };
-            output::line(&format!("run {run} is {state}{pending}"));
+            let report = operations.cancel(actor, run).await?;
+            let pending = if report.state.is_final() { "" } else { "; it ends once its stages have stopped" };
+            if json { output::json(&report)? } else { output::line(&format!("run {run} is {}{pending}", report.state)) }
         }
         RunsCommand::Rerun { run, all, json } => {
             let mode = if all { RerunMode::All } else { RerunMode::FromFailure };
+            // A run that nobody could execute here for want of a staging area is not made.
+            staging(&context.config)?;
             let started = operations.rerun(actor, named(context, run).await?, mode).await?;
             return super::run::see_through(context, started, json).await;
         }
@@ -230,12 +241,31 @@ pub(super) fn show_report(report: &RunReport) {
     output::table(&["task", "kind", "state", "rows", "rejected", "memory bytes", "took", "attempts"], tasks);
     retries(&report.attempts).iter().for_each(|line| output::line(line));
     report.receipts.iter().for_each(show_receipt);
+    for WarningRow { task, message } in &report.warnings {
+        output::line(&format!("warning {}: {message}", task.as_deref().unwrap_or("run")));
+    }
     if let Some(error) = &report.error {
-        output::line(&format!("\n{}: {}", error.task.as_deref().unwrap_or("run"), error.message));
-        error.hint.iter().for_each(|hint| output::line(&format!("  hint: {hint}")));
-        let again = headwater_operations::Suggest::Rerun { run: run.run_id, all: false };
-        output::line(&format!("  try:  {}", words::suggestion(&again)));
+        output::line("");
+        std::iter::once(error).chain(&report.further_errors).for_each(show_error);
+        output::line(&format!("  try:  {}", again(report)));
         output::line(&format!("  log:  headwater runs logs {}", run.run_id));
+    }
+}
+
+fn show_error(error: &RunError) {
+    output::line(&format!("{}: {}", error.task.as_deref().unwrap_or("run"), error.message));
+    error.hint.iter().for_each(|hint| output::line(&format!("  hint: {hint}")));
+}
+
+/// What to do about a failed run. Running it again executes its own version, which a newer one may have corrected.
+fn again(report: &RunReport) -> String {
+    let rerun = words::suggestion(&Suggest::Rerun { run: report.run.run_id, all: false });
+    match report.newer_version {
+        Some(newer) => format!(
+            "headwater run {} for version {newer}, which is approved now; {rerun} for version {} again",
+            report.run.pipeline, report.run.version
+        ),
+        None => rerun,
     }
 }
 

@@ -2,12 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use headwater_engine::receipt::Receipt;
-use headwater_store::{AttemptRow, RunDetail, RunSummary};
+use headwater_store::state::StageRunState;
+use headwater_store::{AttemptRow, RunDetail, RunSummary, StoreErrorKind, WarningRow};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::RunState;
+use crate::{Operations, Result, RunState};
+
+/// Warnings that a report shows; the log has all of them.
+const MOST_WARNINGS: i64 = 50;
 
 /// The document of `runs list`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -58,9 +62,18 @@ pub struct RunReport {
     pub receipts: Vec<Receipt>,
     /// All attempts, oldest first.
     pub attempts: Vec<AttemptRow>,
-    /// Why it failed.
+    /// Why it failed: its first failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RunError>,
+    /// The failures of further stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_errors: Vec<RunError>,
+    /// What somebody should look at though it failed nothing: rules that only warn, for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<WarningRow>,
+    /// Number of the pipeline's approved version, if that is a newer one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newer_version: Option<i32>,
 }
 
 /// One task of a run.
@@ -86,8 +99,8 @@ pub struct TaskReport {
     pub attempts: i64,
 }
 
-/// Why a run failed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+/// Why a run, or a stage of it, failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunError {
     /// What happened.
     pub message: String,
@@ -113,7 +126,7 @@ impl From<RunSummary> for RunRow {
 }
 
 impl RunReport {
-    pub(crate) fn of(mut detail: RunDetail) -> Self {
+    fn of(mut detail: RunDetail, warnings: Vec<WarningRow>, newer_version: Option<i32>) -> Self {
         let receipts: Vec<Receipt> =
             detail.receipts.into_iter().filter_map(|receipt| serde_json::from_value(receipt).ok()).collect();
         let tasks = detail.tasks.into_iter().map(|task| {
@@ -137,6 +150,9 @@ impl RunReport {
             task: detail.run.error_task.take(),
             hint: detail.run.hint.take(),
         });
+        let failed = detail.stage_runs.into_iter().filter(|stage| stage.state == StageRunState::Failed);
+        let failed = failed.filter_map(|stage| serde_json::from_value(stage.error?).ok());
+        let further_errors = failed.filter(|further| error.as_ref() != Some(further)).collect();
         Self {
             run: RunRow::from(detail.run),
             rerun_of: detail.rerun_of,
@@ -146,6 +162,23 @@ impl RunReport {
             receipts,
             attempts: detail.attempts,
             error,
+            further_errors,
+            warnings,
+            newer_version,
         }
+    }
+}
+
+impl Operations {
+    /// Everything about one run.
+    pub(super) async fn report(&self, run: Uuid) -> Result<RunReport> {
+        let detail = self.workspace.show_run(run).await?;
+        let warnings = self.workspace.warnings(run, MOST_WARNINGS).await?;
+        let newer = match self.workspace.current_version(&detail.run.pipeline).await {
+            Ok(approved) => Some(approved.number).filter(|number| *number > detail.run.version),
+            Err(error) if error.kind == StoreErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(RunReport::of(detail, warnings, newer))
     }
 }

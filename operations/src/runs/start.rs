@@ -90,6 +90,8 @@ pub struct Started {
     pub run_id: Uuid,
     /// Its pipeline.
     pub pipeline: String,
+    /// Number of the version that it executes.
+    pub version: i32,
     /// Where it comes from.
     pub origin: Origin,
     /// Where it is executed.
@@ -126,7 +128,8 @@ impl Operations {
             (None, Place::Workers) => Site::WorkersAlone,
             (None, _) => Site::Workers,
         };
-        Ok(Started { run_id, pipeline: version.pipeline, origin: Origin::New, site, plan: version.plan, worker })
+        let VersionRow { pipeline, number, plan, .. } = version;
+        Ok(Started { run_id, pipeline, version: number, origin: Origin::New, site, plan, worker })
     }
 
     /// Runs a finished run again, or finds the run that does so already. An unfinished run that is to be run again from its failure is
@@ -247,7 +250,8 @@ impl StartRun {
 /// A run and where it is executed: here, if a worker of this process is named.
 fn under_way(version: VersionRow, run_id: Uuid, origin: Origin, worker: Option<Uuid>) -> Started {
     let site = if worker.is_some() { Site::Here } else { Site::Workers };
-    Started { run_id, pipeline: version.pipeline, origin, site, plan: version.plan, worker }
+    let VersionRow { pipeline, number, plan, .. } = version;
+    Started { run_id, pipeline, version: number, origin, site, plan, worker }
 }
 
 /// Values of the parameters, checked against their types before a run exists.

@@ -27,6 +27,8 @@ pub enum RunEvent {
         run_id: Uuid,
         /// Its pipeline.
         pipeline: String,
+        /// Number of the version that it executes.
+        version: i32,
         /// The paths of its tasks, in the order of the spec; groups are left out.
         tasks: Vec<String>,
         /// Where it comes from.
@@ -157,12 +159,13 @@ impl<'a> Watch<'a> {
     }
 
     fn place(&mut self) {
-        let Started { run_id, pipeline, origin, site, plan, .. } = &self.started;
+        let Started { run_id, pipeline, version, origin, site, plan, .. } = &self.started;
         let tasks = plan.tasks.iter().filter(|(_, task)| !task.stages.is_empty());
         let lease_time = self.operations.settings.lease_time.as_millis();
         self.events.push_back(RunEvent::Placed {
             run_id: *run_id,
             pipeline: pipeline.clone(),
+            version: *version,
             tasks: tasks.map(|(path, _)| path.to_string()).collect(),
             origin: *origin,
             site: *site,
@@ -178,8 +181,8 @@ impl<'a> Watch<'a> {
             self.close().await;
             self.phase = Phase::Ended;
             // Read again: the worker may have written its last figures while it ended.
-            let detail = self.operations.workspace.show_run(self.started.run_id).await?;
-            self.events.push_back(RunEvent::Ended(Box::new(RunReport::of(detail))));
+            let report = self.operations.report(self.started.run_id).await?;
+            self.events.push_back(RunEvent::Ended(Box::new(report)));
             return Ok(());
         }
         self.execute().await?;

@@ -1,6 +1,6 @@
 //! Approving specs: all files of a call are one change, all of it or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::connector::Connector;
 use headwater_engine::job::ConnectionSettings;
@@ -36,6 +36,8 @@ pub struct ConnectionChange {
     pub change: Applied,
     /// The variables of the environment that it may resolve from now on.
     pub variables: Vec<String>,
+    /// If it is replaced: approved pipelines that use the name, and from then on what is behind it.
+    pub users: Vec<String>,
 }
 
 /// What happens to a pipeline.
@@ -147,24 +149,32 @@ impl Operations {
     }
 
     async fn describe(&self, specs: &[CheckedSpec], connections: &[NewConnection]) -> Result<ApplyReport> {
-        let names = connections.iter().map(|connection| connection.name.clone()).collect();
-        let stored = self.stored_settings(&names).await?;
-        let connections = connections.iter().map(|new| {
-            let change = match stored.get(&new.name) {
-                None => Applied::Added,
-                Some(old) if old.connector == new.connector && old.settings == new.settings => Applied::Unchanged,
-                Some(_) => Applied::Changed,
-            };
-            ConnectionChange { connection: new.name.clone(), change, variables: new.variables.clone() }
-        });
-        let connections = connections.collect();
+        let mut changes = Vec::with_capacity(connections.len());
+        for connection in connections {
+            changes.push(self.connection_change(connection).await?);
+        }
         let mut pipelines = Vec::with_capacity(specs.len());
         for checked in specs {
             if let Some(spec) = checked.document.stored_spec() {
                 pipelines.push(self.describe_pipeline(checked, &spec).await?);
             }
         }
-        Ok(ApplyReport { connections, pipelines })
+        Ok(ApplyReport { connections: changes, pipelines })
+    }
+
+    /// What storing a connection changes, and for whom.
+    pub(crate) async fn connection_change(&self, new: &NewConnection) -> Result<ConnectionChange> {
+        let stored = self.stored_settings(&BTreeSet::from([new.name.clone()])).await?;
+        let change = match stored.get(&new.name) {
+            None => Applied::Added,
+            Some(old) if old.connector == new.connector && old.settings == new.settings => Applied::Unchanged,
+            Some(_) => Applied::Changed,
+        };
+        let users = match change {
+            Applied::Changed => self.workspace.users_of_connection(&new.name).await?,
+            Applied::Added | Applied::Unchanged => Vec::new(),
+        };
+        Ok(ConnectionChange { connection: new.name.clone(), change, variables: new.variables.clone(), users })
     }
 
     async fn describe_pipeline(&self, checked: &CheckedSpec, spec: &Spec) -> Result<PipelineChange> {
@@ -207,7 +217,7 @@ fn validate(connector: &dyn Connector, name: &str, settings: &ConnectionSettings
 }
 
 /// Two files of one pipeline would each undo the other.
-fn refuse_twins(documents: &[Document]) -> Result<()> {
+pub(super) fn refuse_twins(documents: &[Document]) -> Result<()> {
     let mut files: BTreeMap<&str, &str> = BTreeMap::new();
     for document in documents {
         let Some(spec) = &document.spec else { continue };
@@ -223,7 +233,7 @@ fn refuse_twins(documents: &[Document]) -> Result<()> {
 }
 
 /// Connections of all files. One that several files bring must be the same in all of them.
-fn merge_connections(documents: &[Document]) -> Result<FileConnections> {
+pub(super) fn merge_connections(documents: &[Document]) -> Result<FileConnections> {
     let mut merged = FileConnections::new();
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for document in documents {

@@ -18,6 +18,8 @@ use crate::SnapshotReport;
 /// The document of `plan`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlanReport {
+    /// The file.
+    pub file: String,
     /// Name of the pipeline, if it could be read.
     pub pipeline: Option<String>,
     /// What is wrong, in the order of the file.
@@ -36,6 +38,13 @@ pub struct PlanReport {
     /// The catalogs that the spec was checked against, by connection; absent if it was checked against the systems themselves.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub catalogs: BTreeMap<String, SnapshotReport>,
+}
+
+/// The document of `plan` for a folder.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PlansReport {
+    /// The plans of its files, by their names.
+    pub plans: Vec<PlanReport>,
 }
 
 /// One finding in a spec.
@@ -177,6 +186,7 @@ impl PlanReport {
         });
         let read = spec.document.spec.as_ref();
         Self {
+            file: spec.document.source.name.clone(),
             pipeline: read.map(|spec| spec.name.clone()),
             diagnostics: spec.checked.diagnostics.clone(),
             stages: spec.planned.plan.as_ref().map(|plan| plan.stages.iter().map(StageReport::of).collect()),
