@@ -1,5 +1,6 @@
 //! One error type. Its kind says what the caller can do about it.
 
+use std::error::Error as _;
 use std::fmt::Display;
 use std::io::ErrorKind;
 
@@ -91,6 +92,16 @@ impl StoreError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         self.kind == StoreErrorKind::Unavailable
+    }
+
+    /// Whether it took too long, by its deadline or waiting for a lock: a smaller call of the same kind may succeed.
+    pub fn is_late(&self) -> bool {
+        std::iter::successors(self.source(), |cause| (*cause).source()).any(|cause| {
+            let missed =
+                cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::TimedOut);
+            let waited = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+            missed || waited.and_then(|error| error.code()).is_some_and(|code| code == "55P03")
+        })
     }
 }
 

@@ -210,11 +210,8 @@ impl Workspace {
     /// All limits and pauses, with the attempts that run under each.
     pub async fn limits(&self) -> Result<Vec<LimitRow>> {
         let rows = sqlx::query!(
-            r#"SELECT m.kind, m.name, m.slots, m.paused_at,
-                      (SELECT count(*) FROM leases l
-                       JOIN stage_run_limits v ON v.workspace_id = l.workspace_id AND v.stage_run_id = l.stage_run_id
-                       WHERE v.workspace_id = m.workspace_id AND v.kind = m.kind AND v.name = m.name AND NOT l.fence) AS "held!"
-               FROM limits m WHERE m.workspace_id = $1 ORDER BY m.kind, m.name"#,
+            r#"SELECT kind AS "kind!", name AS "name!", slots, paused_at, held AS "held!" FROM limits_in_use
+               WHERE workspace_id = $1 ORDER BY kind, name"#,
             self.id
         )
         .fetch_all(self.durable())

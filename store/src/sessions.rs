@@ -22,13 +22,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Statements that come a thousand times a second: each is planned once for a session, since planning one over partitions takes longer than
 /// executing it. The tables may be small at that moment, and must not be read from end to end once they have grown: a row that is looked
-/// through counts as much as a page, a page of an index as little as if it were in memory, and rows are not collected before they are read.
+/// through counts as much as a page, a page of an index as little as if it were in memory, and rows are not collected before they are read. Starting
+/// processes to share a statement takes longer than the statement.
 pub(crate) const ONE_PLAN: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("cpu_tuple_cost", "1"),
     ("random_page_cost", "1.1"),
+    ("max_parallel_workers_per_gather", "0"),
 ];
 
 /// Questions that come now and then, and whose best plan depends on what is asked for. What the planner knows of a table may be old.

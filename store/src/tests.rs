@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::testing::{database, empty_database, plan};
-use crate::{Beside, MasterKey, NewConnection, NewVersion, Store, StoreErrorKind, Suggest};
+use crate::{Beside, MasterKey, NewConnection, NewVersion, Store, StoreError, StoreErrorKind, Suggest};
 
 #[tokio::test]
 async fn migrating_twice_changes_nothing_and_newer_migrations_are_left_alone() {
@@ -111,4 +113,25 @@ async fn a_listener_hears_of_ready_work_and_of_cancels() {
     assert_eq!(listener.next().await.unwrap(), crate::Wakeup::Ready("default".to_owned()));
     db.store.default_workspace().cancel_run(run_id).await.unwrap();
     assert_eq!(listener.next().await.unwrap(), crate::Wakeup::Canceled(run_id));
+}
+
+#[tokio::test]
+async fn a_statement_that_misses_its_deadline_is_late_and_one_that_is_refused_is_not() {
+    let db = database().await;
+    let hasty = db.store.durable().within(Duration::from_millis(50));
+    let missed = StoreError::from(sqlx::query("SELECT pg_sleep(30)").execute(&hasty).await.unwrap_err());
+    assert!(missed.is_late() && missed.is_transient(), "{missed:?}");
+    let refused = StoreError::from(sqlx::query("SELECT 1 / 0").execute(db.store.durable()).await.unwrap_err());
+    assert!(!refused.is_late(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_statement_that_waits_too_long_for_a_lock_is_late() {
+    let db = database().await;
+    let mut holder = db.store.durable().begin().await.unwrap();
+    sqlx::query("LOCK TABLE ready").execute(&mut *holder).await.unwrap();
+    let mut waiting = db.store.durable().begin().await.unwrap();
+    sqlx::query("SET LOCAL lock_timeout = '20ms'").execute(&mut *waiting).await.unwrap();
+    let waited = StoreError::from(sqlx::query("DELETE FROM ready").execute(&mut *waiting).await.unwrap_err());
+    assert!(waited.is_late() && waited.is_transient(), "{waited:?}");
 }

@@ -234,16 +234,19 @@ impl Store {
         .await?)
     }
 
-    /// Whether a worker that beat within the given time takes stages like this one for everybody.
+    /// Whether a worker that beat within the given time takes stages like this one for everybody, in whatever format their plan is.
     pub async fn is_served(&self, stage: &Stage, within: Duration) -> Result<bool> {
-        let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
-        Ok(self.workers().await?.iter().any(|worker| {
-            worker.only_run.is_none()
-                && !worker.draining
-                && worker.silent_ms <= within_ms
-                && worker.queues.contains(&stage.queue)
-                && stage.labels.iter().all(|label| worker.labels.contains(label))
-        }))
+        let served = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT FROM workers w
+                   CROSS JOIN LATERAL admission($1, w.plan_formats[1], NULL, NULL, $2, NULL,
+                                                w.id, w.queues, w.plan_formats, w.host, w.only_run, w.labels)
+                   WHERE NOT w.draining AND clock_timestamp() - w.beat_at <= $3 * interval '1 second') AS "served!""#,
+            stage.queue,
+            &stage.labels,
+            within.as_secs_f64()
+        );
+        Ok(served.fetch_one(self.durable()).await?)
     }
 
     /// Ends every attempt of a worker as lost. Also mends leases whose worker is no longer registered.

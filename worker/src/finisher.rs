@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_store::{AttemptEnd, Claimed, Failure, Finish, Finished, LeaseKey, Slots, StoreError};
+use headwater_store::{AttemptEnd, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, Slots, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::backend::Attempt;
@@ -18,6 +18,9 @@ const LARGEST_HAND_OVER: usize = 8;
 
 /// Longest pause between two tries while the database can't be reached.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Times that a batch may take too long. What is too much for one transaction would be tried for ever.
+const MOST_LATE: u32 = 2;
 
 /// The end of an attempt on its way to the store.
 #[derive(Debug)]
@@ -141,48 +144,62 @@ impl Kept {
     }
 }
 
-/// Stores a batch, however long the database can't be reached. A batch that is refused is stored one by one, so that one end that
-/// can't be stored does not hold up the others.
-async fn store_batch(shared: &Shared, finishes: &[Finish], slots: Slots) -> (Vec<Finished>, Vec<Claimed>) {
-    let mut report = match persist(shared, finishes, slots).await {
+/// Where ends of attempts are stored.
+trait Ends: Sync {
+    /// Stores them together, and claims what can be handed over for so many slots.
+    fn end(&self, finishes: &[Finish], slots: Slots) -> impl Future<Output = Result<FinishReport, StoreError>> + Send;
+}
+
+impl Ends for Shared {
+    async fn end(&self, finishes: &[Finish], slots: Slots) -> Result<FinishReport, StoreError> {
+        let taker = self.taker.read().clone();
+        let hand_over = (!self.stopping.is_cancelled()).then_some((&taker, slots));
+        self.store.finish(finishes, hand_over).await
+    }
+}
+
+/// Stores a batch, however long the database can't be reached. A batch that is refused, or takes too long, is stored one by one, so that
+/// one end that can't be stored does not hold up the others.
+async fn store_batch(ends: &impl Ends, finishes: &[Finish], slots: Slots) -> (Vec<Finished>, Vec<Claimed>) {
+    let mut report = match persist(ends, finishes, slots).await {
         Ok(report) => return (report.results, report.claimed),
         Err(error) if finishes.len() == 1 => {
-            let result = store_as_failure(shared, &finishes[0], &error).await;
+            let result = store_as_failure(ends, &finishes[0], &error).await;
             return (vec![result], Vec::new());
         }
-        Err(_) => headwater_store::FinishReport::default(),
+        Err(_) => FinishReport::default(),
     };
     for finish in finishes {
-        match persist(shared, std::slice::from_ref(finish), Slots::NONE).await {
+        match persist(ends, std::slice::from_ref(finish), Slots::NONE).await {
             Ok(one) => report.results.extend(one.results),
-            Err(error) => report.results.push(store_as_failure(shared, finish, &error).await),
+            Err(error) => report.results.push(store_as_failure(ends, finish, &error).await),
         }
     }
     (report.results, report.claimed)
 }
 
-async fn persist(
-    shared: &Shared,
-    finishes: &[Finish],
-    slots: Slots,
-) -> Result<headwater_store::FinishReport, StoreError> {
+/// Tries until the database has answered. Only a batch of several gives up: when it has taken too long for the last time.
+async fn persist(ends: &impl Ends, finishes: &[Finish], slots: Slots) -> Result<FinishReport, StoreError> {
     let mut pause = Duration::from_millis(50);
+    let mut late = 0;
     loop {
-        let taker = shared.taker.read().clone();
-        let hand_over = (!shared.stopping.is_cancelled()).then_some((&taker, slots));
-        match shared.store.finish(finishes, hand_over).await {
-            Err(error) if error.is_transient() => {
-                tracing::warn!(error = %error, attempts = finishes.len(), "ends of attempts not stored yet");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+        let error = match ends.end(finishes, slots).await {
+            Err(error) if error.is_transient() => error,
             answer => return answer,
+        };
+        late += u32::from(error.is_late());
+        if late == MOST_LATE && finishes.len() > 1 {
+            tracing::warn!(error = %error, attempts = finishes.len(), "ends of attempts take too long together");
+            return Err(error);
         }
+        tracing::warn!(error = %error, attempts = finishes.len(), "ends of attempts not stored yet");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// An end that the database refuses is a fault of ours. The attempt still has to end.
-async fn store_as_failure(shared: &Shared, finish: &Finish, error: &StoreError) -> Finished {
+async fn store_as_failure(ends: &impl Ends, finish: &Finish, error: &StoreError) -> Finished {
     tracing::error!(error = %error, stage_run = %finish.lease.stage_run_id, "the end of an attempt was refused");
     let failure = Failure {
         message: format!("the end of the attempt could not be stored: {error}"),
@@ -197,11 +214,55 @@ async fn store_as_failure(shared: &Shared, finish: &Finish, error: &StoreError) 
         manifest: None,
         host: None,
     };
-    match persist(shared, std::slice::from_ref(&failed), Slots::NONE).await {
+    match persist(ends, std::slice::from_ref(&failed), Slots::NONE).await {
         Ok(report) => report.results.first().copied().unwrap_or(Finished::Stale),
         Err(error) => {
             tracing::error!(error = %error, stage_run = %finish.lease.stage_run_id, "an attempt could not be ended");
             Finished::Stale
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::io;
+
+    use headwater_store::StoreErrorKind;
+    use parking_lot::Mutex;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A database that takes too long for more than one end at a time.
+    #[derive(Default)]
+    struct Slow {
+        batches: Mutex<Vec<usize>>,
+    }
+
+    impl Ends for Slow {
+        async fn end(&self, finishes: &[Finish], _: Slots) -> Result<FinishReport, StoreError> {
+            self.batches.lock().push(finishes.len());
+            if finishes.len() == 1 {
+                return Ok(FinishReport { results: vec![Finished::Accepted], claimed: Vec::new() });
+            }
+            let late = StoreError::new(StoreErrorKind::Unavailable, "it did not answer in time");
+            Err(StoreError { source: Some(Box::new(io::Error::from(io::ErrorKind::TimedOut))), ..late })
+        }
+    }
+
+    fn lease() -> LeaseKey {
+        let [workspace_id, run_id, stage_run_id, attempt_id, token] = std::array::from_fn(|_| Uuid::new_v4());
+        LeaseKey { workspace_id, run_id, stage_run_id, attempt_id, token }
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_takes_too_long_twice_is_stored_one_by_one() {
+        let slow = Slow::default();
+        let batch = [hand_back(lease()), hand_back(lease()), hand_back(lease())];
+        let stored = tokio::time::timeout(Duration::from_secs(60), store_batch(&slow, &batch, Slots::NONE));
+        assert_eq!(stored.await.unwrap().0, [Finished::Accepted; 3]);
+        assert_eq!(*slow.batches.lock(), [3, 3, 1, 1, 1]);
     }
 }

@@ -5,15 +5,17 @@ WITH chosen AS (
     DELETE FROM ready WHERE stage_run_id = ANY (ARRAY(
         SELECT q.stage_run_id FROM ready q
         CROSS JOIN LATERAL admission(q.queue, q.plan_format, q.host, q.worker_id, q.labels, q.run_id, $1, $2, $3, $4, $5, $8)
-        WHERE NOT q.light AND q.run_at <= clock_timestamp() AND ($7::uuid[] IS NULL OR q.stage_run_id = ANY ($7))
-          AND ($7::uuid[] IS NOT NULL OR NOT EXISTS (SELECT FROM limits))
+        WHERE NOT q.light AND q.run_at <= clock_timestamp() AND $7::uuid[] IS NULL AND NOT EXISTS (SELECT FROM limits)
         ORDER BY q.rank LIMIT $6 FOR UPDATE OF q SKIP LOCKED)
     || ARRAY(
         SELECT q.stage_run_id FROM ready q
         CROSS JOIN LATERAL admission(q.queue, q.plan_format, q.host, q.worker_id, q.labels, q.run_id, $1, $2, $3, $4, $5, $8)
-        WHERE q.light AND q.run_at <= clock_timestamp() AND ($7::uuid[] IS NULL OR q.stage_run_id = ANY ($7))
-          AND ($7::uuid[] IS NOT NULL OR NOT EXISTS (SELECT FROM limits))
-        ORDER BY q.rank LIMIT $9 FOR UPDATE OF q SKIP LOCKED))
+        WHERE q.light AND q.run_at <= clock_timestamp() AND $7::uuid[] IS NULL AND NOT EXISTS (SELECT FROM limits)
+        ORDER BY q.rank LIMIT $9 FOR UPDATE OF q SKIP LOCKED)
+    || ARRAY(
+        SELECT q.stage_run_id FROM ready q
+        CROSS JOIN LATERAL admission(q.queue, q.plan_format, q.host, q.worker_id, q.labels, q.run_id, $1, $2, $3, $4, $5, $8)
+        WHERE q.stage_run_id = ANY ($7) AND q.run_at <= clock_timestamp() FOR UPDATE OF q SKIP LOCKED))
     RETURNING workspace_id, stage_run_id, run_id, fence, light),
 starting AS (
     SELECT r.workspace_id, r.id FROM runs r

@@ -11,8 +11,19 @@ use crate::{Result, Store};
 /// Rounds in which other claimers took all candidates. Whoever loses more often looks again at the next poll.
 const MOST_LOST_ROUNDS: usize = 8;
 
+/// Rows at the head of the queue, in addition to one for each free slot, that are looked at before all lanes are. Where little is kept back they are
+/// enough, however many lanes there are.
+const HEAD: i64 = 64;
+
 /// What one limit leaves free.
 type Room = HashMap<(Uuid, String, String), i64>;
+
+/// Limits and pauses that let nothing start now.
+struct Full {
+    workspaces: Vec<Uuid>,
+    kinds: Vec<String>,
+    names: Vec<String>,
+}
 
 impl Store {
     /// Claims under limits: candidates first, then the rows of their limits are locked in the order of their keys, then live leases are
@@ -29,46 +40,76 @@ impl Store {
         let mut lost = 0;
         // What a full limit held back in one round is passed over in the next, and so is what another claimer took meanwhile.
         while !slots.after(&claimed).is_none() && lost < MOST_LOST_ROUNDS {
-            let Some(more) = self.claim_limited_once(taker, slots.after(&claimed)).await? else { break };
+            let (candidates, more) = self.claim_limited_once(taker, slots.after(&claimed)).await?;
+            let all = more.len() == candidates;
             lost += usize::from(more.is_empty());
             claimed.extend(more);
+            if all {
+                break;
+            }
         }
         Ok(claimed)
     }
 
-    /// One round. Returns `None` if there is nothing that could be claimed.
-    async fn claim_limited_once(&self, taker: &Taker, slots: Slots) -> Result<Option<Vec<Claimed>>> {
+    /// One round: how many candidates there were, and what was claimed of them.
+    async fn claim_limited_once(&self, taker: &Taker, slots: Slots) -> Result<(usize, Vec<Claimed>)> {
         let mut tx = self.relaxed().begin().await?;
-        let mut candidates = candidates(&mut tx, taker, false, slots.data).await?;
-        candidates.extend(self::candidates(&mut tx, taker, true, slots.light).await?);
+        let full = full(&mut tx).await?;
+        let mut candidates = candidates(&mut tx, taker, &full, false, slots.data).await?;
+        candidates.extend(self::candidates(&mut tx, taker, &full, true, slots.light).await?);
         if candidates.is_empty() {
-            return Ok(None);
+            return Ok((0, Vec::new()));
         }
         lock(&mut tx, &candidates).await?;
         let admitted = admit(&mut tx, &candidates).await?;
         let claimed = claim_on(&mut *tx, taker, slots, Some(&admitted)).await?;
         tx.commit().await?;
-        Ok(Some(claimed))
+        Ok((candidates.len(), claimed))
     }
 }
 
-/// The best-ranked of a kind that nothing keeps back now.
-async fn candidates(tx: &mut Tx, taker: &Taker, light: bool, slots: usize) -> Result<Vec<Uuid>> {
-    if slots == 0 {
-        return Ok(Vec::new());
+/// The limits and pauses that let nothing start.
+async fn full(tx: &mut Tx) -> Result<Full> {
+    let rows = sqlx::query!(
+        r#"SELECT workspace_id AS "workspace_id!", kind AS "kind!", name AS "name!" FROM limits_in_use WHERE room <= 0"#
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut full = Full { workspaces: Vec::new(), kinds: Vec::new(), names: Vec::new() };
+    for row in rows {
+        full.workspaces.push(row.workspace_id);
+        full.kinds.push(row.kind);
+        full.names.push(row.name);
     }
-    let candidates = sqlx::query_file_scalar!(
-        "src/lifecycle/candidates.sql",
-        taker.worker_id,
-        &taker.queues,
-        &taker.plan_formats,
-        taker.host,
-        taker.only_run,
-        i64::try_from(slots).unwrap_or(i64::MAX),
-        &taker.labels,
-        light
-    );
-    Ok(candidates.fetch_all(&mut **tx).await?)
+    Ok(full)
+}
+
+/// The best-ranked of a kind that nothing keeps back now. If the head of the queue doesn't hold enough of them, they are looked for lane by lane.
+async fn candidates(tx: &mut Tx, taker: &Taker, full: &Full, light: bool, slots: usize) -> Result<Vec<Uuid>> {
+    let most = i64::try_from(slots).unwrap_or(i64::MAX);
+    let mut candidates = Vec::new();
+    for head in [most.saturating_add(HEAD), 0] {
+        if candidates.len() == slots {
+            break;
+        }
+        let query = sqlx::query_file_scalar!(
+            "src/lifecycle/candidates.sql",
+            taker.worker_id,
+            &taker.queues,
+            &taker.plan_formats,
+            taker.host,
+            taker.only_run,
+            most,
+            &taker.labels,
+            light,
+            head,
+            &full.workspaces,
+            &full.kinds,
+            &full.names
+        );
+        candidates = query.fetch_all(&mut **tx).await?;
+    }
+    Ok(candidates)
 }
 
 /// Locks the limits of the candidates. Everything counted afterwards stays true until the transaction ends.
@@ -90,13 +131,11 @@ async fn lock(tx: &mut Tx, candidates: &[Uuid]) -> Result<()> {
 /// Those of the candidates that all their limits have room for, best first.
 async fn admit(tx: &mut Tx, candidates: &[Uuid]) -> Result<Vec<Uuid>> {
     let rows = sqlx::query!(
-        r#"SELECT q.stage_run_id, v.workspace_id, v.kind AS "kind!", v.name AS "name!",
-                  CASE WHEN v.paused_at IS NOT NULL THEN 0 ELSE COALESCE(v.slots::bigint, 2147483647) END
-                  - (SELECT count(*) FROM leases l
-                     JOIN stage_run_limits o ON o.workspace_id = l.workspace_id AND o.stage_run_id = l.stage_run_id
-                     WHERE o.workspace_id = v.workspace_id AND o.kind = v.kind AND o.name = v.name AND NOT l.fence) AS "room!"
+        r#"WITH counted AS MATERIALIZED (SELECT workspace_id, kind, name, room FROM limits_in_use)
+           SELECT q.stage_run_id, v.workspace_id AS "workspace_id!", v.kind AS "kind!", v.name AS "name!", c.room AS "room!"
            FROM ready q
            JOIN stage_run_limits v ON v.workspace_id = q.workspace_id AND v.stage_run_id = q.stage_run_id
+           JOIN counted c ON c.workspace_id = v.workspace_id AND c.kind = v.kind AND c.name = v.name
            WHERE q.stage_run_id = ANY ($1) AND NOT q.fence"#,
         candidates
     )
@@ -105,7 +144,7 @@ async fn admit(tx: &mut Tx, candidates: &[Uuid]) -> Result<Vec<Uuid>> {
     let mut room = Room::new();
     let mut limits: HashMap<Uuid, Vec<(Uuid, String, String)>> = HashMap::new();
     for row in rows {
-        let key = (row.workspace_id.unwrap_or_default(), row.kind, row.name);
+        let key = (row.workspace_id, row.kind, row.name);
         room.insert(key.clone(), row.room);
         limits.entry(row.stage_run_id).or_default().push(key);
     }

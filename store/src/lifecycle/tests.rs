@@ -26,6 +26,7 @@ mod cancels;
 mod claims;
 mod door;
 mod ends;
+mod lanes;
 mod links;
 mod plans;
 mod rules;

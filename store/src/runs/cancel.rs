@@ -47,7 +47,7 @@ pub(crate) async fn cancel_in(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> 
     crate::lifecycle::count_ended(tx, workspace_id, run_id, ended, None).await
 }
 
-/// Stage runs in the queue whose load might still commit turn into work for a fence.
+/// Stage runs in the queue whose load might still commit turn into work for a fence, which is in the lane that nothing keeps back.
 async fn fence_exposed(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<()> {
     sqlx::query!(
         r#"WITH taken AS (
@@ -55,7 +55,7 @@ async fn fence_exposed(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<
                WHERE s.workspace_id = $1 AND s.run_id = $2 AND s.exposed AND NOT q.fence
                FOR UPDATE OF q SKIP LOCKED),
            turned AS (
-               UPDATE ready SET fence = true, run_at = clock_timestamp() FROM taken
+               UPDATE ready SET fence = true, lane = 0, run_at = clock_timestamp() FROM taken
                WHERE ready.stage_run_id = taken.stage_run_id)
            UPDATE stage_runs SET ending = 'canceled' FROM taken
            WHERE stage_runs.workspace_id = $1 AND stage_runs.id = taken.stage_run_id"#,

@@ -122,33 +122,31 @@ pub enum Cause {
     },
 }
 
-/// A worker, as far as a stage that waits for one cares.
-struct Seat {
-    id: Uuid,
-    host: String,
-    queues: Vec<String>,
-    labels: Vec<String>,
-    plan_formats: Vec<i32>,
-    only_run: Option<Uuid>,
-    draining: bool,
-    silent: bool,
+/// The workers that may take a row of the queue.
+#[derive(Default)]
+struct Seats {
+    stage_run_id: Uuid,
+    /// Those that serve it, wherever it is pinned to: they live, stop taking work, or are silent.
+    live: i64,
+    draining: i64,
+    silent: i64,
+    /// Live ones that it is not kept from by its worker, and of these those that are on its host too.
+    of_its_worker: i64,
+    able: i64,
+    /// Slots of the able ones for its kind, and those that are free.
     slots: i64,
-    busy: i64,
-    light_slots: i64,
-    light_busy: i64,
+    free: i64,
 }
 
 /// A row of the queue.
 struct Queued {
     queue: String,
     labels: Vec<String>,
-    plan_format: i32,
     run_at: DateTime<Utc>,
     now: DateTime<Utc>,
     pinned: Option<Uuid>,
     host: Option<String>,
     fence: bool,
-    light: bool,
     error: Option<String>,
 }
 
@@ -160,11 +158,11 @@ impl Workspace {
         let behind = self.behind(&mut tx, run_id).await?;
         let mut waits = self.dependencies(&mut tx, run_id).await?;
         let mut limits = self.full_limits(&mut tx, run_id).await?;
-        let seats = seats(&mut tx).await?;
+        let mut seats = self.seats(&mut tx, run_id).await?;
         let tasks = self.tasks_by_stage(&mut tx, run_id).await?;
         let rows = sqlx::query!(
-            r#"SELECT s.id, s.stage, s.state, s.queue, s.labels, s.plan_format, s.wake_at, s.error->>'message' AS error,
-                      q.run_at AS "run_at?", q.worker_id AS pinned, q.host AS "host?", q.fence AS "fence?", q.light AS "light?",
+            r#"SELECT s.id, s.stage, s.state, s.queue, s.labels, s.wake_at, s.error->>'message' AS error,
+                      q.run_at AS "run_at?", q.worker_id AS pinned, q.host AS "host?", q.fence AS "fence?",
                       l.worker_id AS "holder?", l.fence AS "fencing?", l.waits_for AS "waits_for?", w.host AS "holder_host?",
                       (extract(epoch FROM clock_timestamp() - w.beat_at) * 1000)::bigint AS silent_ms,
                       clock_timestamp() AS "now!"
@@ -200,16 +198,15 @@ impl Workspace {
                 let queued = Queued {
                     queue: row.queue,
                     labels: row.labels,
-                    plan_format: row.plan_format,
                     run_at,
                     now: row.now,
                     pinned: row.pinned,
                     host: row.host,
                     fence: row.fence.unwrap_or(false),
-                    light: row.light.unwrap_or(false),
                     error: row.error,
                 };
-                causes.extend(queued.causes(run_id, limits.remove(&row.id).unwrap_or_default(), &seats));
+                let seats = seats.remove(&row.id).unwrap_or_default();
+                causes.extend(queued.causes(limits.remove(&row.id).unwrap_or_default(), &seats));
             }
             answers.push(Why { stage: row.stage, tasks, state, causes });
         }
@@ -256,7 +253,8 @@ impl Workspace {
                             WHERE o.workspace_id = v.workspace_id AND o.kind = v.kind AND o.name = v.name AND NOT l.fence
                             ORDER BY l.claimed_at) AS "holders!"
                FROM ready q JOIN stage_run_limits v ON v.workspace_id = q.workspace_id AND v.stage_run_id = q.stage_run_id
-               WHERE q.workspace_id = $1 AND q.run_id = $2 ORDER BY v.kind, v.name"#,
+               WHERE q.workspace_id = $1 AND q.stage_run_id = ANY (ARRAY(SELECT id FROM stage_runs WHERE workspace_id = $1 AND run_id = $2))
+               ORDER BY v.kind, v.name"#,
             self.id,
             run_id
         )
@@ -285,6 +283,12 @@ impl Workspace {
         .await?;
         Ok(grouped(rows.into_iter().map(|row| (row.stage_run_id, row.task))))
     }
+
+    /// Who may take each row of the run in the queue, by the admission of a claim: without host and worker, with its worker, and with both.
+    async fn seats(&self, tx: &mut Tx, run_id: Uuid) -> Result<HashMap<Uuid, Seats>> {
+        let seats = sqlx::query_file_as!(Seats, "src/runs/seats.sql", self.id, run_id, ALIVE_MS as f64);
+        Ok(seats.fetch_all(&mut **tx).await?.into_iter().map(|seats| (seats.stage_run_id, seats)).collect())
+    }
 }
 
 /// Everything that belongs to one stage run, in the order it came.
@@ -294,32 +298,14 @@ fn grouped<T>(pairs: impl IntoIterator<Item = (Uuid, T)>) -> HashMap<Uuid, Vec<T
     groups
 }
 
-async fn seats(tx: &mut Tx) -> Result<Vec<Seat>> {
-    Ok(sqlx::query_as!(
-        Seat,
-        r#"SELECT w.id, w.host, w.queues, w.labels, w.plan_formats, w.only_run, w.draining, w.slots::bigint AS "slots!",
-                  w.light_slots::bigint AS "light_slots!",
-                  clock_timestamp() - w.beat_at > $1 * interval '1 millisecond' AS "silent!",
-                  b.busy AS "busy!", b.light_busy AS "light_busy!"
-           FROM workers w
-           CROSS JOIN LATERAL (
-               SELECT count(*) FILTER (WHERE NOT s.light OR l.fence) AS busy, count(*) FILTER (WHERE s.light AND NOT l.fence) AS light_busy
-               FROM leases l JOIN stage_runs s ON s.workspace_id = l.workspace_id AND s.id = l.stage_run_id
-               WHERE l.worker_id = w.id) AS b"#,
-        ALIVE_MS as f64
-    )
-    .fetch_all(&mut **tx)
-    .await?)
-}
-
 impl Queued {
     /// Why it is still in the queue.
-    fn causes(&self, run_id: Uuid, limits: Vec<Cause>, seats: &[Seat]) -> Vec<Cause> {
+    fn causes(&self, limits: Vec<Cause>, seats: &Seats) -> Vec<Cause> {
         let mut causes = if self.fence { Vec::new() } else { limits };
         if self.run_at > self.now {
             causes.push(Cause::Backoff { until: self.run_at, after: self.error.clone() });
         }
-        causes.extend(self.no_seat(run_id, seats));
+        causes.extend(self.no_seat(seats));
         if causes.is_empty() {
             causes.push(Cause::Ready { since: self.run_at });
         }
@@ -327,36 +313,22 @@ impl Queued {
     }
 
     /// What keeps every worker from taking it.
-    fn no_seat(&self, run_id: Uuid, seats: &[Seat]) -> Option<Cause> {
-        let serving: Vec<&Seat> = seats.iter().filter(|seat| self.is_served_by(seat, run_id)).collect();
-        let live: Vec<&&Seat> = serving.iter().filter(|seat| !seat.silent && !seat.draining).collect();
-        if let Some(worker) = self.pinned.filter(|pinned| !live.iter().any(|seat| seat.id == *pinned)) {
+    fn no_seat(&self, seats: &Seats) -> Option<Cause> {
+        if let Some(worker) = self.pinned.filter(|_| seats.of_its_worker == 0) {
             return Some(Cause::Pinned { worker });
         }
-        if live.is_empty() {
-            let silent = serving.iter().filter(|seat| seat.silent).count();
-            let draining = serving.len() - silent;
-            return Some(Cause::NoWorker { queue: self.queue.clone(), labels: self.labels.clone(), draining, silent });
+        if seats.live == 0 {
+            let count = |workers| usize::try_from(workers).unwrap_or_default();
+            return Some(Cause::NoWorker {
+                queue: self.queue.clone(),
+                labels: self.labels.clone(),
+                draining: count(seats.draining),
+                silent: count(seats.silent),
+            });
         }
-        if let Some(host) = self.host.as_ref().filter(|host| !live.iter().any(|seat| seat.host == **host)) {
+        if let Some(host) = self.host.as_ref().filter(|_| seats.able == 0) {
             return Some(Cause::StagedElsewhere { host: host.clone() });
         }
-        let able = live.iter().filter(|seat| {
-            self.host.as_ref().is_none_or(|host| seat.host == *host) && self.pinned.is_none_or(|id| seat.id == id)
-        });
-        let of_kind =
-            |seat: &Seat| if self.light { (seat.light_slots, seat.light_busy) } else { (seat.slots, seat.busy) };
-        let (slots, free) = able.fold((0, 0), |(all, free), seat| {
-            let (slots, busy) = of_kind(seat);
-            (all + slots, free + (slots - busy).max(0))
-        });
-        (free == 0).then_some(Cause::NoSlot { slots })
-    }
-
-    fn is_served_by(&self, seat: &Seat, run_id: Uuid) -> bool {
-        seat.queues.contains(&self.queue)
-            && self.labels.iter().all(|label| seat.labels.contains(label))
-            && seat.plan_formats.contains(&self.plan_format)
-            && seat.only_run.is_none_or(|only| only == run_id)
+        (seats.free == 0).then_some(Cause::NoSlot { slots: seats.slots })
     }
 }

@@ -77,8 +77,8 @@ fn cases() -> Vec<Case> {
             ..case("a rerun that goes on counting", link())
         },
         Case {
-            meanwhile: "INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, light)
-                        SELECT workspace_id, id, run_id, queue, now(), now(), plan_format, light FROM stage_runs WHERE stage = 'c'",
+            meanwhile: "INSERT INTO ready (workspace_id, stage_run_id, run_id, queue, rank, run_at, plan_format, light, lane)
+                        SELECT workspace_id, id, run_id, queue, now(), now(), plan_format, light, 1 FROM stage_runs WHERE stage = 'c'",
             ..case("something else that is ready", link())
         },
     ]

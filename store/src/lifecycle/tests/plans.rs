@@ -44,6 +44,23 @@ async fn the_admission_is_part_of_the_claim_and_the_queue_is_read_in_order() {
 }
 
 #[tokio::test]
+async fn the_admission_is_part_of_a_claim_under_limits_and_lanes_are_read_in_order() {
+    let db = database().await;
+    start_run(&db.store, &plan("p", &[("a", &[])])).await;
+    let mut session = db.store.relaxed().acquire().await.unwrap();
+    let prepare = format!("PREPARE candidates AS {}", include_str!("../candidates.sql"));
+    raw_sql(AssertSqlSafe(prepare)).execute(&mut session).await.unwrap();
+    let explain =
+        "EXPLAIN EXECUTE candidates(uuid_v7(), '{default}', '{1}', 'here', NULL, 2, '{}', false, 0, '{}', '{}', '{}')";
+    let lines = raw_sql(explain).fetch_all(&mut session).await.unwrap();
+    let text = lines.iter().map(|line| line.get(0)).collect::<Vec<String>>().join("\n");
+    assert!(!text.contains("admission") && !text.contains("Seq Scan on ready") && !text.contains("Gather"), "{text}");
+    assert_eq!(text.matches("Index Scan using ready_rank").count(), 1, "{text}");
+    assert_eq!(text.matches("Index Scan using ready_lane").count(), 4, "{text}");
+    assert!(!text.contains("Sort Key: q.lane") && !text.contains("Sort Key: q_1.lane"), "{text}");
+}
+
+#[tokio::test]
 async fn the_reconciler_looks_up_what_live_runs_have_and_reads_no_history() {
     let db = database().await;
     for _ in 0..300 {
