@@ -29,6 +29,6 @@ SELECT c.stage_run_id AS "stage_run_id!" FROM best b CROSS JOIN LATERAL (
     CROSS JOIN LATERAL admission(q.queue, q.plan_format, q.host, q.worker_id, q.labels, q.run_id, $1, $2, $3, $4, $5, $7)
     WHERE q.light = $8 AND q.lane = b.lane AND q.run_at <= clock_timestamp()
       -- Behind the head, a row of another lane may be better.
-      AND ($9 = 0 OR q.rank <= (SELECT max(rank) FROM head))
+      AND q.rank <= (SELECT COALESCE(max(rank), 'infinity') FROM head)
     ORDER BY q.rank LIMIT $6) AS c
 ORDER BY c.rank LIMIT $6
