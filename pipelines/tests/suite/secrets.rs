@@ -237,7 +237,7 @@ fn a_text_that_was_masked_is_not_planned_where_the_masked_value_counts() {
     };
     let own =
         "name: x\nconnections:\n  own: { type: postgres, url: 'postgres://app@db/shop' }\ntasks: { w: { wait: 1s } }\n";
-    assert_eq!(told(own), (false, vec!["3:32 'url' has been masked: its value is not in this text".to_owned()]));
+    assert_eq!(told(own), (false, vec!["3:31 'url' has been masked: its value is not in this text".to_owned()]));
     let task = "name: x\ntasks:\n  a: { extract: { from: shop.t } }\n  b: { transform: \"SELECT dblink('password=hunter2') FROM a\" }\n  l: { load: { input: b, into: lake.t, mode: append } }\n";
     assert_eq!(told(task), (false, vec!["4:44 'transform' has been masked: its value is not in this text".to_owned()]));
     let described = "name: x\ndescription: postgres://app:hunter2@db\ntasks: { w: { wait: 1s } }\n";
