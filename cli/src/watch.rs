@@ -69,7 +69,7 @@ fn placed(run: Uuid, pipeline: &str, origin: Origin, site: Site, lease_time_ms: 
 }
 
 fn retried(stage: &str, attempt: i32, state: AttemptState, cause: Option<String>) -> String {
-    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let cause = cause.map(|cause| format!(": {}", output::shown(&cause))).unwrap_or_default();
     format!("{stage}: attempt {attempt} {}{cause}; another one follows", ended(state))
 }
 

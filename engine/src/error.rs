@@ -78,13 +78,6 @@ impl EngineError {
         Self::new(ErrorKind::Canceled, message)
     }
 
-    /// An attempt that took longer than its stage's `timeout`.
-    pub fn timed_out(limit: std::time::Duration) -> Self {
-        let limit = headwater_pipelines::duration::format(limit);
-        Self::transient(format!("the attempt ran longer than its timeout of {limit}"))
-            .hint("raise `timeout`, or make the stage smaller")
-    }
-
     /// See [`ErrorKind::Bug`].
     pub fn bug(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Bug, message)

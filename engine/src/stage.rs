@@ -83,7 +83,9 @@ impl Engine {
                 Ok(ran) => ran,
                 Err(_) => {
                     staging::discard(&job).await;
-                    Err(EngineError::timed_out(limit))
+                    let limit = headwater_pipelines::duration::format(limit);
+                    Err(EngineError::transient(format!("the attempt ran longer than its timeout of {limit}"))
+                        .hint("raise `timeout`, or make the stage smaller"))
                 }
             },
             Ok((stage, None)) => attempt.run(stage, &mut report).await,

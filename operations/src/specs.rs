@@ -104,6 +104,11 @@ impl Operations {
         let documents: Vec<Document> = files.into_iter().map(document::read).collect();
         apply::refuse_twins(&documents)?;
         let brought = self.own_connections(&documents)?;
+        for document in documents.iter().filter(|document| document.connections_alone().is_some()) {
+            for (name, settings) in document::connections(document) {
+                self.new_connection(name, settings)?;
+            }
+        }
         let mut planned = Vec::with_capacity(documents.len());
         for document in documents {
             let spec = match against {
@@ -115,19 +120,20 @@ impl Operations {
         Ok(planned)
     }
 
-    async fn planned(&self, spec: CheckedSpec) -> Result<PlannedSpec> {
+    async fn planned(&self, mut spec: CheckedSpec) -> Result<PlannedSpec> {
+        // It is no spec, and need not be one.
+        let is_spec = spec.document.connections_alone().is_none();
+        if !is_spec {
+            spec.checked.diagnostics = spec.document.diagnostics.clone();
+        }
         let changes = match spec.document.stored_spec() {
             Some(new) => self.changes(&new).await?,
             None => None,
         };
-        let has_errors = match spec.document.connections_alone() {
-            Some(_) => has_errors(&spec.document.diagnostics),
-            None => spec.has_errors(),
-        };
         Ok(PlannedSpec {
             report: PlanReport::of(&spec, changes.as_deref()),
             problems: spec.problems(),
-            valid: !has_errors,
+            valid: if is_spec { !spec.has_errors() } else { !has_errors(&spec.checked.diagnostics) },
         })
     }
 

@@ -153,6 +153,7 @@ pub(crate) fn hide(source: &str, yaml: &mut yaml::Document) -> Hidden {
         let end = entries.get(index + 1).map_or(source.len(), |next| next.key_span.start);
         walk.regions.push(lead(source, entry.key_span.start)..end);
     }
+    walk.know();
     walk.root(entries);
     walk.connections(entries);
     walk.regions.sort_by_key(|region| region.end);

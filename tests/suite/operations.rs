@@ -344,6 +344,25 @@ fn a_report_has_every_failure_every_warning_and_what_to_do_once_a_newer_version_
 }
 
 #[test]
+fn values_of_a_source_do_nothing_to_the_terminal() {
+    let world = World::new();
+    world.query("CREATE TABLE t (id bigint, t text); INSERT INTO t VALUES (1, E'\\x1b[2J\\nrun forged: succeeded')");
+    world.succeed(&["connections", "add", "shop", &world.url()]);
+    world.succeed(&["connections", "add", "lake", "delta", &lake(&world, "lake")]);
+    world.write(
+        "evil.yaml",
+        "name: evil\ntasks:\n  rows: { extract: { from: shop.public.t } }\n  \
+         c: { check: { input: rows, rules: [ { sql: \"length(t) < 3\", name: short } ], on_failure: warn } }\n  \
+         publish: { load: { input: c, into: lake.t, mode: append } }\n",
+    );
+    for told in
+        [world.succeed(&["run", "evil.yaml"]), world.succeed(&["runs", "show"]), world.succeed(&["runs", "logs"])]
+    {
+        assert!(told.contains("forged") && !told.contains('\u{1b}') && !told.contains("\nrun forged"), "{told}");
+    }
+}
+
+#[test]
 fn a_folder_is_planned_as_it_would_be_applied() {
     let world = World::new();
     world.query("CREATE TABLE t (id bigint)");
@@ -352,7 +371,10 @@ fn a_folder_is_planned_as_it_would_be_applied() {
     world.write("specs/b.yaml", &copy("second", &own_lake(&world)));
     let plans = world.json(&["plan", "specs", "--json"])["plans"].clone();
     assert_eq!((plans[1]["pipeline"].as_str(), plans[1]["file"].as_str()), (Some("second"), Some("specs/b.yaml")));
-    world.succeed(&["plan", "specs/a.yaml"]);
+    let alone = world.run(&["plan", "specs/a.yaml"]);
+    assert!(alone.code() == Some(0) && alone.stderr.is_empty(), "{alone}");
+    world.write("broken.yaml", "connections:\n  ok: { type: postgres, url: \"postgres://u@h/d\", bogus: 1 }\n");
+    refused(&world.run(&["plan", "broken.yaml"]), &["bogus"]);
     world.write("specs/b.yaml", &copy("second", &own_lake(&world)).replace("shop.", "shpo."));
     refused(&world.run(&["plan", "specs"]), &["b.yaml", "shpo"]);
 }

@@ -14,7 +14,9 @@ use headwater_engine::receipt::Receipt;
 use headwater_engine::{EngineError, ErrorKind, Result};
 use headwater_pipelines::plan::{Plan, Stage, TaskPath};
 use headwater_store::state::{TaskEnd, TaskRunState, ends_after_failure};
-use headwater_store::{AttemptEnd, AttemptInputs, Claimed, Failure, Finish, Finished, LoadReceipt};
+use headwater_store::{
+    AttemptEnd, AttemptInputs, Claimed, Failure, Finish, Finished, LoadReceipt, MAX_LOG_MESSAGE_BYTES,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Attempt;
@@ -22,7 +24,7 @@ use crate::control::{AttemptControl, engine_error};
 use crate::finisher::{Slot, hand_back};
 use crate::logs::AttemptLog;
 use crate::start::{Shared, own};
-use crate::unheard::{self, GivenUp};
+use crate::unheard;
 
 /// Executes an attempt on a task of its own, since apalis polls all of a worker's futures on one. A fault of ours still ends the
 /// attempt: its lease would otherwise be kept alive by the worker's heartbeat.
@@ -162,7 +164,6 @@ async fn run(
     log: &AttemptLog,
 ) -> Finish {
     let plan = Arc::clone(&job.plan);
-    let limit = plan.stage(&claimed.stage).and_then(|stage| stage.timeout);
     let (runner, counted) = (Arc::clone(&shared.runner), Arc::clone(&progress));
     let (line, canceling) = (Arc::clone(&control), cancel.clone());
     let running = async move {
@@ -175,11 +176,12 @@ async fn run(
     let report = if claimed.light {
         running.await
     } else {
-        match unheard::run(&shared.runtimes, &control, &cancel, limit, running).await {
-            Ok(Ok(report)) => report,
-            Ok(Err(error)) => broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress),
-            Err(GivenUp::TimedOut(limit)) => broken(EngineError::timed_out(limit).in_task(&claimed.stage), &progress),
-            Err(GivenUp::Canceled) => {
+        match unheard::run(&shared.runtimes, &control, &cancel, running).await {
+            Some(Ok(report)) => report,
+            Some(Err(error)) => {
+                broken(EngineError::transient(format!("the attempt could not run: {error}")), &progress)
+            }
+            None => {
                 let message = "the attempt was canceled in the middle of a long computation, which ends at its next pause; nothing of it is loaded";
                 log.say(LogLevel::Warn, None, message);
                 report_of(StageOutcome::Canceled, &progress)
@@ -273,9 +275,13 @@ fn load_receipt(receipt: &Receipt) -> Option<LoadReceipt> {
     Some(LoadReceipt { load_id: receipt.load_id, attempt: receipt.attempt, receipt: document })
 }
 
-/// An error as it is kept: without secrets, and without NUL, which the database's text can't hold.
+/// An error as it is kept: without secrets, no longer than a line of the log, and without NUL, which the database's text can't hold.
 fn failure_of(error: &EngineError, redact: impl Fn(&str) -> String) -> Failure {
-    let clean = |text: &str| redact(text).replace('\0', "\u{fffd}");
+    let clean = |text: &str| {
+        let mut text = redact(text).replace('\0', "\u{fffd}");
+        text.truncate(text.floor_char_boundary(MAX_LOG_MESSAGE_BYTES));
+        text
+    };
     Failure {
         message: clean(&error.message),
         task: error.task.clone(),

@@ -1,5 +1,6 @@
 //! Spec files on the command line.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -7,13 +8,25 @@ use headwater_operations::{SpecFile, Target};
 
 use crate::failure::hinted;
 
+/// Bytes of the largest spec.
+const LARGEST: u64 = 16 << 20;
+
 /// Reads a spec file.
 pub(super) fn read(path: &Path) -> Result<SpecFile> {
-    let bytes = std::fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
+    let unreadable = || format!("{} can't be read", path.display());
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(unreadable)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).with_context(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(hinted(
+            format!("{} is larger than {} MB", path.display(), LARGEST >> 20),
+            "give the path of a spec",
+        ));
+    }
     Ok(SpecFile { name: path.display().to_string(), bytes })
 }
 
-/// The spec files of a folder, sorted; a file stands for itself.
+/// The spec files of a folder, sorted; a file stands for itself. What is no regular file is no spec of a folder: reading it may never end.
 pub(super) fn read_all(path: &Path) -> Result<Vec<SpecFile>> {
     if !path.is_dir() {
         return Ok(vec![read(path)?]);
@@ -21,7 +34,7 @@ pub(super) fn read_all(path: &Path) -> Result<Vec<SpecFile>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).with_context(|| format!("{} can't be read", path.display()))? {
         let path = entry?.path();
-        if is_spec(&path) {
+        if is_spec(&path) && path.is_file() {
             files.push(path);
         }
     }

@@ -217,7 +217,8 @@ fn list(runs: &[RunRow]) {
 
 fn show_line(line: &LogRow) {
     let task = line.task.as_deref().unwrap_or(&line.stage);
-    output::line(&format!("{} {:5} {task}: {}", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.level, line.message));
+    let message = output::shown(&line.message);
+    output::line(&format!("{} {:5} {task}: {message}", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.level));
 }
 
 /// A run for people: tasks, retries, receipts, and for a failure its cause and the next command.
@@ -242,7 +243,7 @@ pub(super) fn show_report(report: &RunReport) {
     retries(&report.attempts).iter().for_each(|line| output::line(line));
     report.receipts.iter().for_each(show_receipt);
     for WarningRow { task, message } in &report.warnings {
-        output::line(&format!("warning {}: {message}", task.as_deref().unwrap_or("run")));
+        output::line(&format!("warning {}: {}", task.as_deref().unwrap_or("run"), output::shown(message)));
     }
     if let Some(error) = &report.error {
         output::line("");
@@ -253,8 +254,8 @@ pub(super) fn show_report(report: &RunReport) {
 }
 
 fn show_error(error: &RunError) {
-    output::line(&format!("{}: {}", error.task.as_deref().unwrap_or("run"), error.message));
-    error.hint.iter().for_each(|hint| output::line(&format!("  hint: {hint}")));
+    output::line(&format!("{}: {}", error.task.as_deref().unwrap_or("run"), output::shown(&error.message)));
+    error.hint.iter().for_each(|hint| output::line(&format!("  hint: {}", output::shown(hint))));
 }
 
 /// What to do about a failed run. Running it again executes its own version, which a newer one may have corrected.
@@ -283,7 +284,7 @@ fn retries(attempts: &[AttemptRow]) -> Vec<String> {
             AttemptState::Waiting => "waited".to_owned(),
             state => watch::ended(*state),
         };
-        let cause = attempt.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause = attempt.cause().map(|cause| format!(": {}", output::shown(&cause))).unwrap_or_default();
         format!("attempt {number} of {stage} {what}{}{cause}", took.unwrap_or_default())
     });
     lines.collect()

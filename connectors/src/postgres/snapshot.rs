@@ -24,7 +24,7 @@ pub(super) struct Snapshots {
 
 struct Exported {
     /// Keeps the snapshot alive; its transaction stays open.
-    _holder: Session,
+    holder: Session,
     name: String,
 }
 
@@ -42,6 +42,7 @@ impl Snapshots {
             let question = async |session: &Session| {
                 let imported = session.run("importing the snapshot", &import(&name)).await;
                 if let Err(error) = &imported {
+                    self.must_live().await?;
                     let connection = &shared.dialer.name;
                     tracing::warn!(connection, %error, "the snapshot can't be shared; each table is read by one COPY");
                 }
@@ -55,9 +56,17 @@ impl Snapshots {
 
     /// A session in a read-only transaction that sees the shared snapshot, where it can be shared.
     pub(super) async fn reader(&self, shared: &Shared) -> Result<Session> {
-        let begin = if self.importable(shared).await? { import(&self.name(shared).await?) } else { BEGIN.to_owned() };
-        let session = shared.session().await?;
-        session.run("importing the snapshot", &begin).await?;
+        let session = if self.importable(shared).await? {
+            let begin = import(&self.name(shared).await?);
+            let session = shared.session().await?;
+            // It was imported before: if it can't be now, its holder is gone.
+            session.run("importing the snapshot", &begin).await.map_err(|error| lost(&error))?;
+            session
+        } else {
+            let session = shared.session().await?;
+            session.run("beginning to read", BEGIN).await?;
+            session
+        };
         session.run("preparing to read", SETTINGS).await?;
         notice_lost_client(&session).await?;
         Ok(session)
@@ -66,6 +75,17 @@ impl Snapshots {
     /// Ends the snapshot.
     pub(super) async fn release(&self) {
         self.current.lock().await.take();
+    }
+
+    /// A snapshot that is gone is no snapshot that can't be shared: tables that are read in snapshots of their own would not agree.
+    async fn must_live(&self) -> Result<()> {
+        let mut current = self.current.lock().await;
+        let Some(exported) = &*current else { return Ok(()) };
+        let answered = exported.holder.run("looking whether the snapshot is there", "SELECT 1").await;
+        answered.map_err(|error| {
+            *current = None;
+            lost(&error)
+        })
     }
 
     async fn name(&self, shared: &Shared) -> Result<String> {
@@ -77,9 +97,14 @@ impl Snapshots {
         holder.run("starting the snapshot", &format!("{BEGIN}; {SETTINGS}")).await?;
         let name = holder.value("exporting the snapshot", "SELECT pg_export_snapshot()").await?;
         let name = name.ok_or_else(|| EngineError::bug("the server exported a snapshot without a name"))?;
-        *current = Some(Exported { _holder: holder, name: name.clone() });
+        *current = Some(Exported { holder, name: name.clone() });
         Ok(name)
     }
+}
+
+/// Another attempt gets a snapshot of its own.
+fn lost(error: &EngineError) -> EngineError {
+    EngineError::transient(format!("the session that held the snapshot of all tables was lost: {}", error.message))
 }
 
 fn import(name: &str) -> String {

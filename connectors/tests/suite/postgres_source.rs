@@ -105,6 +105,23 @@ async fn a_large_table_is_read_in_ranges_and_loaded_into_delta_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_whose_session_is_lost_is_a_passing_failure() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 10) g; ANALYZE t").await;
+    let shop = postgres(&database.url);
+    let source = table(&shop, "public.t").await.unwrap();
+    let session = crate::load::session();
+    let plan = session.read_table(source).unwrap().create_physical_plan().await.unwrap();
+    let holder = "FROM pg_stat_activity WHERE query LIKE '%pg_export_snapshot%' AND state = 'idle in transaction' AND datname = current_database()";
+    assert_eq!(database.rows(&format!("SELECT pg_terminate_backend(pid, 5000) {holder}")).await, ["t"]);
+    let read = datafusion::physical_plan::collect(plan, session.task_ctx()).await;
+    let error = headwater_engine::EngineError::from(read.unwrap_err());
+    assert_eq!(error.kind, ErrorKind::Transient, "{error}");
+    assert!(error.message.contains("the session that held the snapshot of all tables was lost"), "{error}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_queries_partitions_and_odd_names_are_read() {
     let database = Database::new().await;
     database

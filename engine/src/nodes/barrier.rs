@@ -92,6 +92,8 @@ impl Barrier {
 /// A rule with rows that violate it.
 #[derive(Debug)]
 struct Violation {
+    /// The rule's place in the check, since two rules may have one name.
+    place: usize,
     /// How the rule is called.
     rule: String,
     rows: u64,
@@ -101,7 +103,7 @@ struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, rows, example } = self;
+        let Self { rule, rows, example, .. } = self;
         let noun = if *rows == 1 { "row" } else { "rows" };
         write!(f, "rule {rule} is violated by {rows} {noun}, e.g. {example}")
     }

@@ -18,8 +18,11 @@ const SECRET_WORDS: [&str; 14] = [
     "authorization",
 ];
 
-/// Settings that hold a secret and whose names are no word of one elsewhere.
-const SECRET_SETTINGS: [&str; 6] = ["key", "pass", "sig", "sas", "signature", "sharedkey"];
+/// Parts of the names of settings that hold a secret, between dashes and underscores. They are no word of one elsewhere.
+const SECRET_PARTS: [&str; 3] = ["pass", "sas", "signature"];
+
+/// Settings that hold a secret if they are called exactly so.
+const SECRET_SETTINGS: [&str; 4] = ["key", "sig", "sharedkey", "dbpass"];
 
 /// Settings whose names look like a secret's and that name something public: a user, a file.
 const PUBLIC_ENDINGS: [&str; 5] = ["id", "file", "path", "url", "type"];
@@ -30,7 +33,8 @@ pub(super) const MAX_NAME: usize = 64;
 /// Whether a setting of a connection, or a parameter of a URL, holds a secret. Their names are those of systems: whatever has such a word in it does.
 pub(super) fn is_secret_setting(name: &str) -> bool {
     let bare = bare(name);
-    let has_word = SECRET_WORDS.iter().any(|word| bare.contains(word)) || name.ends_with("_pass");
+    let has_part = || name.to_lowercase().split(['_', '-']).any(|part| SECRET_PARTS.contains(&part));
+    let has_word = SECRET_WORDS.iter().any(|word| bare.contains(word)) || has_part();
     let is_public = PUBLIC_ENDINGS.iter().any(|ending| bare.ends_with(ending));
     (has_word && !is_public) || SECRET_SETTINGS.contains(&bare.as_str())
 }

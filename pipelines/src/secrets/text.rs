@@ -175,11 +175,12 @@ fn is_written(value: &str, in_statement: bool) -> bool {
         && !is_pattern
 }
 
-/// Whether a statement puts something in this place, compares it with LIKE, or has taken a secret out.
+/// Whether a statement puts something in this place, or has taken a secret out.
 fn is_filled_in(value: &str) -> bool {
-    let is_format = matches!(value, "%s" | "%L" | "%I") || (value.starts_with('{') && value.ends_with('}'));
-    let is_like = value.ends_with('%') && !value.trim_end_matches('%').contains('%');
-    is_format || is_like || ["redacted", "masked", "hidden", "null"].iter().any(|word| value.eq_ignore_ascii_case(word))
+    let named = value.strip_prefix('{').and_then(|value| value.strip_suffix('}'));
+    let is_format = matches!(value, "%s" | "%L" | "%I")
+        || named.is_some_and(|name| name.chars().all(|c| c.is_alphabetic() || c == '_'));
+    is_format || ["redacted", "masked", "hidden", "null"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// How far the next quote that is not doubled is away.
@@ -334,7 +335,9 @@ fn pair(line: &str, from: usize, at: usize, rule: Rule) -> Option<Span> {
         behind: value,
     };
     let fits = if separator == '=' { (rule.equals)(&pair) } else { (rule.colon)(&pair) };
-    if !fits {
+    // Between two of them stands a pattern of LIKE.
+    let is_like = rule.in_statement && line.trim_start_matches('\'').starts_with('%') && value.ends_with('%');
+    if !fits || is_like {
         return None;
     }
     let first = value_length(value);

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use aho_corasick::AhoCorasick;
+
 use super::is_task;
 use super::mask::{self, cover, covered, is_connections, is_masked, key_content};
 use super::names::{is_literal, is_secret_key, is_secret_setting};
@@ -61,6 +63,8 @@ pub(super) struct Walk<'a> {
     pub(super) regions: Vec<Span>,
     /// The secrets themselves, which comments may repeat.
     pub(super) words: HashSet<String>,
+    /// Secrets of the file's connections, which other fields may repeat.
+    known: Option<AhoCorasick>,
 }
 
 impl<'a> Walk<'a> {
@@ -73,6 +77,7 @@ impl<'a> Walk<'a> {
             found: Vec::new(),
             regions: Vec::new(),
             words: HashSet::new(),
+            known: None,
         }
     }
 
@@ -236,18 +241,21 @@ impl<'a> Walk<'a> {
     fn scalar(&mut self, node: &mut Node, sort: Sort) {
         let Value::Scalar { text, .. } = &node.value else { return };
         let mut found = secrets(text, sort);
-        let is_idle = sort == Sort::Prose;
-        found.extend(self.told_again(text).into_iter().map(|span| Secret { span, is_idle }));
+        // A name may be a password too.
+        if let (Some(known), Sort::Statement | Sort::Prose) = (&self.known, sort) {
+            let is_idle = sort == Sort::Prose;
+            found.extend(known.find_iter(text).map(|again| Secret { span: again.range(), is_idle }));
+        }
         if !found.is_empty() {
             self.hide(node, found);
         }
     }
 
-    /// Where a text repeats a password of the file's connections. Short ones, and words, may mean something else.
-    fn told_again(&self, text: &str) -> Vec<Span> {
+    /// Looks for the secrets that are known so far in statements and descriptions too. Short ones, and words, may mean something else.
+    pub(super) fn know(&mut self) {
         let is_telling = |word: &&String| word.len() >= MIN_REPEATED && !word.chars().all(char::is_alphabetic);
-        let telling = self.words.iter().filter(is_telling);
-        telling.flat_map(|word| text.match_indices(word.as_str())).map(|(at, word)| at..at + word.len()).collect()
+        let telling: Vec<&String> = self.words.iter().filter(is_telling).collect();
+        self.known = (!telling.is_empty()).then(|| AhoCorasick::new(telling).ok()).flatten();
     }
 
     /// Masks parts of a scalar, in the tree and in the source, and reports the first of each sort.

@@ -77,6 +77,8 @@ fn a_password_in_a_url_is_shown_nowhere_wherever_it_is_written() {
         for url in [
             "postgres://db/shop?sslpassword=hunter2",
             "https://x.example/y?a=b&key=hunter2&c=d",
+            "https://x.example/y?X-Amz-Signature=hunter2&sas_key=hunter2&DB_PASS=hunter2",
+            "postgres://db/shop?password=hunter2%&token={hunter2}",
             "postgres://db/shop?user=a&password=hunter2%23",
             "redis://:hunter2@db",
             "POSTGRES+X://app:hunter2@[::1]:5432/shop?sslmode=require",

@@ -99,23 +99,6 @@ async fn a_canceled_attempt_that_computes_without_a_pause_gives_up_its_slot_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_computes_without_a_pause_fails_at_its_timeout_and_cannot_commit() {
-    let db = database().await;
-    let runner = Scripted::new([("a", vec![Act::Compute])]);
-    let worker = start(&db.store, &runner, WorkerConfig { slots: 1, ..config() }).await;
-    let mut plan = moving_data(plan("p", &[("a", &[])]));
-    plan.stages[0].timeout = Some(Duration::from_millis(50));
-    let run_id = start_run(&db.store, &plan).await;
-    let run = until_ended(&db.store, run_id).await;
-    assert_eq!(run.run.error.as_deref(), Some("the attempt ran longer than its timeout of 50ms"));
-    *runner.computed.0.lock() = true;
-    runner.computed.1.notify_all();
-    runner.answered.notified().await;
-    assert_eq!(runner.late.lock()[0].as_ref().unwrap_err().kind, ErrorKind::Canceled);
-    worker.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_shuts_down_hands_back_what_does_not_end() {
     let db = database().await;
     let runner = Scripted::new([("a", vec![Act::Hang, Act::Succeed])]);

@@ -155,10 +155,11 @@ impl Run {
     async fn test(&mut self, mut input: SendableRecordBatchStream) -> Result<()> {
         let tests = Arc::clone(&self.tests);
         let mut keys = Vec::new();
-        for test in tests.iter() {
+        for (place, test) in tests.iter().enumerate() {
             if let Test::Unique { label, columns } = test {
                 let schema = key_schema(columns, &input.schema())?;
                 keys.push((
+                    place,
                     label,
                     columns,
                     Arc::clone(&schema),
@@ -168,21 +169,21 @@ impl Run {
         }
         while let Some(batch) = input.next().await {
             let batch = batch?;
-            for test in tests.iter() {
+            for (place, test) in tests.iter().enumerate() {
                 if let Test::Row { label, violation } = test {
-                    self.row_rule(label, violation, &batch)?;
+                    self.row_rule(place, label, violation, &batch)?;
                 }
             }
             self.judge()?;
-            for (_, columns, schema, uniqueness) in &keys {
+            for (_, _, columns, schema, uniqueness) in &keys {
                 uniqueness.add(evaluate(columns, schema, &batch)?).await;
             }
             self.pass(batch).await;
         }
-        for (label, _, _, uniqueness) in keys {
+        for (place, label, _, _, uniqueness) in keys {
             let duplicates = uniqueness.finish().await?;
             if duplicates.rows > 0 {
-                self.violated(label, duplicates.rows, || Ok(duplicates.example.unwrap_or_default()))?;
+                self.violated(place, label, duplicates.rows, || Ok(duplicates.example.unwrap_or_default()))?;
             }
         }
         self.judge()
@@ -198,25 +199,37 @@ impl Run {
     }
 
     /// Counts violations, and keeps an example of the first.
-    fn violated(&mut self, rule: &str, rows: u64, example: impl FnOnce() -> Result<String>) -> Result<()> {
+    fn violated(
+        &mut self,
+        place: usize,
+        rule: &str,
+        rows: u64,
+        example: impl FnOnce() -> Result<String>,
+    ) -> Result<()> {
         if self.counts {
             self.barrier.progress.reject(rows);
         }
-        match self.violations.iter_mut().find(|known| known.rule == rule) {
+        match self.violations.iter_mut().find(|known| known.place == place) {
             Some(known) => known.rows += rows,
-            None => self.violations.push(Violation { rule: rule.to_owned(), rows, example: example()? }),
+            None => self.violations.push(Violation { place, rule: rule.to_owned(), rows, example: example()? }),
         }
         Ok(())
     }
 
-    fn row_rule(&mut self, label: &str, violation: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<()> {
+    fn row_rule(
+        &mut self,
+        place: usize,
+        label: &str,
+        violation: &Arc<dyn PhysicalExpr>,
+        batch: &RecordBatch,
+    ) -> Result<()> {
         let verdict = violation.evaluate(batch)?.into_array(batch.num_rows())?;
         let verdict = as_boolean_array(&verdict)?;
         let rows = verdict.true_count() as u64;
         if rows == 0 {
             return Ok(());
         }
-        self.violated(label, rows, || example(violation, verdict, batch))
+        self.violated(place, label, rows, || example(violation, verdict, batch))
     }
 
     /// Hands a batch to the reader; one that stopped reading is forgotten, and the test goes on.
