@@ -131,7 +131,9 @@ impl Shared {
 
     /// A session to keep: the spare one, or a new one.
     async fn session(&self) -> Result<Session> {
-        match self.spare.lock().await.take().filter(Session::is_open) {
+        // Nobody waits for the spare one while a new one is opened.
+        let spare = self.spare.lock().await.take();
+        match spare.filter(Session::is_open) {
             Some(session) => Ok(session),
             None => self.dialer.dial().await,
         }
