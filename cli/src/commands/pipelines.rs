@@ -93,7 +93,8 @@ fn list(pipelines: &[PipelineRow]) {
 fn show(report: &PipelineReport) {
     let approved = if report.current { "approved" } else { "not approved" };
     let stored = output::time(Some(report.created_at));
-    output::line(&format!("# {} v{}, {approved}, stored {stored}", report.pipeline, report.version));
+    // Standard output is the text alone, which can be applied again.
+    output::error_line(&format!("{} v{}, {approved}, stored {stored}", report.pipeline, report.version));
     output::line(report.spec_text.trim_end());
 }
 

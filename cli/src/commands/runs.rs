@@ -78,7 +78,7 @@ pub(crate) enum RunsCommand {
     Cancel {
         /// Run id, or the beginning of one; without it the command prompts
         run: Option<String>,
-        /// Cancel the newest run, regardless of who started it
+        /// Cancel the newest unfinished run, regardless of who started it
         #[arg(long, conflicts_with = "run")]
         newest: bool,
         /// Print one JSON document
@@ -162,13 +162,14 @@ async fn unfinished(context: &Context, run: Option<String>) -> Result<Uuid> {
 
 /// The run to cancel. Nobody's run is canceled because it happens to be the newest, unless that is what the command says.
 async fn to_cancel(context: &Context, run: Option<String>, newest: bool) -> Result<Uuid> {
-    if newest || run.is_some() {
+    if run.is_some() {
         return named(context, run).await;
     }
     let RunsReport { runs } = context.operations.unfinished_runs(&context.actor, NAMED).await?;
     let describe = |run: &RunRow| format!("{} of {} ({})", run.run_id, run.pipeline, run.state);
     match runs.as_slice() {
         [] => bail!("no run is unfinished"),
+        [run, ..] if newest => Ok(run.run_id),
         [run] if std::io::stdin().is_terminal() => {
             if confirm(&format!("cancel run {}?", describe(run)))? {
                 Ok(run.run_id)
