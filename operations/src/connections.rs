@@ -1,6 +1,6 @@
 //! Connections: added, checked, listed and removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +112,9 @@ impl Operations {
             false => None,
         };
         let connection = self.new_connection(add.name, settings)?;
-        let ConnectionChange { change, users, .. } = self.connection_change(&connection).await?;
+        let stored = self.stored_settings(&BTreeSet::from([connection.name.clone()])).await?;
+        let ConnectionChange { change, users, .. } =
+            self.connection_change(&connection, stored.get(&connection.name)).await?;
         workspace.put_connection(&self.key, &connection).await?;
         if add.check {
             // What it can read is shown and planned on later. Without it the connection works all the same.

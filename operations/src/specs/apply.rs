@@ -1,6 +1,6 @@
 //! Approving specs: all files of a call are one change, all of it or nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use headwater_engine::connector::Connector;
 use headwater_engine::job::ConnectionSettings;
@@ -149,9 +149,11 @@ impl Operations {
     }
 
     async fn describe(&self, specs: &[CheckedSpec], connections: &[NewConnection]) -> Result<ApplyReport> {
+        let names = connections.iter().map(|connection| connection.name.clone()).collect();
+        let stored = self.stored_settings(&names).await?;
         let mut changes = Vec::with_capacity(connections.len());
         for connection in connections {
-            changes.push(self.connection_change(connection).await?);
+            changes.push(self.connection_change(connection, stored.get(&connection.name)).await?);
         }
         let mut pipelines = Vec::with_capacity(specs.len());
         for checked in specs {
@@ -162,10 +164,13 @@ impl Operations {
         Ok(ApplyReport { connections: changes, pipelines })
     }
 
-    /// What storing a connection changes, and for whom.
-    pub(crate) async fn connection_change(&self, new: &NewConnection) -> Result<ConnectionChange> {
-        let stored = self.stored_settings(&BTreeSet::from([new.name.clone()])).await?;
-        let change = match stored.get(&new.name) {
+    /// What storing a connection in the place of another changes, and for whom.
+    pub(crate) async fn connection_change(
+        &self,
+        new: &NewConnection,
+        stored: Option<&ConnectionSettings>,
+    ) -> Result<ConnectionChange> {
+        let change = match stored {
             None => Applied::Added,
             Some(old) if old.connector == new.connector && old.settings == new.settings => Applied::Unchanged,
             Some(_) => Applied::Changed,
