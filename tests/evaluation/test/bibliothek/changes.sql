@@ -1,0 +1,13 @@
+INSERT INTO zweigstellen VALUES (90, 'Neubau Ost', 'Ost', '2026-05-01');
+UPDATE zweigstellen SET stadtteil = 'Hafen' WHERE zweigstelle_id = 3;
+INSERT INTO leser VALUES (9001, 'Neue Leserin', '50999', NULL, '2026-05-02', false);
+UPDATE leser SET gesperrt = NOT gesperrt WHERE leser_id IN (1, 2);
+INSERT INTO ausleihen VALUES (9001, 1, 9001, 90, NULL, '2026-05-02 10:00Z', '2026-05-30', NULL, 0), (9002, 2, 1, 1, 1, '2026-05-02 11:00Z', '2026-05-30', '2026-05-03 11:00Z', 1);
+UPDATE ausleihen SET zurueckgegeben_am = '2026-05-02 12:00Z', rueckgabe_zweigstelle_id = 1 WHERE ausleihe_id = 10;
+INSERT INTO gebuehren VALUES (9001, 1, NULL, 'Mahnung', 4.50, '2026-05-02', false), (9002, 2, NULL, 'Ersatz', 12.00, '2026-05-02', true);
+UPDATE gebuehren SET bezahlt = true WHERE gebuehr_id = 3;
+DELETE FROM gebuehren WHERE gebuehr_id = 9;
+INSERT INTO exemplare VALUES (9001, 1, 90, '2026-05-01', 24.00, 'neu');
+UPDATE exemplare SET zustand = 'abgenutzt' WHERE exemplar_id = 5;
+DELETE FROM vormerkungen WHERE vormerkung_id = 5;
+INSERT INTO vormerkungen VALUES (9001, 1, 9001, '2026-05-02 10:30Z', false);
