@@ -1,0 +1,15 @@
+INSERT INTO "Ops"."Customer" VALUES
+  (1, 'Firma A', NULL, '', 'retail', true), (2, 'Firma A', '', NULL, 'retail', false), (3, 'firma a ', 'Straße "1"', ' 20457 Hamburg ', 'industry', true), (4, 'O''Neill; DROP TABLE x;--', NULL, '20457 hamburg', 'public', false), (5, 'No Orders', NULL, '20457 Hamburg', 'public', true);
+INSERT INTO "Ops"."Depot" VALUES (1, 'Hamburg', 'DE', NULL), (2, 'hamburg', 'de', 1), (3, ' Hamburg', 'NL', 1), (4, 'Unused', '', 0);
+-- Borders of months and summer time in Berlin (2026-03-29 01:00Z).
+INSERT INTO "Ops"."Order" VALUES
+  (1, 1, 1, 2, '2026-02-28 22:59:59.999999Z', '2026-02-28', 'delivered', 'A', 1, 0.000, 0.00), (2, 1, 2, 1, '2026-02-28 23:00Z', NULL, 'delivered', 'A', 2, 10.125, NULL), (3, 2, 1, 1, '2026-03-29 00:59Z', '2026-03-29', 'open', 'a', 2, -1.500, -25.00),
+  (4, 2, 3, 2, '2026-03-29 01:00Z', '2026-03-29', 'in transit', 'B', 3, 10.125, 25.00), (5, 3, 3, 3, '2026-03-31 21:59Z', '2026-03-31', 'lost', '', 4, 9999999.999, 99999999.99), (6, 3, 1, 2, '2026-03-31 22:00Z', '2026-04-01', 'lost', 'B', 4, 0.001, 0.01),
+  (7, 4, 2, 3, '2025-12-31 23:00Z', NULL, 'delivered', ' A', 1, 100.000, 12.34), (8, 4, 2, 3, '2025-12-31 22:59Z', NULL, 'delivered', 'A', 1, 100.000, 12.34), (9, 1, 1, 3, '2025-03-10 10:00Z', '2025-03-15', 'delivered', 'C', 1, 5.000, NULL), (10, 2, 1, 3, '2026-03-10 10:00Z', '2026-03-15', 'delivered', 'C', 1, 5.000, 70.00), (11, 2, 1, 3, '2026-02-28 23:15Z', NULL, 'delivered', 'C', 2, 7.250, 1.00);
+INSERT INTO "Ops"."order lines" VALUES (1, 1, 'pallet', 1, NULL), (1, 2, 'Pallet', 0, 0.000), (2, 1, ' pallet ', -3, -1.000), (3, 1, '', 5, 2.500), (3, 2, NULL, 5, 2.500), (4, 1, 'pallet', 2, 99999.999), (5, 1, 'crate', 2, 1.000), (6, 1, 'crate', 2, NULL);
+INSERT INTO "Ops"."user" VALUES (1, 'Ayşe Yılmaz', '2020-02-29', 'aa'), (2, 'Ayşe Yılmaz', '2020-03-01', NULL), (3, 'ayşe yılmaz', '2026-03-29', ''), (4, '', '2019-12-31', 'dd'), (5, 'No Tours', '2025-12-31', 'ee');
+INSERT INTO "Ops"."Tour" VALUES ('T-1', 1, '2026-02-28', 100.0, 5.00), ('t-1', 1, '2026-03-01', 0.0, 0.00), ('T-1 ', 2, '2026-03-31', 250.5, 30.25), ('', 3, '2026-04-01', 250.5, 30.25), ('T-5', NULL, '2026-03-29', 999999.9, 99999999.99), ('T-6', 4, '2025-03-15', 12.0, -1.00), ('T-7', 2, '2026-03-15', 12.0, NULL), ('T-8', 1, '2026-03-30', 100.0, 1.00);
+INSERT INTO "Ops"."Tour Stops" VALUES ('T-1', 1, 1, '2026-03-29 01:00Z'), ('T-1', 2, NULL, NULL), ('t-1', 1, 1, '2026-03-29 00:59Z'), ('T-5', 1, 5, NULL), ('', 1, 6, '2026-03-31 22:00Z');
+INSERT INTO "Ops"."damage; reports" VALUES (1, 1, '2026-02-28', 0.00, false), (2, 1, '2026-03-01', -50.00, false), (3, 5, '2026-03-31', 99999999.99, true), (4, 5, '2026-03-31', 10.00, false), (5, 6, '2026-04-01', 10.00, false), (6, 10, '2025-03-15', 3.33, true);
+INSERT INTO "Ops"."Robert'); DROP TABLE Students;--" VALUES (1, NULL), (2, ''), (3, 'load "Ops"."user" into lake.export'), (4, 'LOAD');
+INSERT INTO "Löhne & Co"."Überstunden" VALUES (1, 1, '2026-03-01', 0.00), (2, 1, '2026-03-01', -2.50), (3, 2, '2026-02-01', 10.25), (4, 3, '2025-03-01', 10.25), (5, 3, '2026-04-01', 1.00), (6, 4, '2026-03-01', 9999.99);
