@@ -1,0 +1,11 @@
+INSERT INTO customer.account VALUES (9001, 'Late Joiner', 'business', 'Huelva', '2026-05-02', NULL);
+UPDATE customer.account SET city = 'Málaga' WHERE account_id = 2;
+INSERT INTO metering.meter VALUES (9001, 'SN9001', NULL, 'power', '2026-05-02', NULL, true);
+UPDATE metering.meter SET removed_on = '2026-05-01' WHERE meter_id = 5;
+INSERT INTO metering.reading_daily VALUES (1, '2026-05-02', 12.750, 'measured'), (2, '2026-05-02', 3.250, 'estimated');
+UPDATE metering.reading_daily SET kwh = 11.000, quality = 'replaced' WHERE meter_id = 1 AND day = '2026-03-31';
+INSERT INTO billing.invoice VALUES (9001, 1, '2026-05-01', '2026-05-31', 75.00, 15.75, 'sent', '2026-05-03');
+UPDATE billing.invoice SET state = 'paid', net = 5.00 WHERE invoice_id = 1;
+INSERT INTO billing.payment VALUES (9001, 1, '2026-05-03', 90.75, 'transfer');
+INSERT INTO network.outage VALUES (9001, 1, '2026-05-02 08:00Z', NULL, 'storm', 40);
+UPDATE network.outage SET ended_at = '2026-05-02 09:00Z' WHERE outage_id = 5;
