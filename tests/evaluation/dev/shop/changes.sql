@@ -1,0 +1,14 @@
+INSERT INTO public.customers VALUES (9001, 'new@example.com', 'Nia', 'New', 'ES', true, '2026-05-10 09:00Z');
+UPDATE public.customers SET country = 'CH' WHERE id = 1;
+INSERT INTO public.addresses VALUES (9001, 9001, 'Calle 1', '28001', 'Madrid');
+INSERT INTO public.orders VALUES (9001, 'O-9001', 9001, 9001, 9001, NULL, '2026-05-10 09:30Z', 'paid', 44.40), (9002, 'O-9002', 1, 1, 1, NULL, '2026-05-10 10:30Z', 'paid', 12.00);
+UPDATE public.orders SET status = 'shipped' WHERE id = 8;
+UPDATE public.brands SET name = 'Alto & Co' WHERE id = 1;
+UPDATE public.products SET brand_id = NULL WHERE id = 3;
+INSERT INTO public.products VALUES (9001, 'KX-9001', 'Wok', 3, 2, 39.00, 1500, true);
+DELETE FROM public.reviews WHERE id = 7;
+INSERT INTO public.reviews VALUES (9001, 2, 9001, 5, 'great', '2026-05-11 09:00Z');
+INSERT INTO public.coupons VALUES (90, 'MAY', 5, '2026-05-31');
+UPDATE public.carriers SET name = 'Swift Express' WHERE id = 1;
+INSERT INTO public.stock_levels VALUES (3, 1, 12, '2026-05-10');
+DELETE FROM public.stock_levels WHERE warehouse_id = 2 AND product_id = 1;
