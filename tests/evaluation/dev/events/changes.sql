@@ -1,0 +1,10 @@
+INSERT INTO app.plans VALUES ('N', 'Nonprofit', 100);
+UPDATE app.plans SET monthly_cents = 1100 WHERE plan_cd = 'S';
+INSERT INTO app.accounts VALUES (9001, 'Fir 9001', 'US', '2026-05-12 12:00Z', NULL), (9002, 'Gum 9002', NULL, '2026-05-12 13:00Z', NULL);
+UPDATE app.accounts SET ctry_cd = 'MX' WHERE account_id IN (1, 3);
+INSERT INTO app."Users" VALUES (9001, 9001, 'New User', 'new@example.org', 'owner', false, NULL);
+UPDATE app."Users" SET is_sso = true WHERE "UserId" = 2;
+UPDATE app.accounts SET name = 'Cedar Renamed' WHERE account_id = 2;
+INSERT INTO "Metering"."UsageEvents" VALUES (900001, 1, NULL, 'api', '2026-03-08 06:00Z', '2026-05-12 00:00Z', 2.5), (900002, 9001, 9001, 'store', '2026-05-12 14:00Z', '2026-05-12 14:00Z', 1);
+DELETE FROM "Metering"."UsageEvents" WHERE "EventId" = 6;
+UPDATE app.tickets SET state = 'solved' WHERE state = 'open';
