@@ -1,0 +1,13 @@
+INSERT INTO erp.artgrp VALUES (90, 'Ersatzteile');
+UPDATE erp.artgrp SET bez = 'Gehäuse roh' WHERE grp_nr = 10;
+INSERT INTO erp.art VALUES ('A9001', 'Flansch', 90, 'ST', 1.250, false, '2026-05-02');
+UPDATE erp.art SET gesperrt = true WHERE art_nr IN ('A1001', 'A1');
+UPDATE erp.ma SET abt_nr = 1 WHERE pers_nr IN (3, 103);
+INSERT INTO erp.lief VALUES (9001, 'Nachtrag AG', 'Basel', 'CH');
+UPDATE erp.lief SET ort = 'Hamburg' WHERE lief_nr = 1;
+INSERT INTO erp.best VALUES ('B9001', 1, 9001, 'A9001', '2026-05-04', 10, 250.00, false);
+UPDATE erp.best SET erledigt = true WHERE lief_nr = 3;
+UPDATE erp.stoer SET ende = beginn + interval '3 hours' WHERE ende IS NULL AND stoer_nr < 60;
+INSERT INTO erp.masch VALUES ('M90', 'Schleifmaschine', 2, 2026, NULL);
+INSERT INTO erp.stoer VALUES (9001, 'M90', '2026-05-04 06:00Z', NULL, 'elektrisch');
+INSERT INTO erp.pruef VALUES (9001, 80001, '2026-05-04 07:00Z', 'Rauheit', 0.8, 'iO');
