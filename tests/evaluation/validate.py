@@ -8,6 +8,7 @@ import collections, json, pathlib, re, subprocess, sys, zoneinfo
 import yaml
 
 HERE = pathlib.Path(__file__).parent
+HALVES = ("test", "dev")
 FIELDS = {
     "kind", "about", "wordings", "connections", "lake_tables", "expects", "refusal", "not_yet", "question", "now", "timezone", "target", "targets",
     "mode", "columns", "keys", "ordered", "top", "approximate", "gold", "gold_second", "interval", "schedule", "checks", "stops_on", "follow_ups", "sources",
@@ -178,15 +179,19 @@ def faults_of_walk():
 
 
 def main(url):
-    faults, counts, simple, selects = list(faults_of_walk()), collections.Counter(), collections.Counter(), 0
-    for folder in sorted(path for path in (HERE / "test").iterdir() if path.is_dir()):
+    faults, counts, simple, selects = list(faults_of_walk()), collections.Counter(), collections.defaultdict(collections.Counter), 0
+    folders = [path for half in HALVES for path in sorted((HERE / half).iterdir()) if path.is_dir()]
+    names = collections.Counter(folder.name for folder in folders)
+    faults += [f"{name}: a schema belongs to one half" for name, number in names.items() if number > 1]
+    for folder in folders:
+        half = folder.parent.name
         cases = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((folder / "cases").glob("*.yaml"))}
         for name, case in cases.items():
             faults += [f"{folder.name}/{name}: {fault}" for fault in faults_of_form(case, folder.name)]
-            counts[folder.name, case["kind"], case["expects"]] += 1
-            simple["wordings"] += len(case["wordings"])
-            simple["simple"] += sum(w.get("simple", False) for w in case["wordings"])
-            simple["cases with one"] += any(w.get("simple") for w in case["wordings"])
+            counts[half, folder.name, case["kind"], case["expects"]] += 1
+            simple[half]["wordings"] += len(case["wordings"])
+            simple[half]["simple"] += sum(w.get("simple", False) for w in case["wordings"])
+            simple[half]["cases with one"] += any(w.get("simple") for w in case["wordings"])
         changes = (folder / "changes.sql").read_text()
         for data in ("data", "hostile"):
             other = f"evaluation_{folder.name}_{data}"
@@ -201,9 +206,11 @@ def main(url):
             tables, rows = psql(there, "SELECT count(*), sum(greatest(reltuples, 0)) FROM pg_class JOIN pg_stat_user_tables ON relid = pg_class.oid;").strip().split("|")
             print(f"{folder.name}, {data}.sql: {tables} tables, {rows} rows")
             psql(url, f"DROP DATABASE {other} WITH (FORCE);")
-    for (schema, kind, expects), number in sorted(counts.items()):
-        print(f"{schema:12} {kind:8} {expects:9} {number:3}")
-    print(f"{sum(counts.values())} cases; {dict(simple)}; {selects} SELECTs run")
+    for (half, schema, kind, expects), number in sorted(counts.items()):
+        print(f"{half:5} {schema:12} {kind:8} {expects:9} {number:3}")
+    for half in HALVES:
+        print(f"{half}: {sum(number for key, number in counts.items() if key[0] == half)} cases; {dict(simple[half])}")
+    print(f"{selects} SELECTs run")
     print("\n".join(faults) if faults else "no faults")
     return bool(faults)
 
