@@ -25,6 +25,6 @@ INSERT INTO public.shipments
   SELECT row_number() OVER (ORDER BY id), id, 1 + id % 3, ordered_at + interval '1 day', CASE WHEN id % 8 > 0 THEN ordered_at + (2 + id % 5) * interval '1 day' END, CASE WHEN id % 10 > 0 THEN 0.4 + (id % 30) * 0.125 END
   FROM public.orders WHERE status IN ('shipped', 'returned');
 INSERT INTO public.reviews
-  SELECT i, 1 + (i * 5) % 50, 1 + (i * 31) % 160, CASE WHEN i % 9 > 0 THEN 1 + (i * i) % 5 END, CASE WHEN i % 4 > 0 THEN 'text ' || i END, timestamptz '2025-09-01 10:00Z' + i * interval '29 hours' FROM generate_series(1, 190) i;
+  SELECT i, 1 + (i * 7) % 50, 1 + (i * 31) % 160, CASE WHEN i % 9 > 0 THEN 1 + (i * i + i / 7) % 5 END, CASE WHEN i % 4 > 0 THEN 'text ' || i END, timestamptz '2025-09-01 10:00Z' + i * interval '29 hours' FROM generate_series(1, 190) i;
 INSERT INTO public.warehouses VALUES (1, 'Nord'), (2, 'Süd'), (3, 'Reserve');
 INSERT INTO public.stock_levels SELECT w, p, (p * 13 + w * 7) % 80, date '2026-03-01' + p % 20 FROM generate_series(1, 2) w, generate_series(1, 60) p WHERE (p + w) % 5 > 0;

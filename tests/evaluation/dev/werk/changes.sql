@@ -1,5 +1,6 @@
 INSERT INTO erp.artgrp VALUES (90, 'Ersatzteile');
 UPDATE erp.artgrp SET bez = 'Gehäuse roh' WHERE grp_nr = 10;
+UPDATE erp.abt SET bez = 'Endmontage' WHERE abt_nr = 2;
 INSERT INTO erp.art VALUES ('A9001', 'Flansch', 90, 'ST', 1.250, false, '2026-05-02');
 UPDATE erp.art SET gesperrt = true WHERE art_nr IN ('A1001', 'A1');
 UPDATE erp.ma SET abt_nr = 1 WHERE pers_nr IN (3, 103);

@@ -10,14 +10,14 @@ INSERT INTO erp.ma
 INSERT INTO erp.masch SELECT 'M' || lpad(i::text, 2, '0'), (ARRAY['Drehmaschine','Fräse','Presse','Ofen'])[1 + i % 4] || ' ' || i, 1 + i % 3, CASE WHEN i % 6 > 0 THEN 1998 + i END, CASE WHEN i IN (7, 15) THEN date '2025-11-30' + i END FROM generate_series(1, 18) i;
 INSERT INTO erp.lief VALUES (1, 'Stahl Nord', 'Bremen', 'DE'), (2, 'Guss & Co', 'Linz', 'AT'), (3, 'Guarnizioni Srl', 'Bergamo', 'IT'), (4, 'Normteile Süd', NULL, 'DE'), (5, 'Neu GmbH', 'Ulm', NULL);
 INSERT INTO erp.best
-  SELECT 'B' || (7000 + i / 3), 1 + i % 3, 1 + (i / 3) % 4, 'A' || (1001 + (i * 13) % 90), date '2025-09-01' + i / 3, 5 + (i * 7) % 60, round(((5 + (i * 7) % 60) * (1.5 + i % 9))::numeric, 2), i % 4 <> 0
+  SELECT 'B' || (7000 + i / 3), 1 + i % 3, 1 + (i / 3) % 5, 'A' || (1001 + (i * 13) % 90), date '2025-09-01' + i / 3, 5 + (i * 7) % 60, round(((5 + (i * 7) % 60) * (1.5 + i % 9))::numeric, 2), i % 7 <> 0
   FROM generate_series(0, 419) i;
 INSERT INTO erp.fa
   SELECT 80000 + i, 'A' || (1001 + (i * 17) % 80), 10 * (1 + i % 12), (ARRAY['fertig','fertig','laufend','freigegeben','angelegt','storniert','fertig'])[1 + i % 7], CASE WHEN i % 6 > 0 THEN i % 4 END, 101 + (i * 5) % 40, 101 + (i * 11) % 40,
          date '2025-09-15' + i, CASE WHEN i % 7 IN (0, 1, 6) THEN date '2025-09-18' + i END
   FROM generate_series(1, 220) i;
 INSERT INTO erp.rm
-  SELECT i, 80001 + (i * 3) % 220, 'M' || lpad((1 + (i * 5) % 17)::text, 2, '0'), t, 10 + (i * 7) % 50, CASE WHEN i % 3 = 0 THEN 1 + (i * i) % 6 ELSE 0 END, CASE WHEN i % 10 > 0 THEN 12 + (i % 33) * 1.25 END,
+  SELECT i, 80001 + (i * 3) % 220, 'M' || lpad((1 + (i * 5) % 17)::text, 2, '0'), t, 10 + (i * 7) % 50, CASE WHEN i % 3 = 0 THEN 1 + (i * i) % 6 + (i * 5) % 17 / 3 ELSE 0 END, CASE WHEN i % 10 > 0 THEN 12 + (i % 33) * 1.25 END,
          CASE WHEN extract(hour FROM t AT TIME ZONE 'Europe/Berlin') BETWEEN 6 AND 13 THEN 'F' WHEN extract(hour FROM t AT TIME ZONE 'Europe/Berlin') BETWEEN 14 AND 21 THEN 'S' ELSE 'N' END
   FROM (SELECT i, timestamptz '2026-01-02 05:10Z' + i * interval '2 hours 49 min' AS t FROM generate_series(1, 1000) i) r;
 INSERT INTO erp.stoer
