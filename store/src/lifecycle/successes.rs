@@ -1,16 +1,18 @@
-//! The end of attempts that succeeded: one function of the database for one or for many, with what their loads and datasets left.
+//! The end of attempts that succeeded, with what their loads and datasets left: a function of the database for one, and one for many.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::DerefMut;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::claim::{Claimed, LeaseKey, Slots, Taker};
 use super::finish::Finish;
 use super::open::made_with;
 use super::settle;
+use crate::deadline::Statements;
 use crate::{Result, StoreError};
 
 /// What the end of successes did.
@@ -44,19 +46,83 @@ impl Ended {
 
 /// Ends successes, and hands over for as many slots what they make ready.
 pub(super) async fn end_successes<'a>(
-    executor: impl PgExecutor<'_>,
+    session: &mut Statements<impl DerefMut<Target = PgConnection> + Send>,
     successes: impl IntoIterator<Item = &'a Finish>,
     hand_over: Option<(&Taker, Slots)>,
 ) -> Result<Ended> {
     let successes: Vec<&Finish> = successes.into_iter().collect();
-    if successes.is_empty() {
-        return Ok(Ended::default());
+    match successes[..] {
+        [] => return Ok(Ended::default()),
+        [one] => {
+            if let Some(ended) = end_one(session, one, hand_over).await? {
+                return Ok(ended);
+            }
+        }
+        _ => {}
     }
-    let ends = Ends::of(&successes);
+    end_many(session, &successes, hand_over).await
+}
+
+/// Ends a success by statements for one row each. Answers with none, having changed nothing, if several stage runs wait for it.
+async fn end_one(
+    session: &mut Statements<impl DerefMut<Target = PgConnection> + Send>,
+    finish: &Finish,
+    hand_over: Option<(&Taker, Slots)>,
+) -> Result<Option<Ended>> {
+    let lease = &finish.lease;
+    let counts = settle::Columns::of(finish.tasks.iter().map(|task| (1, task)));
+    let loads = Loads::of(&[finish]);
+    let made_with = made_with(&[lease.stage_run_id]);
+    let taker = hand_over.map(|(taker, _)| taker);
+    let slots = hand_over.map_or(Slots::NONE, |(_, slots)| slots);
+    let rows = sqlx::query_file_as!(
+        Row,
+        "src/lifecycle/success.sql",
+        lease.workspace_id,
+        lease.run_id,
+        lease.stage_run_id,
+        lease.attempt_id,
+        lease.token,
+        finish.manifest.as_ref().map(Value::to_string),
+        finish.host.as_ref(),
+        &counts.tasks,
+        &counts.rows,
+        &counts.bytes,
+        &counts.rejected,
+        &counts.busy_us,
+        &loads.ids,
+        &loads.attempts,
+        &loads.receipts,
+        taker.map(|taker| taker.worker_id),
+        taker.map_or(&[][..], |taker| taker.queues.as_slice()),
+        taker.map_or(&[][..], |taker| taker.plan_formats.as_slice()),
+        taker.map(|taker| &*taker.host),
+        taker.and_then(|taker| taker.only_run),
+        taker.map_or(&[][..], |taker| taker.labels.as_slice()),
+        number(slots.data),
+        number(slots.light),
+        made_with.start(),
+        made_with.end()
+    )
+    .fetch_all(session)
+    .await?;
+    if rows.iter().any(|row| row.what == "many") {
+        return Ok(None);
+    }
+    Ended::read(rows).map(Some)
+}
+
+/// Ends successes by statements for all of them.
+async fn end_many(
+    session: &mut Statements<impl DerefMut<Target = PgConnection> + Send>,
+    successes: &[&Finish],
+    hand_over: Option<(&Taker, Slots)>,
+) -> Result<Ended> {
+    let ends = Ends::of(successes);
     let counts = settle::Columns::of(
-        (1..).zip(&successes).flat_map(|(n, finish)| finish.tasks.iter().map(move |task| (n, task))),
+        (1..).zip(successes).flat_map(|(n, finish)| finish.tasks.iter().map(move |task| (n, task))),
     );
-    let loads = Loads::of(&successes);
+    let loads = Loads::of(successes);
     let made_with = made_with(&ends.stage_runs);
     let taker = hand_over.map(|(taker, _)| taker);
     let slots = hand_over.map_or(Slots::NONE, |(_, slots)| slots);
@@ -93,7 +159,7 @@ pub(super) async fn end_successes<'a>(
         ends.attempts.iter().min(),
         ends.attempts.iter().max()
     )
-    .fetch_all(executor)
+    .fetch_all(session)
     .await?;
     Ended::read(rows)
 }

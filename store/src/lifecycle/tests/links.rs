@@ -106,7 +106,9 @@ async fn play(case: &Case, alone: bool) -> (String, serde_json::Value) {
         db.store.default_workspace().set_limit(&Scope::Workspace, 9).await.unwrap();
     }
     let hand_over = case.taker.as_ref().map(|taker| (taker, 1.into()));
-    let ended = end_successes(db.store.durable(), &batch, hand_over).await.unwrap();
+    let mut tx = db.store.durable().begin().await.unwrap();
+    let ended = end_successes(&mut *tx, &batch, hand_over).await.unwrap();
+    tx.commit().await.unwrap();
     let seen = sqlx::query(SEEN).bind(claimed.lease.token).bind(taker.worker_id).fetch_one(db.store.durable()).await;
     (said(&ended, &finish), seen.unwrap().get(0))
 }
