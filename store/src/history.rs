@@ -8,8 +8,9 @@ use uuid::Uuid;
 use crate::deadline::{CHORE, Db};
 use crate::{Result, Store, StoreError};
 
-/// Months whose partitions are made ahead. Every statement locks all partitions of its tables, so one more would cost each link of a chain.
-const MONTHS_AHEAD: i32 = 1;
+/// How long before a month begins its partitions are made. Every statement locks all partitions of its tables, so one more costs each link of a chain. Should no
+/// chore run in these days, the month's first rows go into the default partitions, and its partitions are made once a month is over.
+const AHEAD: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Runs looked at, and fires forgotten, in one transaction.
 const BATCH: i32 = 200;
@@ -35,10 +36,8 @@ impl Store {
     /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, and fires that made none, in small transactions until none
     /// is left. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
     pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
-        let made = self.with_locks(|| self.prepare_history()).await?;
-        let retention = PgInterval::try_from(retention).map_err(|error| {
-            StoreError::invalid(format!("a retention of {retention:?} is no interval")).caused_by(error)
-        })?;
+        let made = self.with_locks(|| self.prepare_history(AHEAD)).await?;
+        let retention = interval(retention)?;
         let workspaces =
             sqlx::query_scalar!("SELECT id FROM workspaces ORDER BY id").fetch_all(&self.patient()).await?;
         let mut forgotten = 0;
@@ -92,8 +91,15 @@ impl Store {
         self.durable().within(CHORE)
     }
 
-    async fn prepare_history(&self) -> Result<i32> {
-        let made = sqlx::query_scalar!(r#"SELECT prepare_history($1) AS "made!""#, MONTHS_AHEAD);
+    /// Makes the partitions of this month and of every month that begins within that time.
+    async fn prepare_history(&self, ahead: Duration) -> Result<i32> {
+        let ahead = interval(ahead)?;
+        let made = sqlx::query_scalar!(
+            r#"SELECT prepare_history((extract(year FROM months) * 12 + extract(month FROM months))::integer) AS "made!"
+               FROM (SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now) AS clock,
+                    age(date_trunc('month', now + $1::interval), date_trunc('month', now)) AS months"#,
+            ahead
+        );
         Ok(made.fetch_one(&self.patient()).await?)
     }
 
@@ -114,6 +120,11 @@ impl Store {
     }
 }
 
+fn interval(time: Duration) -> Result<PgInterval> {
+    PgInterval::try_from(time)
+        .map_err(|error| StoreError::invalid(format!("{time:?} is no interval")).caused_by(error))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -128,17 +139,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn partitions_are_made_ahead_once() {
+    async fn partitions_are_made_once_and_only_for_months_that_begin_soon() {
         let db = database().await;
-        let hour = Duration::from_secs(3600);
-        assert_eq!(db.store.keep_history(hour).await.unwrap().made, 5 * MONTHS_AHEAD);
-        assert_eq!(db.store.keep_history(hour).await.unwrap(), HistoryWork::default());
+        assert_eq!(db.store.prepare_history(Duration::ZERO).await.unwrap(), 0, "this month's were made with the database");
+        let month = Duration::from_secs(31 * 24 * 3600);
+        let made = db.store.prepare_history(month).await.unwrap();
+        assert!(made == 5 || made == 10, "31 days after the end of January it is March: {made}");
+        assert_eq!(db.store.prepare_history(month).await.unwrap(), 0);
+        assert_eq!(db.store.keep_history(Duration::from_secs(3600)).await.unwrap(), HistoryWork::default());
         let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'stage_runs'::regclass";
-        assert_eq!(
-            count(&db.store, parts).await,
-            2 + i64::from(MONTHS_AHEAD),
-            "the default, this month and those ahead"
-        );
+        assert_eq!(count(&db.store, parts).await, 2 + i64::from(made) / 5, "the default, this month and those ahead");
     }
 
     #[tokio::test]
@@ -156,7 +166,7 @@ mod tests {
         let month: String = sqlx::query_scalar(month).fetch_one(db.store.durable()).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("DROP TABLE {month}"))).execute(db.store.durable()).await.unwrap();
         start_run(&db.store, &plan("p", &[("a", &[])])).await;
-        assert_eq!(db.store.keep_history(Duration::from_secs(3600)).await.unwrap().made, 5 * MONTHS_AHEAD);
+        assert_eq!(db.store.prepare_history(Duration::ZERO).await.unwrap(), 0);
         assert_eq!(count(&db.store, "SELECT count(*) FROM stage_runs_default").await, 1);
     }
 

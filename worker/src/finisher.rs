@@ -98,6 +98,11 @@ async fn finish(shared: &Shared, batch: Vec<Ended>, handed_over: &mpsc::Unbounde
         shared.wake.notify_one();
     }
     let (results, claimed) = store_batch(shared, &finishes, kept.slots()).await;
+    // What is handed over comes last: the task that is woken last runs next on this thread, and others wait or go to another one.
+    for (answer, result) in answers.into_iter().zip(results) {
+        // An attempt that no longer waits for its answer has been dropped with the worker.
+        let _ = answer.send(result);
+    }
     for claimed in claimed {
         let Some(permit) = kept.take(claimed.light) else { continue };
         // The backend is gone only when the worker is, and then the reaper finds the lease.
@@ -106,10 +111,6 @@ async fn finish(shared: &Shared, batch: Vec<Ended>, handed_over: &mpsc::Unbounde
     if !kept.slots().is_none() {
         drop(kept);
         shared.wake.notify_one();
-    }
-    for (answer, result) in answers.into_iter().zip(results) {
-        // An attempt that no longer waits for its answer has been dropped with the worker.
-        let _ = answer.send(result);
     }
 }
 
