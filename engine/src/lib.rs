@@ -11,6 +11,7 @@ pub mod job;
 pub mod memory;
 pub mod nodes;
 pub mod parameters;
+pub mod privacy;
 pub mod query;
 pub mod receipt;
 pub mod relations;
