@@ -6,11 +6,13 @@ mod completions;
 mod connections;
 mod explain;
 mod files;
+mod glossary;
 mod limits;
 mod new;
 mod pause;
 mod pipelines;
 mod plan;
+mod questions;
 mod run;
 mod runs;
 mod schedules;
@@ -79,6 +81,12 @@ pub(crate) enum Command {
     /// Add, list, check and remove connections
     #[command(subcommand)]
     Connections(connections::ConnectionsCommand),
+    /// Say what terms of your language mean: a table, a column, or SQL
+    #[command(subcommand)]
+    Glossary(glossary::GlossaryCommand),
+    /// Keep questions with statements that somebody has checked
+    #[command(subcommand)]
+    Questions(questions::QuestionsCommand),
     /// Run one read-only SELECT across connections
     #[command(
         after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql -f report.sql --format csv"
@@ -137,6 +145,8 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Pause(args) => pause::pause(context, &args).await,
         Command::Resume(args) => pause::resume(context, &args).await,
         Command::Connections(command) => connections::connections(context, command).await,
+        Command::Glossary(command) => glossary::glossary(context, command).await,
+        Command::Questions(command) => questions::questions(context, command).await,
         Command::Sql(args) => sql::sql(context, args).await,
         Command::Up(_)
         | Command::Serve(_)

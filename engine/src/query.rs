@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionContext;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater_pipelines::casing::{Meaning, settle};
@@ -13,6 +16,7 @@ use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
 use headwater_pipelines::sql::{self, Part, Scope, SqlFinding};
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::Catalog;
 use crate::control::Progress;
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
@@ -67,9 +71,35 @@ impl Engine {
         settings: BTreeMap<String, ConnectionSettings>,
         cancel: &CancellationToken,
     ) -> Result<Query, QueryError> {
-        let names: BTreeSet<String> = settings.keys().cloned().collect();
-        let resolved = sql::resolve(text, &ConnectionsOnly(&names)).map_err(QueryError::Statement)?;
         let connections = Connections::new(self.registry().clone(), settings);
+        let (plan, session) = self.planned(text, &connections, cancel).await?;
+        let physical = session.state().create_physical_plan(&plan).await.map_err(EngineError::from)?;
+        let rows = execute_stream(physical, session.task_ctx()).map_err(EngineError::from)?;
+        Ok(Query { rows, connections })
+    }
+
+    /// The columns of one SELECT over tables of catalogs, by connection with the connector's name: no system is reached.
+    pub fn describe<'a>(
+        &'a self,
+        text: &'a str,
+        catalogs: BTreeMap<String, (String, Catalog)>,
+    ) -> BoxFuture<'a, Result<SchemaRef, QueryError>> {
+        async move {
+            let connections = Connections::of_catalogs(self.registry().clone(), catalogs);
+            let (plan, _) = self.planned(text, &connections, &CancellationToken::new()).await?;
+            Ok(Arc::clone(plan.schema().inner()))
+        }
+        .boxed()
+    }
+
+    async fn planned(
+        &self,
+        text: &str,
+        connections: &Connections,
+        cancel: &CancellationToken,
+    ) -> Result<(LogicalPlan, SessionContext), QueryError> {
+        let names = connections.names();
+        let resolved = sql::resolve(text, &ConnectionsOnly(&names)).map_err(QueryError::Statement)?;
         let session = self.sessions().session(Arc::clone(self.sessions().pool()), true)?;
         let mut relations = Relations::new(session);
         let progress = Progress::default();
@@ -81,10 +111,7 @@ impl Engine {
         }
         let plan =
             transform::plan(&resolved.query, &relations, &Parameters::new()).await.map_err(QueryError::Statement)?;
-        let session = relations.session();
-        let physical = session.state().create_physical_plan(&plan).await.map_err(EngineError::from)?;
-        let rows = execute_stream(physical, session.task_ctx()).map_err(EngineError::from)?;
-        Ok(Query { rows, connections })
+        Ok((plan, relations.session().clone()))
     }
 }
 

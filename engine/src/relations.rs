@@ -1,6 +1,6 @@
 //! A stage's relations: connections opened once, upstream datasets as lazy views, all in one session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -51,6 +51,11 @@ impl Connections {
     /// Whether they are planned on their catalogs.
     pub fn are_catalogs(&self) -> bool {
         self.are_catalogs
+    }
+
+    /// Their names.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.settings.keys().cloned().collect()
     }
 
     /// Whether there is a connection of that name.

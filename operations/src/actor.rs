@@ -89,6 +89,8 @@ actions! {
     RemoveConnection = "connections.remove",
     /// See what connections can read.
     ReadCatalog = "catalog.read",
+    /// Say what terms mean, and which statements answer a question.
+    ChangeGlossary = "glossary.change",
     /// See schedules.
     ReadSchedules = "schedules.read",
     /// Pause and resume schedules.

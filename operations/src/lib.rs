@@ -11,6 +11,7 @@ mod connections;
 mod error;
 mod executor;
 mod fleet;
+mod glossary;
 mod pipelines;
 mod query;
 mod runs;
@@ -33,14 +34,15 @@ pub use connections::{AddConnection, AddedConnection, ConnectionReport, Connecti
 pub use error::{ErrorKind, OperationError, Problems, Result};
 pub use executor::{Execution, Executor, LocalWork};
 pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
+pub use glossary::{GlossaryReport, QuestionsReport, SetTerm};
 pub use headwater_engine::catalog::{CatalogChange, Difference};
 pub use headwater_engine::connector::{ColumnInfo, ForeignKey, TableInfo};
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, RunState};
 pub use headwater_store::{
-    AttemptRow, BOUNDS, Cause, Counts, Face, FailedRun, LimitRow, LogRow, PipelineRow, QueueDepth, RerunMode, Rollup,
-    ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
+    AttemptRow, BOUNDS, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, LimitRow, LogRow, PipelineRow,
+    QuestionRow, QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
 pub use query::{ColumnReport, QueryFailure, Rows};

@@ -79,7 +79,7 @@ impl Operations {
     }
 }
 
-fn problems(text: &str, findings: Vec<SqlFinding>) -> Problems {
+pub(crate) fn problems(text: &str, findings: Vec<SqlFinding>) -> Problems {
     let source = Source { name: "query".to_owned(), text: text.to_owned() };
     let tree = yaml::Node { value: yaml::Value::Scalar { text: text.to_owned(), plain: true }, span: 0..text.len() };
     let placed = findings.into_iter().map(|found| {

@@ -10,6 +10,7 @@ mod deadline;
 pub mod embedded;
 mod error;
 mod fires;
+mod glossary;
 mod history;
 mod lifecycle;
 mod limits;
@@ -48,6 +49,7 @@ pub use catalogs::CatalogSnapshot;
 pub use connections::{ConnectionRow, NewConnection, OpenedConnection};
 pub use error::{Result, StoreError, StoreErrorKind};
 pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};
+pub use glossary::{GlossaryRow, GlossaryTerm, QuestionRow};
 pub use history::HistoryWork;
 pub use lifecycle::{
     AttemptEnd, AttemptInputs, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt, MAX_LOST,
@@ -204,6 +206,11 @@ impl Workspace {
     /// The store it is in.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// On whose behalf it is changed.
+    fn actor(&self) -> Option<&str> {
+        self.who.as_deref().map(|who| who.actor.as_str())
     }
 
     fn durable(&self) -> &Db {

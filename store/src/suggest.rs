@@ -56,6 +56,10 @@ pub enum Suggest {
         /// The scope.
         scope: Scope,
     },
+    /// List the terms of the glossary.
+    ListGlossary,
+    /// List the verified questions.
+    ListQuestions,
     /// List the schedules.
     ListSchedules,
     /// Examine the control plane.

@@ -1,0 +1,27 @@
+-- What people of a workspace call things, and questions whose statements somebody has checked.
+SET LOCAL lock_timeout = '8s';
+
+CREATE TABLE glossary (
+    workspace_id uuid NOT NULL REFERENCES workspaces (id),
+    term text NOT NULL CONSTRAINT glossary_term CHECK (term <> '' AND length(term) <= 200),
+    connection_id uuid NOT NULL,
+    -- The table below the connection.
+    path text[] NOT NULL CONSTRAINT glossary_path CHECK (cardinality(path) > 0),
+    -- SQL over columns of the table; a column by its name is one. Without it the term is the table.
+    expression text,
+    changed_by text,
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    FOREIGN KEY (workspace_id, connection_id) REFERENCES connections (workspace_id, id) ON DELETE CASCADE
+);
+-- A term is found whatever its case.
+CREATE UNIQUE INDEX glossary_of_term ON glossary (workspace_id, lower(term));
+
+CREATE TABLE verified_questions (
+    workspace_id uuid NOT NULL REFERENCES workspaces (id),
+    question text NOT NULL CONSTRAINT verified_questions_question CHECK (question <> '' AND length(question) <= 2000),
+    -- One SELECT over tables named connection.path.
+    sql text NOT NULL,
+    checked_by text,
+    checked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX verified_questions_of_question ON verified_questions (workspace_id, lower(question));
