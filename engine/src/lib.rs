@@ -15,6 +15,7 @@ pub mod privacy;
 pub mod query;
 pub mod receipt;
 pub mod relations;
+pub mod samples;
 pub mod select;
 pub mod session;
 pub mod settings;
