@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn sampled(policy: SamplePolicy, masks: &BTreeMap<String, Mask>) -> TableSamples {
-        cells().samples(Sampling { policy, masks, key: &MaskKey::derive(b"k", "samples") })
+        cells().samples(Sampling { policy, masks, key: &MaskKey::new(b"k") })
     }
 
     #[test]

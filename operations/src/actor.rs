@@ -87,6 +87,8 @@ actions! {
     AddConnection = "connections.add",
     /// Remove a connection.
     RemoveConnection = "connections.remove",
+    /// Say what may be sampled of a connection, and which columns are masked.
+    ChangeSamples = "connections.samples",
     /// See what connections can read.
     ReadCatalog = "catalog.read",
     /// Say what terms mean, and which statements answer a question.

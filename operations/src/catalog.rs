@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use headwater_engine::catalog::{Catalog, CatalogChange};
 use headwater_engine::connector::{Registry, TableInfo};
 use headwater_engine::job::ConnectionSettings;
+use headwater_engine::samples::TableSamples;
 use headwater_store::{CatalogSnapshot, Suggest, Workspace};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,6 +36,9 @@ pub struct CatalogReport {
     pub snapshot: SnapshotReport,
     /// What it can read, sorted by path.
     pub tables: Vec<TableInfo>,
+    /// Samples of its tables by path, e.g. `public.orders`, if any may be taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub samples: BTreeMap<String, TableSamples>,
 }
 
 /// The document of `connections catalog --diff`.
@@ -64,7 +68,8 @@ impl Operations {
         let workspace = self.permit(actor, Action::ReadCatalog)?;
         let snapshot = self.newest_catalog(&workspace, connection, refresh).await?;
         let tables = content(&snapshot)?.tables;
-        Ok(CatalogReport { connection: connection.to_owned(), snapshot: (&snapshot).into(), tables })
+        let samples = self.table_samples(connection).await?;
+        Ok(CatalogReport { connection: connection.to_owned(), snapshot: (&snapshot).into(), tables, samples })
     }
 
     /// What changed up to the newest state of a connection: since the state of that number, since the state before a refresh, or since the one before.
@@ -95,7 +100,9 @@ impl Operations {
         let opened = workspace.open_connection(&self.key, connection).await?;
         let settings = ConnectionSettings { connector: opened.connector.clone(), settings: opened.settings.clone() };
         let catalog = self.engine.catalog(connection, settings).await?;
-        Ok(workspace.put_catalog(&opened, &catalog.hash()?, &serde_json::to_value(&catalog)?).await?)
+        workspace.put_catalog(&opened, &catalog.hash()?, &serde_json::to_value(&catalog)?).await?;
+        self.sample_tables(workspace, &opened, &catalog).await?;
+        Ok(())
     }
 
     /// The newest catalogs of connections, for planning on them. The error names a connection that was never looked at.

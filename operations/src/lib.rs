@@ -15,6 +15,7 @@ mod glossary;
 mod pipelines;
 mod query;
 mod runs;
+mod samples;
 mod scaffold;
 mod schedules;
 mod specs;
@@ -50,6 +51,9 @@ pub use runs::{
     CancelReport, LogTail, Origin, Place, RunError, RunEvent, RunFilter, RunReport, RunRow, RunsReport, Site, StartRun,
     Started, Target, TaskProgress, TaskReport, Watch, WhyReport,
 };
+pub use headwater_engine::privacy::Mask;
+pub use headwater_engine::samples::{SamplePolicy, TableSamples};
+pub use samples::SampledReport;
 pub use schedules::{FireReport, PreviewReport, ScheduleReport, SchedulesReport};
 pub use specs::{
     Against, Applied, ApplyReport, ChangeReport, ConnectionChange, DiagnosticReport, FieldReport, LoadReport,

@@ -23,6 +23,7 @@ mod plans;
 mod reconcile;
 mod rollups;
 mod runs;
+mod samples;
 mod schedules;
 mod schema;
 mod sealing;
@@ -67,6 +68,7 @@ pub use runs::{
     AttemptRow, Cause, MadeRun, NewRun, Once, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow,
     Trigger, Why,
 };
+pub use samples::{ColumnMask, SampleRules};
 pub use schedules::ScheduleRow;
 pub use schema::{Beside, Migrated, SchemaState};
 pub use sealing::MasterKey;

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::{Result, StoreError};
@@ -20,6 +21,7 @@ const FILE: &str = "master.key";
 /// The key that seals every secret in the store.
 pub struct MasterKey {
     key: LessSafeKey,
+    derives: hmac::Key,
 }
 
 /// The key itself is never shown.
@@ -45,7 +47,12 @@ impl MasterKey {
     /// A key of exactly these bytes.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Result<Self> {
         let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| StoreError::bug("a key of 32 bytes was refused"))?;
-        Ok(Self { key: LessSafeKey::new(key) })
+        Ok(Self { key: LessSafeKey::new(key), derives: hmac::Key::new(hmac::HMAC_SHA256, bytes) })
+    }
+
+    /// A secret of its own for a purpose: it says nothing of the key, nor of other purposes' secrets.
+    pub fn derive(&self, purpose: &str) -> Vec<u8> {
+        hmac::sign(&self.derives, purpose.as_bytes()).as_ref().to_vec()
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -70,3 +70,66 @@ fn a_spec_is_checked_on_catalogs_while_its_systems_are_away() {
     assert_eq!(wrong.code(), Some(1), "{wrong}");
     assert!(wrong.stderr.contains("there is no column 'amuont'") && wrong.stderr.contains("amount"), "{wrong}");
 }
+
+#[test]
+fn the_glossary_takes_what_plans_on_the_catalog_and_says_what_does_not() {
+    let world = world();
+    world.succeed(&["glossary", "set", "Client", "shop.public.customers"]);
+    let sql = "sum(amount) FILTER (WHERE amount > 0)";
+    world.succeed(&["glossary", "set", "revenue", "shop.public.orders", "--sql", sql]);
+    let terms = world.json(&["glossary", "list", "--json"]);
+    let seen: Vec<(&str, &serde_json::Value)> =
+        terms["terms"].as_array().unwrap().iter().map(|term| (term["term"].as_str().unwrap(), &term["path"])).collect();
+    assert_eq!(seen, [("Client", &serde_json::json!(["public", "customers"])), ("revenue", &serde_json::json!(["public", "orders"]))]);
+    for (table, sql, said) in [
+        ("shop.public.order", None, "did you mean 'public.orders'?"),
+        ("shop", None, "names no table of a connection"),
+        ("nosuch.public.orders", None, "nosuch"),
+        ("shop.public.orders", Some("sum(amuont)"), "there is no column 'amuont'"),
+        ("shop.public.orders", Some("amount FROM shop.public.orders; DROP TABLE orders"), "error"),
+    ] {
+        let mut arguments = vec!["glossary", "set", "x", table];
+        arguments.extend(sql.iter().flat_map(|sql| ["--sql", *sql]));
+        let refused = world.run(&arguments);
+        assert_eq!(refused.code(), Some(1), "{table} {sql:?}: {refused}");
+        assert!(refused.stderr.contains(said), "{table} {sql:?}: '{said}' is missing: {refused}");
+    }
+    world.succeed(&["glossary", "remove", "CLIENT"]);
+    let question = ["questions", "add", "How many?", "--sql", "SELECT count(*) FROM shop.public.orders"];
+    world.succeed(&question);
+    let refused = world.run(&["questions", "add", "How many?", "--sql", "DELETE FROM shop.public.orders"]);
+    assert_eq!(refused.code(), Some(1), "{refused}");
+    let questions = world.json(&["questions", "list", "--json"]);
+    assert_eq!(questions["questions"][0]["sql"], "SELECT count(*) FROM shop.public.orders", "{questions:#}");
+}
+
+#[test]
+fn samples_show_no_personal_data_and_go_when_the_rules_change() {
+    let world = world();
+    world.query(
+        "CREATE TABLE people (id bigint PRIMARY KEY, status text, email text, pay numeric(10,2), born date);
+         INSERT INTO people SELECT n, CASE WHEN n % 3 = 0 THEN 'open' ELSE 'paid' END, 'p' || n || '@example.com', 1000 + n * 37.5, date '1980-05-17' + n::int
+         FROM generate_series(1, 60) n",
+    );
+    world.succeed(&["connections", "catalog", "shop", "--refresh"]);
+    let none = world.json(&["connections", "catalog", "shop", "--json"]);
+    assert!(none.get("samples").is_none(), "nobody allowed any: {none:#}");
+    let set = world.json(&["connections", "samples", "shop", "rows", "--json"]);
+    assert_eq!(set["policy"], "rows", "{set:#}");
+    let shown = world.json(&["connections", "catalog", "shop", "--json"]);
+    let people = &shown["samples"]["public.people"];
+    assert_eq!(people["values"], serde_json::json!({ "status": ["paid", "open"] }), "{people:#}");
+    let row = &people["rows"][0];
+    let expected = serde_json::json!(["[hidden]", "paid", "[e-mail address]", "1000", "1980-05-01"]);
+    assert_eq!(row, &expected, "{people:#}");
+    world.succeed(&["connections", "mask", "shop.public.people.status", "hash"]);
+    let masked = world.json(&["connections", "catalog", "shop", "--json"]);
+    assert_eq!(masked["samples"]["public.people"]["values"], serde_json::json!({}), "{masked:#}");
+    let columns = world.succeed(&["connections", "catalog", "shop", "--columns"]);
+    assert!(!columns.contains("paid"), "{columns}");
+    let refused = world.run(&["connections", "mask", "shop.public.people.emial", "hash"]);
+    assert!(refused.stderr.contains("did you mean 'email'?"), "{refused}");
+    world.succeed(&["connections", "samples", "shop", "none"]);
+    let gone = world.json(&["connections", "catalog", "shop", "--json"]);
+    assert!(gone.get("samples").is_none(), "{gone:#}");
+}

@@ -1,5 +1,6 @@
 //! `headwater connections`.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use headwater_operations::{
     AddConnection, AddedConnection, CatalogChange, CatalogDiffReport, CatalogReport, ConnectionReport, Difference,
-    HealthReport, OperationError, SnapshotReport, TableInfo,
+    HealthReport, Mask, OperationError, SamplePolicy, SampledReport, SnapshotReport, TableInfo, TableSamples,
 };
 use serde_json::Value;
 
@@ -55,6 +56,34 @@ pub(crate) enum ConnectionsCommand {
         /// Show what has changed instead: since the state before, or since the state of this number
         #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
         diff: Option<Option<i32>>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what may be sampled of a connection's values: nothing, values of columns with few, or rows too
+    #[command(
+        after_help = "Examples:\n  headwater connections samples shop values\n  headwater connections samples shop none"
+    )]
+    Samples {
+        /// Name of the connection
+        name: String,
+        /// none, values or rows
+        #[arg(value_parser = parse_policy)]
+        policy: SamplePolicy,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Mask a column in samples, or end its mask
+    #[command(
+        after_help = "Examples:\n  headwater connections mask shop.public.customers.email hash\n  headwater connections mask shop.public.customers.email none"
+    )]
+    Mask {
+        /// connection.schema.table.column
+        column: String,
+        /// hash, partial, redact, round, null, or none to end it
+        #[arg(value_parser = parse_mask)]
+        mask: MaskArg,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
@@ -112,6 +141,14 @@ pub(super) async fn connections(context: &Context, command: ConnectionsCommand) 
                 (false, false) => show_tables(&report),
             }
         }
+        ConnectionsCommand::Samples { name, policy, json } => {
+            let report = operations.set_samples(actor, &name, policy).await?;
+            if json { output::json(&report)? } else { show_sampled(&report) }
+        }
+        ConnectionsCommand::Mask { column, mask: MaskArg(mask), json } => {
+            let report = operations.set_mask(actor, &column, mask).await?;
+            if json { output::json(&report)? } else { show_sampled(&report) }
+        }
         ConnectionsCommand::Remove { name } => {
             operations.remove_connection(actor, &name).await?;
             output::line(&format!("connection {name} is removed"));
@@ -144,6 +181,30 @@ async fn add(context: &Context, args: AddArgs) -> Result<()> {
         output::line(&format!("it resolves {} where it is opened", added.variables.join(", ")));
     }
     Ok(())
+}
+
+/// A mask, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MaskArg(Option<Mask>);
+
+fn parse_mask(text: &str) -> Result<MaskArg, String> {
+    match Mask::parse(text) {
+        None if text != "none" => Err("the masks are hash, partial, redact, round, null and none".to_owned()),
+        mask => Ok(MaskArg(mask)),
+    }
+}
+
+fn parse_policy(text: &str) -> Result<SamplePolicy, String> {
+    let found = SamplePolicy::ALL.into_iter().find(|policy| policy.as_str() == text);
+    found.ok_or_else(|| "the policies are none, values and rows".to_owned())
+}
+
+fn show_sampled(SampledReport { connection, policy, masks, sampled }: &SampledReport) {
+    let tables = output::plural(*sampled, "table");
+    output::line(&format!("{connection}: samples {}, {tables} sampled", policy.as_str()));
+    for (column, mask) in masks {
+        output::line(&format!("  {column}  {}", mask.as_str()));
+    }
 }
 
 async fn add_once(context: &Context, request: &AddConnection) -> Result<AddedConnection, OperationError> {
@@ -242,7 +303,7 @@ fn in_words(change: &Difference) -> String {
     }
 }
 
-fn show_columns(CatalogReport { connection, snapshot, tables }: &CatalogReport) {
+fn show_columns(CatalogReport { connection, snapshot, tables, samples }: &CatalogReport) {
     show_state(connection, snapshot);
     let rows = tables.iter().flat_map(|table| {
         table.columns.iter().map(move |column| {
@@ -253,13 +314,20 @@ fn show_columns(CatalogReport { connection, snapshot, tables }: &CatalogReport) 
                 column.arrow_type.clone(),
                 if column.nullable { String::new() } else { "not null".to_owned() },
                 column.primary_key.map(|position| format!("key {position}")).unwrap_or_default(),
+                values_of(samples, table, &column.name),
             ]
         })
     });
-    output::table(&["table", "column", "type", "read as", "", ""], rows);
+    output::table(&["table", "column", "type", "read as", "", "", "values"], rows);
 }
 
-fn show_tables(CatalogReport { connection, snapshot, tables }: &CatalogReport) {
+/// The first values of a column that has few.
+fn values_of(samples: &BTreeMap<String, TableSamples>, table: &TableInfo, column: &str) -> String {
+    let values = samples.get(&table.path.join(".")).and_then(|samples| samples.values.get(column));
+    values.map(|values| values.iter().take(6).cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default()
+}
+
+fn show_tables(CatalogReport { connection, snapshot, tables, .. }: &CatalogReport) {
     show_state(connection, snapshot);
     let rows = tables.iter().map(|table| {
         [

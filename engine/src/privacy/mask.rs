@@ -34,14 +34,32 @@ impl std::fmt::Debug for MaskKey {
 }
 
 impl MaskKey {
-    /// A key of its own, derived from a secret and what it is for.
-    pub fn derive(secret: &[u8], purpose: &str) -> Self {
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), purpose.as_bytes());
-        Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
+    /// From a secret that is used for nothing else.
+    pub fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 }
 
 impl Mask {
+    /// Every mask.
+    pub const ALL: [Self; 5] = [Self::Hash, Self::Partial, Self::Redact, Self::Round, Self::Null];
+
+    /// As it is stored and typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Partial => "partial",
+            Self::Redact => "redact",
+            Self::Round => "round",
+            Self::Null => "null",
+        }
+    }
+
+    /// The mask of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mask| mask.as_str() == name)
+    }
+
     /// The masked value; `None` is NULL.
     pub fn apply(self, value: &str, key: &MaskKey) -> Option<String> {
         match self {
@@ -128,7 +146,7 @@ mod tests {
     use super::*;
 
     fn key() -> MaskKey {
-        MaskKey::derive(b"secret", "samples")
+        MaskKey::new(b"secret")
     }
 
     #[test]
@@ -136,7 +154,7 @@ mod tests {
         let hash = |value: &str, key: &MaskKey| Mask::Hash.apply(value, key);
         assert_eq!(hash("a", &key()), hash("a", &key()));
         assert_ne!(hash("a", &key()), hash("b", &key()));
-        assert_ne!(hash("a", &key()), hash("a", &MaskKey::derive(b"other", "samples")));
+        assert_ne!(hash("a", &key()), hash("a", &MaskKey::new(b"other")));
     }
 
     #[test]
