@@ -128,7 +128,8 @@ impl Known {
     /// The table of this path in a connection.
     pub fn find(&self, connection: &str, path: &[String]) -> Option<TableId> {
         let key = (connection, path);
-        let place = self.tables.binary_search_by(|known| (known.connection.as_str(), known.table.path.as_slice()).cmp(&key));
+        let place =
+            self.tables.binary_search_by(|known| (known.connection.as_str(), known.table.path.as_slice()).cmp(&key));
         place.ok().map(TableId)
     }
 
@@ -187,8 +188,10 @@ pub(crate) mod tests {
     #[test]
     fn the_same_catalogs_give_the_same_ids_and_an_id_is_read_back() {
         let known = shop();
-        let ids: Vec<(String, String)> = known.tables().map(|(id, table)| (id.to_string(), table.full_name())).collect();
-        let expected = [("t01", "shop.\"Odd\".\"Ta\"\"ble\""), ("t02", "shop.public.customers"), ("t03", "shop.public.orders")];
+        let ids: Vec<(String, String)> =
+            known.tables().map(|(id, table)| (id.to_string(), table.full_name())).collect();
+        let expected =
+            [("t01", "shop.\"Odd\".\"Ta\"\"ble\""), ("t02", "shop.public.customers"), ("t03", "shop.public.orders")];
         assert_eq!(ids, expected.map(|(id, name)| (id.to_owned(), name.to_owned())));
         for (id, _) in known.tables() {
             assert_eq!(known.read_table(&id.to_string()), Some(id));

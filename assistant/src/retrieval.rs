@@ -150,7 +150,12 @@ mod tests {
     /// Two thousand tables that look like each other, and a few that a person would ask about.
     fn warehouse() -> Known {
         let mut tables: Vec<KnownTable> = (0..2_000)
-            .map(|n| table(&["stage", &format!("log_{}_{n}", ["order", "event", "audit", "price"][n % 4])], &["id", "payload", "created_at"]))
+            .map(|n| {
+                table(
+                    &["stage", &format!("log_{}_{n}", ["order", "event", "audit", "price"][n % 4])],
+                    &["id", "payload", "created_at"],
+                )
+            })
             .collect();
         let mut orders = table(&["sales", "orders"], &["id", "customer_id", "amount", "ordered_at"]);
         refers(&mut orders, "customer_id", &["sales", "customers"]);

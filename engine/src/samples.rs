@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,7 +115,7 @@ struct Cells {
     rows: Vec<Vec<Option<String>>>,
 }
 
-async fn cells(rows: &mut datafusion::execution::SendableRecordBatchStream) -> Result<Cells> {
+async fn cells(rows: &mut SendableRecordBatchStream) -> Result<Cells> {
     let mut cells = Cells {
         columns: rows.schema().fields().iter().map(|field| field.name().clone()).collect(),
         ..Cells::default()
@@ -128,7 +130,7 @@ impl Cells {
     fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let options = FormatOptions::default().with_null("");
         let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
-        let formatters = formatters.collect::<std::result::Result<Vec<_>, _>>().map_err(EngineError::from)?;
+        let formatters = formatters.collect::<std::result::Result<Vec<_>, _>>().map_err(DataFusionError::from)?;
         for row in 0..batch.num_rows() {
             let cell = |(column, format): (usize, &ArrayFormatter<'_>)| {
                 let is_null = batch.column(column).is_null(row);
@@ -232,8 +234,11 @@ mod tests {
     #[test]
     fn only_values_that_enough_rows_have_are_listed() {
         let samples = sampled(SamplePolicy::Values, &BTreeMap::new());
-        let listed: Vec<(&str, Vec<&str>)> =
-            samples.values.iter().map(|(column, values)| (column.as_str(), values.iter().map(String::as_str).collect())).collect();
+        let listed: Vec<(&str, Vec<&str>)> = samples
+            .values
+            .iter()
+            .map(|(column, values)| (column.as_str(), values.iter().map(String::as_str).collect()))
+            .collect();
         assert_eq!(listed, [("note", vec!["found"]), ("status", vec!["paid", "open"])]);
         assert_eq!(samples.rows, Vec::<Vec<Option<String>>>::new());
     }

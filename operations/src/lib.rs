@@ -38,12 +38,15 @@ pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
 pub use glossary::{GlossaryReport, QuestionsReport, SetTerm};
 pub use headwater_engine::catalog::{CatalogChange, Difference};
 pub use headwater_engine::connector::{ColumnInfo, ForeignKey, TableInfo};
+pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;
+pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, RunState};
 pub use headwater_store::{
     AttemptRow, BOUNDS, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, LimitRow, LogRow, PipelineRow,
-    QuestionRow, QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
+    QuestionRow, QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why,
+    WorkerRow,
 };
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
 pub use query::{ColumnReport, QueryFailure, Rows};
@@ -51,8 +54,6 @@ pub use runs::{
     CancelReport, LogTail, Origin, Place, RunError, RunEvent, RunFilter, RunReport, RunRow, RunsReport, Site, StartRun,
     Started, Target, TaskProgress, TaskReport, Watch, WhyReport,
 };
-pub use headwater_engine::privacy::Mask;
-pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use samples::SampledReport;
 pub use schedules::{FireReport, PreviewReport, ScheduleReport, SchedulesReport};
 pub use specs::{

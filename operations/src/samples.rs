@@ -124,7 +124,12 @@ impl Operations {
                     Ok(Err(error)) => error.to_string(),
                     Err(_) => "it took too long".to_owned(),
                 };
-                tracing::warn!(connection = opened.name, table = table.path.join("."), error, "a table was not sampled");
+                tracing::warn!(
+                    connection = opened.name,
+                    table = table.path.join("."),
+                    error,
+                    "a table was not sampled"
+                );
             }
         });
         if tokio::time::timeout(FOR_ALL, sampling).await.is_err() {

@@ -218,7 +218,8 @@ mod tests {
         workspace.put_question("How many orders?", "SELECT 1").await.unwrap();
         workspace.put_question("how many ORDERS?", "SELECT count(*) FROM shop.public.orders").await.unwrap();
         let rows = workspace.questions().await.unwrap();
-        let seen: Vec<(&str, Option<&str>)> = rows.iter().map(|row| (&*row.question, row.checked_by.as_deref())).collect();
+        let seen: Vec<(&str, Option<&str>)> =
+            rows.iter().map(|row| (&*row.question, row.checked_by.as_deref())).collect();
         assert_eq!(seen, [("how many ORDERS?", Some("ada"))]);
         workspace.remove_question("How many orders?").await.unwrap();
         assert_eq!(workspace.questions().await.unwrap(), []);

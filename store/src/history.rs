@@ -121,8 +121,7 @@ impl Store {
 }
 
 fn interval(time: Duration) -> Result<PgInterval> {
-    PgInterval::try_from(time)
-        .map_err(|error| StoreError::invalid(format!("{time:?} is no interval")).caused_by(error))
+    PgInterval::try_from(time).map_err(|error| StoreError::invalid(format!("{time:?} is no interval")).caused_by(error))
 }
 
 #[cfg(test)]
@@ -141,7 +140,11 @@ mod tests {
     #[tokio::test]
     async fn partitions_are_made_once_and_only_for_months_that_begin_soon() {
         let db = database().await;
-        assert_eq!(db.store.prepare_history(Duration::ZERO).await.unwrap(), 0, "this month's were made with the database");
+        assert_eq!(
+            db.store.prepare_history(Duration::ZERO).await.unwrap(),
+            0,
+            "this month's were made with the database"
+        );
         let month = Duration::from_secs(31 * 24 * 3600);
         let made = db.store.prepare_history(month).await.unwrap();
         assert!(made == 5 || made == 10, "31 days after the end of January it is March: {made}");

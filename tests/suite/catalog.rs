@@ -80,7 +80,13 @@ fn the_glossary_takes_what_plans_on_the_catalog_and_says_what_does_not() {
     let terms = world.json(&["glossary", "list", "--json"]);
     let seen: Vec<(&str, &serde_json::Value)> =
         terms["terms"].as_array().unwrap().iter().map(|term| (term["term"].as_str().unwrap(), &term["path"])).collect();
-    assert_eq!(seen, [("Client", &serde_json::json!(["public", "customers"])), ("revenue", &serde_json::json!(["public", "orders"]))]);
+    assert_eq!(
+        seen,
+        [
+            ("Client", &serde_json::json!(["public", "customers"])),
+            ("revenue", &serde_json::json!(["public", "orders"]))
+        ]
+    );
     for (table, sql, said) in [
         ("shop.public.order", None, "did you mean 'public.orders'?"),
         ("shop", None, "names no table of a connection"),

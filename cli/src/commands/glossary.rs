@@ -35,7 +35,9 @@ pub(crate) enum GlossaryCommand {
         json: bool,
     },
     /// Remove a term
-    #[command(after_help = "Examples:\n  headwater glossary remove revenue\n  headwater glossary remove \"active client\"")]
+    #[command(
+        after_help = "Examples:\n  headwater glossary remove revenue\n  headwater glossary remove \"active client\""
+    )]
     Remove {
         /// Word or phrase
         term: String,

@@ -4,20 +4,27 @@
 
 /// Whether a piece of text holds an IBAN: in one group, or in groups of four as it is printed.
 pub(super) fn holds_iban(piece: &str) -> bool {
-    is_iban(&joined(piece)) || piece.split([' ', '.', '-', '/']).any(is_iban) || starts(piece).any(|rest| is_iban(&printed(rest)))
+    is_iban(&joined(piece))
+        || piece.split([' ', '.', '-', '/']).any(is_iban)
+        || starts(piece).any(|rest| is_iban(&printed(rest)))
 }
 
 /// Whether a piece of text holds the number of a payment card: 13 to 19 digits whose Luhn digit is right, and of an issuer that there is.
 pub(super) fn holds_card(piece: &str) -> bool {
     let is_card = |digits: &str| {
-        (13..=19).contains(&digits.len()) && is_number(digits) && digits.starts_with(['2', '3', '4', '5', '6']) && luhn(digits)
+        (13..=19).contains(&digits.len())
+            && is_number(digits)
+            && digits.starts_with(['2', '3', '4', '5', '6'])
+            && luhn(digits)
     };
     digit_runs(piece).any(|digits| is_card(&digits))
 }
 
 /// Whether a piece of text holds a number that a state gives to a person.
 pub(super) fn holds_national_id(piece: &str) -> bool {
-    is_us(piece) || words_of(piece).any(|word| is_letters_and_digits_id(&word)) || digit_runs(piece).any(|digits| is_digits_id(&digits))
+    is_us(piece)
+        || words_of(piece).any(|word| is_letters_and_digits_id(&word))
+        || digit_runs(piece).any(|digits| is_digits_id(&digits))
 }
 
 /// Without what separates groups, in upper case.
@@ -188,7 +195,9 @@ fn is_german(text: &str) -> bool {
 fn is_polish(text: &str) -> bool {
     let month = remainder(&text[2..4], 100) % 20;
     let day = remainder(&text[4..6], 100);
-    (1..=12).contains(&month) && (1..=31).contains(&day) && weighted(text, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10)
+    (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && weighted(text, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10)
 }
 
 /// Brazil's CPF: two check digits of 11, and not the same digit throughout.
@@ -257,7 +266,15 @@ mod tests {
     #[test]
     fn each_states_number_is_told_by_its_check_digit() {
         // Numbers that the agencies publish as examples, and the same with another last digit.
-        let real = ["86095742719", "44051401359", "52998224725", "85073003328", "234123412346", "255081416802538", "8112189876"];
+        let real = [
+            "86095742719",
+            "44051401359",
+            "52998224725",
+            "85073003328",
+            "234123412346",
+            "255081416802538",
+            "8112189876",
+        ];
         for number in real {
             assert!(is_digits_id(number), "{number}");
             let last = number.as_bytes()[number.len() - 1] - b'0';

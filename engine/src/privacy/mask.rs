@@ -119,7 +119,8 @@ impl Rounding {
 
 /// The number with all digits but the first one zero; a fraction below one keeps its first digit too. It is never rounded up, which would need more places.
 fn first_digit(value: &str) -> String {
-    let (number, exponent) = value.split_once(['e', 'E']).map_or((value, None), |(number, exponent)| (number, Some(exponent)));
+    let (number, exponent) =
+        value.split_once(['e', 'E']).map_or((value, None), |(number, exponent)| (number, Some(exponent)));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let mut seen = false;
     let mut keep_first = |digits: &str, zeros: bool| -> String {
@@ -135,7 +136,8 @@ fn first_digit(value: &str) -> String {
         out
     };
     let whole = keep_first(whole, true);
-    let fraction = if whole.bytes().any(|b| matches!(b, b'1'..=b'9')) { String::new() } else { keep_first(fraction, false) };
+    let fraction =
+        if whole.bytes().any(|b| matches!(b, b'1'..=b'9')) { String::new() } else { keep_first(fraction, false) };
     let dot = if fraction.is_empty() { "" } else { "." };
     let power = exponent.map(|exponent| format!("e{exponent}")).unwrap_or_default();
     format!("{whole}{dot}{fraction}{power}")

@@ -45,14 +45,14 @@ impl Personal {
 const LONGEST: usize = 4_096;
 
 /// `local@domain` with a dot in the domain; letters of any script, since addresses may have them.
-static EMAIL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+").ok());
+static EMAIL: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+").ok());
 
 /// Pieces that could be an account, a card or an id: letters and digits, in groups that blanks, dots, slashes or hyphens separate.
 static GROUPS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9]+(?:[ .\-/][A-Za-z0-9]+)*").ok());
 
 /// A number with an optional country code, as people write it.
-static PHONE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?:\+|\b00|\(|\b)\d[\d ()./\-]{5,22}\d\b").ok());
+static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?:\+|\b00|\(|\b)\d[\d ()./\-]{5,22}\d\b").ok());
 
 /// Pieces that could be an address of the Internet Protocol.
 static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[0-9A-Fa-f:.]{3,45}").ok());
@@ -93,7 +93,9 @@ fn is_phone(piece: &str) -> bool {
         if (a.len() == 4 && b.len() <= 2 && c.len() <= 2) || (a.len() <= 2 && b.len() <= 2 && c.len() == 4));
     // One group with a leading zero is a number that was dialled at home; without it it is any number.
     let written_apart = groups.len() > 1 && !piece.contains(['/']) && !is_decimal(&groups, piece);
-    (7..=15).contains(&digits) && !is_date && (international || written_apart || (groups.len() == 1 && piece.starts_with('0')))
+    (7..=15).contains(&digits)
+        && !is_date
+        && (international || written_apart || (groups.len() == 1 && piece.starts_with('0')))
 }
 
 /// `1234567.89` or `1.234.567`: a number, not a number to call.
@@ -135,8 +137,26 @@ mod tests {
     #[test]
     fn ordinary_values_are_shown() {
         let ordinary = [
-            "paid", "DE", "2026-03-29", "29.03.2026", "12:30:00", "2026-03-29T10:00:00Z", "1234567.89", "1.234.567", "A-1042", "v1.2.3", "4711", "1000000",
-            "user @ home", "North West", "SKU 12-34", "100 %", "", "::", "f00", "3f2504e0",
+            "paid",
+            "DE",
+            "2026-03-29",
+            "29.03.2026",
+            "12:30:00",
+            "2026-03-29T10:00:00Z",
+            "1234567.89",
+            "1.234.567",
+            "A-1042",
+            "v1.2.3",
+            "4711",
+            "1000000",
+            "user @ home",
+            "North West",
+            "SKU 12-34",
+            "100 %",
+            "",
+            "::",
+            "f00",
+            "3f2504e0",
         ];
         for text in ordinary {
             assert_eq!(recognise(text), None, "{text}");
