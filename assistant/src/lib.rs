@@ -2,10 +2,16 @@
 //!
 //! The crate makes drafts and read-only statements. It applies nothing and runs nothing.
 
+mod draft;
+mod face;
 mod known;
+mod offline;
 mod retrieval;
 mod words;
 
+pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
+pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, StatementReport};
 pub use known::{ColumnId, Known, KnownTable, TableId};
+pub use offline::{Setting, Statement, ask, compile};
 pub use retrieval::{Budget, Found, Left, Retrieval, Term};
 pub use words::{fold, split_name, tokens};

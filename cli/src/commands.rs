@@ -2,6 +2,8 @@
 
 mod admin;
 mod apply;
+mod ask;
+mod compile;
 mod completions;
 mod connections;
 mod explain;
@@ -87,6 +89,16 @@ pub(crate) enum Command {
     /// Keep questions with statements that somebody has checked
     #[command(subcommand)]
     Questions(questions::QuestionsCommand),
+    /// Make a draft of a pipeline from a sentence; nothing runs
+    #[command(
+        after_help = "Examples:\n  headwater compile \"Every weekday at 6:00 in Europe/Berlin load shop.public.orders into lake.orders, overwrite\"\n  headwater compile \"load id and name of customers into lake.customers, overwrite\" -o customers.yaml"
+    )]
+    Compile(compile::CompileArgs),
+    /// Answer a question with one read-only SELECT, which is shown
+    #[command(
+        after_help = "Examples:\n  headwater ask \"count orders per country of the customer\"\n  headwater ask \"top 5 product names by sum of quantity of order items\" --on shop"
+    )]
+    Ask(ask::AskArgs),
     /// Run one read-only SELECT across connections
     #[command(
         after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql -f report.sql --format csv"
@@ -147,6 +159,8 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Connections(command) => connections::connections(context, command).await,
         Command::Glossary(command) => glossary::glossary(context, command).await,
         Command::Questions(command) => questions::questions(context, command).await,
+        Command::Compile(args) => compile::compile(context, args).await,
+        Command::Ask(args) => ask::ask(context, args).await,
         Command::Sql(args) => sql::sql(context, args).await,
         Command::Up(_)
         | Command::Serve(_)

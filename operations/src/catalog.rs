@@ -62,7 +62,44 @@ impl From<&CatalogSnapshot> for SnapshotReport {
     }
 }
 
+/// A connection and what it could read when it was last looked at.
+#[derive(Debug, Clone)]
+pub struct KnownConnection {
+    /// Its name.
+    pub name: String,
+    /// Whether tables of it can be read.
+    pub is_readable: bool,
+    /// Whether loads can write into it.
+    pub is_writable: bool,
+    /// The state of its catalog; absent if nobody ever looked.
+    pub snapshot: Option<SnapshotReport>,
+    /// What it can read.
+    pub tables: Vec<TableInfo>,
+}
+
 impl Operations {
+    /// Every connection with its newest catalog, as it was last seen.
+    pub async fn known_connections(&self, actor: &Actor) -> Result<Vec<KnownConnection>> {
+        let workspace = self.permit(actor, Action::ReadCatalog)?;
+        let rows = workspace.connections().await?;
+        let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
+        let mut snapshots: BTreeMap<String, CatalogSnapshot> =
+            workspace.newest_catalogs(&names).await?.into_iter().map(|one| (one.connection.clone(), one)).collect();
+        let mut known = Vec::with_capacity(rows.len());
+        for row in rows {
+            let spec = self.engine.registry().get(&row.connector)?.spec();
+            let snapshot = snapshots.remove(&row.name);
+            known.push(KnownConnection {
+                is_readable: spec.reads,
+                is_writable: !spec.writes.is_empty(),
+                tables: snapshot.as_ref().map(content).transpose()?.unwrap_or_default().tables,
+                snapshot: snapshot.as_ref().map(SnapshotReport::from),
+                name: row.name,
+            });
+        }
+        Ok(known)
+    }
+
     /// What a connection can read, as it was last seen. It is looked at now if nobody ever did, or if `refresh` is set.
     pub async fn catalog(&self, actor: &Actor, connection: &str, refresh: bool) -> Result<CatalogReport> {
         let workspace = self.permit(actor, Action::ReadCatalog)?;

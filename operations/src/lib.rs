@@ -30,7 +30,7 @@ use headwater_store::{MasterKey, Store, Workspace};
 
 pub use actor::{Action, Actor, Role};
 pub use admin::{DoctorReport, Readiness, examine};
-pub use catalog::{CatalogDiffReport, CatalogReport, SnapshotReport, describe_connector, spec_schema};
+pub use catalog::{CatalogDiffReport, CatalogReport, KnownConnection, SnapshotReport, describe_connector, spec_schema};
 pub use connections::{AddConnection, AddedConnection, ConnectionReport, ConnectionsReport, HealthReport};
 pub use error::{ErrorKind, OperationError, Problems, Result};
 pub use executor::{Execution, Executor, LocalWork};

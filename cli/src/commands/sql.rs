@@ -69,6 +69,15 @@ pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
     written.map(|()| ExitCode::SUCCESS)
 }
 
+/// Runs a statement and prints its rows.
+pub(super) async fn run(context: &Context, text: &str, format: SqlFormat) -> Result<ExitCode> {
+    let limit = if format == SqlFormat::Table { SHOWN } else { usize::MAX };
+    let mut rows = context.operations.query(&context.actor, text).await?;
+    let written = write(&mut rows, format, None, limit).await;
+    rows.close().await;
+    written.map(|()| ExitCode::SUCCESS)
+}
+
 /// What is asked for, or what the file's name says. A table is for the eye alone.
 fn format_of(args: &SqlArgs) -> Result<SqlFormat> {
     let named = if args.json { Some(SqlFormat::Json) } else { args.format };

@@ -1,0 +1,106 @@
+//! What becomes of a sentence: a draft, a question, a refusal, or words that were not understood.
+
+use std::ops::Range;
+
+use headwater_pipelines::spec::Spec;
+use headwater_pipelines::write::Comments;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A question to the person, with the answers that it can have. Each answer gives other rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    /// What is asked.
+    pub text: String,
+    /// The answers.
+    pub choices: Vec<Choice>,
+}
+
+/// An answer, and the sentence as it would have been said with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Choice {
+    /// The answer.
+    pub text: String,
+    /// The sentence that says it without leaving a question.
+    pub sentence: String,
+}
+
+/// What Headwater does not do, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// The kind.
+    pub reason: RefusalReason,
+    /// What was refused and what to do instead.
+    pub message: String,
+}
+
+/// Kinds of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// A source would be changed.
+    ChangesData,
+    /// What is asked for is in no catalog.
+    NotInCatalog,
+    /// It asks for a secret.
+    Secret,
+}
+
+/// Words of the sentence and what they became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Requirement {
+    /// The words, as they were written.
+    pub quote: String,
+    /// The task that meets them; absent if they became a setting of the pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// What was understood.
+    pub meaning: String,
+}
+
+/// A spec that a sentence became. Nothing of it has been checked against a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drafted {
+    /// The spec.
+    pub spec: Spec,
+    /// Comments that say which words asked for a task.
+    pub comments: Comments,
+    /// What each part of the sentence became.
+    pub requirements: Vec<Requirement>,
+    /// What was taken for granted.
+    pub assumptions: Vec<String>,
+}
+
+/// Words that were not understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotUnderstood {
+    /// The words.
+    pub quote: String,
+    /// Where they stand in the sentence, in bytes.
+    #[schemars(with = "(usize, usize)")]
+    pub span: Range<usize>,
+    /// What could have stood there.
+    pub expected: String,
+    /// Names that are near.
+    pub candidates: Vec<String>,
+}
+
+/// What became of a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<T> {
+    /// What it asked for.
+    Made(Box<T>),
+    /// A question.
+    Asked(Question),
+    /// A refusal.
+    Refused(Refusal),
+    /// It asks for what does not execute yet.
+    NotYet {
+        /// What, as specs call it.
+        feature: String,
+        /// The words that asked for it.
+        quote: String,
+    },
+    /// Words that fit nothing.
+    NotUnderstood(NotUnderstood),
+}

@@ -1,0 +1,292 @@
+//! Conditions in words, and the literals in them.
+
+use super::lexer::Token;
+use super::period;
+use super::selection::Test;
+use super::stop::Stop;
+
+/// What kinds of literals a column is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Text,
+    Number,
+    Boolean,
+    /// A date, or a time with or without a zone.
+    Time,
+    /// Nothing that a sentence can write.
+    Other,
+}
+
+impl Family {
+    /// The family of an Arrow type, in its display form.
+    pub(super) fn of(arrow_type: &str) -> Self {
+        let begins = |names: &[&str]| names.iter().any(|name| arrow_type.starts_with(name));
+        if begins(&["Utf8", "LargeUtf8"]) {
+            Self::Text
+        } else if begins(&["Int", "UInt", "Float", "Decimal"]) && !arrow_type.starts_with("Interval") {
+            Self::Number
+        } else if begins(&["Boolean"]) {
+            Self::Boolean
+        } else if begins(&["Date", "Timestamp"]) {
+            Self::Time
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Reads the test of a column from the tokens behind it; answers with how many it took. `at` is the place of the first one in the sentence.
+pub(super) fn test(said: &[Token], at: usize, family: Family) -> Result<(usize, Test), Stop> {
+    let mut reading = Reading { said, at, place: 0, family };
+    let test = reading.test()?;
+    Ok((reading.place, test))
+}
+
+struct Reading<'a> {
+    said: &'a [Token],
+    at: usize,
+    place: usize,
+    family: Family,
+}
+
+/// Words that compare, longest first, and what they mean.
+const COMPARISONS: [(&[&str], &str); 25] = [
+    (&["greater", "than", "or", "equal", "to"], ">="),
+    (&["less", "than", "or", "equal", "to"], "<="),
+    (&["not", "less", "than"], ">="),
+    (&["not", "more", "than"], "<="),
+    (&["equal", "to"], "="),
+    (&["greater", "than"], ">"),
+    (&["more", "than"], ">"),
+    (&["larger", "than"], ">"),
+    (&["less", "than"], "<"),
+    (&["smaller", "than"], "<"),
+    (&["at", "least"], ">="),
+    (&["at", "most"], "<="),
+    (&["on", "or", "after"], ">="),
+    (&["above"], ">"),
+    (&["over"], ">"),
+    (&["below"], "<"),
+    (&["under"], "<"),
+    (&["after"], ">"),
+    (&["before"], "<"),
+    (&[">="], ">="),
+    (&["<="], "<="),
+    (&[">"], ">"),
+    (&["<"], "<"),
+    (&["!="], "<>"),
+    (&["<>"], "<>"),
+];
+
+impl Reading<'_> {
+    fn test(&mut self) -> Result<Test, Stop> {
+        let is = self.take(&["is"])
+            || self.take(&["are"])
+            || self.take(&["was"])
+            || self.take(&["="])
+            || self.take(&["equals"]);
+        let not = is && self.take(&["not"]);
+        if ["empty", "null", "missing", "blank"].iter().any(|word| self.take(&[word])) {
+            return Ok(if not { Test::NotEmpty } else { Test::Empty });
+        }
+        if self.take(&["between"]) {
+            return self.between(not);
+        }
+        if self.take(&["one", "of"]) || self.take(&["any", "of"]) {
+            let values = self.values()?;
+            return Ok(negated(not, Test::Among(values)));
+        }
+        if let Some(pattern) = self.pattern(not)? {
+            return Ok(Test::Like(pattern));
+        }
+        if let Some(sign) = COMPARISONS.iter().find(|(words, _)| self.take(words)).map(|(_, sign)| *sign) {
+            let sign = if not { opposite(sign) } else { sign };
+            return Ok(Test::Compare(sign, self.value()?));
+        }
+        if self.family == Family::Time
+            && !not
+            && let Some((length, period)) = period::read(&self.said[self.place..])
+        {
+            self.place += length;
+            return Ok(Test::During(period));
+        }
+        // `with newsletter true` has no word between column and value.
+        let sign = if not { "<>" } else { "=" };
+        Ok(Test::Compare(sign, self.value()?))
+    }
+
+    fn between(&mut self, not: bool) -> Result<Test, Stop> {
+        let low = self.value()?;
+        if !self.take(&["and"]) {
+            return Err(self.expected("'and' and the upper bound"));
+        }
+        let high = self.value()?;
+        Ok(negated(not, Test::Between(low, high)))
+    }
+
+    fn pattern(&mut self, not: bool) -> Result<Option<String>, Stop> {
+        if self.family != Family::Text || not {
+            return Ok(None);
+        }
+        let shapes: [(&[&str], bool, bool); 3] =
+            [(&["contains"], true, true), (&["starts", "with"], false, true), (&["ends", "with"], true, false)];
+        let Some((_, before, after)) = shapes.into_iter().find(|(words, ..)| self.take(words)) else { return Ok(None) };
+        let Some(token) = self.said.get(self.place).filter(|token| !token.is_sign() || token.is_quoted) else {
+            return Err(self.expected("a text"));
+        };
+        self.place += 1;
+        let escaped: String = token
+            .text
+            .chars()
+            .flat_map(|c| match c {
+                '%' | '_' | '\\' => vec!['\\', c],
+                c => vec![c],
+            })
+            .collect();
+        let any = |is: bool| if is { "%" } else { "" };
+        Ok(Some(text(&format!("{}{escaped}{}", any(before), any(after)))))
+    }
+
+    fn values(&mut self) -> Result<Vec<String>, Stop> {
+        let mut values = vec![self.value()?];
+        loop {
+            let comma = self.take(&[","]);
+            let joined = self.take(&["and"]) || self.take(&["or"]) || comma;
+            if !joined {
+                return Ok(values);
+            }
+            values.push(self.value()?);
+        }
+    }
+
+    /// One literal, as SQL.
+    fn value(&mut self) -> Result<String, Stop> {
+        let Some(token) = self.said.get(self.place) else { return Err(self.expected("a value")) };
+        let literal = match self.family {
+            Family::Text if token.is_quoted || !token.is_sign() => Some(text(&token.text)),
+            Family::Number => number(&token.text),
+            Family::Boolean => boolean(&token.text),
+            Family::Time => time(&token.text),
+            _ => None,
+        };
+        let Some(literal) = literal else {
+            let expected = match self.family {
+                Family::Text => "a text; one of several words stands in quotes",
+                Family::Number => "a number such as 12 or 0.5",
+                Family::Boolean => "true or false",
+                Family::Time => "a date such as 2026-03-29, or a period such as this month",
+                Family::Other => "'is empty' or 'is not empty': values of this type can't be written in a sentence",
+            };
+            return Err(self.expected(expected));
+        };
+        self.place += 1;
+        Ok(literal)
+    }
+
+    fn take(&mut self, words: &[&str]) -> bool {
+        let rest = &self.said[self.place..];
+        let are = rest.len() >= words.len() && words.iter().zip(rest).all(|(word, token)| token.is(word));
+        if are {
+            self.place += words.len();
+        }
+        are
+    }
+
+    fn expected(&self, what: &str) -> Stop {
+        Stop::at(self.at + self.place, what)
+    }
+}
+
+fn negated(not: bool, test: Test) -> Test {
+    if not { Test::Not(Box::new(test)) } else { test }
+}
+
+fn opposite(sign: &str) -> &'static str {
+    match sign {
+        "=" => "<>",
+        "<>" => "=",
+        "<" => ">=",
+        "<=" => ">",
+        ">" => "<=",
+        _ => "<",
+    }
+}
+
+/// A text as a literal.
+pub(super) fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+fn number(value: &str) -> Option<String> {
+    let plain = value.strip_prefix(['-', '+']).unwrap_or(value);
+    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    (digits(whole) && digits(fraction)).then(|| value.trim_start_matches('+').to_owned())
+}
+
+fn boolean(value: &str) -> Option<String> {
+    let value = value.to_ascii_lowercase();
+    match value.as_str() {
+        "true" | "yes" => Some("true".to_owned()),
+        "false" | "no" => Some("false".to_owned()),
+        _ => None,
+    }
+}
+
+fn time(value: &str) -> Option<String> {
+    let day = value.parse::<chrono::NaiveDate>().ok()?;
+    Some(format!("DATE '{day}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::lexer::cut;
+    use super::super::period::Period;
+    use super::super::selection::Unit;
+    use super::*;
+
+    fn read(words: &str, family: Family) -> Test {
+        let said = cut(words);
+        let (length, read) = test(&said, 0, family).unwrap();
+        assert_eq!(length, said.len(), "{words}");
+        read
+    }
+
+    #[test]
+    fn values_are_read_as_their_columns_type_says() {
+        let compare = |sign, value: &str| Test::Compare(sign, value.to_owned());
+        assert_eq!(read("is paid", Family::Text), compare("=", "'paid'"));
+        assert_eq!(read("is \"O'Neill & Co\"", Family::Text), compare("=", "'O''Neill & Co'"));
+        assert_eq!(read("is not 5", Family::Number), compare("<>", "5"));
+        assert_eq!(read("is at least 1.50", Family::Number), compare(">=", "1.50"));
+        assert_eq!(read("is not less than 3", Family::Number), compare(">=", "3"));
+        assert_eq!(read(">= -3", Family::Number), compare(">=", "-3"));
+        assert_eq!(read("is false", Family::Boolean), compare("=", "false"));
+        assert_eq!(read("true", Family::Boolean), compare("=", "true"));
+        assert_eq!(read("is before 2026-03-29", Family::Time), compare("<", "DATE '2026-03-29'"));
+        assert_eq!(read("is yesterday", Family::Time), Test::During(Period::Relative(Unit::Day, 1)));
+        assert_eq!(read("is in this month", Family::Time), Test::During(Period::Relative(Unit::Month, 0)));
+        assert_eq!(read("is not empty", Family::Other), Test::NotEmpty);
+        assert_eq!(
+            read("is one of iO, niO and x", Family::Text),
+            Test::Among(["'iO'", "'niO'", "'x'"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(read("is between 1 and 5", Family::Number), Test::Between("1".to_owned(), "5".to_owned()));
+        assert_eq!(read("contains 5%", Family::Text), Test::Like("'%5\\%%'".to_owned()));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_reported_at_its_place() {
+        for (words, family, at) in [
+            ("is paid", Family::Number, 1),
+            ("is maybe", Family::Boolean, 1),
+            ("is", Family::Text, 1),
+            ("is between 1 or 2", Family::Number, 3),
+        ] {
+            let Err(Stop::NotUnderstood(misread)) = test(&cut(words), 0, family) else { unreachable!("{words}") };
+            assert_eq!(misread.at, at, "{words}");
+        }
+    }
+}

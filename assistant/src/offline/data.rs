@@ -1,0 +1,377 @@
+//! What is to be read, in words: `order no and total of orders with the customer's country as country where status is paid`.
+
+use std::ops::Range;
+
+use super::condition::Family;
+use super::lexer::Token;
+use super::names::Names;
+use super::phrase::Phrase;
+use super::routes::routes;
+use super::selection::{Fold, Item, Place, Selection, Top, Value};
+use super::stop::{Misread, Stop};
+use crate::known::TableId;
+
+/// Reads data phrases of a sentence.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Data<'a> {
+    pub(super) sentence: &'a str,
+    pub(super) said: &'a [Token],
+    pub(super) names: &'a Names<'a>,
+}
+
+/// A part of the phrase behind its head, by the word that begins it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clause {
+    Where,
+    Per,
+    With,
+    Without,
+    Also,
+    Joined,
+    Extreme,
+}
+
+/// Words that say nothing about which rows are meant.
+const FILLERS: [&str; 14] =
+    ["list", "show", "give", "me", "what", "which", "is", "are", "the", "all", "every", "find", "please", "rows"];
+
+impl<'a> Data<'a> {
+    /// Reads a phrase that takes all of these tokens.
+    pub(super) fn read(&self, range: Range<usize>) -> Result<Selection, Stop> {
+        let clauses = self.clauses(range.clone());
+        let head = range.start..clauses.first().map_or(range.end, |(_, part)| part.start);
+        let mut stop: Option<Stop> = None;
+        for base in self.bases(head.clone()) {
+            match self.with_base(base, head.clone(), &clauses) {
+                Ok(selection) => return Ok(selection),
+                Err(other) => stop = Some(stop.map_or(other.clone(), |stop| stop.further(other))),
+            }
+        }
+        Err(stop.unwrap_or_else(|| self.no_table(head.start)))
+    }
+
+    /// The parts of a phrase: each from the word that begins it up to the next one.
+    fn clauses(&self, range: Range<usize>) -> Vec<(Clause, Range<usize>)> {
+        let mut starts: Vec<(Clause, usize)> = Vec::new();
+        for at in range.clone() {
+            let token = &self.said[at];
+            let next = self.said.get(at + 1).filter(|_| at + 1 < range.end);
+            let follows = |word: &str| next.is_some_and(|next| next.is(word));
+            let is_number = next.is_some_and(|next| next.text.parse::<u64>().is_ok());
+            let clause = if token.is("where") || (token.is("only") && follows("where")) {
+                Clause::Where
+            } else if token.is("per") || (token.is("for") && follows("each")) || (token.is("grouped") && follows("by"))
+            {
+                Clause::Per
+            } else if token.is("without") && starts.last().is_none_or(|(clause, _)| *clause != Clause::Also) {
+                Clause::Without
+            } else if token.is("with") {
+                Clause::With
+            } else if token.is("also") || token.is("including") {
+                Clause::Also
+            } else if token.is("joined") {
+                Clause::Joined
+            } else if token.is("the") && is_number && at > range.start {
+                Clause::Extreme
+            } else {
+                continue;
+            };
+            starts.push((clause, at));
+        }
+        let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([range.end]).collect::<Vec<_>>();
+        starts.iter().zip(ends).map(|((clause, at), end)| (*clause, *at..end)).collect()
+    }
+
+    /// Tables that the head names, the last one first: it stands behind `of`.
+    fn bases(&self, head: Range<usize>) -> Vec<TableId> {
+        let mut bases = Vec::new();
+        let mut at = head.start;
+        let mut named = Vec::new();
+        while at < head.end {
+            match self.names.table(&self.said[at..head.end]) {
+                Some(found) => {
+                    named.push(found.meanings);
+                    at += found.length;
+                }
+                None => at += 1,
+            }
+        }
+        for meanings in named.into_iter().rev() {
+            for table in meanings {
+                if !bases.contains(&table) {
+                    bases.push(table);
+                }
+            }
+        }
+        bases
+    }
+
+    fn with_base(
+        &self,
+        base: TableId,
+        head: Range<usize>,
+        clauses: &[(Clause, Range<usize>)],
+    ) -> Result<Selection, Stop> {
+        let mut selection = Selection::of(base);
+        let reader = Reader { data: self, phrase: self.phrase(base), base };
+        reader.head(head, &mut selection)?;
+        for (clause, part) in clauses {
+            let part = part.start..self.without_comma(part.clone());
+            match clause {
+                Clause::Where => reader.conditions(self.behind(&part, &["only", "where"]), &mut selection)?,
+                Clause::Per => {
+                    reader.groups(self.behind(&part, &["per", "for", "each", "grouped", "by"]), &mut selection)?
+                }
+                Clause::With => reader.with(part.start + 1..part.end, &mut selection)?,
+                Clause::Without => reader.without(part.start + 1..part.end, &mut selection)?,
+                Clause::Also => reader.also(part.start + 1..part.end, &mut selection)?,
+                Clause::Joined => reader.joined(part, &mut selection)?,
+                Clause::Extreme => reader.extreme(part, &mut selection)?,
+            }
+        }
+        reader.settle(&mut selection)?;
+        Ok(selection)
+    }
+
+    fn phrase(&self, base: TableId) -> Phrase<'a> {
+        Phrase { sentence: self.sentence, said: self.said, names: self.names, base }
+    }
+
+    /// A part without the words that begin it.
+    fn behind(&self, part: &Range<usize>, words: &[&str]) -> Range<usize> {
+        let is_opening = |at: &usize| words.iter().any(|word| self.said[*at].is(word));
+        let start = part.clone().find(|at| !is_opening(at)).unwrap_or(part.end);
+        start..part.end
+    }
+
+    /// The end of a part before the commas, question marks and `and` that lead to the next one.
+    fn without_comma(&self, part: Range<usize>) -> usize {
+        let joins = |token: &Token| [",", "and", "?", "!"].iter().any(|word| token.is(word));
+        (part.start..part.end).rev().find(|at| !joins(&self.said[*at])).map_or(part.start, |at| at + 1)
+    }
+
+    pub(super) fn no_table(&self, at: usize) -> Stop {
+        let candidates = self.names.table_names();
+        Stop::NotUnderstood(Misread { at, expected: "a table of the connections".to_owned(), candidates })
+    }
+}
+
+/// Reads the parts of a phrase once its table is known. What stands behind the head is in clauses.rs.
+pub(super) struct Reader<'a> {
+    pub(super) data: &'a Data<'a>,
+    pub(super) phrase: Phrase<'a>,
+    pub(super) base: TableId,
+}
+
+impl Reader<'_> {
+    pub(super) fn said(&self, at: usize, end: usize) -> Option<&Token> {
+        self.data.said.get(at).filter(|_| at < end)
+    }
+
+    pub(super) fn is(&self, at: usize, end: usize, word: &str) -> bool {
+        self.said(at, end).is_some_and(|token| token.is(word))
+    }
+
+    /// Items, folded values, or the table alone.
+    fn head(&self, head: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
+        let end = self.data.without_comma(head.clone());
+        let mut at = head.start;
+        while self
+            .said(at, end)
+            .is_some_and(|token| FILLERS.iter().any(|word| token.is(word)) && self.table(at, end).is_none())
+        {
+            at += 1;
+        }
+        if self.is(at, end, "how") && self.is(at + 1, end, "many") {
+            return self.how_many(at + 2, end, selection);
+        }
+        if self.is(at, end, "top") {
+            return self.top(at + 1, end, selection);
+        }
+        if let Some(behind) = self.table(at, end)
+            && behind == end
+        {
+            return Ok(());
+        }
+        let behind = self.items(at, end, selection)?;
+        if behind < end {
+            return Err(Stop::at(behind, "'and', 'of' a table, or a word that begins the next part"));
+        }
+        Ok(())
+    }
+
+    /// The place behind the table, if it is named here.
+    fn table(&self, at: usize, end: usize) -> Option<usize> {
+        let start = self.phrase.skip_articles(at, end);
+        let start = start + usize::from(self.is(start, end, "all"));
+        let found = self.data.names.table(self.data.said.get(start..end)?)?;
+        found.meanings.contains(&self.base).then_some(start + found.length)
+    }
+
+    /// `of orders`
+    pub(super) fn of_table(&self, at: usize, end: usize) -> Option<usize> {
+        let of = ["of", "in", "from"].iter().any(|word| self.is(at, end, word));
+        of.then(|| self.table(at + 1, end)).flatten()
+    }
+
+    pub(super) fn items(&self, mut at: usize, end: usize, selection: &mut Selection) -> Result<usize, Stop> {
+        loop {
+            let (behind, item) = self.item(at, end)?;
+            selection.items.extend(item);
+            at = behind;
+            let comma = self.is(at, end, ",");
+            let and = self.is(at + usize::from(comma), end, "and");
+            if !comma && !and {
+                return Ok(at);
+            }
+            at += usize::from(comma) + usize::from(and);
+        }
+    }
+
+    /// An item, or two: `count and sum of amount`.
+    fn item(&self, at: usize, end: usize) -> Result<(usize, Vec<Item>), Stop> {
+        let at = self.phrase.skip_articles(at, end);
+        let (mut behind, value) = match self.folded(at, end)? {
+            Some(read) => read,
+            None => {
+                let (behind, place) = self.phrase.column(at, end)?;
+                (behind, Value::Column(place))
+            }
+        };
+        // `sum of kwh of lake.strom as kwh` and `sum of kwh as kwh of lake.strom`.
+        behind = self.of_table(behind, end).unwrap_or(behind);
+        let (mut behind, name) = self.name(behind, end)?;
+        behind = self.of_table(behind, end).unwrap_or(behind);
+        Ok((behind, vec![Item { value, name }]))
+    }
+
+    /// `as name`
+    pub(super) fn name(&self, at: usize, end: usize) -> Result<(usize, Option<String>), Stop> {
+        if !self.is(at, end, "as") {
+            return Ok((at, None));
+        }
+        let token = self.said(at + 1, end).ok_or_else(|| Stop::at(at + 1, "a name for the column"))?;
+        let fits = token.is_quoted || (!token.is_sign() && !token.text.contains(['.', '/', ':']));
+        if !fits {
+            return Err(Stop::at(at + 1, "a name for the column"));
+        }
+        Ok((at + 2, Some(token.text.clone())))
+    }
+
+    fn folded(&self, at: usize, end: usize) -> Result<Option<(usize, Value)>, Stop> {
+        if self.is(at, end, "count") || (self.is(at, end, "number") && self.is(at + 1, end, "of")) {
+            return self.count(at + 1 + usize::from(self.is(at, end, "number")), end).map(Some);
+        }
+        let folds = [
+            (Fold::Sum, ["sum", "total"].as_slice()),
+            (Fold::Average, &["average", "mean", "avg"]),
+            (Fold::Smallest, &["minimum", "smallest", "lowest", "min", "earliest"]),
+            (Fold::Largest, &["maximum", "largest", "highest", "max", "latest"]),
+        ];
+        let Some((fold, _)) = folds.into_iter().find(|(_, words)| words.iter().any(|word| self.is(at, end, word)))
+        else {
+            return Ok(None);
+        };
+        // `total` may be a column.
+        let own = self.data.names.column(&self.data.said[at..end], self.base).is_some();
+        let behind = at + 1 + usize::from(self.is(at + 1, end, "of"));
+        match self.phrase.column(behind, end) {
+            Ok((behind, place)) => Ok(Some((behind, Value::Folded(fold, place)))),
+            Err(_) if own => Ok(None),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Behind `count`: rows of the table, or different values of a column.
+    fn count(&self, at: usize, end: usize) -> Result<(usize, Value), Stop> {
+        let at = at + usize::from(self.is(at, end, "of"));
+        if self.is(at, end, "distinct") || self.is(at, end, "different") {
+            let (behind, place) = self.phrase.column(at + 1, end)?;
+            return Ok((behind, Value::Distinct(place)));
+        }
+        match self.table(at, end) {
+            Some(behind) => Ok((behind, Value::Rows)),
+            // `count and sum of amount of payments`
+            None if self.is(at, end, "and") || self.is(at, end, ",") || at == end => Ok((at, Value::Rows)),
+            None => Err(Stop::at(at, "the table whose rows are counted, or 'distinct' and a column")),
+        }
+    }
+
+    /// `how many orders`, `how many different customers have orders`
+    fn how_many(&self, at: usize, end: usize, selection: &mut Selection) -> Result<(), Stop> {
+        let is_distinct = self.is(at, end, "different") || self.is(at, end, "distinct");
+        let start = at + usize::from(is_distinct);
+        let value = if self.table(start, end) == Some(end) && !is_distinct {
+            Value::Rows
+        } else {
+            let who = self.data.names.table(&self.data.said[start..end]).ok_or_else(|| self.data.no_table(start))?;
+            let have = start + who.length;
+            if !self.is(have, end, "have") || self.table(have + 1, end) != Some(end) {
+                return Err(Stop::at(have, "'have' and the table that refers to them"));
+            }
+            let known = self.data.names.known;
+            let ways = who.meanings.iter().flat_map(|table| routes(known, self.base, *table)).collect::<Vec<_>>();
+            match ways.as_slice() {
+                [way] if way.len() == 1 && way[0].from.len() == 1 => {
+                    Value::Distinct(Place { route: Vec::new(), column: way[0].from[0] })
+                }
+                _ => return Err(Stop::at(start, "a table that the other one refers to by one key")),
+            }
+        };
+        selection.items.push(Item { value, name: None });
+        Ok(())
+    }
+
+    /// `3 category names by sum of quantity of order items`
+    fn top(&self, at: usize, end: usize, selection: &mut Selection) -> Result<(), Stop> {
+        let count = self.said(at, end).and_then(|token| token.text.parse().ok());
+        let count = count.filter(|count| *count > 0).ok_or_else(|| Stop::at(at, "a number of rows"))?;
+        let by = (at..end).find(|place| self.is(*place, end, "by")).ok_or_else(|| Stop::at(end, "'by' and a value"))?;
+        let mut group = Selection::of(self.base);
+        let behind = self.items(at + 1, by, &mut group)?;
+        if behind < by {
+            return Err(Stop::at(behind, "'by' and a value"));
+        }
+        let (behind, mut values) = self.item(by + 1, end)?;
+        if behind < end {
+            return Err(Stop::at(behind, "the end of the value, or a word that begins the next part"));
+        }
+        let Some(value) = values.pop() else { return Err(Stop::at(by + 1, "a value")) };
+        let is_folded = value.value.is_folded();
+        selection.top = Some(Top { count, ascending: false, by: value.value.clone() });
+        match is_folded {
+            true => {
+                selection.groups = group.items;
+                selection.items = vec![value];
+            }
+            false => selection.items = group.items,
+        }
+        Ok(())
+    }
+
+    /// Columns beside folded values would need a group of their own: a sentence that leaves it out is not guessed at.
+    fn settle(&self, selection: &mut Selection) -> Result<(), Stop> {
+        let folds = selection.items.iter().any(|item| item.value.is_folded());
+        let plain = selection.items.iter().any(|item| !item.value.is_folded());
+        if folds && plain {
+            return Err(Stop::at(0, "folded values alone; the columns that they are folded by stand behind 'per'"));
+        }
+        if !folds && !selection.groups.is_empty() {
+            return Err(Stop::at(0, "a value for each group, such as 'count' or 'sum of' a column"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn family(&self, place: &Place) -> Family {
+        let column = self.data.names.known.column(place.column);
+        column.map_or(Family::Other, |column| Family::of(&column.arrow_type))
+    }
+
+    pub(super) fn words(&self, tokens: Range<usize>) -> Range<usize> {
+        self.data.said[tokens.start].span.start..self.data.said[tokens.end - 1].span.end
+    }
+
+    pub(super) fn ended(&self, at: usize, end: usize, expected: &str) -> Result<(), Stop> {
+        if at < end { Err(Stop::at(at, expected)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,205 @@
+//! Columns in words: `total`, `the customer's country`, `bez of the abt of the masch`, `city of addresses via shipping address id`.
+
+use super::lexer::Token;
+use super::names::Names;
+use super::routes::{Route, reach, routes};
+use super::selection::Place;
+use super::stop::{Misread, Stop};
+use crate::draft::{Choice, Question};
+use crate::known::{ColumnId, TableId};
+
+/// Tokens that a column's name may spread over before `of`.
+const LONGEST: usize = 6;
+
+/// Reads columns of a table, and of tables that it refers to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Phrase<'a> {
+    pub(super) sentence: &'a str,
+    pub(super) said: &'a [Token],
+    pub(super) names: &'a Names<'a>,
+    pub(super) base: TableId,
+}
+
+/// A column that was read, and the token behind it.
+pub(super) type Read = (usize, Place);
+
+impl<'a> Phrase<'a> {
+    /// The column that begins at a token, and ends before `end`.
+    pub(super) fn column(&self, at: usize, end: usize) -> Result<Read, Stop> {
+        let start = self.skip_articles(at, end);
+        let said = &self.said[start..end];
+        let mut found: Vec<(usize, Result<Place, Stop>)> = Vec::new();
+        if let Some(own) = self.names.column(said, self.base)
+            && let [column] = own.meanings.as_slice()
+        {
+            found.push((start + own.length, Ok(Place { route: Route::new(), column: *column })));
+        }
+        found.extend(self.of_table(start, end));
+        found.extend(self.behind_table(start, end));
+        if found.is_empty() {
+            found.extend(self.anywhere(start, end));
+        }
+        // The longest reading wins; of equal ones the first, which is the nearest.
+        let longest = found.iter().map(|(behind, _)| *behind).max();
+        let best = found.into_iter().find(|(behind, _)| Some(*behind) == longest);
+        match best {
+            Some((behind, place)) => Ok((behind, place?)),
+            None => Err(self.no_column(start)),
+        }
+    }
+
+    /// `customer's country`, `category name of the product`
+    fn behind_table(&self, start: usize, end: usize) -> Option<(usize, Result<Place, Stop>)> {
+        let table = self.names.table(&self.said[start..end])?;
+        let mut at = start + table.length;
+        at += usize::from(self.said.get(at).filter(|_| at < end).is_some_and(|token| token.is("'s")));
+        let columns = table.meanings.iter().filter_map(|table| {
+            let column = self.names.column(&self.said[at..end], *table)?;
+            (column.meanings.len() == 1).then(|| (column.length, *table, column.meanings[0]))
+        });
+        let (length, table, column) = columns.max_by_key(|(length, ..)| *length)?;
+        Some(self.along(start, at + length, end, table, column))
+    }
+
+    /// `country of the customer`, `bez of the abt of the masch`
+    fn of_table(&self, start: usize, end: usize) -> Option<(usize, Result<Place, Stop>)> {
+        let of = (start + 1..end.min(start + 1 + LONGEST)).find(|at| self.is_of(*at))?;
+        let at = self.skip_articles(of + 1, end);
+        let table = self.names.table(&self.said[at..end])?;
+        let column = |table: &TableId| {
+            let column = self.names.column(&self.said[start..of], *table)?;
+            (start + column.length == of && column.meanings.len() == 1).then(|| (*table, column.meanings[0]))
+        };
+        let (table_id, column) = table.meanings.iter().find_map(column)?;
+        if table_id == self.base {
+            return None;
+        }
+        Some(self.along(start, at + table.length, end, table_id, column))
+    }
+
+    /// The way to a table whose column was named: over the tables that `of the …` names behind it, or by the key that `via …` names.
+    fn along(
+        &self,
+        start: usize,
+        mut at: usize,
+        end: usize,
+        table: TableId,
+        column: ColumnId,
+    ) -> (usize, Result<Place, Stop>) {
+        let mut stops = vec![table];
+        while at < end && self.is_of(at) {
+            let named = self.skip_articles(at + 1, end);
+            let Some(next) = self.names.table(&self.said[named..end]) else { break };
+            let [next_id] = next.meanings.as_slice() else { break };
+            if *next_id == self.base {
+                break;
+            }
+            stops.push(*next_id);
+            at = named + next.length;
+        }
+        let mut via = None;
+        if at < end
+            && self.said[at].is("via")
+            && let Some(key) = self.names.column(&self.said[at + 1..end], self.base)
+        {
+            via = key.meanings.first().copied();
+            at += 1 + key.length;
+        }
+        (at, self.routed(start..at, &stops, column, via))
+    }
+
+    fn routed(
+        &self,
+        words: std::ops::Range<usize>,
+        stops: &[TableId],
+        column: ColumnId,
+        via: Option<ColumnId>,
+    ) -> Result<Place, Stop> {
+        let mut ways: Vec<Route> = vec![Route::new()];
+        let mut from = self.base;
+        for table in stops.iter().rev() {
+            let next = routes(self.names.known, from, *table);
+            if next.is_empty() {
+                return Err(self.unrelated(words.start, from, *table));
+            }
+            ways = ways.iter().flat_map(|way| next.iter().map(move |more| [way.as_slice(), more].concat())).collect();
+            from = *table;
+        }
+        if let Some(via) = via {
+            ways.retain(|way| way.first().is_some_and(|hop| hop.from.contains(&via)));
+        }
+        self.only(words, ways, column)
+    }
+
+    /// A column that the table lacks and one of the tables that it refers to has.
+    fn anywhere(&self, start: usize, end: usize) -> Option<(usize, Result<Place, Stop>)> {
+        let known = self.names.known;
+        let length_in =
+            |table: TableId| self.names.column(&self.said[start..end], table).map_or(0, |column| column.length);
+        let reachable = known.tables().map(|(id, _)| id).filter(|id| *id != self.base);
+        let longest = reachable.map(length_in).max().filter(|length| *length > 0)?;
+        let ways = reach(known, self.base, |table| table != self.base && length_in(table) == longest);
+        let place = |way: Route| {
+            let table = way.last()?.table;
+            let column = self.names.column(&self.said[start..end], table)?;
+            (column.meanings.len() == 1).then(|| Place { route: way, column: column.meanings[0] })
+        };
+        let places: Vec<Place> = ways.into_iter().filter_map(place).collect();
+        let behind = start + longest;
+        match places.as_slice() {
+            [] => None,
+            [only] => Some((behind, Ok(only.clone()))),
+            several => Some((behind, Err(Stop::Ask(self.which(start..behind, several))))),
+        }
+    }
+
+    fn only(&self, words: std::ops::Range<usize>, ways: Vec<Route>, column: ColumnId) -> Result<Place, Stop> {
+        let places: Vec<Place> = ways.into_iter().map(|route| Place { route, column }).collect();
+        match places.as_slice() {
+            [] => Err(Stop::at(words.start, "a column of a table that the rows refer to")),
+            [only] => Ok(only.clone()),
+            several => Err(Stop::Ask(self.which(words, several))),
+        }
+    }
+
+    /// Asks which of several ways is meant, by the columns that they begin with.
+    fn which(&self, words: std::ops::Range<usize>, places: &[Place]) -> Question {
+        let known = self.names.known;
+        let span = self.said[words.start].span.start..self.said[words.end - 1].span.end;
+        let quote = &self.sentence[span.clone()];
+        let choices = places.iter().filter_map(|place| {
+            let first = place.route.first()?;
+            let key = known.column(*first.from.first()?)?;
+            let column = known.column(place.column)?;
+            let table = known.table(place.route.last()?.table)?;
+            let said = format!("\"{}\" of \"{}\" via \"{}\"", column.name, table.name(), key.name);
+            let sentence = format!("{}{said}{}", &self.sentence[..span.start], &self.sentence[span.end..]);
+            Some(Choice { text: format!("{} of {} by {}", column.name, table.name(), key.name), sentence })
+        });
+        Question { text: format!("Which '{quote}' is meant?"), choices: choices.collect() }
+    }
+
+    fn is_of(&self, at: usize) -> bool {
+        self.said.get(at).is_some_and(|token| token.is("of"))
+    }
+
+    /// The place behind articles.
+    pub(super) fn skip_articles(&self, at: usize, end: usize) -> usize {
+        let is_article = |token: &Token| ["the", "a", "an", "each", "their", "its"].iter().any(|word| token.is(word));
+        (at..end).find(|place| !is_article(&self.said[*place])).unwrap_or(end)
+    }
+
+    fn no_column(&self, at: usize) -> Stop {
+        let name = self.names.known.table(self.base).map(crate::known::KnownTable::full_name).unwrap_or_default();
+        Stop::NotUnderstood(Misread {
+            at,
+            expected: format!("a column of {name}, or of a table that it refers to"),
+            candidates: self.names.column_names(self.base),
+        })
+    }
+
+    fn unrelated(&self, at: usize, from: TableId, to: TableId) -> Stop {
+        let name = |table| self.names.known.table(table).map(crate::known::KnownTable::full_name).unwrap_or_default();
+        Stop::at(at, format!("a table that {} refers to by a key; {} is none", name(from), name(to)))
+    }
+}
