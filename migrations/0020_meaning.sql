@@ -29,7 +29,7 @@ CREATE UNIQUE INDEX verified_questions_of_question ON verified_questions (worksp
 -- What may be shown of a connection's values, and since when: what was sampled under other rules is not stored.
 ALTER TABLE connections
     ADD COLUMN samples text NOT NULL DEFAULT 'none' CONSTRAINT connections_samples CHECK (samples IN ('none', 'values', 'rows')),
-    ADD COLUMN samples_ruled_at timestamptz NOT NULL DEFAULT '-infinity';
+    ADD COLUMN samples_ruled_at timestamptz NOT NULL DEFAULT 'epoch';
 
 -- Columns whose values nobody sees as they are.
 CREATE TABLE column_masks (
