@@ -16,6 +16,7 @@ mod selection;
 mod sentence;
 mod sql;
 mod stop;
+mod units;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
@@ -146,7 +147,11 @@ fn outcome<T>(made: Result<T, Stop>, sentence: &str, said: &[Token]) -> Outcome<
         Err(Stop::NotUnderstood(misread)) => {
             let span = said.get(misread.at).map_or(sentence.len()..sentence.len(), |token| token.span.clone());
             let quote = sentence[span.clone()].to_owned();
-            let near = nearest(&quote, misread.candidates.iter().map(String::as_str)).map(str::to_owned);
+            let last = |name: &String| name.rsplit('.').next().unwrap_or_default().to_owned();
+            let short: Vec<String> = misread.candidates.iter().map(last).collect();
+            let near = nearest(&quote, short.iter().map(String::as_str));
+            let near =
+                short.iter().position(|name| Some(name.as_str()) == near).map(|at| misread.candidates[at].clone());
             let candidates = match near {
                 Some(near) => vec![near],
                 None => misread.candidates.into_iter().take(8).collect(),

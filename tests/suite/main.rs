@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a process that is watched from outside gives no signal to wait for")]
 
+mod assistant;
 mod bad_input;
 mod catalog;
 mod chaos;

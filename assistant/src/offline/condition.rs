@@ -151,11 +151,15 @@ impl Reading<'_> {
         let mut values = vec![self.value()?];
         loop {
             let comma = self.take(&[","]);
-            let joined = self.take(&["and"]) || self.take(&["or"]) || comma;
-            if !joined {
+            // What `and` leads to is the last one: another `and` begins another condition.
+            let is_last = self.take(&["and"]) || self.take(&["or"]);
+            if !comma && !is_last {
                 return Ok(values);
             }
             values.push(self.value()?);
+            if is_last {
+                return Ok(values);
+            }
         }
     }
 
@@ -274,7 +278,7 @@ mod tests {
             Test::Among(["'iO'", "'niO'", "'x'"].map(str::to_owned).to_vec())
         );
         assert_eq!(read("is between 1 and 5", Family::Number), Test::Between("1".to_owned(), "5".to_owned()));
-        assert_eq!(read("contains 5%", Family::Text), Test::Like("'%5\\%%'".to_owned()));
+        assert_eq!(read("contains '5%'", Family::Text), Test::Like("'%5\\%%'".to_owned()));
     }
 
     #[test]

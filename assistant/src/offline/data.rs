@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use headwater_pipelines::diagnostic::nearest;
+
 use super::condition::Family;
 use super::lexer::Token;
 use super::names::Names;
@@ -9,6 +11,7 @@ use super::phrase::Phrase;
 use super::routes::routes;
 use super::selection::{Fold, Item, Place, Selection, Top, Value};
 use super::stop::{Misread, Stop};
+use super::units;
 use crate::known::TableId;
 
 /// Reads data phrases of a sentence.
@@ -130,6 +133,7 @@ impl<'a> Data<'a> {
             }
         }
         reader.settle(&mut selection)?;
+        units::must_not_mix(&reader.phrase, &selection)?;
         Ok(selection)
     }
 
@@ -152,6 +156,11 @@ impl<'a> Data<'a> {
 
     pub(super) fn no_table(&self, at: usize) -> Stop {
         let candidates = self.names.table_names();
+        let short = |name: &String| name.rsplit('.').next().unwrap_or_default().to_owned();
+        let names: Vec<String> = candidates.iter().map(short).collect();
+        // The word that is nearly a table's name tells more than the first one.
+        let is_near = |at: &usize| nearest(&self.said[*at].text, names.iter().map(String::as_str)).is_some();
+        let at = (at..self.said.len()).find(is_near).unwrap_or(at);
         Stop::NotUnderstood(Misread { at, expected: "a table of the connections".to_owned(), candidates })
     }
 }

@@ -100,7 +100,7 @@ impl Writing<'_> {
     }
 
     fn from(&self, selection: &Selection, aliases: &Aliases) -> Option<String> {
-        let base = format!("{} AS {}", (self.table)(selection.base), aliases.base);
+        let base = self.named(selection.base, &aliases.base);
         let whole =
             aliases.routes.iter().find(|(route, _)| route.len() == 1 && selection.whole.contains(&route[0].table));
         let mut text = match whole {
@@ -111,7 +111,7 @@ impl Writing<'_> {
                 for condition in selection.conditions.iter().filter(|condition| condition.place.route.is_empty()) {
                     on.push(self.condition(condition, selection, aliases)?);
                 }
-                format!("{} AS {alias}\nLEFT JOIN {base} ON {}", (self.table)(route[0].table), on.join(" AND "))
+                format!("{}\nLEFT JOIN {base} ON {}", self.named(route[0].table, alias), on.join(" AND "))
             }
         };
         for (route, alias) in &aliases.routes {
@@ -122,9 +122,15 @@ impl Writing<'_> {
             let kept = route.iter().any(|hop| selection.keeps.contains(&hop.table)) || whole.is_some();
             let join = if kept { "LEFT JOIN" } else { "JOIN" };
             let on = self.on(hop, aliases.of_route(before), alias);
-            text.push_str(&format!("\n{join} {} AS {alias} ON {on}", (self.table)(hop.table)));
+            text.push_str(&format!("\n{join} {} ON {on}", self.named(hop.table, alias)));
         }
         Some(text)
+    }
+
+    /// A table and the name that the statement gives it.
+    fn named(&self, table: TableId, alias: &str) -> String {
+        let name = (self.table)(table);
+        if name == alias { name } else { format!("{name} AS {alias}") }
     }
 
     fn on(&self, hop: &Hop, from: &str, to: &str) -> String {

@@ -55,9 +55,10 @@ fn shop() -> Known {
     refers(&mut items, "product_id", &["public", "products"]);
     let mut views = typed(&["page_views"], &["product_id int", "day date", "views int"]);
     views.connection = "lake".to_owned();
+    let payments = typed(&["public", "payments"], &["id int key", "amount num", "currency text", "kind text"]);
     let brands = typed(&["public", "brands"], &["id int key", "name text"]);
     let categories = typed(&["public", "categories"], &["id int key", "name text"]);
-    Known::new(vec![orders, customers, addresses, products, items, views, brands, categories])
+    Known::new(vec![orders, customers, addresses, products, items, views, payments, brands, categories])
 }
 
 fn with_setting<T>(use_it: impl FnOnce(&Setting<'_>) -> T) -> T {
@@ -122,6 +123,7 @@ fn two_readings_are_asked_and_each_answer_is_a_sentence_that_is_understood() {
     let questions = [
         "count orders per city",
         "load orders into lake.orders",
+        "sum of amount of payments per kind",
         "load sku and brand name of products into lake.products, overwrite",
         "every day load orders into lake.orders, append",
     ];

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use headwater_assistant::{Asked, Assistant, CompileReport, DraftReport, NotUnderstood, Question, Refusal};
@@ -35,11 +36,14 @@ pub(crate) struct ReadingArgs {
     /// Time zone of days and of times without a zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     timezone: Tz,
+    /// The moment that today, this month and the like are counted from, e.g. 2026-03-31T22:30:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<DateTime<Utc>>,
 }
 
 impl ReadingArgs {
     pub(super) fn asked(self, text: String) -> Asked {
-        Asked { text, on: self.on, zone: self.timezone, now: chrono::Utc::now() }
+        Asked { text, on: self.on, zone: self.timezone, now: self.as_of.unwrap_or_else(Utc::now) }
     }
 }
 

@@ -1,0 +1,88 @@
+//! Values in several units or currencies are not added up without a word.
+
+use super::phrase::Phrase;
+use super::routes::{Route, hops};
+use super::selection::{Fold, Place, Selection, Test, Value};
+use super::stop::Stop;
+use crate::draft::{Choice, Question};
+use crate::known::{ColumnId, TableId};
+use crate::words::tokens;
+
+/// Words that name a column which says what another column counts, folded.
+const UNITS: [&str; 12] = [
+    "unit",
+    "uom",
+    "currency",
+    "ccy",
+    "curr",
+    "einheit",
+    "mengeneinheit",
+    "waehrung",
+    "whg",
+    "devise",
+    "unite",
+    "moneda",
+];
+
+/// Asks if a sum or an average would mix units: a column of the table, or of one that it refers to, says what each value counts, and neither a group nor a
+/// condition holds it to one.
+pub(super) fn must_not_mix(phrase: &Phrase<'_>, selection: &Selection) -> Result<(), Stop> {
+    let folded = selection.items.iter().filter_map(|item| match &item.value {
+        Value::Folded(Fold::Sum | Fold::Average, place) => Some(place),
+        _ => None,
+    });
+    for place in folded {
+        let Some(unit) = unit_of(phrase, selection, place) else { continue };
+        let is_one = |at: &Place| at.column == unit.column;
+        let grouped = selection.groups.iter().filter_map(|group| group.value.place()).any(is_one);
+        let held = selection
+            .conditions
+            .iter()
+            .any(|condition| is_one(&condition.place) && matches!(condition.test, Test::Compare("=", _)));
+        if !grouped && !held {
+            return Err(Stop::Ask(question(phrase, selection, place, &unit)));
+        }
+    }
+    Ok(())
+}
+
+/// The column that says what a value counts.
+fn unit_of(phrase: &Phrase<'_>, selection: &Selection, place: &Place) -> Option<Place> {
+    let own = place.route.last().map_or(selection.base, |hop| hop.table);
+    let known = phrase.names.known;
+    let in_table = |table: TableId| known.columns(table).find(|(_, column)| is_unit(&column.name)).map(|(id, _)| id);
+    let place_of = |route: Route, column: ColumnId| Place { route, column };
+    if let Some(column) = in_table(own) {
+        return Some(place_of(place.route.clone(), column));
+    }
+    hops(known, own).into_iter().find_map(|hop| {
+        let column = in_table(hop.table)?;
+        Some(place_of([place.route.as_slice(), &[hop]].concat(), column))
+    })
+}
+
+fn is_unit(name: &str) -> bool {
+    tokens(name).last().is_some_and(|word| UNITS.contains(&word.as_str()))
+}
+
+fn question(phrase: &Phrase<'_>, selection: &Selection, place: &Place, unit: &Place) -> Question {
+    let known = phrase.names.known;
+    let name = |column: ColumnId| known.column(column).map(|column| column.name.clone()).unwrap_or_default();
+    let (value, unit_name) = (name(place.column), name(unit.column));
+    let table = known.table(unit.column.table).map(|table| table.name().to_owned()).unwrap_or_default();
+    let said =
+        if unit.route.is_empty() { format!("\"{unit_name}\"") } else { format!("\"{unit_name}\" of \"{table}\"") };
+    let sentence = phrase.sentence.trim_end_matches(['.', '?', '!', ' ']);
+    // Behind the groups that there are, or as the only one, before a target.
+    let target = [" into ", " to "].iter().filter_map(|word| sentence.find(word)).min();
+    let (head, tail) = sentence.split_at(target.unwrap_or(sentence.len()));
+    let joint = if selection.groups.is_empty() { " per " } else { ", per " };
+    let choices = vec![Choice {
+        text: format!("a value for each {unit_name} of {table}"),
+        sentence: format!("{head}{joint}{said}{tail}"),
+    }];
+    Question {
+        text: format!("{value} is in different units, which {unit_name} of {table} names. What should be added up?"),
+        choices,
+    }
+}
