@@ -7,6 +7,7 @@ mod condition;
 mod data;
 mod drafting;
 mod lexer;
+mod list;
 mod names;
 mod period;
 mod phrase;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::condition::{self, Family};
 use super::data::Reader;
+use super::list::List;
 use super::period;
 use super::routes::hops;
 use super::selection::{Condition, Item, Selection, Test, Top, Value};
@@ -12,11 +13,13 @@ use super::stop::Stop;
 impl Reader<'_> {
     pub(super) fn groups(&self, part: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
         let mut at = part.start;
+        let mut list = List::default();
         loop {
             let unit = self.said(at, part.end).and_then(period::unit);
             let is_cut = unit.is_some() && self.is(at + 1, part.end, "of");
             let (behind, place) = self.phrase.column(if is_cut { at + 2 } else { at }, part.end)?;
             let mut behind = self.of_table(behind, part.end).unwrap_or(behind);
+            list.add(&self.phrase, self.phrase.skip_articles(at, behind)..behind, &place)?;
             let rest = &self.data.said[behind..part.end];
             if self.family(&place) == Family::Time
                 && let Some((length, period)) = period::read(rest)

@@ -6,6 +6,7 @@ use headwater_pipelines::diagnostic::nearest;
 
 use super::condition::Family;
 use super::lexer::Token;
+use super::list::List;
 use super::names::Names;
 use super::phrase::Phrase;
 use super::routes::routes;
@@ -224,9 +225,15 @@ impl Reader<'_> {
     }
 
     pub(super) fn items(&self, mut at: usize, end: usize, selection: &mut Selection) -> Result<usize, Stop> {
+        let mut list = List::default();
         loop {
             let (behind, item) = self.item(at, end)?;
-            selection.items.extend(item);
+            if let Value::Column(place) = &item.value {
+                let start = self.phrase.skip_articles(at, end);
+                let named = (start..behind).find(|place| self.is(*place, behind, "as")).unwrap_or(behind);
+                list.add(&self.phrase, start..named, place)?;
+            }
+            selection.items.push(item);
             at = behind;
             let comma = self.is(at, end, ",");
             let and = self.is(at + usize::from(comma), end, "and");
@@ -237,8 +244,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An item, or two: `count and sum of amount`.
-    fn item(&self, at: usize, end: usize) -> Result<(usize, Vec<Item>), Stop> {
+    fn item(&self, at: usize, end: usize) -> Result<(usize, Item), Stop> {
         let at = self.phrase.skip_articles(at, end);
         let (mut behind, value) = match self.folded(at, end)? {
             Some(read) => read,
@@ -251,7 +257,7 @@ impl Reader<'_> {
         behind = self.of_table(behind, end).unwrap_or(behind);
         let (mut behind, name) = self.name(behind, end)?;
         behind = self.of_table(behind, end).unwrap_or(behind);
-        Ok((behind, vec![Item { value, name }]))
+        Ok((behind, Item { value, name }))
     }
 
     /// `as name`
@@ -341,11 +347,10 @@ impl Reader<'_> {
         if behind < by {
             return Err(Stop::at(behind, "'by' and a value"));
         }
-        let (behind, mut values) = self.item(by + 1, end)?;
+        let (behind, value) = self.item(by + 1, end)?;
         if behind < end {
             return Err(Stop::at(behind, "the end of the value, or a word that begins the next part"));
         }
-        let Some(value) = values.pop() else { return Err(Stop::at(by + 1, "a value")) };
         let is_folded = value.value.is_folded();
         selection.top = Some(Top { count, ascending: false, by: value.value.clone() });
         match is_folded {

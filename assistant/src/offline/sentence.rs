@@ -136,6 +136,9 @@ impl Reader<'_> {
         let mode = mode.or(*verb).unwrap_or(None);
         *verb = Some(mode);
         let Some(into) = (start..self.said.len()).find(|place| self.is_into(*place)) else {
+            if let Some(into) = (start..self.said.len()).find(|place| self.is(*place, "into")) {
+                return Err(self.no_target(into + 1));
+            }
             // Of the data's own mistakes the first tells more than the missing target.
             let read = self.data().read(start..self.said.len());
             return Err(read.err().unwrap_or_else(|| self.no_target(self.said.len())));

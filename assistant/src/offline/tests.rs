@@ -96,7 +96,7 @@ fn questions_become_statements() {
         "sum of views of lake.page_views per category name of the product, joined on product id",
         "count orders per city of addresses via shipping id",
         "count orders per month of ordered at in 2026",
-        "count products per id and name of brands, also brands without products",
+        "count products per \"id\" of \"brands\" and name of brands, also brands without products",
         "orders where status is one of paid, 'in transit' and new and total is not between 1 and 5.50",
     ];
     let all: Vec<String> = questions.iter().map(|question| format!("-- {question}\n{}\n", sql(question))).collect();
@@ -124,6 +124,8 @@ fn two_readings_are_asked_and_each_answer_is_a_sentence_that_is_understood() {
         "count orders per city",
         "load orders into lake.orders",
         "sum of amount of payments per kind",
+        "count products per id and name of brands",
+        "load name, sku of products and name of the brand into lake.products, overwrite",
         "load sku and brand name of products into lake.products, overwrite",
         "every day load orders into lake.orders, append",
     ];

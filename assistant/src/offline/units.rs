@@ -1,5 +1,8 @@
 //! Values in several units or currencies are not added up without a word.
 
+use headwater_engine::connector::ColumnInfo;
+
+use super::condition::Family;
 use super::phrase::Phrase;
 use super::routes::{Route, hops};
 use super::selection::{Fold, Place, Selection, Test, Value};
@@ -24,6 +27,12 @@ const UNITS: [&str; 12] = [
     "moneda",
 ];
 
+/// Ends of names that say themselves what a column counts.
+const SAID: [&str; 24] = [
+    "eur", "usd", "gbp", "chf", "jpy", "cent", "kg", "gram", "km", "kwh", "mwh", "minute", "min", "second", "sec",
+    "hour", "day", "percent", "pct", "piece", "gb", "mb", "byte", "litre",
+];
+
 /// Asks if a sum or an average would mix units: a column of the table, or of one that it refers to, says what each value counts, and neither a group nor a
 /// condition holds it to one.
 pub(super) fn must_not_mix(phrase: &Phrase<'_>, selection: &Selection) -> Result<(), Stop> {
@@ -33,7 +42,10 @@ pub(super) fn must_not_mix(phrase: &Phrase<'_>, selection: &Selection) -> Result
     });
     for place in folded {
         let Some(unit) = unit_of(phrase, selection, place) else { continue };
-        let is_one = |at: &Place| at.column == unit.column;
+        // A key of the table that has the unit holds it to one, too.
+        let key = unit.route.last().map(|hop| (hop.from.clone(), hop.to.clone()));
+        let is_key = |at: &Place| key.as_ref().is_some_and(|(from, to)| *from == [at.column] || *to == [at.column]);
+        let is_one = |at: &Place| at.column == unit.column || is_key(at);
         let grouped = selection.groups.iter().filter_map(|group| group.value.place()).any(is_one);
         let held = selection
             .conditions
@@ -50,8 +62,12 @@ pub(super) fn must_not_mix(phrase: &Phrase<'_>, selection: &Selection) -> Result
 fn unit_of(phrase: &Phrase<'_>, selection: &Selection, place: &Place) -> Option<Place> {
     let own = place.route.last().map_or(selection.base, |hop| hop.table);
     let known = phrase.names.known;
-    let in_table = |table: TableId| known.columns(table).find(|(_, column)| is_unit(&column.name)).map(|(id, _)| id);
+    let in_table = |table: TableId| known.columns(table).find(|(_, column)| is_unit(column)).map(|(id, _)| id);
     let place_of = |route: Route, column: ColumnId| Place { route, column };
+    let name = known.column(place.column).map(|column| tokens(&column.name)).unwrap_or_default();
+    if name.last().is_some_and(|word| SAID.contains(&word.as_str())) {
+        return None;
+    }
     if let Some(column) = in_table(own) {
         return Some(place_of(place.route.clone(), column));
     }
@@ -61,8 +77,12 @@ fn unit_of(phrase: &Phrase<'_>, selection: &Selection, place: &Place) -> Option<
     })
 }
 
-fn is_unit(name: &str) -> bool {
-    tokens(name).last().is_some_and(|word| UNITS.contains(&word.as_str()))
+/// By the end of its name, or by what its author says of a column with text.
+fn is_unit(column: &ColumnInfo) -> bool {
+    let is = |word: &String| UNITS.contains(&word.as_str());
+    let said = column.comment.as_deref().map(tokens).unwrap_or_default();
+    tokens(&column.name).last().is_some_and(is)
+        || (Family::of(&column.arrow_type) == Family::Text && said.iter().any(is))
 }
 
 fn question(phrase: &Phrase<'_>, selection: &Selection, place: &Place, unit: &Place) -> Question {
