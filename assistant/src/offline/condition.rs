@@ -50,7 +50,7 @@ struct Reading<'a> {
 }
 
 /// Words that compare, longest first, and what they mean.
-const COMPARISONS: [(&[&str], &str); 25] = [
+const COMPARISONS: [(&[&str], &str); 27] = [
     (&["greater", "than", "or", "equal", "to"], ">="),
     (&["less", "than", "or", "equal", "to"], "<="),
     (&["not", "less", "than"], ">="),
@@ -64,6 +64,8 @@ const COMPARISONS: [(&[&str], &str); 25] = [
     (&["at", "least"], ">="),
     (&["at", "most"], "<="),
     (&["on", "or", "after"], ">="),
+    (&["since"], ">="),
+    (&["exceeds"], ">"),
     (&["above"], ">"),
     (&["over"], ">"),
     (&["below"], "<"),
@@ -80,14 +82,20 @@ const COMPARISONS: [(&[&str], &str); 25] = [
 
 impl Reading<'_> {
     fn test(&mut self) -> Result<Test, Stop> {
-        let is = self.take(&["is"])
-            || self.take(&["are"])
-            || self.take(&["was"])
-            || self.take(&["="])
-            || self.take(&["equals"]);
-        let not = is && self.take(&["not"]);
+        let modal = self.take(&["must"]) || self.take(&["should"]) || self.take(&["has", "to"]);
+        let not_before = modal && self.take(&["not"]);
+        let is = (modal && self.take(&["be"]))
+            || ["is", "are", "was", "were", "=", "equals", "has", "have"].iter().any(|word| self.take(&[word]));
+        let not = not_before || (is && (self.take(&["not"]) || self.take(&["never"])));
         if ["empty", "null", "missing", "blank"].iter().any(|word| self.take(&[word])) {
             return Ok(if not { Test::NotEmpty } else { Test::Empty });
+        }
+        if self.family == Family::Number {
+            for (word, sign) in [("positive", ">"), ("negative", "<"), ("zero", "=")] {
+                if self.take(&[word]) {
+                    return Ok(Test::Compare(if not { opposite(sign) } else { sign }, "0".to_owned()));
+                }
+            }
         }
         if self.take(&["between"]) {
             return self.between(not);
@@ -111,8 +119,11 @@ impl Reading<'_> {
             return Ok(Test::During(period));
         }
         // `with newsletter true` has no word between column and value.
-        let sign = if not { "<>" } else { "=" };
-        Ok(Test::Compare(sign, self.value()?))
+        let values = self.alternatives()?;
+        match values.as_slice() {
+            [value] => Ok(Test::Compare(if not { "<>" } else { "=" }, value.clone())),
+            _ => Ok(negated(not, Test::Among(values))),
+        }
     }
 
     fn between(&mut self, not: bool) -> Result<Test, Stop> {
@@ -145,6 +156,15 @@ impl Reading<'_> {
             .collect();
         let any = |is: bool| if is { "%" } else { "" };
         Ok(Some(text(&format!("{}{escaped}{}", any(before), any(after)))))
+    }
+
+    /// `paid or open`
+    fn alternatives(&mut self) -> Result<Vec<String>, Stop> {
+        let mut values = vec![self.value()?];
+        while self.take(&["or"]) {
+            values.push(self.value()?);
+        }
+        Ok(values)
     }
 
     fn values(&mut self) -> Result<Vec<String>, Stop> {

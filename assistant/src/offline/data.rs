@@ -36,8 +36,10 @@ enum Clause {
 }
 
 /// Words that say nothing about which rows are meant.
-const FILLERS: [&str; 14] =
-    ["list", "show", "give", "me", "what", "which", "is", "are", "the", "all", "every", "find", "please", "rows"];
+const FILLERS: [&str; 20] = [
+    "list", "show", "give", "me", "what", "which", "is", "are", "the", "all", "every", "find", "please", "get",
+    "display", "columns", "column", "fields", "only", "just",
+];
 
 impl<'a> Data<'a> {
     /// Reads a phrase that takes all of these tokens.
@@ -57,19 +59,28 @@ impl<'a> Data<'a> {
     /// The parts of a phrase: each from the word that begins it up to the next one.
     fn clauses(&self, range: Range<usize>) -> Vec<(Clause, Range<usize>)> {
         let mut starts: Vec<(Clause, usize)> = Vec::new();
+        // `count orders by status`, but not `top 3 names by count`.
+        let folds = range.clone().all(|at| !self.said[at].is("top"));
         for at in range.clone() {
             let token = &self.said[at];
             let next = self.said.get(at + 1).filter(|_| at + 1 < range.end);
             let follows = |word: &str| next.is_some_and(|next| next.is(word));
             let is_number = next.is_some_and(|next| next.text.parse::<u64>().is_ok());
-            let clause = if token.is("where") || (token.is("only") && follows("where")) {
+            let in_also = starts.last().is_some_and(|(clause, _)| *clause == Clause::Also);
+            let is_per = token.is("per")
+                || (token.is("for") && (follows("each") || follows("every")))
+                || (token.is("grouped") && follows("by"))
+                || (token.is("by") && folds && at > range.start && !self.said[at - 1].is("grouped"));
+            let clause = if token.is("where") || token.is("whose") || (token.is("only") && follows("where")) {
                 Clause::Where
-            } else if token.is("per") || (token.is("for") && follows("each")) || (token.is("grouped") && follows("by"))
-            {
+            } else if is_per {
                 Clause::Per
-            } else if token.is("without") && starts.last().is_none_or(|(clause, _)| *clause != Clause::Also) {
+            } else if (token.is("without") && !in_also) || ((token.is("with") || token.is("have")) && follows("no")) {
                 Clause::Without
-            } else if token.is("with") {
+            } else if token.is("with")
+                || token.is("plus")
+                || (token.is("including") && !self.says_without(at, range.end))
+            {
                 Clause::With
             } else if token.is("also") || token.is("including") {
                 Clause::Also
@@ -84,6 +95,10 @@ impl<'a> Data<'a> {
         }
         let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([range.end]).collect::<Vec<_>>();
         starts.iter().zip(ends).map(|((clause, at), end)| (*clause, *at..end)).collect()
+    }
+
+    fn says_without(&self, at: usize, end: usize) -> bool {
+        (at..end).any(|place| self.said[place].is("without"))
     }
 
     /// Tables that the head names, the last one first: it stands behind `of`.
@@ -122,12 +137,13 @@ impl<'a> Data<'a> {
         for (clause, part) in clauses {
             let part = part.start..self.without_comma(part.clone());
             match clause {
-                Clause::Where => reader.conditions(self.behind(&part, &["only", "where"]), &mut selection)?,
-                Clause::Per => {
-                    reader.groups(self.behind(&part, &["per", "for", "each", "grouped", "by"]), &mut selection)?
-                }
+                Clause::Where => reader.conditions(self.behind(&part, &["only", "where", "whose"]), &mut selection)?,
+                Clause::Per => reader
+                    .groups(self.behind(&part, &["per", "for", "each", "every", "grouped", "by"]), &mut selection)?,
                 Clause::With => reader.with(part.start + 1..part.end, &mut selection)?,
-                Clause::Without => reader.without(part.start + 1..part.end, &mut selection)?,
+                Clause::Without => {
+                    reader.without(self.behind(&part, &["with", "have", "no", "without", "any"]), &mut selection)?
+                }
                 Clause::Also => reader.also(part.start + 1..part.end, &mut selection)?,
                 Clause::Joined => reader.joined(part, &mut selection)?,
                 Clause::Extreme => reader.extreme(part, &mut selection)?,
@@ -198,6 +214,12 @@ impl Reader<'_> {
         if self.is(at, end, "top") {
             return self.top(at + 1, end, selection);
         }
+        if self.is(at, end, "distinct") || self.is(at, end, "different") {
+            let mut values = Selection::of(self.base);
+            let behind = self.items(at + 1, end, &mut values)?;
+            selection.groups = values.items;
+            return self.ended(behind, end, "'and' or 'of' a table");
+        }
         if let Some(behind) = self.table(at, end)
             && behind == end
         {
@@ -213,9 +235,23 @@ impl Reader<'_> {
     /// The place behind the table, if it is named here.
     fn table(&self, at: usize, end: usize) -> Option<usize> {
         let start = self.phrase.skip_articles(at, end);
-        let start = start + usize::from(self.is(start, end, "all"));
+        let mut start = start;
+        for words in [["all"].as_slice(), &["rows", "of"], &["the"], &["table"]] {
+            let are = words.iter().enumerate().all(|(ahead, word)| self.is(start + ahead, end, word));
+            start += if are { words.len() } else { 0 };
+        }
         let found = self.data.names.table(self.data.said.get(start..end)?)?;
-        found.meanings.contains(&self.base).then_some(start + found.length)
+        if !found.meanings.contains(&self.base) {
+            return None;
+        }
+        let mut behind = start + found.length;
+        behind += usize::from(self.is(behind, end, "table"));
+        // `orders from shop`
+        let connection = self.data.names.known.table(self.base).map(|table| table.connection.as_str())?;
+        if (self.is(behind, end, "from") || self.is(behind, end, "in")) && self.is(behind + 1, end, connection) {
+            behind += 2;
+        }
+        Some(behind)
     }
 
     /// `of orders`
@@ -316,7 +352,8 @@ impl Reader<'_> {
     fn how_many(&self, at: usize, end: usize, selection: &mut Selection) -> Result<(), Stop> {
         let is_distinct = self.is(at, end, "different") || self.is(at, end, "distinct");
         let start = at + usize::from(is_distinct);
-        let value = if self.table(start, end) == Some(end) && !is_distinct {
+        let there = |at: usize| at + if self.is(at, end, "are") && self.is(at + 1, end, "there") { 2 } else { 0 };
+        let value = if self.table(start, end).map(there) == Some(end) && !is_distinct {
             Value::Rows
         } else {
             let who = self.data.names.table(&self.data.said[start..end]).ok_or_else(|| self.data.no_table(start))?;
@@ -343,7 +380,10 @@ impl Reader<'_> {
         let count = count.filter(|count| *count > 0).ok_or_else(|| Stop::at(at, "a number of rows"))?;
         let by = (at..end).find(|place| self.is(*place, end, "by")).ok_or_else(|| Stop::at(end, "'by' and a value"))?;
         let mut group = Selection::of(self.base);
-        let behind = self.items(at + 1, by, &mut group)?;
+        let behind = match self.table(at + 1, by) {
+            Some(behind) if behind == by => by,
+            _ => self.items(at + 1, by, &mut group)?,
+        };
         if behind < by {
             return Err(Stop::at(behind, "'by' and a value"));
         }
@@ -352,6 +392,9 @@ impl Reader<'_> {
             return Err(Stop::at(behind, "the end of the value, or a word that begins the next part"));
         }
         let is_folded = value.value.is_folded();
+        if is_folded && group.items.is_empty() {
+            return Err(Stop::at(at + 1, "the columns that the value is of, such as the name"));
+        }
         selection.top = Some(Top { count, ascending: false, by: value.value.clone() });
         match is_folded {
             true => {
@@ -370,7 +413,7 @@ impl Reader<'_> {
         if folds && plain {
             return Err(Stop::at(0, "folded values alone; the columns that they are folded by stand behind 'per'"));
         }
-        if !folds && !selection.groups.is_empty() {
+        if !folds && !selection.groups.is_empty() && !selection.items.is_empty() {
             return Err(Stop::at(0, "a value for each group, such as 'count' or 'sum of' a column"));
         }
         Ok(())

@@ -75,6 +75,10 @@ impl Reading<'_> {
         let all = |day_of_week: &str| Dates { day_of_month: "*".to_owned(), day_of_week: day_of_week.to_owned() };
         for (words, time) in [
             (&["every", "day"][..], None),
+            (&["nightly"], None),
+            (&["each", "night"], None),
+            (&["each", "morning"], None),
+            (&["each", "evening"], None),
             (&["each", "day"], None),
             (&["daily"], None),
             (&["every", "night"], None),
@@ -100,6 +104,7 @@ impl Reading<'_> {
     /// `every Monday and Friday`, `Monday to Saturday`
     fn days_of_week(&mut self) -> Option<String> {
         let start = self.at;
+        self.take(&["weekly"]);
         let opened = self.take(&["every"]) || self.take(&["each"]) || self.take(&["on"]);
         let Some(first) = self.day() else {
             self.at = start;
@@ -152,6 +157,7 @@ impl Reading<'_> {
         let opened = self.take(&["on", "the"]) || self.take(&["on"]) || self.take(&["every"]);
         let day = self.said.get(self.at).and_then(ordinal).filter(|_| opened);
         self.at += 1;
+        self.take(&["day"]);
         let month = self.take(&["of", "every", "month"])
             || self.take(&["of", "each", "month"])
             || self.take(&["of", "the", "month"]);
@@ -221,12 +227,18 @@ impl Reading<'_> {
         }
     }
 
-    /// `in Europe/Berlin`, `UTC`
+    /// `in Europe/Berlin`, `(UTC)`, `Europe/Berlin time`
     fn zone(&mut self) -> Option<Tz> {
-        let ahead = usize::from(self.is(0, "in"));
+        let is_opened = self.is(0, "(");
+        let ahead = usize::from(self.is(0, "in") || is_opened);
         let zone = self.said.get(self.at + ahead).filter(|token| token.text.contains('/') || token.is("UTC"))?;
         let zone: Tz = zone.text.parse().ok()?;
         self.at += ahead + 1;
+        if is_opened && !self.take(&[")"]) {
+            self.at -= ahead + 1;
+            return None;
+        }
+        self.take(&["time"]);
         Some(zone)
     }
 }

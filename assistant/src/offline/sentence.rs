@@ -54,6 +54,24 @@ struct Pending {
     rules: Vec<(Rule, OnFailure, Range<usize>)>,
 }
 
+/// Words that ask for a load and leave open how.
+const LOADING: [&str; 14] = [
+    "load",
+    "copy",
+    "put",
+    "sync",
+    "write",
+    "extract",
+    "import",
+    "ingest",
+    "export",
+    "replicate",
+    "transfer",
+    "bring",
+    "store",
+    "save",
+];
+
 /// Words that begin a request to change or remove what is there.
 const CHANGING: [&str; 16] = [
     "delete", "remove", "drop", "truncate", "update", "insert", "alter", "purge", "erase", "raise", "increase",
@@ -125,7 +143,7 @@ impl Reader<'_> {
             ));
         }
         let mode = match () {
-            () if is(&["load", "copy", "put", "sync", "write"]) => Some(None),
+            () if is(&LOADING) => Some(None),
             () if is(&["append", "add"]) => Some(Some(WriteMode::Append)),
             () if is(&["overwrite", "replace"]) => Some(Some(WriteMode::Overwrite)),
             () if is(&["upsert", "merge"]) => return Err(self.not_yet("upsert", at)),
@@ -170,17 +188,34 @@ impl Reader<'_> {
             }
             return Ok(Some(behind));
         }
-        let (on_failure, start) = match () {
-            () if self.is(at, "check") => (OnFailure::Fail, at + 1 + usize::from(self.is(at + 1, "that"))),
-            () if self.is(at, "stop") || self.is(at, "fail") => (OnFailure::Fail, at + 1),
-            () if self.is(at, "warn") => (OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me"))),
-            () => return Ok(None),
-        };
-        let inverted = self.is(start, "if");
+        let Some((on_failure, start)) = self.opening(at) else { return Ok(None) };
+        let inverted = self.is(start, "if") || self.is(start, "when");
         let Some(load) = pending.last_mut() else { return Ok(None) };
         let (behind, rule) = self.rule(start + usize::from(inverted), &load.selection, inverted)?;
         load.rules.push((rule, on_failure, self.span(at..behind)));
         Ok(Some(behind))
+    }
+
+    /// How a check begins, and where its rule does.
+    fn opening(&self, at: usize) -> Option<(OnFailure, usize)> {
+        let checks = ["check", "ensure", "verify", "require"].iter().any(|word| self.is(at, word));
+        let sure = usize::from(self.is(at, "make") && self.is(at + 1, "sure"));
+        match () {
+            () if checks || sure == 1 => {
+                let that = at + 1 + sure;
+                Some((OnFailure::Fail, that + usize::from(self.is(that, "that"))))
+            }
+            () if self.is(at, "stop") || self.is(at, "fail") || self.is(at, "abort") => Some((OnFailure::Fail, at + 1)),
+            () if self.is(at, "warn") => Some((OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me")))),
+            () if self.demands(at) => Some((OnFailure::Fail, at)),
+            () => None,
+        }
+    }
+
+    /// `id must be unique`
+    fn demands(&self, at: usize) -> bool {
+        let end = (at..self.said.len()).find(|place| self.is(*place, ",")).unwrap_or(self.said.len());
+        (at..end.min(at + 8)).any(|place| self.is(place, "must") || self.is(place, "should"))
     }
 
     /// What does not execute yet, and where it is asked for.
@@ -203,8 +238,10 @@ impl Reader<'_> {
     fn mode(&self, at: usize) -> Option<(WriteMode, bool, usize)> {
         let at = at + usize::from(self.is(at, "with") || self.is(at, "mode"));
         let mode = match () {
-            () if ["overwrite", "replace"].iter().any(|word| self.is(at, word)) => WriteMode::Overwrite,
-            () if ["append", "add"].iter().any(|word| self.is(at, word)) => WriteMode::Append,
+            () if ["overwrite", "replace", "overwriting", "replacing"].iter().any(|word| self.is(at, word)) => {
+                WriteMode::Overwrite
+            }
+            () if ["append", "add", "appending", "adding"].iter().any(|word| self.is(at, word)) => WriteMode::Append,
             () => return None,
         };
         let mut behind = at + 1;
@@ -213,8 +250,26 @@ impl Reader<'_> {
             return None;
         }
         let all = self.is(behind, "all") || self.is(behind, "them") || self.is(behind, "both");
-        for word in ["all", "both", "of", "them", "it"] {
-            behind += usize::from(self.is(behind, word));
+        const WHAT: [&str; 16] = [
+            "all",
+            "both",
+            "of",
+            "them",
+            "it",
+            "everything",
+            "the",
+            "table",
+            "target",
+            "existing",
+            "old",
+            "rows",
+            "data",
+            "contents",
+            "mode",
+            "only",
+        ];
+        while WHAT.iter().any(|word| self.is(behind, word)) {
+            behind += 1;
         }
         let ends = behind == self.said.len()
             || [",", "and", "every", "daily", "hourly", "on"].iter().any(|word| self.is(behind, word));
@@ -234,9 +289,13 @@ impl Reader<'_> {
             outputs.zip(&names).find(|(value, _)| **value == Value::Column(place.clone())).map(|(_, name)| name.clone())
         };
         let name = name.ok_or_else(|| Stop::at(at, "a column that is loaded"))?;
-        let is = usize::from(self.is(behind, "is") || self.is(behind, "are"));
-        if is == 1 && self.is(behind + 1, "unique") && !inverted {
-            return Ok((behind + 2, Rule { unique: Some(vec![name]), ..Rule::default() }));
+        let is = match () {
+            () if self.is(behind, "is") || self.is(behind, "are") => 1,
+            () if (self.is(behind, "must") || self.is(behind, "should")) && self.is(behind + 1, "be") => 2,
+            () => 0,
+        };
+        if is > 0 && self.is(behind + is, "unique") && !inverted {
+            return Ok((behind + is + 1, Rule { unique: Some(vec![name]), ..Rule::default() }));
         }
         let family = self.names.known.column(place.column).map(|column| condition::Family::of(&column.arrow_type));
         let family = family.unwrap_or(condition::Family::Other);

@@ -23,7 +23,7 @@ pub(super) struct Writing<'a> {
 
 /// The names of a selection's output columns, in order.
 pub(super) fn columns(selection: &Selection, known: &Known) -> Vec<String> {
-    if selection.items.is_empty() {
+    if selection.items.is_empty() && selection.groups.is_empty() {
         return known.columns(selection.base).map(|(_, column)| column.name.clone()).collect();
     }
     let mut names: Vec<String> = Vec::new();
@@ -62,7 +62,7 @@ impl Writing<'_> {
     pub(super) fn select(&self, selection: &Selection) -> Option<String> {
         let aliases = Aliases::of(selection, self.known);
         let names = columns(selection, self.known);
-        let outputs: Vec<String> = match selection.items.is_empty() {
+        let outputs: Vec<String> = match selection.items.is_empty() && selection.groups.is_empty() {
             true => vec![format!("{}.*", aliases.base)],
             false => {
                 let items = selection.groups.iter().chain(&selection.items);
