@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::draft::{Drafted, NotUnderstood, Outcome, Question, Refusal, Requirement};
 use crate::known::{Known, KnownTable};
-use crate::offline::{self, Setting, Statement};
+use crate::offline::{self, Setting, Statement, Term};
 
 /// The assistant on the operations of a workspace. It makes drafts and statements; it applies and runs nothing.
 #[derive(Debug, Clone)]
@@ -134,6 +134,10 @@ impl Assistant {
     /// Makes a statement of a question. Whoever shows it runs it.
     pub async fn ask(&self, actor: &Actor, asked: &Asked) -> Result<AskReport, OperationError> {
         let seen = self.seen(actor, &asked.on).await?;
+        if let Some(sql) = self.verified(actor, &asked.text).await? {
+            let assumptions = vec!["a person has checked this statement for this question".to_owned()];
+            return Ok(AskReport::Statement(seen.report(Statement { sql, tables: Vec::new(), assumptions })));
+        }
         Ok(match offline::ask(&asked.text, &seen.setting(asked)) {
             Outcome::Made(statement) => AskReport::Statement(seen.report(*statement)),
             Outcome::Asked(question) => AskReport::Question(question),
@@ -144,6 +148,13 @@ impl Assistant {
                 return Err(OperationError::new(ErrorKind::Bug, bug));
             }
         })
+    }
+
+    /// The statement that somebody has checked for exactly this question.
+    async fn verified(&self, actor: &Actor, question: &str) -> Result<Option<String>, OperationError> {
+        let plain = |text: &str| text.trim_end_matches(['?', '!', '.', ' ']).trim().to_lowercase();
+        let questions = self.operations.questions(actor).await?.questions;
+        Ok(questions.into_iter().find(|row| plain(&row.question) == plain(question)).map(|row| row.sql))
     }
 
     /// The catalogs of the connections that are asked about.
@@ -160,7 +171,13 @@ impl Assistant {
             connection.tables.iter().map(named)
         });
         let targets = connections.iter().filter(|known| known.is_writable).map(|known| known.name.clone());
-        Ok(Seen { known: Known::new(tables.collect()), targets: targets.collect(), connections })
+        let (known, targets) = (Known::new(tables.collect()), targets.collect());
+        let terms = self.operations.glossary(actor).await?.terms.into_iter().map(|row| row.term);
+        // A term with SQL is not a table.
+        let terms = terms
+            .filter(|term| term.expression.is_none())
+            .filter_map(|term| Some(Term { table: known.find(&term.connection, &term.path)?, phrase: term.term }));
+        Ok(Seen { terms: terms.collect(), known, targets, connections })
     }
 }
 
@@ -168,12 +185,14 @@ impl Assistant {
 struct Seen {
     known: Known,
     targets: Vec<String>,
+    terms: Vec<Term>,
     connections: Vec<KnownConnection>,
 }
 
 impl Seen {
     fn setting(&self, asked: &Asked) -> Setting<'_> {
-        Setting { known: &self.known, targets: &self.targets, zone: asked.zone, now: asked.now }
+        let Self { known, targets, terms, .. } = self;
+        Setting { known, targets, terms, zone: asked.zone, now: asked.now }
     }
 
     fn report(&self, statement: Statement) -> StatementReport {

@@ -12,6 +12,6 @@ mod words;
 pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
 pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, StatementReport};
 pub use known::{ColumnId, Known, KnownTable, TableId};
-pub use offline::{Setting, Statement, ask, compile};
-pub use retrieval::{Budget, Found, Left, Retrieval, Term};
+pub use offline::{Setting, Statement, Term, ask, compile};
+pub use retrieval::{Budget, Found, Hint, Left, Retrieval};
 pub use words::{fold, split_name, tokens};

@@ -9,6 +9,7 @@ mod drafting;
 mod lexer;
 mod list;
 mod names;
+mod parts;
 mod period;
 mod phrase;
 mod routes;
@@ -27,6 +28,8 @@ use crate::draft::{Drafted, NotUnderstood, Outcome, Refusal, RefusalReason};
 use crate::known::{Known, TableId};
 use data::Data;
 use lexer::Token;
+pub use names::Term;
+
 use names::Names;
 use period::Period;
 use sentence::Reader;
@@ -43,6 +46,8 @@ pub struct Setting<'a> {
     pub known: &'a Known,
     /// Connections that can be written to.
     pub targets: &'a [String],
+    /// The workspace's words for tables.
+    pub terms: &'a [Term],
     /// The workspace's zone.
     pub zone: Tz,
     /// The moment of asking.
@@ -63,7 +68,7 @@ pub struct Statement {
 /// Makes a draft of a sentence.
 pub fn compile(sentence: &str, setting: &Setting<'_>) -> Outcome<Drafted> {
     let said = lexer::cut(sentence);
-    let names = Names::of(setting.known);
+    let names = Names::of(setting.known, setting.terms);
     let reader = Reader { sentence, said: &said, names: &names, targets: setting.targets, zone: setting.zone };
     let made = readable(sentence, &said)
         .and_then(|()| reader.read())
@@ -74,7 +79,7 @@ pub fn compile(sentence: &str, setting: &Setting<'_>) -> Outcome<Drafted> {
 /// Makes a statement of a question.
 pub fn ask(question: &str, setting: &Setting<'_>) -> Outcome<Statement> {
     let said = lexer::cut(question);
-    let names = Names::of(setting.known);
+    let names = Names::of(setting.known, setting.terms);
     let made = readable(question, &said).and_then(|()| statement(question, &said, &names, setting));
     outcome(made, question, &said)
 }
@@ -94,7 +99,7 @@ fn statement(question: &str, said: &[Token], names: &Names<'_>, setting: &Settin
     refuse_secrets(said, names)?;
     let is_end = |token: &&Token| ["?", "!"].iter().any(|word| token.is(word));
     let end = said.len() - said.iter().rev().take_while(is_end).count();
-    let selection = Data { sentence: question, said, names }.read(0..end)?;
+    let selection = Data { sentence: question, said, names, target: None }.read(0..end)?;
     let known = setting.known;
     let table = |id: TableId| known.table(id).map(crate::known::KnownTable::full_name).unwrap_or_default();
     let bounds = |period: Period, kind: &str| literals(period, kind, setting);

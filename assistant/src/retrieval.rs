@@ -14,7 +14,7 @@ use crate::words::tokens;
 
 /// A word of the workspace's glossary and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Term {
+pub struct Hint {
     /// The word or phrase.
     pub phrase: String,
     /// What it means, in words or SQL; its words are searched too.
@@ -70,7 +70,7 @@ const HANDED_ON: f64 = 0.3;
 
 impl Retrieval {
     /// Finds the tables that a sentence is about. A catalog that fits into the budget is shown whole.
-    pub fn of(sentence: &str, known: &Known, glossary: &[Term], budget: Budget) -> Self {
+    pub fn of(sentence: &str, known: &Known, glossary: &[Hint], budget: Budget) -> Self {
         let index = Index::of(known);
         let mut scores = index.scores(&asked(sentence, glossary));
         for table in named_by_terms(sentence, known, glossary) {
@@ -92,7 +92,7 @@ impl Retrieval {
 }
 
 /// The words of a sentence, and those that the glossary has for its phrases.
-fn asked(sentence: &str, glossary: &[Term]) -> Vec<String> {
+fn asked(sentence: &str, glossary: &[Hint]) -> Vec<String> {
     let mut words = tokens(sentence);
     let said = words.clone();
     for term in glossary.iter().filter(|term| holds_phrase(&said, &tokens(&term.phrase))) {
@@ -101,7 +101,7 @@ fn asked(sentence: &str, glossary: &[Term]) -> Vec<String> {
     words
 }
 
-fn named_by_terms(sentence: &str, known: &Known, glossary: &[Term]) -> BTreeSet<TableId> {
+fn named_by_terms(sentence: &str, known: &Known, glossary: &[Hint]) -> BTreeSet<TableId> {
     let said = tokens(sentence);
     let terms = glossary.iter().filter(|term| holds_phrase(&said, &tokens(&term.phrase)));
     terms.flat_map(|term| &term.tables).filter_map(|(connection, path)| known.find(connection, path)).collect()
@@ -166,7 +166,7 @@ mod tests {
         Known::new(tables)
     }
 
-    fn names(sentence: &str, glossary: &[Term], budget: Budget) -> Vec<String> {
+    fn names(sentence: &str, glossary: &[Hint], budget: Budget) -> Vec<String> {
         let known = warehouse();
         let found = Retrieval::of(sentence, &known, glossary, budget).shown;
         found.iter().filter_map(|found| known.table(found.table)).map(|table| table.table.path.join(".")).collect()
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_glossary_leads_to_a_table_that_no_word_names() {
-        let term = Term {
+        let term = Hint {
             phrase: "cost centre".to_owned(),
             meaning: "Kostenstelle".to_owned(),
             tables: vec![("shop".to_owned(), vec!["hr".to_owned(), "kst_4711".to_owned()])],

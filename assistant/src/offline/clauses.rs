@@ -108,6 +108,20 @@ impl Reader<'_> {
         self.ended(other + what.length, part.end, "the end of the part")
     }
 
+    /// `only orders with customers`: those without are left out.
+    pub(super) fn only(&self, part: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
+        let start = self.phrase.skip_articles(part.start, part.end);
+        let who = self.data.names.table(&self.data.said[start..part.end]).ok_or_else(|| self.data.no_table(start))?;
+        let with = start + who.length;
+        if !self.is(with, part.end, "with") || !who.meanings.contains(&self.base) {
+            return Err(Stop::at(with, "the rows that are read, 'with' and a table that they refer to"));
+        }
+        let other = self.phrase.skip_articles(with + 1, part.end);
+        let what = self.data.names.table(&self.data.said[other..part.end]).ok_or_else(|| self.data.no_table(other))?;
+        selection.drops.extend(&what.meanings);
+        self.ended(other + what.length, part.end, "the end of the part")
+    }
+
     /// `joined on product id`: says by which column, which the key's name says too.
     pub(super) fn joined(&self, part: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
         let start = part.start

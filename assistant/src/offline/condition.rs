@@ -1,7 +1,9 @@
 //! Conditions in words, and the literals in them.
 
+use chrono::NaiveDate;
+
 use super::lexer::Token;
-use super::period;
+use super::period::{self, Period};
 use super::selection::Test;
 use super::stop::Stop;
 
@@ -109,6 +111,9 @@ impl Reading<'_> {
         }
         if let Some(sign) = COMPARISONS.iter().find(|(words, _)| self.take(words)).map(|(_, sign)| *sign) {
             let sign = if not { opposite(sign) } else { sign };
+            if self.family == Family::Time {
+                return self.beside(sign);
+            }
             return Ok(Test::Compare(sign, self.value()?));
         }
         if self.family == Family::Time
@@ -118,6 +123,9 @@ impl Reading<'_> {
             self.place += length;
             return Ok(Test::During(period));
         }
+        if self.family == Family::Time {
+            return self.beside("<>");
+        }
         // `with newsletter true` has no word between column and value.
         let values = self.alternatives()?;
         match values.as_slice() {
@@ -126,7 +134,35 @@ impl Reading<'_> {
         }
     }
 
+    /// A day is a stretch of time: what is after it comes when it has ended.
+    fn beside(&mut self, sign: &str) -> Result<Test, Stop> {
+        let day = self.day()?;
+        let next = || day.succ_opt().ok_or_else(|| self.expected("a day within the calendar"));
+        Ok(match sign {
+            "<" => Test::Before(day),
+            "<=" => Test::Before(next()?),
+            ">" => Test::From(next()?),
+            ">=" => Test::From(day),
+            _ => Test::Not(Box::new(Test::During(Period::Fixed(day, next()?)))),
+        })
+    }
+
+    fn day(&mut self) -> Result<NaiveDate, Stop> {
+        let day = self.said.get(self.place).and_then(|token| token.text.parse().ok());
+        let day = day.ok_or_else(|| self.expected("a date such as 2026-03-29"))?;
+        self.place += 1;
+        Ok(day)
+    }
+
     fn between(&mut self, not: bool) -> Result<Test, Stop> {
+        if self.family == Family::Time {
+            let first = self.day()?;
+            if !self.take(&["and"]) {
+                return Err(self.expected("'and' and the last day"));
+            }
+            let last = self.day()?.succ_opt().ok_or_else(|| self.expected("a day within the calendar"))?;
+            return Ok(negated(not, Test::During(Period::Fixed(first, last))));
+        }
         let low = self.value()?;
         if !self.take(&["and"]) {
             return Err(self.expected("'and' and the upper bound"));
@@ -190,7 +226,6 @@ impl Reading<'_> {
             Family::Text if token.is_quoted || !token.is_sign() => Some(text(&token.text)),
             Family::Number => number(&token.text),
             Family::Boolean => boolean(&token.text),
-            Family::Time => time(&token.text),
             _ => None,
         };
         let Some(literal) = literal else {
@@ -257,17 +292,11 @@ fn boolean(value: &str) -> Option<String> {
     }
 }
 
-fn time(value: &str) -> Option<String> {
-    let day = value.parse::<chrono::NaiveDate>().ok()?;
-    Some(format!("DATE '{day}'"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::super::lexer::cut;
-    use super::super::period::Period;
     use super::super::selection::Unit;
     use super::*;
 
@@ -289,7 +318,9 @@ mod tests {
         assert_eq!(read(">= -3", Family::Number), compare(">=", "-3"));
         assert_eq!(read("is false", Family::Boolean), compare("=", "false"));
         assert_eq!(read("true", Family::Boolean), compare("=", "true"));
-        assert_eq!(read("is before 2026-03-29", Family::Time), compare("<", "DATE '2026-03-29'"));
+        let day = |day: &str| day.parse::<NaiveDate>().unwrap();
+        assert_eq!(read("is before 2026-03-29", Family::Time), Test::Before(day("2026-03-29")));
+        assert_eq!(read("is after 2026-03-29", Family::Time), Test::From(day("2026-03-30")));
         assert_eq!(read("is yesterday", Family::Time), Test::During(Period::Relative(Unit::Day, 1)));
         assert_eq!(read("is in this month", Family::Time), Test::During(Period::Relative(Unit::Month, 0)));
         assert_eq!(read("is not empty", Family::Other), Test::NotEmpty);

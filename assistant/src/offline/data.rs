@@ -8,12 +8,14 @@ use super::condition::Family;
 use super::lexer::Token;
 use super::list::List;
 use super::names::Names;
+use super::parts::{self, Clause};
 use super::phrase::Phrase;
 use super::routes::routes;
 use super::selection::{Fold, Item, Place, Selection, Top, Value};
 use super::stop::{Misread, Stop};
 use super::units;
-use crate::known::TableId;
+use crate::draft::{Choice, Question};
+use crate::known::{KnownTable, TableId};
 
 /// Reads data phrases of a sentence.
 #[derive(Debug, Clone, Copy)]
@@ -21,18 +23,8 @@ pub(super) struct Data<'a> {
     pub(super) sentence: &'a str,
     pub(super) said: &'a [Token],
     pub(super) names: &'a Names<'a>,
-}
-
-/// A part of the phrase behind its head, by the word that begins it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Clause {
-    Where,
-    Per,
-    With,
-    Without,
-    Also,
-    Joined,
-    Extreme,
+    /// The table that is loaded into, if there is one.
+    pub(super) target: Option<TableId>,
 }
 
 /// Words that say nothing about which rows are meant.
@@ -44,85 +36,63 @@ const FILLERS: [&str; 20] = [
 impl<'a> Data<'a> {
     /// Reads a phrase that takes all of these tokens.
     pub(super) fn read(&self, range: Range<usize>) -> Result<Selection, Stop> {
-        let clauses = self.clauses(range.clone());
+        let clauses = parts::split(self.said, range.clone());
         let head = range.start..clauses.first().map_or(range.end, |(_, part)| part.start);
         let mut stop: Option<Stop> = None;
-        for base in self.bases(head.clone()) {
-            match self.with_base(base, head.clone(), &clauses) {
-                Ok(selection) => return Ok(selection),
-                Err(other) => stop = Some(stop.map_or(other.clone(), |stop| stop.further(other))),
+        for (words, tables) in self.mentions(head.clone()) {
+            let mut read = Vec::new();
+            for base in tables {
+                match self.with_base(base, head.clone(), &clauses) {
+                    Ok(selection) => read.push((base, selection)),
+                    Err(other) => stop = Some(stop.map_or(other.clone(), |stop| stop.further(other))),
+                }
+            }
+            if read.len() > 1 {
+                let tables: Vec<TableId> = read.iter().map(|(table, _)| *table).collect();
+                return Err(Stop::Ask(self.which(words, &tables)));
+            }
+            if let Some((base, selection)) = read.pop() {
+                return match Some(base) == self.target {
+                    true => Err(Stop::at(words.start, "a table other than the one that is loaded into")),
+                    false => Ok(selection),
+                };
             }
         }
         Err(stop.unwrap_or_else(|| self.no_table(head.start)))
     }
 
-    /// The parts of a phrase: each from the word that begins it up to the next one.
-    fn clauses(&self, range: Range<usize>) -> Vec<(Clause, Range<usize>)> {
-        let mut starts: Vec<(Clause, usize)> = Vec::new();
-        // `count orders by status`, but not `top 3 names by count`.
-        let folds = range.clone().all(|at| !self.said[at].is("top"));
-        for at in range.clone() {
-            let token = &self.said[at];
-            let next = self.said.get(at + 1).filter(|_| at + 1 < range.end);
-            let follows = |word: &str| next.is_some_and(|next| next.is(word));
-            let is_number = next.is_some_and(|next| next.text.parse::<u64>().is_ok());
-            let in_also = starts.last().is_some_and(|(clause, _)| *clause == Clause::Also);
-            let is_per = token.is("per")
-                || (token.is("for") && (follows("each") || follows("every")))
-                || (token.is("grouped") && follows("by"))
-                || (token.is("by") && folds && at > range.start && !self.said[at - 1].is("grouped"));
-            let clause = if token.is("where") || token.is("whose") || (token.is("only") && follows("where")) {
-                Clause::Where
-            } else if is_per {
-                Clause::Per
-            } else if (token.is("without") && !in_also) || ((token.is("with") || token.is("have")) && follows("no")) {
-                Clause::Without
-            } else if token.is("with")
-                || token.is("plus")
-                || (token.is("including") && !self.says_without(at, range.end))
-            {
-                Clause::With
-            } else if token.is("also") || token.is("including") {
-                Clause::Also
-            } else if token.is("joined") {
-                Clause::Joined
-            } else if token.is("the") && is_number && at > range.start {
-                Clause::Extreme
-            } else {
+    /// The tables that the head names with the tokens that name them, the last one first: it stands behind `of`. The table that is loaded into is read from only
+    /// if nothing else has its name.
+    fn mentions(&self, head: Range<usize>) -> Vec<(Range<usize>, Vec<TableId>)> {
+        let mut mentions = Vec::new();
+        let mut at = head.start;
+        while at < head.end {
+            let Some(found) = self.names.table(&self.said[at..head.end]) else {
+                at += 1;
                 continue;
             };
-            starts.push((clause, at));
+            let mut meanings = found.meanings;
+            if meanings.len() > 1 {
+                meanings.retain(|table| Some(*table) != self.target);
+            }
+            mentions.push((at..at + found.length, meanings));
+            at += found.length;
         }
-        let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([range.end]).collect::<Vec<_>>();
-        starts.iter().zip(ends).map(|((clause, at), end)| (*clause, *at..end)).collect()
+        mentions.reverse();
+        mentions
     }
 
-    fn says_without(&self, at: usize, end: usize) -> bool {
-        (at..end).any(|place| self.said[place].is("without"))
-    }
-
-    /// Tables that the head names, the last one first: it stands behind `of`.
-    fn bases(&self, head: Range<usize>) -> Vec<TableId> {
-        let mut bases = Vec::new();
-        let mut at = head.start;
-        let mut named = Vec::new();
-        while at < head.end {
-            match self.names.table(&self.said[at..head.end]) {
-                Some(found) => {
-                    named.push(found.meanings);
-                    at += found.length;
-                }
-                None => at += 1,
-            }
-        }
-        for meanings in named.into_iter().rev() {
-            for table in meanings {
-                if !bases.contains(&table) {
-                    bases.push(table);
-                }
-            }
-        }
-        bases
+    /// Which of several tables is meant: each is named in full in the sentence that says so.
+    fn which(&self, words: Range<usize>, tables: &[TableId]) -> Question {
+        let (start, end) = (self.said[words.start].span.start, self.said[words.end - 1].span.end);
+        let quote = &self.sentence[start..end];
+        let choice = |table: &TableId| {
+            let name = self.names.known.table(*table).map(KnownTable::full_name).unwrap_or_default();
+            let sentence = format!("{}{name}{}", &self.sentence[..start], &self.sentence[end..]);
+            Choice { text: name, sentence }
+        };
+        let choices = tables.iter().map(choice).collect();
+        Question { text: format!("Several tables are called '{quote}'. Which one is meant?"), choices }
     }
 
     fn with_base(
@@ -145,6 +115,8 @@ impl<'a> Data<'a> {
                     reader.without(self.behind(&part, &["with", "have", "no", "without", "any"]), &mut selection)?
                 }
                 Clause::Also => reader.also(part.start + 1..part.end, &mut selection)?,
+                Clause::Only => reader.only(part.start + 1..part.end, &mut selection)?,
+                Clause::Over => selection.mixes = true,
                 Clause::Joined => reader.joined(part, &mut selection)?,
                 Clause::Extreme => reader.extreme(part, &mut selection)?,
             }
@@ -223,6 +195,7 @@ impl Reader<'_> {
         if let Some(behind) = self.table(at, end)
             && behind == end
         {
+            selection.whole_rows = true;
             return Ok(());
         }
         let behind = self.items(at, end, selection)?;
@@ -327,6 +300,11 @@ impl Reader<'_> {
         let own = self.data.names.column(&self.data.said[at..end], self.base).is_some();
         let behind = at + 1 + usize::from(self.is(at + 1, end, "of"));
         match self.phrase.column(behind, end) {
+            Ok((_, place))
+                if matches!(fold, Fold::Sum | Fold::Average) && self.family(&place) != Family::Number && !own =>
+            {
+                Err(Stop::at(behind, "a column with numbers"))
+            }
             Ok((behind, place)) => Ok(Some((behind, Value::Folded(fold, place)))),
             Err(_) if own => Ok(None),
             Err(stop) => Err(stop),

@@ -31,6 +31,17 @@ pub(super) fn tables(selection: &Selection) -> Vec<TableId> {
 /// What a selection takes for granted.
 pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
     let hops = selection.places().flat_map(|place| &place.route).filter(|hop| hop.is_assumed);
+    let left = selection.places().flat_map(|place| &place.route).filter(|hop| {
+        let said =
+            [&selection.keeps, &selection.drops, &selection.whole].iter().any(|tables| tables.contains(&hop.table));
+        hop.is_optional && !hop.is_assumed && !said
+    });
+    let left: Vec<String> = left
+        .filter_map(|hop| {
+            let (base, other) = (known.table(selection.base)?, known.table(hop.table)?);
+            Some(format!("{} without {} are left out", base.name(), other.name()))
+        })
+        .collect();
     let mut all: Vec<String> = hops
         .filter_map(|hop| {
             let from = known.column(*hop.from.first()?)?;
@@ -38,6 +49,7 @@ pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
             let table = known.table(hop.table)?.full_name();
             Some(format!("{} refers to {} of {table}: the names say so, no foreign key does", from.name, to.name))
         })
+        .chain(left)
         .collect();
     all.sort();
     all.dedup();
@@ -67,8 +79,10 @@ pub(super) fn draft(sentence: &str, request: &Request, setting: &Setting<'_>) ->
         drafting.requirements.push(Requirement { quote: sentence[words.clone()].to_owned(), task: None, meaning });
     }
     let name = match request.loads.as_slice() {
+        [] => String::new(),
         [only] => plain_name(&only.target),
-        several => several.iter().map(|load| plain_name(&load.target)).collect::<Vec<_>>().join("_and_"),
+        [one, other] => format!("{}_and_{}", plain_name(&one.target), plain_name(&other.target)),
+        [first, rest @ ..] => format!("{}_and_{}_more", plain_name(&first.target), rest.len()),
     };
     let spec = Spec {
         name,
@@ -146,9 +160,10 @@ impl Drafting<'_> {
         }
         let known = self.setting.known;
         let columns = selection.items.iter().filter_map(|item| item.value.place());
-        let lost = columns
-            .flat_map(|place| &place.route)
-            .find(|hop| hop.is_optional && !hop.is_assumed && !selection.keeps.contains(&hop.table));
+        let lost = columns.flat_map(|place| &place.route).find(|hop| {
+            let said = selection.keeps.contains(&hop.table) || selection.drops.contains(&hop.table);
+            hop.is_optional && !hop.is_assumed && !said
+        });
         let Some(hop) = lost else { return Ok(()) };
         let filtered = selection.conditions.iter().any(|condition| condition.place.route.contains(hop));
         let (Some(base), Some(other)) = (known.table(selection.base), known.table(hop.table)) else { return Ok(()) };
@@ -157,11 +172,14 @@ impl Drafting<'_> {
         }
         let (base, other) = (base.name(), other.name());
         let words = self.sentence[load.words.clone()].trim_end().trim_end_matches(',');
-        let kept = format!("{words}, also \"{base}\" without \"{other}\",");
-        let choices = vec![Choice {
-            text: format!("also {base} without {other}"),
-            sentence: self.sentence.replacen(words, &kept, 1),
-        }];
+        let choice = |text: String, said: String| Choice {
+            text,
+            sentence: self.sentence.replacen(words, &format!("{words}, {said},"), 1),
+        };
+        let choices = vec![
+            choice(format!("also {base} without {other}"), format!("also \"{base}\" without \"{other}\"")),
+            choice(format!("only {base} with {other}"), format!("only \"{base}\" with \"{other}\"")),
+        ];
         Err(Stop::Ask(Question { text: format!("Should {base} without {other} be loaded, too?"), choices }))
     }
 

@@ -4,6 +4,15 @@ use super::lexer::Token;
 use crate::known::{ColumnId, Known, TableId};
 use crate::words::tokens;
 
+/// A word of the workspace for a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// The word or phrase.
+    pub phrase: String,
+    /// The table that it stands for.
+    pub table: TableId,
+}
+
 /// Tokens that one name may spread over.
 const LONGEST: usize = 8;
 
@@ -25,7 +34,7 @@ pub(super) struct Match<T> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn of(known: &'a Known) -> Self {
+    pub(super) fn of(known: &'a Known, terms: &[Term]) -> Self {
         let forms = |table: &crate::known::KnownTable| {
             let path = &table.table.path;
             let ends = (0..path.len()).rev().map(|from| path[from..].iter().flat_map(|part| tokens(part)).collect());
@@ -35,7 +44,9 @@ impl<'a> Names<'a> {
             forms.dedup();
             forms
         };
-        let tables = known.tables().map(|(id, table)| (id, forms(table))).collect();
+        let said = |id: TableId| terms.iter().filter(move |term| term.table == id).map(|term| tokens(&term.phrase));
+        let tables =
+            known.tables().map(|(id, table)| (id, forms(table).into_iter().chain(said(id)).collect())).collect();
         let columns = known
             .tables()
             .map(|(id, _)| known.columns(id).map(|(column, info)| (column, tokens(&info.name))).collect())
@@ -128,7 +139,7 @@ mod tests {
 
     fn found(sentence: &str) -> Option<(usize, Vec<String>)> {
         let known = shop();
-        let found = Names::of(&known).table(&cut(sentence))?;
+        let found = Names::of(&known, &[]).table(&cut(sentence))?;
         let names = found.meanings.iter().filter_map(|id| known.table(*id)).map(|table| table.full_name());
         Some((found.length, names.collect()))
     }
@@ -148,7 +159,7 @@ mod tests {
     #[test]
     fn a_column_is_found_as_words_or_as_it_is_written() {
         let known = shop();
-        let names = Names::of(&known);
+        let names = Names::of(&known, &[]);
         let users = known.find("shop", &["app".to_owned(), "Users".to_owned()]).into_iter().next();
         let lengths = ["display name and", "DisplayName", "\"DisplayName\" as x"].map(|sentence| {
             users

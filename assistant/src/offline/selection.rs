@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use chrono::NaiveDate;
+
 use super::period::Period;
 use super::routes::Route;
 use crate::known::{ColumnId, TableId};
@@ -86,6 +88,9 @@ pub(super) enum Test {
     Among(Vec<String>),
     Between(String, String),
     During(Period),
+    /// Before a day begins, or from its beginning on.
+    Before(NaiveDate),
+    From(NaiveDate),
     /// Text that holds, begins or ends with another one: the pattern of a LIKE.
     Like(String),
     /// None of the others.
@@ -108,6 +113,12 @@ pub(super) struct Selection {
     pub(super) base: TableId,
     /// Output columns; none stands for all columns of the table.
     pub(super) items: Vec<Item>,
+    /// All columns of the table stand before the others.
+    pub(super) whole_rows: bool,
+    /// Values are added up over all units.
+    pub(super) mixes: bool,
+    /// Rows without a partner in one of these tables are left out, and a person said so.
+    pub(super) drops: Vec<TableId>,
     /// What folded values are folded by; stands before them.
     pub(super) groups: Vec<Item>,
     pub(super) conditions: Vec<Condition>,
@@ -125,6 +136,9 @@ impl Selection {
         Self {
             base,
             items: Vec::new(),
+            whole_rows: false,
+            mixes: false,
+            drops: Vec::new(),
             groups: Vec::new(),
             conditions: Vec::new(),
             without: Vec::new(),
@@ -143,6 +157,7 @@ impl Selection {
             && self.without.is_empty()
             && self.top.is_none()
             && self.items.iter().all(plain)
+            && (self.items.is_empty() || !self.whole_rows)
     }
 
     /// Every place that is read beside the table's own rows.

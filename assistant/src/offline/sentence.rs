@@ -81,7 +81,15 @@ const CHANGING: [&str; 16] = [
 /// A request to change a source is refused, whatever else the sentence says.
 pub(super) fn refuse_changes(said: &[Token]) -> Result<(), Stop> {
     let first = said.iter().find(|token| !["please", "can", "could", "you", "now"].iter().any(|word| token.is(word)));
-    match first.filter(|token| CHANGING.iter().any(|word| token.is(word))) {
+    // `make a pipeline that deletes …`
+    let within = said.windows(2).find(|two| {
+        let leads = ["that", "which", "and", "to", "then"].iter().any(|word| two[0].is(word));
+        leads
+            && ["deletes", "removes", "drops", "truncates", "purges", "delete", "truncate", "purge"]
+                .iter()
+                .any(|word| two[1].is(word))
+    });
+    match first.filter(|token| CHANGING.iter().any(|word| token.is(word))).or(within.map(|two| &two[1])) {
         Some(token) => Err(Stop::Refuse(Refusal {
             reason: RefusalReason::ChangesData,
             message: format!(
@@ -97,6 +105,7 @@ impl Reader<'_> {
     /// Reads the whole sentence.
     pub(super) fn read(&self) -> Result<Request, Stop> {
         refuse_changes(self.said)?;
+        self.refuse_unfinished()?;
         let mut at = usize::from(self.is(0, "please"));
         let mut request = Request { loads: Vec::new(), schedule: None };
         let mut pending: Vec<Pending> = Vec::new();
@@ -124,6 +133,32 @@ impl Reader<'_> {
         Ok(request)
     }
 
+    /// Words anywhere in a sentence that ask for what does not execute yet.
+    fn refuse_unfinished(&self) -> Result<(), Stop> {
+        let phrases: [(&[&str], &'static str); 9] = [
+            (&["new", "and", "changed"], "cursor"),
+            (&["new", "or", "changed"], "cursor"),
+            (&["only", "new"], "cursor"),
+            (&["since", "the", "last", "run"], "cursor"),
+            (&["since", "last", "run"], "cursor"),
+            (&["since", "last", "time"], "cursor"),
+            (&["keep", "history"], "scd2"),
+            (&["keep", "the", "history"], "scd2"),
+            (&["in", "slices"], "delete_insert"),
+        ];
+        for at in 0..self.said.len() {
+            for (words, feature) in phrases {
+                if words.iter().enumerate().all(|(ahead, word)| self.is(at + ahead, word)) {
+                    // An upsert that is asked for, too, is the larger part of it.
+                    let upserts = self.said.iter().any(|token| token.is("upsert") || token.is("merge"));
+                    let feature = if upserts { "upsert" } else { feature };
+                    return Err(Stop::NotYet { feature, words: self.span(at..at + words.len()) });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// `load DATA into TARGET`, `append DATA to TARGET`, `overwrite TARGET with DATA`, `sum … into TARGET`. The verb of the load before is taken if none is said.
     fn load(&self, at: usize, verb: &mut Option<Option<WriteMode>>) -> Result<(usize, Pending), Stop> {
         let said = self.said.get(at).ok_or_else(|| Stop::at(at, "what to load"))?;
@@ -135,7 +170,7 @@ impl Reader<'_> {
                 return Err(Stop::at(behind, "'with' and what is loaded"));
             }
             let end = self.end_of_data(behind + 1);
-            let selection = self.data().read(behind + 1..end)?;
+            let selection = self.data(Some(&target)).read(behind + 1..end)?;
             let words = self.span(behind + 1..end);
             return Ok((
                 end,
@@ -158,11 +193,11 @@ impl Reader<'_> {
                 return Err(self.no_target(into + 1));
             }
             // Of the data's own mistakes the first tells more than the missing target.
-            let read = self.data().read(start..self.said.len());
-            return Err(read.err().unwrap_or_else(|| self.no_target(self.said.len())));
+            let end = (start..self.said.len()).find(|place| self.is(*place, ",")).unwrap_or(self.said.len());
+            return Err(self.data(None).read(start..end).err().unwrap_or_else(|| self.no_target(end)));
         };
-        let selection = self.data().read(start..self.without_comma(start..into))?;
         let (target, behind) = self.target(into + 1).ok_or_else(|| self.no_target(into + 1))?;
+        let selection = self.data(Some(&target)).read(start..self.without_comma(start..into))?;
         let words = self.span(start..into);
         Ok((behind, Pending { selection, words, target, mode, rules: Vec::new() }))
     }
@@ -184,6 +219,10 @@ impl Reader<'_> {
             let loads =
                 if all { &mut *pending } else { pending.last_mut().map(std::slice::from_mut).unwrap_or_default() };
             for load in loads {
+                let other = load.mode.filter(|before| *before != mode);
+                if other.is_some() && !all {
+                    return Err(Stop::at(at, "one mode: rows are replaced or added to"));
+                }
                 load.mode.get_or_insert(mode);
             }
             return Ok(Some(behind));
@@ -344,8 +383,10 @@ impl Reader<'_> {
         Ok(Load { selection, words, target, mode, rules })
     }
 
-    fn data(&self) -> Data<'_> {
-        Data { sentence: self.sentence, said: self.said, names: self.names }
+    fn data(&self, target: Option<&str>) -> Data<'_> {
+        let parts = target.and_then(|target| headwater_pipelines::sql::split_name(target).ok());
+        let target = parts.and_then(|parts| self.names.known.find(parts.first()?, &parts[1..]));
+        Data { sentence: self.sentence, said: self.said, names: self.names, target }
     }
 
     fn is(&self, at: usize, word: &str) -> bool {

@@ -23,10 +23,9 @@ pub(super) struct Writing<'a> {
 
 /// The names of a selection's output columns, in order.
 pub(super) fn columns(selection: &Selection, known: &Known) -> Vec<String> {
-    if selection.items.is_empty() && selection.groups.is_empty() {
-        return known.columns(selection.base).map(|(_, column)| column.name.clone()).collect();
-    }
-    let mut names: Vec<String> = Vec::new();
+    let whole = selection.whole_rows || (selection.items.is_empty() && selection.groups.is_empty());
+    let own = known.columns(selection.base).map(|(_, column)| column.name.clone()).filter(|_| whole);
+    let mut names: Vec<String> = own.collect();
     for item in selection.groups.iter().chain(&selection.items) {
         let mut name = item.name.clone().unwrap_or_else(|| default_name(item, selection.base, known));
         if names.contains(&name)
@@ -62,16 +61,18 @@ impl Writing<'_> {
     pub(super) fn select(&self, selection: &Selection) -> Option<String> {
         let aliases = Aliases::of(selection, self.known);
         let names = columns(selection, self.known);
+        let all = vec![format!("{}.*", aliases.base)];
         let outputs: Vec<String> = match selection.items.is_empty() && selection.groups.is_empty() {
-            true => vec![format!("{}.*", aliases.base)],
+            true => all,
             false => {
                 let items = selection.groups.iter().chain(&selection.items);
-                let outputs = items.zip(&names).map(|(item, name)| {
+                let own = if selection.whole_rows { names.len() - selection.items.len() } else { 0 };
+                let outputs = items.zip(&names[own..]).map(|(item, name)| {
                     let value = self.value(&item.value, selection, &aliases);
                     let ends_so = value.ends_with(&format!(".{}", identifier(name)));
                     if ends_so { value } else { format!("{value} AS {}", identifier(name)) }
                 });
-                outputs.collect()
+                all.into_iter().filter(|_| selection.whole_rows).chain(outputs).collect()
             }
         };
         let mut text = format!("SELECT {}\nFROM {}", outputs.join(", "), self.from(selection, &aliases)?);
@@ -176,6 +177,12 @@ impl Writing<'_> {
             Test::Between(low, high) => format!("{column} BETWEEN {low} AND {high}"),
             Test::Like(pattern) => format!("{column} LIKE {pattern}"),
             Test::Not(test) => format!("NOT ({})", self.test(column, test, of)?),
+            Test::Before(day) | Test::From(day) => {
+                let kind = &self.known.column(of)?.arrow_type;
+                let (start, _) = (self.bounds)(Period::Fixed(*day, day.succ_opt()?), kind)?;
+                let sign = if matches!(test, Test::From(_)) { ">=" } else { "<" };
+                format!("{column} {sign} {start}")
+            }
             Test::During(period) => {
                 let kind = &self.known.column(of)?.arrow_type;
                 let (start, end) = (self.bounds)(*period, kind)?;

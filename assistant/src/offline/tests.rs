@@ -64,7 +64,7 @@ fn shop() -> Known {
 fn with_setting<T>(use_it: impl FnOnce(&Setting<'_>) -> T) -> T {
     let known = shop();
     let now = "2026-03-31T22:30:00Z".parse().unwrap();
-    use_it(&Setting { known: &known, targets: &["lake".to_owned()], zone: chrono_tz::Europe::Berlin, now })
+    use_it(&Setting { known: &known, targets: &["lake".to_owned()], terms: &[], zone: chrono_tz::Europe::Berlin, now })
 }
 
 fn sql(question: &str) -> String {

@@ -12,25 +12,15 @@ use crate::known::{ColumnId, TableId};
 use crate::words::tokens;
 
 /// Words that name a column which says what another column counts, folded.
-const UNITS: [&str; 12] = [
-    "unit",
-    "uom",
-    "currency",
-    "ccy",
-    "curr",
-    "einheit",
-    "mengeneinheit",
-    "waehrung",
-    "whg",
-    "devise",
-    "unite",
-    "moneda",
-];
+const UNITS: [&str; 5] = ["unit", "uom", "einheit", "mengeneinheit", "unite"];
+
+/// And one that says in which money.
+const CURRENCIES: [&str; 7] = ["currency", "ccy", "curr", "waehrung", "whg", "devise", "moneda"];
 
 /// Ends of names that say themselves what a column counts.
-const SAID: [&str; 24] = [
-    "eur", "usd", "gbp", "chf", "jpy", "cent", "kg", "gram", "km", "kwh", "mwh", "minute", "min", "second", "sec",
-    "hour", "day", "percent", "pct", "piece", "gb", "mb", "byte", "litre",
+const SAID: [&str; 23] = [
+    "eur", "usd", "gbp", "chf", "jpy", "kg", "gram", "km", "kwh", "mwh", "minute", "min", "second", "sec", "hour",
+    "day", "percent", "pct", "piece", "gb", "mb", "byte", "litre",
 ];
 
 /// Asks if a sum or an average would mix units: a column of the table, or of one that it refers to, says what each value counts, and neither a group nor a
@@ -62,9 +52,17 @@ pub(super) fn must_not_mix(phrase: &Phrase<'_>, selection: &Selection) -> Result
 fn unit_of(phrase: &Phrase<'_>, selection: &Selection, place: &Place) -> Option<Place> {
     let own = place.route.last().map_or(selection.base, |hop| hop.table);
     let known = phrase.names.known;
-    let in_table = |table: TableId| known.columns(table).find(|(_, column)| is_unit(column)).map(|(id, _)| id);
     let place_of = |route: Route, column: ColumnId| Place { route, column };
-    let name = known.column(place.column).map(|column| tokens(&column.name)).unwrap_or_default();
+    let column = known.column(place.column)?;
+    let refers = hops(known, own).iter().any(|hop| hop.from.contains(&place.column));
+    if selection.mixes || column.primary_key.is_some() || refers || Family::of(&column.arrow_type) != Family::Number {
+        return None;
+    }
+    // Whole numbers count things: money has fractions.
+    let name = tokens(&column.name);
+    let is_whole = column.arrow_type.starts_with("Int") || column.arrow_type.starts_with("UInt");
+    let counts = is_whole && !name.iter().any(|word| word == "cent");
+    let in_table = |table: TableId| known.columns(table).find(|(_, column)| is_unit(column, counts)).map(|(id, _)| id);
     if name.last().is_some_and(|word| SAID.contains(&word.as_str())) {
         return None;
     }
@@ -78,8 +76,8 @@ fn unit_of(phrase: &Phrase<'_>, selection: &Selection, place: &Place) -> Option<
 }
 
 /// By the end of its name, or by what its author says of a column with text.
-fn is_unit(column: &ColumnInfo) -> bool {
-    let is = |word: &String| UNITS.contains(&word.as_str());
+fn is_unit(column: &ColumnInfo, counts: bool) -> bool {
+    let is = |word: &String| UNITS.contains(&word.as_str()) || (!counts && CURRENCIES.contains(&word.as_str()));
     let said = column.comment.as_deref().map(tokens).unwrap_or_default();
     tokens(&column.name).last().is_some_and(is)
         || (Family::of(&column.arrow_type) == Family::Text && said.iter().any(is))
@@ -97,10 +95,13 @@ fn question(phrase: &Phrase<'_>, selection: &Selection, place: &Place, unit: &Pl
     let target = [" into ", " to "].iter().filter_map(|word| sentence.find(word)).min();
     let (head, tail) = sentence.split_at(target.unwrap_or(sentence.len()));
     let joint = if selection.groups.is_empty() { " per " } else { ", per " };
-    let choices = vec![Choice {
-        text: format!("a value for each {unit_name} of {table}"),
-        sentence: format!("{head}{joint}{said}{tail}"),
-    }];
+    let choices = vec![
+        Choice {
+            text: format!("a value for each {unit_name} of {table}"),
+            sentence: format!("{head}{joint}{said}{tail}"),
+        },
+        Choice { text: "one value over all units".to_owned(), sentence: format!("{head} over all units{tail}") },
+    ];
     Question {
         text: format!("{value} is in different units, which {unit_name} of {table} names. What should be added up?"),
         choices,

@@ -23,6 +23,9 @@ pub(crate) struct AskArgs {
     /// Format of the rows
     #[arg(long, value_enum, default_value = "table")]
     format: SqlFormat,
+    /// Rows to print [default: 200 as a table, all otherwise]
+    #[arg(long)]
+    limit: Option<usize>,
 }
 
 pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
@@ -31,6 +34,9 @@ pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
     let statement = match report {
         AskReport::Statement(statement) => statement,
         other => {
+            if args.format == SqlFormat::Json {
+                output::json(&other)?;
+            }
             match &other {
                 AskReport::Question(question) => show_question(question),
                 AskReport::Refusal(refusal) => show_refusal(refusal),
@@ -51,5 +57,5 @@ pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    sql::run(context, &statement.sql, args.format).await
+    sql::run(context, &statement.sql, args.format, args.limit).await
 }

@@ -120,4 +120,7 @@ pub(super) fn show_not_understood(words: &NotUnderstood) {
     if !words.candidates.is_empty() {
         output::error_line(&format!("  near: {}", output::shown(&words.candidates.join(", "))));
     }
+    output::error_line("  docs/offline-grammar.md says which sentences are understood, such as:");
+    output::error_line("    count orders per country of the customer where status is paid");
+    output::error_line("    load orders into lake.orders, overwrite, every day at 6:00 in Europe/Berlin");
 }

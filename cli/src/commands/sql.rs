@@ -70,8 +70,8 @@ pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
 }
 
 /// Runs a statement and prints its rows.
-pub(super) async fn run(context: &Context, text: &str, format: SqlFormat) -> Result<ExitCode> {
-    let limit = if format == SqlFormat::Table { SHOWN } else { usize::MAX };
+pub(super) async fn run(context: &Context, text: &str, format: SqlFormat, limit: Option<usize>) -> Result<ExitCode> {
+    let limit = limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
     let mut rows = context.operations.query(&context.actor, text).await?;
     let written = write(&mut rows, format, None, limit).await;
     rows.close().await;
