@@ -21,6 +21,9 @@ use crate::stage::Engine;
 /// Rows that are read of a table.
 const READ: usize = 2_000;
 
+/// Reading ends after the batch in which so many bytes were read.
+const MOST_BYTES: usize = 16 << 20;
+
 /// A column with more different values among these rows has no list of values.
 const MOST_VALUES: usize = 50;
 
@@ -120,8 +123,13 @@ async fn cells(rows: &mut SendableRecordBatchStream) -> Result<Cells> {
         columns: rows.schema().fields().iter().map(|field| field.name().clone()).collect(),
         ..Cells::default()
     };
+    let mut read = 0;
     while let Some(batch) = rows.try_next().await.map_err(EngineError::from)? {
         cells.add(&batch)?;
+        read += batch.get_array_memory_size();
+        if read > MOST_BYTES {
+            break;
+        }
     }
     Ok(cells)
 }
@@ -145,7 +153,7 @@ impl Cells {
         let counts: Vec<HashMap<&str, usize>> = (0..self.columns.len()).map(|column| self.counts(column)).collect();
         let mut samples = TableSamples::default();
         for (column, counts) in self.columns.iter().zip(&counts) {
-            if counts.len() <= MOST_VALUES && !sampling.masks.contains_key(column) {
+            if counts.len() <= MOST_VALUES && !sampling.masks.contains_key(column) && !is_private(column) {
                 let values = frequent(counts);
                 if !values.is_empty() {
                     samples.values.insert(column.clone(), values);
@@ -157,7 +165,9 @@ impl Cells {
                 let cells = row.iter().enumerate().map(|(column, value)| {
                     let value = value.as_deref()?;
                     let count = counts[column].get(value).copied().unwrap_or_default();
-                    shown(value, count, sampling.masks.get(&self.columns[column]).copied(), sampling.key)
+                    let private = is_private(&self.columns[column]).then_some(Mask::Redact);
+                    let mask = sampling.masks.get(&self.columns[column]).copied().or(private);
+                    shown(value, count, mask, sampling.key)
                 });
                 cells.collect()
             };
@@ -192,9 +202,42 @@ fn shown(value: &str, count: usize, mask: Option<Mask>, key: &MaskKey) -> Option
         Some(mask) => mask.apply(value, key),
         None if recognise(value).is_some() => Mask::Redact.apply(value, key),
         // A number of one digit is rounded to itself.
-        None if count < ENOUGH => Mask::Round.apply(value, key).filter(|rounded| rounded != value).or(hidden()),
+        None if count < ENOUGH => Mask::Round.apply(value, key).filter(|rounded| !tells(rounded, value)).or(hidden()),
         None => Some(cut(value)),
     }
+}
+
+/// Whether a rounded value is the value, or the beginning of it.
+fn tells(rounded: &str, value: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    let same = number(rounded).zip(number(value)).is_some_and(|(one, other)| (one - other).abs() < f64::EPSILON);
+    same || value == rounded || (number(value).is_none() && value.starts_with(rounded))
+}
+
+/// Whether a column's name says that its values are nobody else's business.
+fn is_private(name: &str) -> bool {
+    const PARTS: [&str; 18] = [
+        "password",
+        "passwd",
+        "pwd",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "private_key",
+        "salt",
+        "birth",
+        "dob",
+        "ssn",
+        "first_name",
+        "firstname",
+        "last_name",
+        "lastname",
+        "surname",
+        "vorname",
+    ];
+    let name = name.to_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 fn hidden() -> Option<String> {

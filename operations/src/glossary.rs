@@ -51,7 +51,13 @@ impl Operations {
         must_fit("a term", &term, 200)?;
         let (connection, path) = self.must_be_table(&set.table).await?;
         if let Some(expression) = &set.expression {
-            self.must_plan(&format!("SELECT {expression}\nFROM {}", set.table), Some(expression)).await?;
+            // In brackets it is one value, and without SELECT of no other table.
+            if expression.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word == "select") {
+                return Err(OperationError::invalid(
+                    "a term's SQL is an expression over the columns of its table, without SELECT",
+                ));
+            }
+            self.must_plan(&format!("SELECT (\n{expression}\n) AS term\nFROM {}", set.table), Some(expression)).await?;
         }
         let term = GlossaryTerm { term, connection, path, expression: set.expression };
         workspace.put_term(&term).await?;
@@ -113,7 +119,8 @@ impl Operations {
             Ok(_) => Ok(()),
             Err(QueryError::Engine(error)) => Err(error.into()),
             Err(QueryError::Statement(findings)) => {
-                let text = shown.map_or_else(|| sql.to_owned(), |expression| format!("SELECT {expression}"));
+                let text =
+                    shown.map_or_else(|| sql.to_owned(), |expression| format!("SELECT (\n{expression}\n) AS term"));
                 Err(OperationError::problems(vec![problems(&text, findings)]))
             }
         }

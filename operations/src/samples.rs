@@ -121,7 +121,8 @@ impl Operations {
                 let sampled = tokio::time::timeout(FOR_ONE, self.sample(workspace, opened, rules, key, table)).await;
                 let error = match sampled {
                     Ok(Ok(())) => return,
-                    Ok(Err(error)) => error.to_string(),
+                    // A source's own words may quote cells.
+                    Ok(Err(error)) => format!("{:?}", error.kind).to_lowercase(),
                     Err(_) => "it took too long".to_owned(),
                 };
                 tracing::warn!(

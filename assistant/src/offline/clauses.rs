@@ -12,6 +12,12 @@ use super::stop::Stop;
 
 impl Reader<'_> {
     pub(super) fn groups(&self, part: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
+        if selection.top.is_some() {
+            return Err(Stop::at(
+                part.start,
+                "no groups beside 'top': the first rows of each group can't be asked for",
+            ));
+        }
         let mut at = part.start;
         let mut list = List::default();
         loop {

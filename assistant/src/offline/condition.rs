@@ -223,7 +223,9 @@ impl Reading<'_> {
     fn value(&mut self) -> Result<String, Stop> {
         let Some(token) = self.said.get(self.place) else { return Err(self.expected("a value")) };
         let literal = match self.family {
-            Family::Text if token.is_quoted || !token.is_sign() => Some(text(&token.text)),
+            Family::Text if token.is_quoted || (!token.is_sign() && !is_predicate(&token.text)) => {
+                Some(text(&token.text))
+            }
             Family::Number => number(&token.text),
             Family::Boolean => boolean(&token.text),
             _ => None,
@@ -239,6 +241,15 @@ impl Reading<'_> {
             return Err(self.expected(expected));
         };
         self.place += 1;
+        // `1,000` would be two numbers.
+        if self.family == Family::Number
+            && let [comma, digits, ..] = &self.said[self.place..]
+            && comma.is(",")
+            && comma.span.start == token.span.end
+            && digits.span.start == comma.span.end
+        {
+            return Err(self.expected("a number without separators, or a blank behind the comma"));
+        }
         Ok(literal)
     }
 
@@ -254,6 +265,27 @@ impl Reading<'_> {
     fn expected(&self, what: &str) -> Stop {
         Stop::at(self.at + self.place, what)
     }
+}
+
+/// Words that say something of a column rather than being in it; as a text they stand in quotes.
+fn is_predicate(word: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "unique",
+        "duplicated",
+        "duplicate",
+        "duplicates",
+        "valid",
+        "invalid",
+        "distinct",
+        "not",
+        "like",
+        "in",
+        "set",
+        "unset",
+        "present",
+        "the",
+    ];
+    WORDS.iter().any(|predicate| word.eq_ignore_ascii_case(predicate))
 }
 
 fn negated(not: bool, test: Test) -> Test {

@@ -10,7 +10,7 @@ use super::list::List;
 use super::names::Names;
 use super::parts::{self, Clause};
 use super::phrase::Phrase;
-use super::routes::routes;
+use super::routes::{hops, routes};
 use super::selection::{Fold, Item, Place, Selection, Top, Value};
 use super::stop::{Misread, Stop};
 use super::units;
@@ -297,7 +297,14 @@ impl Reader<'_> {
             return Ok(None);
         };
         // `total` may be a column.
-        let own = self.data.names.column(&self.data.said[at..end], self.base).is_some();
+        let own = self.data.names.column(&self.data.said[at..end], self.base);
+        // `total amount` is the column of that name, if there is one.
+        if own.as_ref().is_some_and(|own| {
+            own.length > 1 || !self.data.said[at].text.eq_ignore_ascii_case(&self.data.said[at].words.concat())
+        }) {
+            return Ok(None);
+        }
+        let own = own.is_some();
         let behind = at + 1 + usize::from(self.is(at + 1, end, "of"));
         match self.phrase.column(behind, end) {
             Ok((_, place))
@@ -388,6 +395,18 @@ impl Reader<'_> {
     fn settle(&self, selection: &mut Selection) -> Result<(), Stop> {
         let folds = selection.items.iter().any(|item| item.value.is_folded());
         let plain = selection.items.iter().any(|item| !item.value.is_folded());
+        let repeated = selection.items.iter().any(
+            |item| matches!(&item.value, Value::Folded(Fold::Sum | Fold::Average, place) if !place.route.is_empty()),
+        );
+        if repeated {
+            return Err(Stop::at(
+                0,
+                "values of the rows that are read: those of another table would count once for each row",
+            ));
+        }
+        if !self.can_stay(selection) {
+            return Err(Stop::at(0, "'also' without conditions on other tables and without distinct values"));
+        }
         if folds && plain {
             return Err(Stop::at(0, "folded values alone; the columns that they are folded by stand behind 'per'"));
         }
@@ -395,6 +414,26 @@ impl Reader<'_> {
             return Err(Stop::at(0, "a value for each group, such as 'count' or 'sum of' a column"));
         }
         Ok(())
+    }
+
+    /// Whether rows that have no partner can stay as a sentence says: a condition on the partner, or a value that counts partners of partners, leaves it open.
+    fn can_stay(&self, selection: &Selection) -> bool {
+        let on_kept = selection
+            .conditions
+            .iter()
+            .any(|condition| condition.place.route.iter().any(|hop| selection.keeps.contains(&hop.table)));
+        let counts =
+            selection.items.iter().all(|item| item.value.is_folded() && !matches!(item.value, Value::Distinct(_)));
+        let direct = |table: &TableId| {
+            hops(self.data.names.known, self.base).iter().filter(|hop| hop.table == *table).count() == 1
+        };
+        let on_base = selection.conditions.iter().all(|condition| condition.place.route.is_empty());
+        let whole = match selection.whole.as_slice() {
+            [] => true,
+            [only] => counts && !selection.items.is_empty() && direct(only) && on_base,
+            _ => false,
+        };
+        !on_kept && whole
     }
 
     pub(super) fn family(&self, place: &Place) -> Family {

@@ -30,7 +30,8 @@ pub(super) fn tables(selection: &Selection) -> Vec<TableId> {
 
 /// What a selection takes for granted.
 pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
-    let hops = selection.places().flat_map(|place| &place.route).filter(|hop| hop.is_assumed);
+    let routes = selection.places().map(|place| &place.route).chain(selection.without.iter().map(|(_, route)| route));
+    let hops = routes.flatten().filter(|hop| hop.is_assumed);
     let left = selection.places().flat_map(|place| &place.route).filter(|hop| {
         let said =
             [&selection.keeps, &selection.drops, &selection.whole].iter().any(|tables| tables.contains(&hop.table));

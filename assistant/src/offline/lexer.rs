@@ -57,7 +57,9 @@ pub(super) fn cut(sentence: &str) -> Vec<Token> {
             at += 2;
         } else {
             let length = word_length(rest);
-            let text = rest[..length].trim_end_matches(['.', ':', '-', '/']);
+            // A full stop ends the sentence, not a word within it.
+            let ends = rest[length..].trim().is_empty();
+            let text = rest[..length].trim_end_matches(|c| c == ':' || (c == '.' && ends));
             if !text.is_empty() {
                 tokens.push(Token::new(text, at..at + text.len(), false));
             }

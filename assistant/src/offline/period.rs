@@ -61,7 +61,8 @@ fn relative(said: &[Token]) -> Option<(usize, Period)> {
         token if token.is("last") || token.is("previous") => 1,
         _ => return None,
     };
-    let unit = unit(said.get(skipped + 1)?)?;
+    // The hour of now is none of days.
+    let unit = unit(said.get(skipped + 1)?).filter(|unit| *unit != Unit::Hour)?;
     Some((skipped + 2, Period::Relative(unit, before)))
 }
 

@@ -29,10 +29,16 @@ impl<'a> Phrase<'a> {
         let start = self.skip_articles(at, end);
         let said = &self.said[start..end];
         let mut found: Vec<(usize, Result<Place, Stop>)> = Vec::new();
-        if let Some(own) = self.names.column(said, self.base)
-            && let [column] = own.meanings.as_slice()
-        {
-            found.push((start + own.length, Ok(Place { route: Route::new(), column: *column })));
+        if let Some(own) = self.names.column(said, self.base) {
+            // Of columns that read alike the one that is written so is meant.
+            let is_exact = |column: &&ColumnId| {
+                own.length == 1 && self.names.known.column(**column).is_some_and(|known| known.name == said[0].text)
+            };
+            let place = match own.meanings.as_slice() {
+                [only] => Ok(*only),
+                several => several.iter().find(is_exact).copied().ok_or_else(|| self.no_column(start)),
+            };
+            found.push((start + own.length, place.map(|column| Place { route: Route::new(), column })));
         }
         found.extend(self.of_table(start, end));
         found.extend(self.behind_table(start, end));
@@ -57,8 +63,12 @@ impl<'a> Phrase<'a> {
             let column = self.names.column(&self.said[at..end], *table)?;
             (column.meanings.len() == 1).then(|| (column.length, *table, column.meanings[0]))
         });
-        let (length, table, column) = columns.max_by_key(|(length, ..)| *length)?;
-        Some(self.along(start, at + length, end, table, column))
+        let columns: Vec<(usize, TableId, ColumnId)> = columns.collect();
+        match self.nearest(columns, |(_, table, _)| *table).as_slice() {
+            [] => None,
+            [(length, table, column)] => Some(self.along(start, at + length, end, *table, *column)),
+            [(length, ..), ..] => Some((at + length, Err(Stop::at(start, "the full name of one of several tables")))),
+        }
     }
 
     /// `country of the customer`, `bez of the abt of the masch`
@@ -70,11 +80,24 @@ impl<'a> Phrase<'a> {
             let column = self.names.column(&self.said[start..of], *table)?;
             (start + column.length == of && column.meanings.len() == 1).then(|| (*table, column.meanings[0]))
         };
-        let (table_id, column) = table.meanings.iter().find_map(column)?;
-        if table_id == self.base {
+        let columns: Vec<(TableId, ColumnId)> = table.meanings.iter().filter_map(column).collect();
+        if columns.iter().any(|(table, _)| *table == self.base) {
             return None;
         }
-        Some(self.along(start, at + table.length, end, table_id, column))
+        match self.nearest(columns, |(table, _)| *table).as_slice() {
+            [] => None,
+            [(id, column)] => Some(self.along(start, at + table.length, end, *id, *column)),
+            _ => Some((at + table.length, Err(Stop::at(at, "the full name of one of several tables")))),
+        }
+    }
+
+    /// Of tables of one name those that the rows refer to, by declared keys if there are any. All if the rows refer to none, for the sake of the message.
+    fn nearest<T: Copy>(&self, tables: Vec<T>, id: impl Fn(&T) -> TableId) -> Vec<T> {
+        let ways = |table: &T| routes(self.names.known, self.base, id(table));
+        let reached: Vec<T> = tables.iter().copied().filter(|table| !ways(table).is_empty()).collect();
+        let is_declared = |table: &T| ways(table).iter().all(|way| way.iter().all(|hop| !hop.is_assumed));
+        let declared: Vec<T> = reached.iter().copied().filter(is_declared).collect();
+        [declared, reached].into_iter().find(|found| !found.is_empty()).unwrap_or(tables)
     }
 
     /// The way to a table whose column was named: over the tables that `of the …` names behind it, or by the key that `via …` names.

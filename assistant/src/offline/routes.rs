@@ -78,7 +78,9 @@ pub(super) fn hops(known: &Known, table: TableId) -> Vec<Hop> {
         let Some(key) = only_key(&other.table.columns) else { continue };
         let Some(to) = column(target, &key.name) else { continue };
         let like = |name: &str| is_named_like(name, other.name(), &key.name);
-        if let Some((from, _)) = known.columns(table).find(|(_, column)| like(&column.name)) {
+        // A column that declares what it refers to refers to nothing else.
+        let is_free = |id: ColumnId| !hops.iter().any(|hop| !hop.is_assumed && hop.from.contains(&id));
+        if let Some((from, _)) = known.columns(table).find(|(id, column)| like(&column.name) && is_free(*id)) {
             hops.push(Hop { from: vec![from], to: vec![to], table: target, is_optional: true, is_assumed: true });
         }
     }

@@ -155,6 +155,7 @@ impl Selection {
         self.groups.is_empty()
             && self.conditions.is_empty()
             && self.without.is_empty()
+            && self.whole.is_empty()
             && self.top.is_none()
             && self.items.iter().all(plain)
             && (self.items.is_empty() || !self.whole_rows)

@@ -220,7 +220,7 @@ impl Reader<'_> {
                 if all { &mut *pending } else { pending.last_mut().map(std::slice::from_mut).unwrap_or_default() };
             for load in loads {
                 let other = load.mode.filter(|before| *before != mode);
-                if other.is_some() && !all {
+                if other.is_some() {
                     return Err(Stop::at(at, "one mode: rows are replaced or added to"));
                 }
                 load.mode.get_or_insert(mode);

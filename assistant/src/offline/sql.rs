@@ -149,7 +149,10 @@ impl Writing<'_> {
         }
         for (number, (table, route)) in selection.without.iter().enumerate() {
             let hop = route.first()?;
-            let alias = format!("other{}", if number == 0 { String::new() } else { number.to_string() });
+            let mut alias = format!("other{}", if number == 0 { String::new() } else { number.to_string() });
+            while aliases.base == alias || aliases.routes.iter().any(|(_, taken)| *taken == alias) {
+                alias.push('_');
+            }
             let pairs = hop.from.iter().zip(&hop.to);
             let pairs: Vec<String> = pairs
                 .map(|(one, to)| format!("{alias}.{} = {}.{}", self.name(*one), aliases.base, self.name(*to)))

@@ -222,3 +222,74 @@ fn odd_input_is_answered_and_nothing_panics() {
         }
     });
 }
+
+#[test]
+fn what_would_be_read_wrongly_is_not_read() {
+    with_setting(|setting| {
+        for text in [
+            "count orders where ordered at is last hour",
+            "top 1 customer name by sum of total of orders per month of ordered at",
+            "sum of total of order items",
+            "count distinct customer id of orders, also customers without orders",
+            "count orders per name of customers where status is paid, also products without orders",
+            "List sku and brand name of products where brand name is acme, also products without a brand",
+            "orders where status is unique",
+            "orders where total is one of 1,000 and 2000",
+            "sum of name of products",
+            "count orders per name of the brand",
+        ] {
+            let asked = ask(text, setting);
+            assert!(matches!(asked, Outcome::NotUnderstood(_)), "{text}: {asked:?}");
+        }
+        for text in [
+            "load orders into lake.a, overwrite, append",
+            "load orders into lake.a, overwrite, stop if id is not unique",
+        ] {
+            let compiled = compile(text, setting);
+            assert!(matches!(compiled, Outcome::NotUnderstood(_)), "{text}: {compiled:?}");
+        }
+    });
+}
+
+#[test]
+fn a_day_is_compared_as_a_day_in_its_zone() {
+    for (test, expected) in [
+        ("after 2026-03-28", "orders.ordered_at >= TIMESTAMPTZ '2026-03-28T23:00:00Z'"),
+        ("before 2026-03-29", "orders.ordered_at < TIMESTAMPTZ '2026-03-28T23:00:00Z'"),
+        ("at most 2026-03-29", "orders.ordered_at < TIMESTAMPTZ '2026-03-29T22:00:00Z'"),
+        (
+            "between 2026-03-28 and 2026-03-29",
+            "orders.ordered_at >= TIMESTAMPTZ '2026-03-27T23:00:00Z' AND orders.ordered_at < TIMESTAMPTZ '2026-03-29T22:00:00Z'",
+        ),
+    ] {
+        let sql = sql(&format!("count orders where ordered at is {test}"));
+        assert!(sql.ends_with(expected), "{test}: {sql}");
+    }
+}
+
+#[test]
+fn further_columns_stand_beside_whole_rows() {
+    let sql = sql("orders with the customer's country as country");
+    assert!(sql.starts_with("SELECT orders.*, customers.country"), "{sql}");
+}
+
+#[test]
+fn tables_of_one_name_are_asked_about_and_the_target_is_no_source() {
+    let mut tables: Vec<KnownTable> = shop().tables().map(|(_, table)| table.clone()).collect();
+    let mut loaded = typed(&["brands"], &["id int", "name text"]);
+    loaded.connection = "lake".to_owned();
+    tables.push(loaded);
+    let known = Known::new(tables);
+    let (now, targets) = ("2026-03-31T22:30:00Z".parse().unwrap(), ["lake".to_owned()]);
+    let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
+    let Outcome::Asked(question) = ask("count brands", &setting) else { panic!("{:?}", ask("count brands", &setting)) };
+    let names: Vec<&str> = question.choices.iter().map(|choice| choice.text.as_str()).collect();
+    assert_eq!(names, ["lake.brands", "shop.public.brands"]);
+    for choice in &question.choices {
+        assert!(matches!(ask(&choice.sentence, &setting), Outcome::Made(_)), "{}", choice.sentence);
+    }
+    let Outcome::Made(draft) = compile("load brands into lake.brands, overwrite", &setting) else { panic!("no draft") };
+    assert_eq!(draft.spec.tasks["brands"].extract.as_ref().unwrap().from.as_deref(), Some("shop.public.brands"));
+    let itself = compile("load lake.brands into lake.brands, append", &setting);
+    assert!(matches!(itself, Outcome::NotUnderstood(_)), "{itself:?}");
+}
