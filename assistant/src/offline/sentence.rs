@@ -321,12 +321,13 @@ impl Reader<'_> {
         let end = self.end_of_clause(at);
         let (behind, place) = phrase.column(at, end)?;
         let names = sql::columns(selection, self.names.known);
-        let outputs = selection.groups.iter().chain(&selection.items).map(|item| &item.value);
-        let name = if selection.items.is_empty() {
-            self.names.known.column(place.column).filter(|_| place.route.is_empty()).map(|column| column.name.clone())
-        } else {
-            outputs.zip(&names).find(|(value, _)| **value == Value::Column(place.clone())).map(|(_, name)| name.clone())
-        };
+        let outputs: Vec<&Value> = selection.groups.iter().chain(&selection.items).map(|item| &item.value).collect();
+        // The table's own columns, if all of them are loaded, stand first.
+        let own = names.len() - outputs.len();
+        let value = Value::Column(place.clone());
+        let named = outputs.into_iter().zip(&names[own..]).find(|(output, _)| **output == value);
+        let column = self.names.known.column(place.column).filter(|_| own > 0 && place.route.is_empty());
+        let name = named.map(|(_, name)| name.clone()).or_else(|| column.map(|column| column.name.clone()));
         let name = name.ok_or_else(|| Stop::at(at, "a column that is loaded"))?;
         let is = match () {
             () if self.is(behind, "is") || self.is(behind, "are") => 1,

@@ -271,6 +271,12 @@ fn a_day_is_compared_as_a_day_in_its_zone() {
 fn further_columns_stand_beside_whole_rows() {
     let sql = sql("orders with the customer's country as country");
     assert!(sql.starts_with("SELECT orders.*, customers.country"), "{sql}");
+    let sentence = "load orders with the customer's country as land into lake.o, overwrite, check that country of the customer is not empty, check that id is unique";
+    let text = yaml(sentence);
+    assert!(
+        text.contains("not_null: [land]") && text.contains("unique: [id]"),
+        "a check is on the column that it names: {text}"
+    );
 }
 
 #[test]
