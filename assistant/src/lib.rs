@@ -7,6 +7,7 @@ mod face;
 mod known;
 mod offline;
 mod retrieval;
+mod typed;
 mod words;
 
 pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
@@ -14,4 +15,5 @@ pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, Statemen
 pub use known::{ColumnId, Known, KnownTable, TableId};
 pub use offline::{Setting, Statement, Term, ask, compile};
 pub use retrieval::{Budget, Found, Hint, Left, Retrieval};
+pub use typed::{Fault, Phase, model_schema};
 pub use words::{fold, split_name, tokens};

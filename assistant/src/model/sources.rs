@@ -1,0 +1,51 @@
+//! Whether the person's words lead to a table that a draft reads. A model that obeys text of a catalog must not add a source.
+
+use std::collections::BTreeSet;
+
+use crate::known::{Known, TableId};
+use crate::retrieval::Hint;
+use crate::typed::Said;
+use crate::words::{split_name, tokens};
+
+/// Of these tables, those that no word of the person leads to.
+///
+/// A table is led to if a word of its name was said, or of a column that is read of it, or a term of the glossary that is about it; or if it stands on a
+/// chain of keys between two tables that were led to.
+pub(super) fn not_led_to(read: &BTreeSet<TableId>, known: &Known, said: &Said, hints: &[Hint]) -> Vec<TableId> {
+    let words: BTreeSet<String> = tokens(said.text()).into_iter().collect();
+    let mut led: BTreeSet<TableId> = read.iter().copied().filter(|id| is_named(*id, known, &words)).collect();
+    let terms = hints.iter().filter(|hint| holds(said, &hint.phrase)).flat_map(|hint| &hint.tables);
+    led.extend(terms.filter_map(|(connection, path)| known.find(connection, path)));
+    let mut grew = true;
+    while grew {
+        let between = read.iter().copied().filter(|id| !led.contains(id));
+        let found: Vec<TableId> = between.filter(|id| touches(known, *id, &led) >= 2).collect();
+        grew = !found.is_empty();
+        led.extend(found);
+    }
+    read.iter().copied().filter(|id| !led.contains(id)).collect()
+}
+
+fn touches(known: &Known, id: TableId, led: &BTreeSet<TableId>) -> usize {
+    known.neighbours(id).iter().filter(|other| led.contains(*other)).count()
+}
+
+fn holds(said: &Said, phrase: &str) -> bool {
+    said.names(phrase)
+}
+
+fn is_named(id: TableId, known: &Known, words: &BTreeSet<String>) -> bool {
+    let Some(table) = known.table(id) else { return false };
+    let said = |name: &str| tokens(name).iter().any(|word| words.contains(word));
+    // Columns such as id and name are of every table.
+    let tells = |name: &str| split_name(name).iter().any(|word| !COMMON.contains(&word.as_str())) && all_said(name, words);
+    said(table.name()) || known.columns(id).any(|(_, column)| tells(&column.name))
+}
+
+fn all_said(name: &str, words: &BTreeSet<String>) -> bool {
+    let parts = tokens(name);
+    !parts.is_empty() && parts.iter().all(|word| words.contains(word))
+}
+
+/// Names of columns that tell nothing of their table.
+const COMMON: &[&str] = &["at", "code", "created", "date", "id", "key", "name", "number", "status", "type", "updated", "value"];

@@ -1,0 +1,192 @@
+//! The typed plan: all that a model can fill in. It names tables and columns by ids, has only kinds and fields that execute, and becomes a spec by code.
+//!
+//! [`schema`] makes its schema from the types of specs, [`compile`](compile::compile) a spec of it, and [`lift`](lift::lift) a typed plan of a spec.
+
+mod compile;
+mod fault;
+mod functions;
+mod lift;
+mod nodes;
+mod said;
+mod schema;
+mod sql;
+mod strict;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use headwater_pipelines::spec::{Param, Schedule};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(crate) use compile::{Compiled, Frame, compile};
+pub use fault::{Fault, Phase};
+pub(crate) use lift::{Lifted, lift};
+pub(crate) use said::Said;
+pub use schema::model_schema;
+pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
+pub(crate) use sql::{column_word, statement};
+
+use crate::draft::Refusal;
+
+/// What a model answers to a prompt: the contract first, then what it makes of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reply {
+    /// What the person asks for, before anything is planned.
+    pub(crate) contract: Contract,
+    /// What becomes of it.
+    pub(crate) outcome: PlanOutcome,
+}
+
+/// What the person asks for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Contract {
+    /// Every wish of the prompt: sources, columns, filters, joins, sums, target, write mode, schedule, checks. Together they cover all of its words.
+    pub(crate) requirements: Vec<Wish>,
+    /// The columns of each target.
+    pub(crate) targets: Vec<TargetShape>,
+    /// What is taken for granted where two readings would load the same rows, in the prompt's language.
+    pub(crate) assumptions: Vec<String>,
+}
+
+/// One wish of the prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    /// Its words, copied from the prompt letter by letter.
+    pub(crate) quote: String,
+    /// What it means, in the prompt's language.
+    pub(crate) meaning: String,
+}
+
+/// What a target's rows are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TargetShape {
+    /// The load that writes it.
+    pub(crate) load: String,
+    /// Its columns in order.
+    pub(crate) columns: Vec<String>,
+    /// The columns that tell two rows apart; none if nothing does.
+    pub(crate) grain: Vec<String>,
+}
+
+/// What becomes of a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum PlanOutcome {
+    /// A pipeline.
+    Draft(TypedPlan),
+    /// Two readings would load different rows: the one question that decides.
+    Question(ModelQuestion),
+    /// Headwater does not do it: it would change a source, is in no table, or asks for a secret.
+    Refusal(Refusal),
+    /// It needs what no field of a draft has, such as updating rows by key.
+    NotYet(Missing),
+}
+
+/// A question to the person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelQuestion {
+    /// The question, in the prompt's language.
+    pub(crate) text: String,
+    /// Its answers: two to five.
+    pub(crate) choices: Vec<String>,
+}
+
+/// What does not execute yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Missing {
+    /// What it is called.
+    pub(crate) feature: MissingFeature,
+    /// The words that ask for it, copied from the prompt letter by letter.
+    pub(crate) quote: String,
+}
+
+/// What a person may ask for and no draft has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MissingFeature {
+    /// Only rows that are new or changed since the last run.
+    Cursor,
+    /// Rows of the same key are updated.
+    Upsert,
+    /// A slice of the target is replaced.
+    DeleteInsert,
+    /// The history of rows is kept.
+    Scd2,
+    /// People are told.
+    Notify,
+    /// A request to a web service.
+    Http,
+    /// Anything else.
+    Other,
+}
+
+impl MissingFeature {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cursor => "cursor",
+            Self::Upsert => "upsert",
+            Self::DeleteInsert => "delete_insert",
+            Self::Scd2 => "scd2",
+            Self::Notify => "notify",
+            Self::Http => "http",
+            Self::Other => "this",
+        }
+    }
+}
+
+/// What a model answers to a question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskReply {
+    /// What becomes of it.
+    pub(crate) outcome: AskOutcome,
+}
+
+/// What becomes of a question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum AskOutcome {
+    /// The SELECT that answers it.
+    Statement(ModelStatement),
+    /// Two readings would give different rows: the one question that decides.
+    Question(ModelQuestion),
+    /// Headwater does not answer it: it would change rows, is in no table, or asks for a secret.
+    Refusal(Refusal),
+}
+
+/// A SELECT.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ModelStatement {
+    /// One SELECT over table ids.
+    pub(crate) sql: String,
+    /// What is taken for granted, in the question's language.
+    pub(crate) assumptions: Vec<String>,
+}
+
+/// A pipeline as a flat list of tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct TypedPlan {
+    /// Name of the pipeline, from the prompt's words: letters, digits and underscores.
+    pub(crate) name: String,
+    /// What it is for, in the prompt's language.
+    pub(crate) description: Option<String>,
+    /// Parameters, used as `$name` in SQL; only those that the prompt asks for.
+    #[serde(default)]
+    pub(crate) params: IndexMap<String, Param>,
+    /// Places of the requirements that its name, schedule and parameters meet, from 0.
+    #[serde(default)]
+    pub(crate) asked_by: Vec<usize>,
+    /// When it runs; null unless the prompt says so.
+    pub(crate) schedule: Option<Schedule>,
+    /// The tasks.
+    pub(crate) tasks: Vec<Value>,
+}

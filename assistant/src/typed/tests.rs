@@ -1,0 +1,246 @@
+use headwater_engine::connector::{ColumnInfo, TableInfo};
+use headwater_pipelines::diagnostic::Code;
+use headwater_pipelines::document::Document;
+use headwater_pipelines::plan::plan;
+use headwater_pipelines::spec::{Columns, Spec};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use serde_json::json;
+
+use super::nodes::{KINDS, SPEC};
+use super::*;
+use crate::known::{Known, KnownTable};
+
+#[path = "../../../pipelines/tests/suite/generator.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of specs")]
+mod generator;
+
+/// A fixed seed, unless PROPTEST_RNG_SEED gives another.
+fn config(cases: u32) -> Config {
+    let given = Config::default();
+    let rng_seed = match given.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(20_261_126),
+        fixed => fixed,
+    };
+    eprintln!("PROPTEST_RNG_SEED={rng_seed}");
+    Config { cases, rng_seed, failure_persistence: None, ..given }
+}
+
+fn column(name: &str) -> ColumnInfo {
+    ColumnInfo {
+        name: name.to_owned(),
+        native_type: "text".to_owned(),
+        arrow_type: "Utf8".to_owned(),
+        nullable: true,
+        primary_key: None,
+        comment: None,
+    }
+}
+
+fn table(name: &str, columns: &[String]) -> KnownTable {
+    let path = headwater_pipelines::sql::split_name(name).unwrap();
+    KnownTable {
+        connection: path[0].clone(),
+        table: TableInfo {
+            path: path[1..].to_vec(),
+            kind: "table".to_owned(),
+            rows: None,
+            comment: None,
+            columns: columns.iter().map(|name| column(name)).collect(),
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+        },
+    }
+}
+
+/// A catalog in which all that a spec reads is.
+fn catalog_of(spec: &Spec) -> Known {
+    let mut tables: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    let mut groups = vec![&spec.tasks];
+    while let Some(tasks) = groups.pop() {
+        for task in tasks.values() {
+            groups.extend(&task.group);
+            let Some((from, columns)) = task.extract.as_ref().and_then(|extract| Some((extract.from.clone()?, &extract.columns)))
+            else {
+                continue;
+            };
+            let named = match columns {
+                Some(Columns::Only(names)) => names.clone(),
+                Some(Columns::Override(columns)) => columns.keys().cloned().collect(),
+                None => Vec::new(),
+            };
+            tables.entry(from).or_default().extend(named);
+        }
+    }
+    Known::new(tables.iter().map(|(name, columns)| table(name, columns)).collect())
+}
+
+/// Lifts a spec, gives it the form of an answer, reads that and compiles it.
+fn there_and_back(spec: &Spec, targets: &[String]) -> (Spec, Vec<String>) {
+    let known = catalog_of(spec);
+    let Lifted { plan, kept, targets: base_targets } = lift(spec, &known, targets);
+    let answer = REPLY.write(&Reply { contract: Contract::default(), outcome: PlanOutcome::Draft(plan) });
+    let reply: Reply = REPLY.read(&serde_json::from_str(&answer.to_string()).unwrap()).unwrap();
+    let PlanOutcome::Draft(plan) = reply.outcome else { panic!("the outcome changed") };
+    let said = Said::new("");
+    let frame = Frame { known: &known, targets, said: &said, kept: &kept, base_targets: &base_targets };
+    let compiled = compile(&plan, &reply.contract, &frame).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    (compiled.spec, kept.iter().map(|(path, task)| format!("{path}: {task:?}")).collect())
+}
+
+fn writable() -> Vec<String> {
+    ["lake", "reports", "shop", "tpch", "warehouse"].map(str::to_owned).to_vec()
+}
+
+proptest! {
+    #![proptest_config(config(500))]
+
+    #[test]
+    fn a_spec_that_is_lifted_and_compiled_is_the_same(spec in generator::valid()) {
+        let (back, kept) = there_and_back(&spec, &writable());
+        prop_assert!(kept.iter().all(|task| task.contains("query: Some")), "{kept:?}");
+        prop_assert_eq!(back, spec);
+    }
+}
+
+#[test]
+fn the_examples_are_the_same_when_they_are_lifted_and_compiled() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../pipelines/examples");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let spec = Document::read("example.yaml", text).spec.unwrap();
+        let mut without = spec.clone();
+        without.connections.clear();
+        without.stream = None;
+        assert_eq!(there_and_back(&without, &writable()).0, without, "{}", path.display());
+    }
+}
+
+/// Whether planning a spec says that a part of it does not execute yet.
+fn is_not_yet(spec: &serde_json::Value) -> bool {
+    let document = Document::read("x.yaml", spec.to_string());
+    assert!(document.spec.is_some(), "{spec:#} {:#?}", document.diagnostics);
+    let connections = writable().into_iter().collect();
+    plan(&document, &connections).diagnostics.iter().any(|diagnostic| diagnostic.code == Code::NotYet)
+}
+
+#[test]
+fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
+    let spec = |tasks: serde_json::Value| json!({ "name": "x", "tasks": tasks });
+    let base = json!({ "o": { "extract": { "from": "shop.a" } } });
+    let with = |task: serde_json::Value| {
+        let mut tasks = base.clone();
+        tasks["t"] = task;
+        spec(tasks)
+    };
+    let load = |field: &str, value: serde_json::Value| {
+        let mut load = json!({ "input": "o", "into": "lake.o", "mode": "append" });
+        load[field] = value;
+        with(json!({ "load": load }))
+    };
+    let extract = |field: &str, value: serde_json::Value| {
+        let mut extract = json!({ "from": "shop.b" });
+        extract[field] = value;
+        with(json!({ "extract": extract }))
+    };
+    let rule = |rule: serde_json::Value| with(json!({ "check": { "input": "o", "rules": [rule] } }));
+    let check = |what: &str| with(json!({ "check": { "input": "o", "rules": [{ "not_null": ["id"] }], "on_failure": what } }));
+    let has = |name: &str, field: &str| SPEC["$defs"][name]["properties"].get(field).is_some();
+    let has_word = |name: &str, word: &str| {
+        SPEC["$defs"][name]["oneOf"].as_array().unwrap().iter().any(|choice| choice["const"] == word)
+    };
+    for (field, value) in [
+        ("columns", json!(["id"])),
+        ("cursor", json!("id")),
+        ("lookback", json!("1h")),
+        ("cursor_nulls", json!("fail")),
+        ("on_value", json!("null")),
+    ] {
+        assert_eq!(has("ExtractTask", field), !is_not_yet(&extract(field, value)), "{field}");
+    }
+    for (field, value) in [
+        ("partition_by", json!(["id"])),
+        ("track", json!(["id"])),
+        ("order_by", json!("id")),
+        ("late", json!("split")),
+        ("max_delete", json!("20%")),
+        ("verify", json!("checksum")),
+    ] {
+        assert_eq!(has("LoadTask", field), !is_not_yet(&load(field, value)), "{field}");
+    }
+    for mode in ["append", "overwrite", "upsert", "delete_insert", "scd2"] {
+        assert_eq!(has_word("WriteMode", mode), !is_not_yet(&load("mode", json!(mode))), "{mode}");
+    }
+    for what in ["fail", "warn", "quarantine"] {
+        assert_eq!(has_word("OnFailure", what), !is_not_yet(&check(what)), "{what}");
+    }
+    for (field, value) in [
+        ("not_null", json!(["id"])),
+        ("unique", json!(["id"])),
+        ("accepted_values", json!({ "column": "id", "values": [1] })),
+        ("range", json!({ "column": "id", "min": 1 })),
+        ("sql", json!("id > 0")),
+    ] {
+        assert_eq!(has("Rule", field), !is_not_yet(&rule(json!({ field: value }))), "{field}");
+    }
+    assert_eq!(has("ColumnRule", "mask"), !is_not_yet(&extract("columns", json!({ "id": { "mask": "hash" } }))));
+    let blocks = ["ExtractTask", "LoadTask", "Rule", "ColumnRule", "CheckTask"];
+    let counts = blocks.map(|name| SPEC["$defs"][name]["properties"].as_object().unwrap().len());
+    assert_eq!(counts, [2, 4, 5, 1, 3], "a new field is to be tried above");
+    assert!(KINDS.iter().all(|kind| kind.executes()));
+}
+
+/// What both providers' strict modes refuse.
+fn problems(schema: &serde_json::Value, at: &str, out: &mut Vec<String>) {
+    let serde_json::Value::Object(fields) = schema else { return out.push(format!("{at}: no schema")) };
+    for key in fields.keys() {
+        if !["type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "description"].contains(&key.as_str()) {
+            out.push(format!("{at}: {key}"));
+        }
+    }
+    if let Some(properties) = fields.get("properties").and_then(|value| value.as_object()) {
+        let required: Vec<&str> = fields["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+        if required != names || fields.get("additionalProperties") != Some(&json!(false)) {
+            out.push(format!("{at}: {required:?} of {names:?}"));
+        }
+        properties.iter().for_each(|(name, schema)| problems(schema, &format!("{at}.{name}"), out));
+    } else if fields.get("type") == Some(&json!("object")) {
+        out.push(format!("{at}: an object of any fields"));
+    }
+    if let Some(items) = fields.get("items") {
+        problems(items, &format!("{at}[]"), out);
+    }
+    for (place, choice) in fields.get("anyOf").and_then(|value| value.as_array()).into_iter().flatten().enumerate() {
+        problems(choice, &format!("{at}|{place}"), out);
+    }
+    if fields.get("type").is_none() && fields.get("anyOf").is_none() {
+        out.push(format!("{at}: no type"));
+    }
+}
+
+#[test]
+fn the_schema_is_in_the_subset_that_strict_modes_take() {
+    let ids = Ids {
+        tables: vec!["t01".to_owned()],
+        columns: vec!["t01.c1".to_owned()],
+        targets: vec!["k1".to_owned()],
+        keeps: true,
+    };
+    let mut found = Vec::new();
+    problems(&reply_schema(&ids), "", &mut found);
+    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(reply_schema(&ids)["type"], "object");
+}
+
+#[test]
+fn the_schema_is_as_it_was_reviewed() {
+    let schema = reply_schema(&Ids {
+        tables: vec!["t01".to_owned(), "t02".to_owned()],
+        columns: vec!["t01.c1".to_owned(), "t02.c1".to_owned()],
+        targets: vec!["k1".to_owned()],
+        keeps: false,
+    });
+    insta::assert_snapshot!(serde_json::to_string_pretty(&schema).unwrap());
+}
