@@ -10,7 +10,7 @@ mod retrieval;
 mod words;
 
 pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
-pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, StatementReport};
+pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, QuestionReport, StatementReport};
 pub use known::{ColumnId, Known, KnownTable, TableId};
 pub use offline::{Setting, Statement, Term, ask, compile};
 pub use retrieval::{Budget, Found, Hint, Left, Retrieval};

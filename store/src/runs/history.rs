@@ -266,7 +266,6 @@ fn attempts_of(rows: Vec<AttemptRecord>, stage_runs: &[StageRunRow]) -> Result<V
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use super::*;
     use crate::StoreErrorKind;
     use crate::testing::{database, plan, start_run};
 
