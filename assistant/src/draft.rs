@@ -2,28 +2,11 @@
 
 use std::ops::Range;
 
+pub use headwater_operations::{Choice, Question, Requirement};
 use headwater_pipelines::spec::Spec;
 use headwater_pipelines::write::Comments;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// A question to the person, with the answers that it can have. Each answer gives other rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Question {
-    /// What is asked.
-    pub text: String,
-    /// The answers.
-    pub choices: Vec<Choice>,
-}
-
-/// An answer, and the sentence as it would have been said with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Choice {
-    /// The answer.
-    pub text: String,
-    /// The sentence that says it without leaving a question.
-    pub sentence: String,
-}
 
 /// What Headwater does not do, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,18 +27,6 @@ pub enum RefusalReason {
     NotInCatalog,
     /// It asks for a secret.
     Secret,
-}
-
-/// Words of the sentence and what they became.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Requirement {
-    /// The words, as they were written.
-    pub quote: String,
-    /// The task that meets them; absent if they became a setting of the pipeline.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub task: Option<String>,
-    /// What was understood.
-    pub meaning: String,
 }
 
 /// A spec that a sentence became. Nothing of it has been checked against a source.

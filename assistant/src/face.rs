@@ -1,18 +1,20 @@
 //! What a person can ask of the assistant.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use headwater_operations::{
-    Actor, Against, ErrorKind, KnownConnection, OperationError, Operations, PlanReport, Problems, SnapshotReport,
-    SpecFile,
+    Actor, DraftNotes, DraftState, ErrorKind, FireReport, KnownConnection, Making, OperationError, Operations,
+    PlanReport, Problems, Reading, SaveDraft, SavedDraft, SnapshotReport, Suggest,
 };
 use headwater_pipelines::write;
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
-use crate::draft::{Drafted, NotUnderstood, Outcome, Question, Refusal, Requirement};
+use crate::draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, Requirement};
 use crate::known::{Known, KnownTable};
 use crate::offline::{self, Setting, Statement, Term};
 
@@ -42,7 +44,7 @@ pub enum CompileReport {
     /// A draft that plans, or one with mistakes.
     Draft(Box<DraftReport>),
     /// Two readings would load different rows.
-    Question(Question),
+    Question(QuestionReport),
     /// Headwater does not do this.
     Refusal(Refusal),
     /// It does not execute yet.
@@ -56,9 +58,23 @@ pub enum CompileReport {
     NotUnderstood(NotUnderstood),
 }
 
-/// A draft.
+/// A stored question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct QuestionReport {
+    /// Its id, by which it is answered.
+    pub draft_id: Uuid,
+    /// What is asked.
+    #[serde(flatten)]
+    pub question: Question,
+}
+
+/// A stored draft.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DraftReport {
+    /// Its id.
+    pub draft_id: Uuid,
+    /// What an approval is bound to: the spec, the schemas that it reads, and the policy of its connections.
+    pub hash: String,
     /// The spec as a file.
     pub text: String,
     /// What each part of the sentence became.
@@ -69,6 +85,8 @@ pub struct DraftReport {
     pub plan: PlanReport,
     /// Whether it can run.
     pub valid: bool,
+    /// The next fires of its schedule.
+    pub next_fires: Vec<FireReport>,
     /// Its problems, with the text that they are in.
     #[serde(skip)]
     #[schemars(skip)]
@@ -106,34 +124,57 @@ impl Assistant {
         Self { operations }
     }
 
-    /// Makes a draft of a sentence and plans it on the stored catalogs.
+    /// Makes a draft of a sentence, plans it on the stored catalogs and stores it; so is a question.
     pub async fn compile(&self, actor: &Actor, asked: &Asked) -> Result<CompileReport, OperationError> {
-        let seen = self.seen(actor, &asked.on).await?;
-        let drafted = match offline::compile(&asked.text, &seen.setting(asked)) {
-            Outcome::Made(drafted) => drafted,
-            Outcome::Asked(question) => return Ok(CompileReport::Question(question)),
+        self.compile_answer(actor, asked, None).await
+    }
+
+    /// Answers a stored question by the number of a choice, from 1, or by its text: compiles the sentence of that choice, and discards the question once
+    /// that gives a draft or another question.
+    pub async fn answer(&self, actor: &Actor, question: Uuid, choice: &str) -> Result<CompileReport, OperationError> {
+        let stored = self.operations.draft(actor, question).await?;
+        let Some(asked) = stored.notes.question.filter(|_| stored.draft.state == DraftState::Question) else {
+            return Err(OperationError::invalid(format!("draft {question} has no open question"))
+                .suggest(Suggest::ShowDraft { draft: question }));
+        };
+        let Reading { on, timezone, at } = stored.notes.reading;
+        let zone = timezone.parse().map_err(|_| OperationError::bug("a stored draft has no time zone"))?;
+        let text = chosen(&asked, choice)?.sentence.clone();
+        self.compile_answer(actor, &Asked { text, on, zone, now: at }, Some(question)).await
+    }
+
+    async fn compile_answer(
+        &self,
+        actor: &Actor,
+        asked: &Asked,
+        answers: Option<Uuid>,
+    ) -> Result<CompileReport, OperationError> {
+        let start = Instant::now();
+        let seen = Seen::of(&self.operations, actor, &asked.on).await?;
+        let mut notes = DraftNotes::new(asked.reading());
+        let text = match offline::compile(&asked.text, &seen.setting(asked)) {
+            Outcome::Made(drafted) => {
+                let Drafted { spec, comments, requirements, assumptions } = *drafted;
+                (notes.requirements, notes.assumptions) = (requirements, assumptions);
+                Some(write::yaml(&spec, &comments))
+            }
+            Outcome::Asked(question) => {
+                notes.question = Some(question);
+                None
+            }
             Outcome::Refused(refusal) => return Ok(CompileReport::Refusal(refusal)),
             Outcome::NotYet { feature, quote } => return Ok(CompileReport::NotYet { feature, quote }),
             Outcome::NotUnderstood(words) => return Ok(CompileReport::NotUnderstood(words)),
         };
-        let Drafted { spec, comments, requirements, assumptions } = *drafted;
-        let text = write::yaml(&spec, &comments);
-        let file = SpecFile { name: format!("{}.yaml", spec.name), bytes: text.clone().into_bytes() };
-        let planned = self.operations.plan(actor, vec![file], Against::Catalogs).await?.pop();
-        let planned = planned.ok_or_else(|| OperationError::new(ErrorKind::Bug, "a draft was planned as nothing"))?;
-        Ok(CompileReport::Draft(Box::new(DraftReport {
-            text,
-            requirements,
-            assumptions,
-            plan: planned.report,
-            valid: planned.valid,
-            problems: planned.problems,
-        })))
+        let took_ms = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let making = Making { took_ms, ..Making::default() };
+        let save = SaveDraft { prompt: asked.text.clone(), text, notes, making, base: None, answers };
+        stored(self.operations.save_draft(actor, save).await?)
     }
 
     /// Makes a statement of a question. Whoever shows it runs it.
     pub async fn ask(&self, actor: &Actor, asked: &Asked) -> Result<AskReport, OperationError> {
-        let seen = self.seen(actor, &asked.on).await?;
+        let seen = Seen::of(&self.operations, actor, &asked.on).await?;
         if let Some(sql) = self.verified(actor, &asked.text).await? {
             let assumptions = vec!["a person has checked this statement for this question".to_owned()];
             return Ok(AskReport::Statement(seen.report(Statement { sql, tables: Vec::new(), assumptions })));
@@ -156,55 +197,78 @@ impl Assistant {
         let questions = self.operations.questions(actor).await?.questions;
         Ok(questions.into_iter().find(|row| plain(&row.question) == plain(question)).map(|row| row.sql))
     }
+}
 
-    /// The catalogs of the connections that are asked about.
-    async fn seen(&self, actor: &Actor, on: &[String]) -> Result<Seen, OperationError> {
-        let all = self.operations.known_connections(actor).await?;
-        if let Some(unknown) = on.iter().find(|name| !all.iter().any(|known| known.name == **name)) {
-            let message = format!("there is no connection named '{unknown}'");
-            return Err(OperationError::new(ErrorKind::NotFound, message));
+impl Asked {
+    fn reading(&self) -> Reading {
+        Reading { on: self.on.clone(), timezone: self.zone.name().to_owned(), at: self.now }
+    }
+}
+
+/// The choice of a number, from 1, or of a text.
+fn chosen<'a>(question: &'a Question, choice: &str) -> Result<&'a Choice, OperationError> {
+    let choices = &question.choices;
+    let numbered = choice.trim().parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?));
+    // `overwrite` stands for `overwrite: each run replaces all rows`.
+    let head = |one: &Choice| one.text.split(':').next().unwrap_or_default().to_lowercase();
+    let said =
+        || choices.iter().find(|one| [one.text.to_lowercase(), head(one)].contains(&choice.trim().to_lowercase()));
+    numbered.or_else(said).ok_or_else(|| {
+        let texts: Vec<String> =
+            choices.iter().enumerate().map(|(index, one)| format!("{}: {}", index + 1, one.text)).collect();
+        OperationError::invalid(format!("'{choice}' is none of the answers"))
+            .hint(format!("give a number or a text of {}", texts.join("; ")))
+    })
+}
+
+/// The report of what was stored.
+fn stored(saved: SavedDraft) -> Result<CompileReport, OperationError> {
+    let SavedDraft { draft_id, notes, spec } = saved;
+    match (spec, notes.question) {
+        (Some(spec), _) => Ok(CompileReport::Draft(Box::new(DraftReport {
+            draft_id,
+            hash: spec.hash,
+            text: spec.text,
+            requirements: notes.requirements,
+            assumptions: notes.assumptions,
+            plan: spec.planned.report,
+            valid: spec.planned.valid,
+            next_fires: spec.next_fires,
+            problems: spec.planned.problems,
+        }))),
+        (None, Some(question)) => Ok(CompileReport::Question(QuestionReport { draft_id, question })),
+        (None, None) => Err(OperationError::new(ErrorKind::Bug, "a draft was stored without a spec or a question")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn question() -> Question {
+        let choice = |text: &str| Choice { text: text.to_owned(), sentence: format!("say {text}") };
+        Question { text: "How?".to_owned(), choices: vec![choice("overwrite: all rows"), choice("append: new rows")] }
+    }
+
+    #[test]
+    fn an_answer_is_a_number_from_one_a_text_or_its_first_words() {
+        for (said, text) in [
+            ("1", "overwrite: all rows"),
+            ("2", "append: new rows"),
+            ("Append: new rows", "append: new rows"),
+            (" OVERWRITE ", "overwrite: all rows"),
+        ] {
+            assert_eq!(chosen(&question(), said).unwrap().text, text);
         }
-        let connections: Vec<KnownConnection> =
-            all.into_iter().filter(|known| on.is_empty() || on.contains(&known.name)).collect();
-        let tables = connections.iter().filter(|connection| connection.is_readable).flat_map(|connection| {
-            let named = |table: &_| KnownTable { connection: connection.name.clone(), table: Clone::clone(table) };
-            connection.tables.iter().map(named)
-        });
-        let targets = connections.iter().filter(|known| known.is_writable).map(|known| known.name.clone());
-        let (known, targets) = (Known::new(tables.collect()), targets.collect());
-        let terms = self.operations.glossary(actor).await?.terms.into_iter().map(|row| row.term);
-        // A term with SQL is not a table.
-        let terms = terms
-            .filter(|term| term.expression.is_none())
-            .filter_map(|term| Some(Term { table: known.find(&term.connection, &term.path)?, phrase: term.term }));
-        Ok(Seen { terms: terms.collect(), known, targets, connections })
-    }
-}
-
-/// What the asking person may read and write.
-struct Seen {
-    known: Known,
-    targets: Vec<String>,
-    terms: Vec<Term>,
-    connections: Vec<KnownConnection>,
-}
-
-impl Seen {
-    fn setting(&self, asked: &Asked) -> Setting<'_> {
-        let Self { known, targets, terms, .. } = self;
-        Setting { known, targets, terms, zone: asked.zone, now: asked.now }
     }
 
-    fn report(&self, statement: Statement) -> StatementReport {
-        let read = statement.tables.iter().filter_map(|id| self.known.table(*id)).map(|table| &table.connection);
-        let snapshot = |name: &String| {
-            let known = self.connections.iter().find(|known| known.name == *name)?;
-            Some((name.clone(), known.snapshot.clone()?))
-        };
-        StatementReport {
-            catalogs: read.filter_map(snapshot).collect(),
-            sql: statement.sql,
-            assumptions: statement.assumptions,
+    #[test]
+    fn what_is_no_answer_is_refused_with_those_there_are() {
+        for said in ["0", "3", "-1", "", "upsert"] {
+            let error = chosen(&question(), said).unwrap_err();
+            assert_eq!(error.hint.unwrap(), "give a number or a text of 1: overwrite: all rows; 2: append: new rows");
         }
     }
 }

@@ -11,7 +11,7 @@ mod typed;
 mod words;
 
 pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
-pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, StatementReport};
+pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, QuestionReport, StatementReport};
 pub use known::{ColumnId, Known, KnownTable, TableId};
 pub use offline::{Setting, Statement, Term, ask, compile};
 pub use retrieval::{Budget, Found, Hint, Left, Retrieval};

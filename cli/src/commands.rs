@@ -6,6 +6,7 @@ mod ask;
 mod compile;
 mod completions;
 mod connections;
+mod drafts;
 mod explain;
 mod files;
 mod glossary;
@@ -94,6 +95,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  headwater compile \"Every weekday at 6:00 in Europe/Berlin load shop.public.orders into lake.orders, overwrite\"\n  headwater compile \"load id and name of customers into lake.customers, overwrite\" -o customers.yaml"
     )]
     Compile(compile::CompileArgs),
+    /// List, show, answer, approve and discard drafts
+    #[command(subcommand)]
+    Drafts(drafts::DraftsCommand),
     /// Answer a question with one read-only SELECT, which is shown
     #[command(
         after_help = "Examples:\n  headwater ask \"count orders per country of the customer\"\n  headwater ask \"top 5 product names by sum of quantity of order items\" --on shop"
@@ -160,6 +164,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Glossary(command) => glossary::glossary(context, command).await,
         Command::Questions(command) => questions::questions(context, command).await,
         Command::Compile(args) => compile::compile(context, args).await,
+        Command::Drafts(command) => drafts::drafts(context, command).await,
         Command::Ask(args) => ask::ask(context, args).await,
         Command::Sql(args) => sql::sql(context, args).await,
         Command::Up(_)

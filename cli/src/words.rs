@@ -23,6 +23,11 @@ pub(crate) fn suggestion(suggest: &Suggest) -> String {
         Suggest::Pause { scope } => format!("headwater pause {scope}"),
         Suggest::ListGlossary => "headwater glossary list".to_owned(),
         Suggest::ListQuestions => "headwater questions list".to_owned(),
+        Suggest::ListDrafts => "headwater drafts list".to_owned(),
+        Suggest::ShowDraft { draft } => format!("headwater drafts show {draft}"),
+        Suggest::ApproveDraft { draft } => {
+            format!("headwater drafts approve {draft}, or headwater apply FILE once you have read the file")
+        }
         Suggest::ListSchedules => "headwater schedules list".to_owned(),
         Suggest::Doctor => "headwater admin doctor".to_owned(),
         Suggest::Migrate => "headwater admin migrate".to_owned(),
@@ -62,6 +67,8 @@ mod tests {
             Suggest::Pause { scope: Scope::Queue("big".to_owned()) },
             Suggest::ListGlossary,
             Suggest::ListQuestions,
+            Suggest::ListDrafts,
+            Suggest::ShowDraft { draft: run },
             Suggest::ListSchedules,
             Suggest::Doctor,
             Suggest::Migrate,

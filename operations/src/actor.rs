@@ -67,6 +67,10 @@ actions! {
     PlanSpec = "specs.plan",
     /// Approve specs and store their connections.
     ApplySpecs = "specs.apply",
+    /// See drafts.
+    ReadDrafts = "drafts.read",
+    /// Make, answer and discard drafts. Approving one is approving its spec.
+    ChangeDrafts = "drafts.change",
     /// See pipelines and their versions.
     ReadPipelines = "pipelines.read",
     /// Withdraw a pipeline's approval.

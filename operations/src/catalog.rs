@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use headwater_engine::catalog::{Catalog, CatalogChange};
+use headwater_engine::catalog::{Catalog, CatalogChange, Difference};
 use headwater_engine::connector::{Registry, TableInfo};
 use headwater_engine::job::ConnectionSettings;
 use headwater_engine::samples::TableSamples;
-use headwater_store::{CatalogSnapshot, Suggest, Workspace};
+use headwater_store::{CatalogSnapshot, OpenedConnection, Suggest, Workspace};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -57,8 +57,7 @@ pub struct CatalogDiffReport {
 impl From<&CatalogSnapshot> for SnapshotReport {
     fn from(snapshot: &CatalogSnapshot) -> Self {
         let CatalogSnapshot { number, hash, taken_at, seen_at, .. } = snapshot;
-        let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { number: *number, hash, taken_at: *taken_at, seen_at: *seen_at }
+        Self { number: *number, hash: hex(hash), taken_at: *taken_at, seen_at: *seen_at }
     }
 }
 
@@ -134,12 +133,17 @@ impl Operations {
 
     /// Looks at what a connection can read now, and records it.
     pub(crate) async fn refresh_catalog(&self, workspace: &Workspace, connection: &str) -> Result<()> {
+        let (opened, catalog) = self.look_at(workspace, connection).await?;
+        self.sample_tables(workspace, &opened, &catalog).await
+    }
+
+    /// The same, without samples.
+    pub(crate) async fn look_at(&self, workspace: &Workspace, connection: &str) -> Result<(OpenedConnection, Catalog)> {
         let opened = workspace.open_connection(&self.key, connection).await?;
         let settings = ConnectionSettings { connector: opened.connector.clone(), settings: opened.settings.clone() };
         let catalog = self.engine.catalog(connection, settings).await?;
         workspace.put_catalog(&opened, &catalog.hash()?, &serde_json::to_value(&catalog)?).await?;
-        self.sample_tables(workspace, &opened, &catalog).await?;
-        Ok(())
+        Ok((opened, catalog))
     }
 
     /// The newest catalogs of connections, for planning on them. The error names a connection that was never looked at.
@@ -167,6 +171,36 @@ impl Operations {
 /// The catalog of a snapshot.
 pub(crate) fn content(snapshot: &CatalogSnapshot) -> Result<Catalog> {
     Ok(serde_json::from_value(snapshot.catalog.clone())?)
+}
+
+/// What is different about a table, in words.
+pub fn difference_in_words(change: &Difference) -> String {
+    match change {
+        Difference::TableAdded => "new".to_owned(),
+        Difference::TableRemoved => "gone, or no longer readable".to_owned(),
+        Difference::KindChanged { before, after } => format!("was a {before}, is a {after}"),
+        Difference::ColumnAdded { column, native_type } => format!("new column {column} {native_type}"),
+        Difference::ColumnRemoved { column } => format!("column {column} is gone"),
+        Difference::TypeChanged { column, before, after } => format!("column {column} was {before}, is {after}"),
+        Difference::NullabilityChanged { column, nullable: true } => format!("column {column} can be NULL now"),
+        Difference::NullabilityChanged { column, nullable: false } => format!("column {column} can no longer be NULL"),
+        Difference::PrimaryKeyChanged { before, after } => {
+            let key = |columns: &[String]| match columns {
+                [] => "none".to_owned(),
+                columns => columns.join(", "),
+            };
+            format!("its primary key was {}, is {}", key(before), key(after))
+        }
+        Difference::ConstraintsChanged => "its unique or foreign keys changed".to_owned(),
+        Difference::CommentChanged { column: None } => "its comment changed".to_owned(),
+        Difference::CommentChanged { column: Some(column) } => format!("the comment of column {column} changed"),
+        Difference::OrderChanged => "its columns have another order".to_owned(),
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The JSON Schema of specs.

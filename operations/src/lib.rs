@@ -8,6 +8,7 @@ mod actor;
 mod admin;
 mod catalog;
 mod connections;
+mod drafts;
 mod error;
 mod executor;
 mod fleet;
@@ -30,8 +31,16 @@ use headwater_store::{MasterKey, Store, Workspace};
 
 pub use actor::{Action, Actor, Role};
 pub use admin::{DoctorReport, Readiness, examine};
-pub use catalog::{CatalogDiffReport, CatalogReport, KnownConnection, SnapshotReport, describe_connector, spec_schema};
+pub use catalog::{
+    CatalogDiffReport, CatalogReport, KnownConnection, SnapshotReport, describe_connector, difference_in_words,
+    spec_schema,
+};
 pub use connections::{AddConnection, AddedConnection, ConnectionReport, ConnectionsReport, HealthReport};
+pub use drafts::{
+    ApprovalReport, ApprovalsReport, ApprovedDraft, Choice, DiscardedDraft, DraftChange, DraftFilter, DraftNotes,
+    DraftSummary, DraftsReport, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft, SavedDraft,
+    SavedSpec, StoredDraft, draft_file,
+};
 pub use error::{ErrorKind, OperationError, Problems, Result};
 pub use executor::{Execution, Executor, LocalWork};
 pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
@@ -42,7 +51,7 @@ pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
-pub use headwater_store::state::{AttemptState, RunState};
+pub use headwater_store::state::{AttemptState, DraftState, RunState};
 pub use headwater_store::{
     AttemptRow, BOUNDS, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, LimitRow, LogRow, PipelineRow,
     QuestionRow, QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why,

@@ -15,6 +15,9 @@ use serde::Serialize;
 use crate::specs::document;
 use crate::{Action, Actor, OperationError, Operations, Problems, Result, Target};
 
+/// Fires that a draft shows.
+const NEXT_FIRES: usize = 5;
+
 /// The document of `schedules list`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SchedulesReport {
@@ -100,6 +103,13 @@ impl Operations {
             OperationError::not_found(format!("{name} has no schedule")).suggest(Suggest::ListSchedules)
         })?;
         preview(&pipeline, &schedule, anchor, paused, from, now, count)
+    }
+
+    /// The next fires of a spec's schedule, if it has one without mistakes.
+    pub(crate) async fn next_fires(&self, document: &Document) -> Result<Vec<FireReport>> {
+        let Some((pipeline, schedule)) = read(document.clone()).ok().flatten() else { return Ok(Vec::new()) };
+        let now = self.store.now().await?;
+        Ok(preview(&pipeline, &schedule, now, false, None, now, NEXT_FIRES)?.fires)
     }
 
     /// Stops a pipeline's schedule.

@@ -18,7 +18,7 @@ use headwater_pipelines::spec::Spec;
 use headwater_store::{NewVersion, StoreErrorKind};
 use serde_json::Value;
 
-use crate::{Action, Actor, OperationError, Operations, Problems, Result, SnapshotReport, catalog};
+use crate::{Action, Actor, OperationError, Operations, Problems, Result, SnapshotReport, catalog, drafts};
 
 pub use apply::{Applied, ApplyReport, ConnectionChange, PipelineChange, Proposal};
 pub use report::{ChangeReport, DiagnosticReport, FieldReport, LoadReport, PlanReport, PlansReport, StageReport};
@@ -80,9 +80,14 @@ impl CheckedSpec {
         self.planned.plan.as_ref().ok_or_else(|| OperationError::problems(vec![self.problems()]))
     }
 
+    /// The text that a version keeps.
+    pub(crate) fn stored_text(&self) -> &str {
+        drafts::body(self.document.stored_text())
+    }
+
     /// What the store keeps of it. Only for a spec without errors.
     pub(crate) fn version(&self) -> Result<NewVersion<'_>> {
-        Ok(NewVersion { spec_text: self.document.stored_text(), spec: &self.spec, plan: self.plan()? })
+        Ok(NewVersion { spec_text: self.stored_text(), spec: &self.spec, plan: self.plan()? })
     }
 
     /// The connections that the file brings.
@@ -120,7 +125,7 @@ impl Operations {
         Ok(planned)
     }
 
-    async fn planned(&self, mut spec: CheckedSpec) -> Result<PlannedSpec> {
+    pub(crate) async fn planned(&self, mut spec: CheckedSpec) -> Result<PlannedSpec> {
         // It is no spec, and need not be one.
         let is_spec = spec.document.connections_alone().is_none();
         if !is_spec {
@@ -169,7 +174,7 @@ impl Operations {
     }
 
     /// Plans and checks a document on the stored catalogs of stored connections; no system is reached.
-    async fn check_on_catalogs(&self, document: Document) -> Result<CheckedSpec> {
+    pub(crate) async fn check_on_catalogs(&self, document: Document) -> Result<CheckedSpec> {
         let stored = self.workspace.connections().await?;
         let connectors: BTreeMap<String, String> = stored.into_iter().map(|row| (row.name, row.connector)).collect();
         if let Some(own) = document::connections(&document).into_keys().next() {

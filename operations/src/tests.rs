@@ -11,29 +11,29 @@ use headwater_store::{MasterKey, RerunMode};
 use crate::{Actor, Face, Operations, Place, RunEvent, RunState, Scope, Settings, SpecFile, StartRun, Suggest, Target};
 
 /// Operations on a control plane of their own, without connectors.
-async fn operations() -> (Operations, tempfile::TempDir) {
+pub(crate) async fn operations() -> (Operations, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::new(Registry::new(Vec::new()), EngineConfig::new(folder.path().to_owned()));
     let key = Arc::new(MasterKey::from_bytes(&[3; 32]).unwrap());
     (Operations::new(database().await.store, engine, key, Settings::default()), folder)
 }
 
-fn ada() -> Actor {
+pub(crate) fn ada() -> Actor {
     Actor::owner("ada", Face::CommandLine)
 }
 
-fn file(name: &str, text: &str) -> SpecFile {
+pub(crate) fn file(name: &str, text: &str) -> SpecFile {
     SpecFile { name: name.to_owned(), bytes: text.as_bytes().to_vec() }
 }
 
 const NIGHTLY: &str = "name: nightly\nschedule: { cron: '0 2 * * *' }\ntasks:\n  only: { wait: 1h }\n";
 
-async fn apply(operations: &Operations, files: Vec<SpecFile>) -> crate::Result<crate::ApplyReport> {
+pub(crate) async fn apply(operations: &Operations, files: Vec<SpecFile>) -> crate::Result<crate::ApplyReport> {
     let proposal = operations.propose(&ada(), files).await?;
     operations.apply(&ada(), &proposal).await
 }
 
-fn start(target: Target) -> StartRun {
+pub(crate) fn start(target: Target) -> StartRun {
     StartRun { target, params: Vec::new(), interval: None, place: Place::Workers, idempotency_key: None }
 }
 

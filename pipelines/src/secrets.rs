@@ -19,11 +19,13 @@ mod lines;
 mod mask;
 mod names;
 mod place;
+mod said;
 mod statement;
 mod stored;
 mod text;
 mod tree;
 
+pub use said::SaidSecrets;
 pub(crate) use stored::hide_in_spec;
 pub(crate) use tree::Place;
 

@@ -12,7 +12,10 @@ use crate::{Result, Store, StoreError};
 /// chore run in these days, the month's first rows go into the default partitions, and its partitions are made once a month is over.
 const AHEAD: Duration = Duration::from_secs(3 * 24 * 3600);
 
-/// Runs looked at, and fires forgotten, in one transaction.
+/// How long an open draft and a question wait for a person.
+const DRAFTS_WAIT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Runs looked at, and other rows forgotten, in one transaction.
 const BATCH: i32 = 200;
 
 /// Tries to lock history before the chore leaves it to the next time.
@@ -34,15 +37,18 @@ pub struct HistoryWork {
 
 impl Store {
     /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, and fires that made none, in small transactions until none
-    /// is left. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
+    /// is left. So it does with drafts that nobody approved, and with calls of models. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
     pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
         let made = self.with_locks(|| self.prepare_history(AHEAD)).await?;
         let retention = interval(retention)?;
         let workspaces =
             sqlx::query_scalar!("SELECT id FROM workspaces ORDER BY id").fetch_all(&self.patient()).await?;
         let mut forgotten = 0;
+        let drafts_wait = interval(DRAFTS_WAIT)?;
         for workspace_id in workspaces {
             forgotten += self.forget_runs(workspace_id, &retention).await?;
+            self.forget_drafts(workspace_id, &drafts_wait).await?;
+            self.forget_model_calls(workspace_id, &retention).await?;
         }
         self.forget_fires(&retention).await?;
         let dropped = match forgotten {
@@ -77,6 +83,34 @@ impl Store {
         loop {
             let batch = sqlx::query_scalar!(
                 r#"SELECT forget_fires(clock_timestamp() - $1::interval, $2) AS "forgotten!""#,
+                retention,
+                BATCH
+            );
+            if batch.fetch_one(&self.patient()).await? < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn forget_drafts(&self, workspace_id: Uuid, wait: &PgInterval) -> Result<()> {
+        loop {
+            let batch = sqlx::query_scalar!(
+                r#"SELECT forget_drafts($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
+                workspace_id,
+                wait,
+                BATCH
+            );
+            if batch.fetch_one(&self.patient()).await? < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn forget_model_calls(&self, workspace_id: Uuid, retention: &PgInterval) -> Result<()> {
+        loop {
+            let batch = sqlx::query_scalar!(
+                r#"SELECT forget_model_calls($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
+                workspace_id,
                 retention,
                 BATCH
             );

@@ -2,7 +2,7 @@
 //! rules it was taken under.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub struct SampleRules {
 }
 
 /// A column whose values nobody sees as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnMask {
     /// Its table, below the connection.
     pub path: Vec<String>,

@@ -3,12 +3,14 @@
 //! SQL repeats them as CHECKs and as conditions of its updates; docs/state_machine.md draws them. A test compares all three.
 
 mod attempt;
+mod draft;
 mod load;
 mod run;
 mod stage_run;
 mod task_run;
 
 pub use attempt::{AttemptEvent, AttemptState};
+pub use draft::{DraftEvent, DraftState};
 pub use load::{LoadEvent, LoadState};
 pub use run::{RunEvent, RunState};
 pub use stage_run::{StageRunEvent, StageRunState};

@@ -60,6 +60,18 @@ pub enum Suggest {
     ListGlossary,
     /// List the verified questions.
     ListQuestions,
+    /// List the drafts.
+    ListDrafts,
+    /// Show a draft.
+    ShowDraft {
+        /// The draft.
+        draft: Uuid,
+    },
+    /// Approve a draft, or apply the file that it was written to.
+    ApproveDraft {
+        /// The draft.
+        draft: Uuid,
+    },
     /// List the schedules.
     ListSchedules,
     /// Examine the control plane.

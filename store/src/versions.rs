@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::deadline::Tx;
+use crate::state::DraftEvent;
 use crate::{MasterKey, NewConnection, Result, StoreError, Suggest, Workspace};
 
 /// What is to be stored as a version.
@@ -29,6 +30,8 @@ pub struct Change<'a> {
     pub connections: Vec<NewConnection>,
     /// Versions to make current, each with its schedule. No two are of one pipeline.
     pub pipelines: Vec<(NewVersion<'a>, Option<&'a Schedule>)>,
+    /// Drafts that are approved with these versions, each with its pipeline. One that is no longer open stays as it is.
+    pub drafts: Vec<(Uuid, String)>,
 }
 
 /// What the audit says of an applied version.
@@ -86,12 +89,25 @@ impl Workspace {
         for connection in &change.connections {
             self.put_connection_in(&mut tx, key, connection).await?;
         }
+        // Drafts are locked before pipelines, as their approval does.
+        let mut drafts = change.drafts.clone();
+        drafts.sort();
+        let mut open = Vec::new();
+        for (draft, pipeline) in drafts {
+            if self.lock_draft(&mut tx, draft).await?.0.next(DraftEvent::Approve).is_some() {
+                open.push((draft, pipeline));
+            }
+        }
         // Pipelines are locked in the order of their names, so that two changes wait for each other instead of deadlocking.
         let mut pipelines: Vec<_> = change.pipelines.iter().collect();
         pipelines.sort_by(|(a, _), (b, _)| a.plan.pipeline.cmp(&b.plan.pipeline));
         let mut ids = Vec::with_capacity(pipelines.len());
         for (version, schedule) in pipelines {
-            ids.push(self.apply_in(&mut tx, version, *schedule).await?);
+            let id = self.apply_in(&mut tx, version, *schedule).await?;
+            for (draft, _) in open.iter().filter(|(_, pipeline)| *pipeline == version.plan.pipeline) {
+                self.mark_approved(&mut tx, *draft, id).await?;
+            }
+            ids.push(id);
         }
         tx.commit().await?;
         let mut rows = Vec::with_capacity(ids.len());
@@ -101,7 +117,12 @@ impl Workspace {
         Ok(rows)
     }
 
-    async fn apply_in(&self, tx: &mut Tx, version: &NewVersion<'_>, schedule: Option<&Schedule>) -> Result<Uuid> {
+    pub(crate) async fn apply_in(
+        &self,
+        tx: &mut Tx,
+        version: &NewVersion<'_>,
+        schedule: Option<&Schedule>,
+    ) -> Result<Uuid> {
         let id = insert_version(tx, self.id, version).await?;
         let pipeline = &version.plan.pipeline;
         let pipeline_id = sqlx::query_scalar!(
@@ -271,12 +292,16 @@ mod tests {
         // Postgres keeps no NUL in text, so that the second version is refused after the first one was stored.
         let first = NewVersion { spec_text: "name: good", spec: &spec, plan: &good };
         let second = NewVersion { spec_text: "name: worse\0", spec: &spec, plan: &bad };
-        let broken =
-            Change { connections: vec![connection("lake")], pipelines: vec![(first.clone(), None), (second, None)] };
+        let broken = Change {
+            connections: vec![connection("lake")],
+            pipelines: vec![(first.clone(), None), (second, None)],
+            drafts: Vec::new(),
+        };
         assert!(workspace.apply_all(&key(), &broken).await.is_err());
         assert!(workspace.connections().await.unwrap().is_empty());
         assert!(workspace.pipelines().await.unwrap().is_empty());
-        let whole = Change { connections: vec![connection("lake")], pipelines: vec![(first, None)] };
+        let whole =
+            Change { connections: vec![connection("lake")], pipelines: vec![(first, None)], drafts: Vec::new() };
         assert_eq!(workspace.apply_all(&key(), &whole).await.unwrap()[0].pipeline, "good");
         assert_eq!(workspace.connections().await.unwrap().len(), 1);
     }
@@ -287,7 +312,8 @@ mod tests {
         let workspace = db.store.default_workspace();
         let (plan, spec) = (copy("orders"), json!({}));
         let version = NewVersion { spec_text: "name: orders", spec: &spec, plan: &plan };
-        let change = Change { connections: vec![connection("lake")], pipelines: vec![(version, None)] };
+        let change =
+            Change { connections: vec![connection("lake")], pipelines: vec![(version, None)], drafts: Vec::new() };
         workspace.apply_all(&key(), &change).await.unwrap();
         let error = workspace.remove_connection("lake").await.unwrap_err();
         assert_eq!(error.message, "connection 'lake' is used by the approved pipeline orders");

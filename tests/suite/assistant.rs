@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 
 /// A world with orders and customers, and stored connections `shop` and `lake`.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new();
     world.query(
         "CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL, country text);

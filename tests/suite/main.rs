@@ -8,6 +8,7 @@ mod catalog;
 mod chaos;
 mod control_plane;
 mod crash;
+mod drafts;
 mod examples;
 mod first_database;
 mod fleet;

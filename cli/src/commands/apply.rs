@@ -10,25 +10,35 @@ use headwater_operations::{Applied, ApplyReport, ConnectionChange, PipelineChang
 use super::files;
 use super::plan::describe;
 use crate::context::Context;
-use crate::failure::show_problems;
+use crate::failure::{hinted, show_problems};
 use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
     /// Spec file, or folder of spec files, applied as one change
     path: PathBuf,
+    /// Apply one file only if it, the schemas that it reads and the policy of its connections have this hash
+    #[arg(long, value_name = "HASH")]
+    approved: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn apply(context: &Context, args: &ApplyArgs) -> Result<ExitCode> {
-    let proposal = context.operations.propose(&context.actor, files::read_all(&args.path)?).await?;
+    let (operations, actor) = (&context.operations, &context.actor);
+    let proposal = match &args.approved {
+        Some(_) if args.path.is_dir() => {
+            return Err(hinted("--approved is the hash of one file", "apply the files of the folder one by one"));
+        }
+        Some(hash) => operations.propose_approved(actor, files::read(&args.path)?, hash).await?,
+        None => operations.propose(actor, files::read_all(&args.path)?).await?,
+    };
     show_problems(&proposal.warnings);
     if !args.json {
         show_proposal(&proposal.report);
     }
-    let report = context.operations.apply(&context.actor, &proposal).await?;
+    let report = operations.apply(actor, &proposal).await?;
     if args.json {
         output::json(&report)?;
     } else {
@@ -79,6 +89,7 @@ fn show_result(report: &ApplyReport) {
         let version = change.version.unwrap_or_default();
         let when = change.schedule_in_words.as_deref().unwrap_or("no schedule");
         output::line(&format!("pipeline {} is at version {version} ({when})", change.pipeline));
+        change.draft_id.iter().for_each(|draft| output::line(&format!("draft {draft} is approved with it")));
     }
     if report.pipelines.iter().any(|change| change.schedule_in_words.is_some()) {
         output::line("schedules fire while `headwater up`, or `headwater serve` with a scheduler, is running");

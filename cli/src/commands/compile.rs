@@ -1,14 +1,18 @@
 //! `headwater compile`: a sentence becomes a draft.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
-use headwater_assistant::{Asked, Assistant, CompileReport, DraftReport, NotUnderstood, Question, Refusal};
+use headwater_assistant::{
+    Asked, Assistant, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement,
+};
+use headwater_operations::{FireReport, draft_file};
 
+use super::plan::describe;
 use crate::context::Context;
 use crate::failure::show_problems;
 use crate::output;
@@ -50,26 +54,33 @@ impl ReadingArgs {
 pub(super) async fn compile(context: &Context, args: CompileArgs) -> Result<ExitCode> {
     let assistant = Assistant::new(context.operations.clone());
     let report = assistant.compile(&context.actor, &args.reading.asked(args.sentence)).await?;
-    if args.json {
-        output::json(&report)?;
+    finish(&report, args.output.as_deref(), args.json)
+}
+
+/// Writes or prints a draft, and shows what became of the sentence.
+pub(super) fn finish(report: &CompileReport, output: Option<&Path>, json: bool) -> Result<ExitCode> {
+    if json {
+        output::json(report)?;
     }
-    let code = match &report {
+    let code = match report {
         CompileReport::Draft(draft) if draft.valid => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     };
-    if let CompileReport::Draft(draft) = &report {
-        match &args.output {
-            Some(path) => {
-                std::fs::write(path, &draft.text).with_context(|| format!("{} can't be written", path.display()))?;
-            }
-            None if !args.json => output::line(draft.text.trim_end()),
+    if let CompileReport::Draft(draft) = report {
+        let text = draft_file(draft.draft_id, &draft.text);
+        match output {
+            Some(path) => std::fs::write(path, text).with_context(|| format!("{} can't be written", path.display()))?,
+            None if !json => output::line(text.trim_end()),
             None => {}
         }
     }
-    if !args.json {
-        match &report {
-            CompileReport::Draft(draft) => show(draft, args.output.as_deref()),
-            CompileReport::Question(question) => show_question(question),
+    if !json {
+        match report {
+            CompileReport::Draft(draft) => show(draft),
+            CompileReport::Question(asked) => {
+                show_question(&asked.question);
+                output::error_line(&format!("answer with `headwater drafts answer {} NUMBER`", asked.draft_id));
+            }
             CompileReport::Refusal(refusal) => show_refusal(refusal),
             CompileReport::NotYet { feature, quote } => {
                 output::error_line(&format!(
@@ -83,9 +94,25 @@ pub(super) async fn compile(context: &Context, args: CompileArgs) -> Result<Exit
     Ok(code)
 }
 
-fn show(draft: &DraftReport, path: Option<&std::path::Path>) {
+fn show(draft: &DraftReport) {
     show_problems(std::slice::from_ref(&draft.problems));
-    for requirement in &draft.requirements {
+    show_requirements(&draft.requirements, &draft.assumptions);
+    draft.plan.schedule_in_words.iter().for_each(|words| output::error_line(&format!("schedule: {words}")));
+    show_fires(&draft.next_fires);
+    if let Some(changes) = draft.plan.diff.as_deref().filter(|changes| !changes.is_empty()) {
+        output::error_line("differences from the approved version:");
+        changes.iter().for_each(|change| output::error_line(&format!("  {}", output::shown(&describe(change)))));
+    }
+    output::error_line(&format!("draft {}, hash {}", draft.draft_id, draft.hash));
+    output::error_line(&format!(
+        "nothing runs until you approve it: headwater drafts approve {} --hash {}",
+        draft.draft_id, draft.hash
+    ));
+}
+
+/// What each part of a sentence became, and what was taken for granted.
+pub(super) fn show_requirements(requirements: &[Requirement], assumptions: &[String]) {
+    for requirement in requirements {
         let task = requirement.task.as_ref().map(|task| format!(" (task {task})")).unwrap_or_default();
         output::error_line(&format!(
             "\"{}\"{task}: {}",
@@ -93,19 +120,23 @@ fn show(draft: &DraftReport, path: Option<&std::path::Path>) {
             output::shown(&requirement.meaning)
         ));
     }
-    draft
-        .assumptions
-        .iter()
-        .for_each(|assumption| output::error_line(&format!("assumed: {}", output::shown(assumption))));
-    draft.plan.schedule_in_words.iter().for_each(|words| output::error_line(&format!("schedule: {words}")));
-    let file = path.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
-    output::error_line(&format!("this is a draft: nothing runs until you approve it with `headwater apply {file}`"));
+    assumptions.iter().for_each(|assumption| output::error_line(&format!("assumed: {}", output::shown(assumption))));
+}
+
+/// The next fires, on the clock of the schedule's zone.
+pub(super) fn show_fires(fires: &[FireReport]) {
+    if !fires.is_empty() {
+        let times: Vec<String> =
+            fires.iter().map(|fire| fire.local_time.format("%a %Y-%m-%d %H:%M %:z").to_string()).collect();
+        output::error_line(&format!("next runs: {}", times.join(", ")));
+    }
 }
 
 pub(super) fn show_question(question: &Question) {
     output::error_line(&format!("question: {}", output::shown(&question.text)));
-    for choice in &question.choices {
-        output::error_line(&format!("  {}\n    say: {}", output::shown(&choice.text), output::shown(&choice.sentence)));
+    for (index, choice) in question.choices.iter().enumerate() {
+        let text = output::shown(&choice.text);
+        output::error_line(&format!("  {}. {text}\n    say: {}", index + 1, output::shown(&choice.sentence)));
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use headwater_operations::{
-    AddConnection, AddedConnection, CatalogChange, CatalogDiffReport, CatalogReport, ConnectionReport, Difference,
-    HealthReport, Mask, OperationError, SamplePolicy, SampledReport, SnapshotReport, TableInfo, TableSamples,
+    AddConnection, AddedConnection, CatalogChange, CatalogDiffReport, CatalogReport, ConnectionReport, HealthReport,
+    Mask, OperationError, SamplePolicy, SampledReport, SnapshotReport, TableInfo, TableSamples, difference_in_words,
 };
 use serde_json::Value;
 
@@ -275,31 +275,7 @@ fn show_changes(CatalogDiffReport { connection, before, after, changes }: &Catal
         output::line("  no difference");
     }
     for CatalogChange { table, change } in changes {
-        output::line(&format!("  {connection}.{}: {}", table.join("."), in_words(change)));
-    }
-}
-
-fn in_words(change: &Difference) -> String {
-    match change {
-        Difference::TableAdded => "new".to_owned(),
-        Difference::TableRemoved => "gone, or no longer readable".to_owned(),
-        Difference::KindChanged { before, after } => format!("was a {before}, is a {after}"),
-        Difference::ColumnAdded { column, native_type } => format!("new column {column} {native_type}"),
-        Difference::ColumnRemoved { column } => format!("column {column} is gone"),
-        Difference::TypeChanged { column, before, after } => format!("column {column} was {before}, is {after}"),
-        Difference::NullabilityChanged { column, nullable: true } => format!("column {column} can be NULL now"),
-        Difference::NullabilityChanged { column, nullable: false } => format!("column {column} can no longer be NULL"),
-        Difference::PrimaryKeyChanged { before, after } => {
-            let key = |columns: &[String]| match columns {
-                [] => "none".to_owned(),
-                columns => columns.join(", "),
-            };
-            format!("its primary key was {}, is {}", key(before), key(after))
-        }
-        Difference::ConstraintsChanged => "its unique or foreign keys changed".to_owned(),
-        Difference::CommentChanged { column: None } => "its comment changed".to_owned(),
-        Difference::CommentChanged { column: Some(column) } => format!("the comment of column {column} changed"),
-        Difference::OrderChanged => "its columns have another order".to_owned(),
+        output::line(&format!("  {connection}.{}: {}", table.join("."), difference_in_words(change)));
     }
 }
 

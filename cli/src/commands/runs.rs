@@ -184,7 +184,8 @@ async fn to_cancel(context: &Context, run: Option<String>, newest: bool) -> Resu
     }
 }
 
-fn confirm(question: &str) -> Result<bool> {
+/// Asks on the terminal.
+pub(super) fn confirm(question: &str) -> Result<bool> {
     let mut out = std::io::stderr().lock();
     write!(out, "{question} [y/N] ").and_then(|()| out.flush()).context("the terminal can't be written")?;
     let mut answer = String::new();

@@ -169,6 +169,7 @@ impl Operations {
             Target::Spec(file) => file,
         };
         let spec = self.check_own(file).await?;
+        self.must_be_approved(&spec.document).await?;
         if spec.has_errors() {
             return Err(OperationError::problems(vec![spec.problems()]));
         }

@@ -11,9 +11,11 @@ use headwater_pipelines::document::Document;
 use headwater_pipelines::schedule::in_words;
 use headwater_pipelines::secrets::literal_secrets;
 use headwater_pipelines::spec::Spec;
+use headwater_store::state::DraftState;
 use headwater_store::{Change, NewConnection, StoreErrorKind};
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{ChangeReport, CheckedSpec, FileConnections, SpecFile, document};
 use crate::{Action, Actor, OperationError, Operations, Problems, Result};
@@ -57,6 +59,9 @@ pub struct PipelineChange {
     pub schedule_in_words: Option<String>,
     /// Differences from the approved version.
     pub diff: Vec<ChangeReport>,
+    /// The open draft whose text the file has: it is approved with this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<Uuid>,
 }
 
 /// What happens to something that is applied.
@@ -78,7 +83,7 @@ pub struct Proposal {
     pub report: ApplyReport,
     /// Warnings, by file.
     pub warnings: Vec<Problems>,
-    specs: Vec<CheckedSpec>,
+    pub(crate) specs: Vec<CheckedSpec>,
     connections: Vec<NewConnection>,
 }
 
@@ -120,7 +125,10 @@ impl Operations {
     /// Makes a proposed change, in one transaction.
     pub async fn apply(&self, actor: &Actor, proposal: &Proposal) -> Result<ApplyReport> {
         let workspace = self.permit(actor, Action::ApplySpecs)?;
-        let mut change = Change { connections: proposal.connections.clone(), pipelines: Vec::new() };
+        let drafts =
+            proposal.report.pipelines.iter().filter_map(|change| Some((change.draft_id?, change.pipeline.clone())));
+        let mut change =
+            Change { connections: proposal.connections.clone(), pipelines: Vec::new(), drafts: drafts.collect() };
         for spec in &proposal.specs {
             let schedule = spec.document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
             change.pipelines.push((spec.version()?, schedule));
@@ -190,15 +198,15 @@ impl Operations {
         };
         let change = match &before {
             None => Applied::Added,
-            Some(version)
-                if version.spec_text == checked.document.source.text && version.plan == *checked.plan()? =>
-            {
+            Some(version) if version.spec_text == checked.stored_text() && version.plan == *checked.plan()? => {
                 Applied::Unchanged
             }
             Some(_) => Applied::Changed,
         };
         let old = before.as_ref().and_then(|version| serde_json::from_value::<Spec>(version.spec.clone()).ok());
         let differences = old.map(|old| diff(&old, spec)).unwrap_or_default();
+        let draft = self.unedited_draft(&checked.document).await?;
+        let draft = draft.filter(|row| row.state == DraftState::Open);
         Ok(PipelineChange {
             pipeline: spec.name.clone(),
             file: checked.document.source.name.clone(),
@@ -207,6 +215,7 @@ impl Operations {
             version: None,
             schedule_in_words: spec.schedule.as_ref().map(in_words),
             diff: differences.iter().map(ChangeReport::of).collect(),
+            draft_id: draft.map(|row| row.id),
         })
     }
 }

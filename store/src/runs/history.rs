@@ -7,10 +7,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::rows::{AttemptRow, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow};
+use crate::ids::{AMBIGUOUS_SHOWN, Beginning};
 use crate::{Result, StoreError, Suggest, Workspace};
-
-/// Runs that an ambiguous beginning of an id names.
-const AMBIGUOUS_SHOWN: i64 = 5;
 
 impl Workspace {
     /// Runs, newest first.
@@ -26,31 +24,17 @@ impl Workspace {
 
     /// The one run whose id begins like this: with digits of an id, dashes or not.
     pub async fn find_run(&self, prefix: &str) -> Result<Uuid> {
-        let (from, to) = id_range(prefix).ok_or_else(|| {
-            StoreError::invalid(format!("'{prefix}' is not the beginning of a run's id"))
-                .hint("an id consists of 32 hexadecimal digits; its beginning is enough if no other run shares it")
-                .suggest(Suggest::ListRuns)
-        })?;
+        let beginning = Beginning::read("run", prefix, Suggest::ListRuns)?;
         let found = sqlx::query_scalar!(
             "SELECT id FROM runs WHERE workspace_id = $1 AND id >= $2 AND id <= $3 ORDER BY id DESC LIMIT $4",
             self.id,
-            from,
-            to,
+            beginning.from,
+            beginning.to,
             AMBIGUOUS_SHOWN + 1
         )
         .fetch_all(self.reads())
         .await?;
-        match found.as_slice() {
-            [run_id] => Ok(*run_id),
-            [] => Err(StoreError::not_found(format!("there is no run {prefix}")).suggest(Suggest::ListRuns)),
-            several => {
-                let shown = several.iter().take(usize::try_from(AMBIGUOUS_SHOWN).unwrap_or(usize::MAX));
-                let shown: Vec<String> = shown.map(Uuid::to_string).collect();
-                let more = if several.len() > shown.len() { ", …" } else { "" };
-                Err(StoreError::invalid(format!("several runs begin with {prefix}"))
-                    .hint(format!("the newest are {}{more}", shown.join(", "))))
-            }
-        }
+        beginning.only(&found)
     }
 
     async fn summaries(&self, filter: &RunFilter, only: Option<Uuid>) -> Result<Vec<RunSummary>> {
@@ -198,17 +182,6 @@ impl Workspace {
     }
 }
 
-/// The smallest and the largest id that begin like this.
-fn id_range(prefix: &str) -> Option<(Uuid, Uuid)> {
-    let digits: String = prefix.chars().filter(|c| *c != '-').collect();
-    if digits.is_empty() || digits.len() > 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    let smallest = u128::from_str_radix(&format!("{digits:0<32}"), 16).ok()?;
-    let largest = u128::from_str_radix(&format!("{digits:f<32}"), 16).ok()?;
-    Some((Uuid::from_u128(smallest), Uuid::from_u128(largest)))
-}
-
 /// A row of `task_runs` with the progress that its lease holds.
 struct TaskRow {
     task: String,
@@ -293,17 +266,8 @@ fn attempts_of(rows: Vec<AttemptRecord>, stage_runs: &[StageRunRow]) -> Result<V
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use super::*;
     use crate::StoreErrorKind;
     use crate::testing::{database, plan, start_run};
-
-    #[test]
-    fn the_beginning_of_an_id_stands_for_a_range() {
-        let (from, to) = id_range("0199c2c0-7d").unwrap();
-        assert_eq!(from.to_string(), "0199c2c0-7d00-0000-0000-000000000000");
-        assert_eq!(to.to_string(), "0199c2c0-7dff-ffff-ffff-ffffffffffff");
-        assert_eq!((id_range(""), id_range("latest"), id_range(&"0".repeat(33))), (None, None, None));
-    }
 
     #[tokio::test]
     async fn a_run_is_found_by_a_beginning_of_its_id_that_no_other_shares() {
