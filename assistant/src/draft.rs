@@ -8,6 +8,8 @@ use headwater_pipelines::write::Comments;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::typed::Fault;
+
 /// What Headwater does not do, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
@@ -40,6 +42,10 @@ pub struct Drafted {
     pub requirements: Vec<Requirement>,
     /// What was taken for granted.
     pub assumptions: Vec<String>,
+    /// Words that nothing of it covers.
+    pub not_understood: Vec<String>,
+    /// What is still wrong with it.
+    pub faults: Vec<Fault>,
 }
 
 /// Words that were not understood.

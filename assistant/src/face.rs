@@ -1,12 +1,13 @@
 //! What a person can ask of the assistant.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use headwater_operations::{
-    Actor, DraftNotes, DraftState, ErrorKind, FireReport, KnownConnection, Making, OperationError, Operations,
+    Actor, DraftNotes, DraftState, ErrorKind, FireReport, Making, OperationError, Operations,
     PlanReport, Problems, Reading, SaveDraft, SavedDraft, SnapshotReport, Suggest,
 };
 use headwater_pipelines::write;
@@ -15,13 +16,42 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, Requirement};
-use crate::known::{Known, KnownTable};
-use crate::offline::{self, Setting, Statement, Term};
+use crate::gateway::{Checked, Gateway, Progress, Scope};
+use crate::model::{self, ModelError, Trail};
+use crate::offline::{self, Statement};
+use crate::seen::{Samples, Seen};
+use crate::typed::Phase;
 
 /// The assistant on the operations of a workspace. It makes drafts and statements; it applies and runs nothing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Assistant {
     operations: Operations,
+    /// Models; without one, sentences are read by the offline grammar.
+    gateway: Option<Arc<Gateway>>,
+    watcher: Arc<dyn Watcher>,
+}
+
+/// Sees what models do while somebody waits for them.
+pub trait Watcher: Send + Sync {
+    /// Something happened.
+    fn saw(&self, progress: Progress<'_>);
+    /// Nothing more happens for now.
+    fn done(&self);
+}
+
+/// Sees nothing.
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn saw(&self, _: Progress<'_>) {}
+
+    fn done(&self) {}
+}
+
+impl std::fmt::Debug for Assistant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assistant").field("has_models", &self.gateway.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// What a sentence or a question is read with.
@@ -35,6 +65,10 @@ pub struct Asked {
     pub zone: Tz,
     /// The moment of asking.
     pub now: DateTime<Utc>,
+    /// The model that reads it; the assistant's if absent. Without any, the offline grammar does.
+    pub model: Option<String>,
+    /// Whether the offline grammar reads it whatever models there are.
+    pub offline: bool,
 }
 
 /// The document of `compile`.
@@ -81,6 +115,10 @@ pub struct DraftReport {
     pub requirements: Vec<Requirement>,
     /// What was taken for granted.
     pub assumptions: Vec<String>,
+    /// Words of the sentence that nothing covers.
+    pub not_understood: Vec<String>,
+    /// Wishes that it does not meet, and parts that nobody asked for.
+    pub unmet: Vec<String>,
     /// What planning it on the catalogs found.
     pub plan: PlanReport,
     /// Whether it can run.
@@ -116,12 +154,21 @@ pub struct StatementReport {
     pub assumptions: Vec<String>,
     /// The catalogs that it was made on, by connection.
     pub catalogs: BTreeMap<String, SnapshotReport>,
+    /// How a model made it; absent if none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Trail>,
 }
 
 impl Assistant {
     /// On these operations.
     pub fn new(operations: Operations) -> Self {
-        Self { operations }
+        Self { operations, gateway: None, watcher: Arc::new(Nobody) }
+    }
+
+    /// With models, which read sentences from now on.
+    #[must_use]
+    pub fn with_models(self, gateway: Arc<Gateway>, watcher: Arc<dyn Watcher>) -> Self {
+        Self { gateway: Some(gateway), watcher, ..self }
     }
 
     /// Makes a draft of a sentence, plans it on the stored catalogs and stores it; so is a question.
@@ -140,7 +187,10 @@ impl Assistant {
         let Reading { on, timezone, at } = stored.notes.reading;
         let zone = timezone.parse().map_err(|_| OperationError::bug("a stored draft has no time zone"))?;
         let text = chosen(&asked, choice)?.sentence.clone();
-        self.compile_answer(actor, &Asked { text, on, zone, now: at }, Some(question)).await
+        // It is read by what asked: only a model has a name in the making.
+        let model = stored.making.model;
+        let offline = model.is_none();
+        self.compile_answer(actor, &Asked { text, on, zone, now: at, model, offline }, Some(question)).await
     }
 
     async fn compile_answer(
@@ -152,11 +202,16 @@ impl Assistant {
         let start = Instant::now();
         let seen = Seen::of(&self.operations, actor, &asked.on).await?;
         let mut notes = DraftNotes::new(asked.reading());
-        let text = match offline::compile(&asked.text, &seen.setting(asked)) {
+        let (outcome, trail) = self.drafted(actor, asked, &seen).await?;
+        let text = match outcome {
             Outcome::Made(drafted) => {
-                let Drafted { spec, comments, requirements, assumptions } = *drafted;
+                let text = write::yaml(&drafted.spec, &drafted.comments);
+                let Drafted { requirements, assumptions, not_understood, faults, .. } = *drafted;
                 (notes.requirements, notes.assumptions) = (requirements, assumptions);
-                Some(write::yaml(&spec, &comments))
+                notes.not_understood = not_understood;
+                let unmet = faults.into_iter().filter(|fault| fault.phase == Phase::Meaning);
+                notes.unmet = unmet.map(|fault| format!("{}: {}", fault.at, fault.message)).collect();
+                Some(text)
             }
             Outcome::Asked(question) => {
                 notes.question = Some(question);
@@ -167,9 +222,78 @@ impl Assistant {
             Outcome::NotUnderstood(words) => return Ok(CompileReport::NotUnderstood(words)),
         };
         let took_ms = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let making = Making { took_ms, ..Making::default() };
+        let making = Making { took_ms, ..trail.map(Trail::making).unwrap_or_default() };
         let save = SaveDraft { prompt: asked.text.clone(), text, notes, making, base: None, answers };
         stored(self.operations.save_draft(actor, save).await?)
+    }
+
+    /// What a sentence becomes: by a model if there is one, else by the grammar.
+    async fn drafted(
+        &self,
+        actor: &Actor,
+        asked: &Asked,
+        seen: &Seen,
+    ) -> Result<(Outcome<Drafted>, Option<Trail>), OperationError> {
+        let Some(gateway) = self.models(asked)? else {
+            return Ok((offline::compile(&asked.text, &seen.setting(asked)), None));
+        };
+        let Samples { tables, fingerprint } = seen.samples(&self.operations, actor).await?;
+        let (operations, base) = (&self.operations, None);
+        let of = model::Compile { operations, actor, seen, asked, samples: &tables, base };
+        let made = model::compile(of, self.opening(gateway, actor, asked, seen, ("compile", &fingerprint))).await;
+        self.watcher.done();
+        let made = made?;
+        Ok((made.outcome, Some(made.trail)))
+    }
+
+    /// Asks a model for next to nothing, to see whether it answers.
+    pub async fn check_model(&self, actor: &Actor, name: &str) -> Result<Checked, OperationError> {
+        let Some(gateway) = &self.gateway else {
+            return Err(OperationError::invalid(format!("there is no model '{name}'")));
+        };
+        let scope = Scope {
+            workspace: self.operations.workspace_id().to_string(),
+            person: actor.name.clone(),
+            grants: String::new(),
+            feature: "check".to_owned(),
+            prompt_version: String::new(),
+            snapshot: String::new(),
+            policy: String::new(),
+        };
+        Ok(gateway.check(name, scope).await.map_err(ModelError::from)?)
+    }
+
+    /// The models, if one of them is to read this.
+    fn models(&self, asked: &Asked) -> Result<Option<&Arc<Gateway>>, OperationError> {
+        match (&self.gateway, &asked.model) {
+            (_, Some(name)) if asked.offline => {
+                Err(OperationError::invalid(format!("the offline grammar needs no model, and '{name}' was named")))
+            }
+            (Some(gateway), model) if !asked.offline && (model.is_some() || gateway.has_default()) => Ok(Some(gateway)),
+            (None, Some(name)) => Err(OperationError::invalid(format!("there is no model '{name}'"))
+                .hint(format!("add [models.{name}] to headwater.toml (docs/models.md)"))),
+            _ => Ok(None),
+        }
+    }
+
+    fn opening<'a>(
+        &'a self,
+        gateway: &'a Arc<Gateway>,
+        actor: &Actor,
+        asked: &Asked,
+        seen: &Seen,
+        (feature, policy): (&str, &str),
+    ) -> model::Opening<'a> {
+        let scope = Scope {
+            workspace: self.operations.workspace_id().to_string(),
+            person: actor.name.clone(),
+            grants: format!("{:?}", actor.role),
+            feature: feature.to_owned(),
+            prompt_version: String::new(),
+            snapshot: seen.fingerprint(),
+            policy: policy.to_owned(),
+        };
+        model::Opening { gateway, scope, model: asked.model.clone(), watcher: self.watcher.as_ref() }
     }
 
     /// Makes a statement of a question. Whoever shows it runs it.
@@ -179,8 +303,9 @@ impl Assistant {
             let assumptions = vec!["a person has checked this statement for this question".to_owned()];
             return Ok(AskReport::Statement(seen.report(Statement { sql, tables: Vec::new(), assumptions })));
         }
-        Ok(match offline::ask(&asked.text, &seen.setting(asked)) {
-            Outcome::Made(statement) => AskReport::Statement(seen.report(*statement)),
+        let (outcome, trail) = self.stated(actor, asked, &seen).await?;
+        Ok(match outcome {
+            Outcome::Made(statement) => AskReport::Statement(StatementReport { made_by: trail, ..seen.report(*statement) }),
             Outcome::Asked(question) => AskReport::Question(question),
             Outcome::Refused(refusal) => AskReport::Refusal(refusal),
             Outcome::NotUnderstood(words) => AskReport::NotUnderstood(words),
@@ -189,6 +314,23 @@ impl Assistant {
                 return Err(OperationError::new(ErrorKind::Bug, bug));
             }
         })
+    }
+
+    async fn stated(
+        &self,
+        actor: &Actor,
+        asked: &Asked,
+        seen: &Seen,
+    ) -> Result<(Outcome<Statement>, Option<Trail>), OperationError> {
+        let Some(gateway) = self.models(asked)? else {
+            return Ok((offline::ask(&asked.text, &seen.setting(asked)), None));
+        };
+        let Samples { tables, fingerprint } = seen.samples(&self.operations, actor).await?;
+        let of = model::Ask { operations: &self.operations, actor, seen, asked, samples: &tables, earlier: &[] };
+        let made = model::ask(of, self.opening(gateway, actor, asked, seen, ("ask", &fingerprint))).await;
+        self.watcher.done();
+        let made = made?;
+        Ok((made.outcome, Some(made.trail)))
     }
 
     /// The statement that somebody has checked for exactly this question.
@@ -231,6 +373,8 @@ fn stored(saved: SavedDraft) -> Result<CompileReport, OperationError> {
             text: spec.text,
             requirements: notes.requirements,
             assumptions: notes.assumptions,
+            not_understood: notes.not_understood,
+            unmet: notes.unmet,
             plan: spec.planned.report,
             valid: spec.planned.valid,
             next_fires: spec.next_fires,

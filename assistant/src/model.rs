@@ -10,16 +10,17 @@ mod verify;
 
 use std::sync::Arc;
 
-use headwater_operations::OperationError;
+use headwater_operations::{ErrorKind, Making, OperationError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use ask::ask;
-pub(crate) use compile::{Base, compile};
+pub(crate) use ask::{Ask, ask};
+pub(crate) use compile::{Base, Compile, compile};
 
 use crate::draft::Outcome;
-use crate::gateway::{Allowance, Answer, Failure, Gateway, Listener, Request, Scope, Shape, Turn, Why};
+use crate::face::Watcher;
+use crate::gateway::{Allowance, Answer, Failure, Gateway, Request, Scope, Shape, Turn, Why};
 use crate::typed::Fault;
 
 /// How often faults are sent back.
@@ -51,6 +52,22 @@ pub struct Trail {
     pub left_out_tables: usize,
 }
 
+impl Trail {
+    /// As a draft's record has it.
+    pub(crate) fn making(self) -> Making {
+        let tokens = self.input_tokens.zip(self.output_tokens).map(|(input, output)| input.saturating_add(output));
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        Making {
+            model: Some(self.model),
+            prompt_version: Some(self.prompt_version),
+            rounds: i32::try_from(self.rounds).unwrap_or(i32::MAX),
+            tokens: tokens.map(number),
+            cost_nanos: self.cost_nanos.map(number),
+            took_ms: 0,
+        }
+    }
+}
+
 /// What a model made of it, and how.
 pub(crate) struct Made<T> {
     pub(crate) outcome: Outcome<T>,
@@ -78,6 +95,30 @@ pub enum ModelError {
     },
 }
 
+impl From<ModelError> for OperationError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Operation(error) => error,
+            ModelError::Gateway(failure) => {
+                let kind = match &failure {
+                    Failure::Down { .. }
+                    | Failure::RateLimited { .. }
+                    | Failure::TooSlow { .. }
+                    | Failure::Cut { .. }
+                    | Failure::OverBudget { .. }
+                    | Failure::Ledger { .. } => ErrorKind::Unavailable,
+                    Failure::Invalid { .. } => ErrorKind::Bug,
+                    _ => ErrorKind::Invalid,
+                };
+                let hint = failure.next_step();
+                Self::new(kind, failure).hint(hint)
+            }
+            error @ ModelError::NoDraft { .. } => Self::new(ErrorKind::Invalid, error)
+                .hint("say it in other words or in fewer, or choose another model"),
+        }
+    }
+}
+
 fn first(faults: &[Fault]) -> String {
     let more = faults.len().saturating_sub(1);
     let behind = if more == 0 { String::new() } else { format!(" ({more} more)") };
@@ -94,7 +135,7 @@ pub(crate) struct Talk<'a> {
     shape: Shape,
     turns: Vec<Turn>,
     allowance: Allowance,
-    listener: Listener<'a>,
+    watcher: &'a dyn Watcher,
     trail: Trail,
 }
 
@@ -103,15 +144,15 @@ pub(crate) struct Opening<'a> {
     pub(crate) gateway: &'a Arc<Gateway>,
     pub(crate) scope: Scope,
     pub(crate) model: Option<String>,
-    pub(crate) listener: Listener<'a>,
+    pub(crate) watcher: &'a dyn Watcher,
 }
 
 impl<'a> Talk<'a> {
     fn new(opening: Opening<'a>, why: Why, system: &'static str, shape: Shape, turns: Vec<Turn>) -> Self {
-        let Opening { gateway, mut scope, model, listener } = opening;
+        let Opening { gateway, mut scope, model, watcher } = opening;
         scope.prompt_version = version(system);
         let trail = Trail { prompt_version: scope.prompt_version.clone(), ..Trail::default() };
-        Self { gateway, why, model, system, shape, turns, allowance: gateway.allowance(), listener, trail, scope }
+        Self { gateway, why, model, system, shape, turns, allowance: gateway.allowance(), watcher, trail, scope }
     }
 
     /// The model's next answer.
@@ -126,7 +167,7 @@ impl<'a> Talk<'a> {
             max_output: None,
             allowance: Some(self.allowance.clone()),
         };
-        let answer = self.gateway.answer(request, self.listener).await?;
+        let answer = self.gateway.answer(request, &|progress| self.watcher.saw(progress)).await?;
         self.count(&answer);
         Ok(answer.document)
     }

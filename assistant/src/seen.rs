@@ -23,6 +23,13 @@ pub(crate) struct Seen {
     pub(crate) connections: Vec<KnownConnection>,
 }
 
+/// Samples by connection and path.
+pub(crate) struct Samples {
+    pub(crate) tables: BTreeMap<(String, String), TableSamples>,
+    /// Identifies them, in hexadecimal: other samples or masks are another policy.
+    pub(crate) fingerprint: String,
+}
+
 impl Seen {
     /// What can be seen of these connections; of all if none is named.
     pub(crate) async fn of(operations: &Operations, actor: &Actor, on: &[String]) -> Result<Self, OperationError> {
@@ -59,18 +66,17 @@ impl Seen {
         Setting { known, targets, terms, zone: asked.zone, now: asked.now }
     }
 
-    /// The samples of these tables' connections, by connection and path. Only what the connections' rules allow is stored.
-    pub(crate) async fn samples(
-        &self,
-        operations: &Operations,
-        actor: &Actor,
-    ) -> Result<BTreeMap<(String, String), TableSamples>, OperationError> {
-        let mut samples = BTreeMap::new();
+    /// The samples of the tables. Only what the connections' rules allow is stored.
+    pub(crate) async fn samples(&self, operations: &Operations, actor: &Actor) -> Result<Samples, OperationError> {
+        let mut tables = BTreeMap::new();
+        let mut hasher = Sha256::new();
         for connection in self.connections.iter().filter(|connection| connection.snapshot.is_some()) {
-            let report = operations.catalog(actor, &connection.name, false).await?;
-            samples.extend(report.samples.into_iter().map(|(path, sampled)| ((connection.name.clone(), path), sampled)));
+            for (path, sampled) in operations.catalog(actor, &connection.name, false).await?.samples {
+                hasher.update(serde_json::to_vec(&(&connection.name, &path, &sampled)).unwrap_or_default());
+                tables.insert((connection.name.clone(), path), sampled);
+            }
         }
-        Ok(samples)
+        Ok(Samples { tables, fingerprint: hex::encode(hasher.finalize()) })
     }
 
     /// Identifies what can be seen, in hexadecimal: an answer that was given to other catalogs is none.

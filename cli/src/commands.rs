@@ -11,6 +11,7 @@ mod explain;
 mod files;
 mod glossary;
 mod limits;
+mod models;
 mod new;
 mod pause;
 mod pipelines;
@@ -103,6 +104,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  headwater ask \"count orders per country of the customer\"\n  headwater ask \"top 5 product names by sum of quantity of order items\" --on shop"
     )]
     Ask(ask::AskArgs),
+    /// List and check models, store their keys, show what they cost
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
     /// Run one read-only SELECT across connections
     #[command(
         after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql -f report.sql --format csv"
@@ -166,6 +170,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Compile(args) => compile::compile(context, args).await,
         Command::Drafts(command) => drafts::drafts(context, command).await,
         Command::Ask(args) => ask::ask(context, args).await,
+        Command::Models(command) => models::models(context, command).await,
         Command::Sql(args) => sql::sql(context, args).await,
         Command::Up(_)
         | Command::Serve(_)

@@ -1,10 +1,12 @@
 //! Settings: `headwater.toml` of the user or the machine, then `HEADWATER_*` in the environment, then flags.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use headwater_assistant::gateway::{AssistantSettings, ModelSettings};
 use headwater_operations::{AllowedVariables, OperationError};
 use headwater_store::{SchemaState, Store};
 use serde::Deserialize;
@@ -49,6 +51,8 @@ struct File {
     staging: Option<String>,
     staging_options: serde_json::Map<String, serde_json::Value>,
     allowed_variables: Vec<String>,
+    models: BTreeMap<String, ModelSettings>,
+    assistant: AssistantSettings,
 }
 
 /// The settings in force.
@@ -84,6 +88,10 @@ pub(crate) struct Config {
     pub(crate) staging_options: serde_json::Map<String, serde_json::Value>,
     /// Variables of the environment that connections of a file may resolve.
     pub(crate) allowed_variables: AllowedVariables,
+    /// Language models by name.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+    /// Which of them the assistant uses, and what it may spend.
+    pub(crate) assistant: AssistantSettings,
 }
 
 impl Config {
@@ -121,6 +129,8 @@ impl Config {
             allowed_variables: AllowedVariables::new(
                 file.allowed_variables.into_iter().chain(global.allowed_variables.iter().cloned()),
             ),
+            models: file.models,
+            assistant: file.assistant,
         })
     }
 

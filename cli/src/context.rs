@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use headwater_assistant::Assistant;
+use headwater_assistant::gateway::Gateway;
 use headwater_engine::session::EngineConfig;
 use headwater_engine::stage::Engine;
 use headwater_engine::staging::StagingArea;
@@ -11,6 +13,7 @@ use headwater_operations::{Actor, Face, OperationError, Operations, Settings};
 use headwater_store::embedded::{Attached, EmbeddedPostgres};
 use headwater_store::{Beside, MasterKey, Migrated, SchemaState, Store};
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::config::Config;
@@ -27,6 +30,8 @@ pub(crate) struct Context {
     /// Executes runs in this process.
     pub(crate) executor: LocalExecutor,
     attached: Option<Attached>,
+    /// Models, once a command needs them.
+    gateway: OnceCell<Option<Arc<Gateway>>>,
 }
 
 /// What a command may do to the control plane's schema.
@@ -62,11 +67,37 @@ impl Context {
             executor: LocalExecutor { config: config.clone(), store, engine: Arc::new(engine), key },
             config,
             attached,
+            gateway: OnceCell::new(),
+        })
+    }
+
+    /// The models of the settings; `None` if there is none.
+    pub(crate) async fn gateway(&self) -> Result<Option<&Arc<Gateway>>> {
+        let gateway = self.gateway.get_or_try_init(async || {
+            let (models, assistant) = (self.config.models.clone(), self.config.assistant.clone());
+            if models.is_empty() && assistant.model.is_none() {
+                return Ok::<_, anyhow::Error>(None);
+            }
+            let variable = |name: &str| std::env::var(name).ok();
+            Ok(Some(headwater_assistant::start_models(&self.operations, models, assistant, variable).await?))
+        });
+        Ok(gateway.await?.as_ref())
+    }
+
+    /// The assistant, with the models of the settings.
+    pub(crate) async fn assistant(&self) -> Result<Assistant> {
+        let assistant = Assistant::new(self.operations.clone());
+        Ok(match self.gateway().await? {
+            Some(gateway) => assistant.with_models(Arc::clone(gateway), Arc::new(crate::thinking::Thinking::new())),
+            None => assistant,
         })
     }
 
     /// Lets go of the control plane; the last user of the embedded Postgres stops it.
     pub(crate) async fn close(self) -> Result<()> {
+        if let Some(Some(gateway)) = self.gateway.get() {
+            gateway.close().await;
+        }
         self.executor.store.close().await;
         if let Some(attached) = self.attached {
             attached.detach().await.map_err(OperationError::from)?;

@@ -10,6 +10,7 @@ mod logging;
 mod output;
 #[cfg(test)]
 mod rooms;
+mod thinking;
 mod watch;
 mod words;
 

@@ -97,6 +97,10 @@ actions! {
     ReadCatalog = "catalog.read",
     /// Say what terms mean, and which statements answer a question.
     ChangeGlossary = "glossary.change",
+    /// See what models were used for, and whose keys are stored.
+    ReadModels = "models.read",
+    /// Store and remove keys of models.
+    ChangeModels = "models.change",
     /// See schedules.
     ReadSchedules = "schedules.read",
     /// Pause and resume schedules.

@@ -13,6 +13,7 @@ mod error;
 mod executor;
 mod fleet;
 mod glossary;
+mod models;
 mod pipelines;
 mod query;
 mod runs;
@@ -53,10 +54,11 @@ pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, DraftState, RunState};
 pub use headwater_store::{
-    AttemptRow, BOUNDS, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, LimitRow, LogRow, PipelineRow,
+    AttemptRow, BOUNDS, BudgetHolder, BudgetLimits, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow,
     QuestionRow, QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why,
     WorkerRow,
 };
+pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
 pub use query::{ColumnReport, QueryFailure, Rows};
 pub use runs::{

@@ -79,6 +79,18 @@ impl Operations {
     }
 }
 
+impl Operations {
+    /// What planning one SELECT on the newest catalogs finds. No system is reached.
+    pub async fn check_statement(&self, actor: &Actor, text: &str) -> Result<Vec<SqlFinding>> {
+        self.permit(actor, Action::Query)?;
+        match self.engine.describe(text, self.planning_catalogs().await?).await {
+            Ok(_) => Ok(Vec::new()),
+            Err(QueryError::Engine(error)) => Err(error.into()),
+            Err(QueryError::Statement(findings)) => Ok(findings),
+        }
+    }
+}
+
 pub(crate) fn problems(text: &str, findings: Vec<SqlFinding>) -> Problems {
     let source = Source { name: "query".to_owned(), text: text.to_owned() };
     let tree = yaml::Node { value: yaml::Value::Scalar { text: text.to_owned(), plain: true }, span: 0..text.len() };

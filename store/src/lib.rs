@@ -64,7 +64,7 @@ pub use limits::{LimitRow, Scope};
 pub use loads::IntentRow;
 pub use logs::{LogLine, LogRow, MAX_LOG_LINES_PER_ATTEMPT, MAX_LOG_MESSAGE_BYTES, WarningRow};
 pub use metrics::{Counts, QueueDepth};
-pub use models::{ModelCall, ModelKeyRow, ModelUsage};
+pub use models::{BudgetHolder, BudgetLimits, Leased, ModelCall, ModelKeyRow, ModelUsage};
 pub use notify::{Listener, Wakeup};
 pub use pipelines::{PipelineRow, VersionSummary};
 pub use reconcile::Repair;

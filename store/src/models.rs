@@ -5,11 +5,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::deadline::Tx;
 use crate::{MasterKey, Result, StoreError, Workspace};
 
 /// A call of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelCall {
+    /// Unique: a call that is recorded again is recorded once.
+    pub id: Uuid,
     /// When it began.
     pub at: DateTime<Utc>,
     /// For whom.
@@ -75,6 +78,36 @@ pub struct ModelUsage {
     pub unpriced_calls: i64,
 }
 
+/// Stands for everybody in a workspace together among the holders of budgets.
+const EVERYBODY: &str = "";
+
+/// What may be taken of a day's budgets in all, in billionths of a dollar; `None` for any amount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BudgetLimits {
+    /// By everybody together.
+    pub workspace: Option<i64>,
+    /// By the person.
+    pub person: Option<i64>,
+}
+
+/// Whose budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetHolder {
+    /// Everybody's together.
+    Workspace,
+    /// The person's.
+    Person,
+}
+
+/// What was taken of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leased {
+    /// In billionths of a dollar.
+    pub nanos: i64,
+    /// The budget that is at its end, if less was taken than was asked for.
+    pub exhausted: Option<BudgetHolder>,
+}
+
 /// A key of a provider, without the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ModelKeyRow {
@@ -95,13 +128,15 @@ impl Workspace {
         let mut rows = Columns::default();
         calls.into_iter().for_each(|call| rows.push(call));
         sqlx::query!(
-            "INSERT INTO model_calls (workspace_id, at, person, why, model, provider_model, prompt_version, input_tokens, cached_tokens,
+            "INSERT INTO model_calls (workspace_id, id, at, person, why, model, provider_model, prompt_version, input_tokens, cached_tokens,
                                       output_tokens, reasoning_tokens, cost_nanos, latency_ms, first_token_ms, cache, outcome,
                                       request_hash, answer_hash, request_text, answer_text)
-             SELECT $1::uuid, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
-                                      $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[],
-                                      $17::bytea[], $18::bytea[], $19::text[], $20::text[])",
+             SELECT $1::uuid, * FROM unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+                                      $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::text[],
+                                      $18::bytea[], $19::bytea[], $20::text[], $21::text[])
+             ON CONFLICT DO NOTHING",
             self.id(),
+            &rows.id,
             &rows.at,
             &rows.person,
             &rows.why,
@@ -146,50 +181,68 @@ impl Workspace {
         .await?)
     }
 
-    /// Takes a part of a person's budget of a day, at most what is left of `limit`. Answers with what was granted, in billionths of a dollar: 0 if
-    /// nothing is left.
-    pub async fn lease_budget(&self, person: &str, day: NaiveDate, nanos: i64, limit: i64) -> Result<i64> {
+    /// Takes a part of the day's budgets of a person and of everybody together, at most what is left of each limit.
+    pub async fn lease_budget(&self, person: &str, day: NaiveDate, nanos: i64, limits: BudgetLimits) -> Result<Leased> {
         let mut tx = self.durable().begin().await?;
+        let mut leased = Leased { nanos: nanos.max(0), exhausted: None };
+        // Everybody's row is locked first by all.
+        let holders = [(EVERYBODY, limits.workspace, BudgetHolder::Workspace), (person, limits.person, BudgetHolder::Person)];
+        for (holder, limit, which) in &holders {
+            let taken = self.lock_budget(&mut tx, holder, day).await?;
+            let left = limit.map_or(i64::MAX, |limit| limit.saturating_sub(taken).max(0));
+            if left < leased.nanos {
+                leased = Leased { nanos: left, exhausted: Some(*which) };
+            }
+        }
+        for (holder, ..) in &holders {
+            self.add_to_budget(&mut tx, holder, day, leased.nanos).await?;
+        }
+        tx.commit().await?;
+        Ok(leased)
+    }
+
+    /// Gives back what was taken of the budgets and not spent.
+    pub async fn give_back_budget(&self, person: &str, day: NaiveDate, nanos: i64) -> Result<()> {
+        let mut tx = self.durable().begin().await?;
+        for holder in [EVERYBODY, person] {
+            self.lock_budget(&mut tx, holder, day).await?;
+        }
+        for holder in [EVERYBODY, person] {
+            self.add_to_budget(&mut tx, holder, day, nanos.max(0).saturating_neg()).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What was taken of a budget, whose row is locked.
+    async fn lock_budget(&self, tx: &mut Tx, holder: &str, day: NaiveDate) -> Result<i64> {
         sqlx::query!(
             "INSERT INTO model_budgets (workspace_id, person, day, leased_nanos) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING",
             self.id(),
-            person,
+            holder,
             day
         )
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         let leased = sqlx::query_scalar!(
             "SELECT leased_nanos FROM model_budgets WHERE workspace_id = $1 AND person = $2 AND day = $3 FOR UPDATE",
             self.id(),
-            person,
+            holder,
             day
         )
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut **tx)
         .await?;
-        let granted = limit.saturating_sub(leased).min(nanos).max(0);
-        sqlx::query!(
-            "UPDATE model_budgets SET leased_nanos = leased_nanos + $4 WHERE workspace_id = $1 AND person = $2 AND day = $3",
-            self.id(),
-            person,
-            day,
-            granted
-        )
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(granted)
+        Ok(leased)
     }
 
-    /// Gives back what was taken of a budget and not spent.
-    pub async fn give_back_budget(&self, person: &str, day: NaiveDate, nanos: i64) -> Result<()> {
+    async fn add_to_budget(&self, tx: &mut Tx, holder: &str, day: NaiveDate, nanos: i64) -> Result<()> {
         sqlx::query!(
-            "UPDATE model_budgets SET leased_nanos = GREATEST(leased_nanos - $4, 0) WHERE workspace_id = $1 AND person = $2 AND day = $3",
+            "UPDATE model_budgets SET leased_nanos = GREATEST(leased_nanos + $4, 0) WHERE workspace_id = $1 AND person = $2 AND day = $3",
             self.id(),
-            person,
+            holder,
             day,
-            nanos.max(0)
+            nanos
         )
-        .execute(self.durable())
+        .execute(&mut **tx)
         .await?;
         Ok(())
     }
@@ -262,6 +315,7 @@ impl Workspace {
 /// Calls, column by column.
 #[derive(Default)]
 struct Columns {
+    id: Vec<Uuid>,
     at: Vec<DateTime<Utc>>,
     person: Vec<String>,
     why: Vec<String>,
@@ -285,6 +339,7 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, call: ModelCall) {
+        self.id.push(call.id);
         self.at.push(call.at);
         self.person.push(call.person);
         self.why.push(call.why);

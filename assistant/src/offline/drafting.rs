@@ -92,10 +92,12 @@ pub(super) fn draft(sentence: &str, request: &Request, setting: &Setting<'_>) ->
         schedule: request.schedule.as_ref().map(|(schedule, _)| schedule.clone()),
         connections: IndexMap::new(),
         stream: None,
-        tasks: drafting.tasks,
+        tasks: std::mem::take(&mut drafting.tasks),
     };
-    let comments = Comments { top: None, tasks: drafting.comments };
-    Ok(Drafted { spec, comments, requirements: drafting.requirements, assumptions: drafting.assumptions })
+    let comments = Comments { top: None, tasks: std::mem::take(&mut drafting.comments) };
+    let Drafting { requirements, assumptions, .. } = drafting;
+    // A sentence is read whole or not at all.
+    Ok(Drafted { spec, comments, requirements, assumptions, not_understood: Vec::new(), faults: Vec::new() })
 }
 
 struct Drafting<'a> {

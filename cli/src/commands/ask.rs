@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use headwater_assistant::{AskReport, Assistant};
+use headwater_assistant::AskReport;
 
 use super::compile::{ReadingArgs, show_not_understood, show_question, show_refusal};
 use super::sql::{self, SqlFormat};
@@ -13,7 +13,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct AskArgs {
-    /// The question (docs/offline-grammar.md)
+    /// The question
     question: String,
     #[command(flatten)]
     reading: ReadingArgs,
@@ -29,7 +29,7 @@ pub(crate) struct AskArgs {
 }
 
 pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
-    let assistant = Assistant::new(context.operations.clone());
+    let assistant = context.assistant().await?;
     let report = assistant.ask(&context.actor, &args.reading.asked(args.question)).await?;
     let statement = match report {
         AskReport::Statement(statement) => statement,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use headwater_assistant::{
-    Asked, Assistant, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement,
+    Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement,
 };
 use headwater_operations::{FireReport, draft_file};
 
@@ -19,7 +19,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompileArgs {
-    /// What the pipeline should do, in words (docs/offline-grammar.md)
+    /// What the pipeline should do, in words
     sentence: String,
     /// Write the draft to a file instead of standard output
     #[arg(long, short, value_name = "FILE")]
@@ -43,16 +43,23 @@ pub(crate) struct ReadingArgs {
     /// The moment that today, this month and the like are counted from, e.g. 2026-03-31T22:30:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     as_of: Option<DateTime<Utc>>,
+    /// The model of headwater.toml that reads it [default: the assistant's; the offline grammar if there is none]
+    #[arg(long, value_name = "NAME", conflicts_with = "offline")]
+    model: Option<String>,
+    /// Read it by the offline grammar, whatever models there are (docs/offline-grammar.md)
+    #[arg(long)]
+    offline: bool,
 }
 
 impl ReadingArgs {
     pub(super) fn asked(self, text: String) -> Asked {
-        Asked { text, on: self.on, zone: self.timezone, now: self.as_of.unwrap_or_else(Utc::now) }
+        let now = self.as_of.unwrap_or_else(Utc::now);
+        Asked { text, on: self.on, zone: self.timezone, now, model: self.model, offline: self.offline }
     }
 }
 
 pub(super) async fn compile(context: &Context, args: CompileArgs) -> Result<ExitCode> {
-    let assistant = Assistant::new(context.operations.clone());
+    let assistant = context.assistant().await?;
     let report = assistant.compile(&context.actor, &args.reading.asked(args.sentence)).await?;
     finish(&report, args.output.as_deref(), args.json)
 }
@@ -96,6 +103,7 @@ pub(super) fn finish(report: &CompileReport, output: Option<&Path>, json: bool) 
 
 fn show(draft: &DraftReport) {
     show_problems(std::slice::from_ref(&draft.problems));
+    show_gaps(&draft.not_understood, &draft.unmet);
     show_requirements(&draft.requirements, &draft.assumptions);
     draft.plan.schedule_in_words.iter().for_each(|words| output::error_line(&format!("schedule: {words}")));
     show_fires(&draft.next_fires);
@@ -108,6 +116,12 @@ fn show(draft: &DraftReport) {
         "nothing runs until you approve it: headwater drafts approve {} --hash {}",
         draft.draft_id, draft.hash
     ));
+}
+
+/// What a draft lacks.
+pub(super) fn show_gaps(not_understood: &[String], unmet: &[String]) {
+    not_understood.iter().for_each(|words| output::error_line(&format!("not understood: \"{}\"", output::shown(words))));
+    unmet.iter().for_each(|wish| output::error_line(&format!("unmet: {}", output::shown(wish))));
 }
 
 /// What each part of a sentence became, and what was taken for granted.

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Subcommand;
-use headwater_assistant::Assistant;
 use headwater_operations::{
     ApprovalReport, ApprovalsReport, ApprovedDraft, DraftFilter, DraftState, DraftSummary, OperationError, StoredDraft,
     draft_file,
 };
 
-use super::compile::{finish, show_fires, show_question, show_requirements};
+use super::compile::{finish, show_fires, show_gaps, show_question, show_requirements};
 use super::plan::describe;
 use super::runs::confirm;
 use crate::context::Context;
@@ -111,7 +110,7 @@ pub(super) async fn drafts(context: &Context, command: DraftsCommand) -> Result<
         }
         DraftsCommand::Answer { draft, choice, output, json } => {
             let question = operations.find_draft(actor, &draft).await?;
-            let answered = Assistant::new(operations.clone()).answer(actor, question, &choice).await?;
+            let answered = context.assistant().await?.answer(actor, question, &choice).await?;
             return finish(&answered, output.as_deref(), json);
         }
         DraftsCommand::Approve { drafts, hash, yes, json } => {
@@ -221,6 +220,7 @@ fn show(report: &StoredDraft) {
     let version = draft.version.map(|version| format!(" as version {version}")).unwrap_or_default();
     output::error_line(&format!("draft {} is {}{version}", draft.draft_id, in_words(draft.state)));
     output::error_line(&format!("sentence: {}", output::shown(&draft.prompt)));
+    show_gaps(&notes.not_understood, &notes.unmet);
     show_requirements(&notes.requirements, &notes.assumptions);
     if let Some(question) = notes.question.as_ref().filter(|_| draft.state == DraftState::Question) {
         show_question(question);

@@ -67,6 +67,9 @@ pub struct DraftNotes {
     /// Words that no requirement covers.
     #[serde(default)]
     pub not_understood: Vec<String>,
+    /// Wishes that it does not meet, and parts that nobody asked for.
+    #[serde(default)]
+    pub unmet: Vec<String>,
     /// What is asked, if two readings would load different rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
@@ -77,7 +80,7 @@ pub struct DraftNotes {
 impl DraftNotes {
     /// Notes on a prompt that was read like this.
     pub fn new(reading: Reading) -> Self {
-        Self { requirements: Vec::new(), assumptions: Vec::new(), not_understood: Vec::new(), question: None, reading }
+        Self { requirements: Vec::new(), assumptions: Vec::new(), not_understood: Vec::new(), unmet: Vec::new(), question: None, reading }
     }
 
     /// The notes without the secrets of the prompt. An answer whose sentence held one could not be read again.
@@ -109,6 +112,7 @@ impl DraftNotes {
             requirements: requirements.collect(),
             assumptions: self.assumptions.iter().map(mask).collect(),
             not_understood: self.not_understood.iter().map(mask).collect(),
+            unmet: self.unmet.iter().map(mask).collect(),
             question,
             reading: self.reading.clone(),
         })

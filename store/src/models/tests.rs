@@ -10,6 +10,7 @@ use crate::{Face, StoreErrorKind, Who};
 
 fn call(person: &str, cost_nanos: Option<i64>) -> ModelCall {
     ModelCall {
+        id: Uuid::now_v7(),
         at: "2026-03-01T10:00:00Z".parse().unwrap(),
         person: person.to_owned(),
         why: "compile".to_owned(),
@@ -72,26 +73,58 @@ async fn calls_are_forgotten_with_the_history() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_recorded_again_is_one() {
+    let db = database().await;
+    let workspace = db.store.default_workspace();
+    let one = call("ada", Some(7));
+    workspace.record_model_calls(vec![one.clone()]).await.unwrap();
+    workspace.record_model_calls(vec![one, call("bo", None)]).await.unwrap();
+    assert_eq!(db.value("SELECT count(*) FROM model_calls").await, "2");
+}
+
+fn person(limit: i64) -> BudgetLimits {
+    BudgetLimits { workspace: None, person: Some(limit) }
+}
+
+#[tokio::test]
 async fn leases_at_once_never_exceed_the_budget_of_the_day() {
     let db = database().await;
     let workspace = db.store.default_workspace();
-    let leases = (0..8).map(|_| workspace.lease_budget("ada", day(), 30, 100));
-    let mut granted: Vec<i64> = futures::future::try_join_all(leases).await.unwrap();
-    granted.sort_unstable();
-    assert_eq!(granted, [0, 0, 0, 0, 10, 30, 30, 30]);
-    assert_eq!(workspace.lease_budget("bo", day(), 30, 100).await.unwrap(), 30, "a budget is one person's");
+    let leases = (0..8).map(|_| workspace.lease_budget("ada", day(), 30, person(100)));
+    let granted = futures::future::try_join_all(leases).await.unwrap();
+    let mut nanos: Vec<i64> = granted.iter().map(|leased| leased.nanos).collect();
+    nanos.sort_unstable();
+    assert_eq!(nanos, [0, 0, 0, 0, 10, 30, 30, 30]);
+    let bo = workspace.lease_budget("bo", day(), 30, person(100)).await.unwrap();
+    assert_eq!(bo, Leased { nanos: 30, exhausted: None }, "a budget is one person's");
+}
+
+#[tokio::test]
+async fn what_everybody_may_spend_is_shared_by_persons() {
+    let db = database().await;
+    let workspace = db.store.default_workspace();
+    let limits = BudgetLimits { workspace: Some(50), person: Some(40) };
+    let leased = |nanos, exhausted| Leased { nanos, exhausted };
+    let ada = workspace.lease_budget("ada", day(), 100, limits).await.unwrap();
+    assert_eq!(ada, leased(40, Some(BudgetHolder::Person)));
+    let bo = workspace.lease_budget("bo", day(), 30, limits).await.unwrap();
+    assert_eq!(bo, leased(10, Some(BudgetHolder::Workspace)));
+    workspace.give_back_budget("ada", day(), 15).await.unwrap();
+    let bo = workspace.lease_budget("bo", day(), 12, limits).await.unwrap();
+    assert_eq!(bo, leased(12, None));
 }
 
 #[tokio::test]
 async fn what_is_given_back_can_be_leased_again() {
     let db = database().await;
     let workspace = db.store.default_workspace();
-    assert_eq!(workspace.lease_budget("ada", day(), 100, 100).await.unwrap(), 100);
+    let lease = async |nanos, limit| workspace.lease_budget("ada", day(), nanos, person(limit)).await.unwrap().nanos;
+    assert_eq!(lease(100, 100).await, 100);
     workspace.give_back_budget("ada", day(), 40).await.unwrap();
-    assert_eq!(workspace.lease_budget("ada", day(), 100, 100).await.unwrap(), 40);
+    assert_eq!(lease(100, 100).await, 40);
     workspace.give_back_budget("ada", day(), 900).await.unwrap();
-    assert_eq!(workspace.lease_budget("ada", day(), 900, 100).await.unwrap(), 100, "no more is left than there was");
-    assert_eq!(workspace.lease_budget("ada", day(), 1, 50).await.unwrap(), 0, "the limit was lowered");
+    assert_eq!(lease(900, 100).await, 100, "no more is left than there was");
+    assert_eq!(lease(1, 50).await, 0, "the limit was lowered");
 }
 
 #[tokio::test]
