@@ -48,9 +48,13 @@ CREATE FUNCTION forget_drafts(its_workspace uuid, before timestamptz, most integ
 LANGUAGE sql
 AS $$
     WITH old AS (
-        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'discarded' LIMIT most)
+        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'discarded' ORDER BY d.created_at LIMIT most)
         UNION ALL
-        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state IN ('question', 'open') AND d.created_at < before LIMIT most)
+        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'open' AND d.created_at < before
+         ORDER BY d.created_at LIMIT most)
+        UNION ALL
+        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'question' AND d.created_at < before
+         ORDER BY d.created_at LIMIT most)
         LIMIT most),
     gone AS (
         -- One that is approved meanwhile stays.
