@@ -58,7 +58,7 @@ AS $$
         LIMIT most),
     gone AS (
         -- One that is approved meanwhile stays.
-        DELETE FROM drafts d USING old WHERE d.workspace_id = its_workspace AND d.id = old.id AND d.state <> 'approved' RETURNING 1)
+        DELETE FROM drafts d WHERE d.workspace_id = its_workspace AND d.id = ANY (ARRAY(SELECT id FROM old)) AND d.state <> 'approved' RETURNING 1)
     SELECT count(*)::integer FROM gone
 $$;
 
@@ -102,9 +102,8 @@ LANGUAGE sql
 AS $$
     WITH gone AS (
         DELETE FROM model_calls c
-        WHERE c.workspace_id = its_workspace AND c.id IN (
-            SELECT o.id FROM model_calls o WHERE o.workspace_id = its_workspace AND o.at < before
-            ORDER BY o.at LIMIT most FOR UPDATE SKIP LOCKED)
+        WHERE c.workspace_id = its_workspace AND c.id = ANY (ARRAY(
+            SELECT o.id FROM model_calls o WHERE o.workspace_id = its_workspace AND o.at < before ORDER BY o.at LIMIT most))
         RETURNING 1)
     SELECT count(*)::integer FROM gone
 $$;
