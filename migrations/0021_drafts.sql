@@ -41,19 +41,24 @@ CREATE TABLE drafts (
     CONSTRAINT drafts_approved CHECK ((state = 'approved') = (version_id IS NOT NULL) AND (version_id IS NULL) = (approved_at IS NULL))
 );
 -- For the chore that forgets what nobody approved.
-CREATE INDEX drafts_to_forget ON drafts (workspace_id, created_at) WHERE state <> 'approved';
+CREATE INDEX drafts_to_forget ON drafts (workspace_id, state, created_at) WHERE state <> 'approved';
 
 -- Deletes discarded drafts, and open drafts and questions that were made before a time: at most so many. Returns how many were deleted.
 CREATE FUNCTION forget_drafts(its_workspace uuid, before timestamptz, most integer) RETURNS integer
 LANGUAGE sql
 AS $$
-    WITH gone AS (
-        DELETE FROM drafts d
-        WHERE d.workspace_id = its_workspace AND d.state <> 'approved' AND d.id IN (
-            SELECT o.id FROM drafts o
-            WHERE o.workspace_id = its_workspace AND o.state <> 'approved' AND (o.state = 'discarded' OR o.created_at < before)
-            ORDER BY o.created_at LIMIT most FOR UPDATE SKIP LOCKED)
-        RETURNING 1)
+    WITH old AS (
+        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'discarded' ORDER BY d.created_at LIMIT most)
+        UNION ALL
+        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'open' AND d.created_at < before
+         ORDER BY d.created_at LIMIT most)
+        UNION ALL
+        (SELECT d.id FROM drafts d WHERE d.workspace_id = its_workspace AND d.state = 'question' AND d.created_at < before
+         ORDER BY d.created_at LIMIT most)
+        LIMIT most),
+    gone AS (
+        -- One that is approved meanwhile stays.
+        DELETE FROM drafts d WHERE d.workspace_id = its_workspace AND d.id = ANY (ARRAY(SELECT id FROM old)) AND d.state <> 'approved' RETURNING 1)
     SELECT count(*)::integer FROM gone
 $$;
 
@@ -97,9 +102,8 @@ LANGUAGE sql
 AS $$
     WITH gone AS (
         DELETE FROM model_calls c
-        WHERE c.workspace_id = its_workspace AND c.id IN (
-            SELECT o.id FROM model_calls o WHERE o.workspace_id = its_workspace AND o.at < before
-            ORDER BY o.at LIMIT most FOR UPDATE SKIP LOCKED)
+        WHERE c.workspace_id = its_workspace AND c.id = ANY (ARRAY(
+            SELECT o.id FROM model_calls o WHERE o.workspace_id = its_workspace AND o.at < before ORDER BY o.at LIMIT most))
         RETURNING 1)
     SELECT count(*)::integer FROM gone
 $$;
