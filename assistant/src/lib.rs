@@ -20,7 +20,7 @@ pub use model::{ModelError, Trail};
 pub use known::{ColumnId, Known, KnownTable, TableId};
 pub use offline::{Setting, Statement, Term, ask, compile};
 pub use retrieval::{Budget, Found, Hint, Left, Retrieval};
-pub use typed::{Fault, Phase, model_schema};
+pub use typed::{Fault, Phase, executing_schema, model_schema};
 pub use words::{fold, split_name, tokens};
 
 use std::collections::BTreeMap;

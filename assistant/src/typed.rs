@@ -25,7 +25,7 @@ pub(crate) use compile::{Compiled, Frame, compile};
 pub use fault::{Fault, Phase};
 pub(crate) use lift::{Lifted, lift};
 pub(crate) use said::Said;
-pub use schema::model_schema;
+pub use schema::{executing_schema, model_schema};
 pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
 pub(crate) use sql::{column_word, statement};
 

@@ -22,6 +22,7 @@ mod runs;
 mod schedules;
 mod schema;
 mod serve;
+mod skill;
 mod sql;
 mod why;
 mod workers;
@@ -114,9 +115,12 @@ pub(crate) enum Command {
     Sql(sql::SqlArgs),
     /// Print the JSON Schema of specs
     #[command(
-        after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres"
+        after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres\n  headwater schema --model"
     )]
     Schema(schema::SchemaArgs),
+    /// Print a skill file for coding agents: what a spec is, its rules, fields and commands
+    #[command(after_help = "Examples:\n  headwater skill > skills/headwater/SKILL.md\n  headwater skill")]
+    Skill,
     /// Explain a diagnostic's code
     #[command(after_help = "Examples:\n  headwater explain unknown_column\n  headwater explain --list")]
     Explain(explain::ExplainArgs),
@@ -135,6 +139,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
     let config = Config::load(&args.global)?;
     match args.command {
         Command::Schema(args) => schema::schema(&args),
+        Command::Skill => skill::skill(),
         Command::Explain(args) => explain::explain(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Admin(command) => admin::admin(config, command).await,
@@ -175,6 +180,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Up(_)
         | Command::Serve(_)
         | Command::Schema(_)
+        | Command::Skill
         | Command::Explain(_)
         | Command::Completions(_)
         | Command::Admin(_) => Ok(ExitCode::SUCCESS),

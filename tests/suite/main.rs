@@ -15,6 +15,7 @@ mod fleet;
 mod golden;
 mod life;
 mod link;
+mod models;
 mod operations;
 mod schedules;
 mod staging;

@@ -121,6 +121,11 @@ pub fn model_schema() -> Value {
     reply_schema(&Ids::default())
 }
 
+/// The schema of specs without the fields and words that do not execute yet, or that no model fills in.
+pub fn executing_schema() -> &'static Value {
+    &nodes::SPEC
+}
+
 /// The tasks of the types are any values; here is what they are.
 fn put_tasks(schema: &mut Value, tasks: &Value) {
     match schema {
