@@ -4,6 +4,7 @@
 
 mod draft;
 mod face;
+pub mod gateway;
 mod known;
 mod offline;
 mod retrieval;
