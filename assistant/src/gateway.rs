@@ -173,6 +173,12 @@ impl Gateway {
         Self { recording, ..self }
     }
 
+    /// Whether one of the models is the assistant's.
+    #[must_use]
+    pub fn has_default(&self) -> bool {
+        self.assistant.model.is_some()
+    }
+
     /// Caps for the calls of one request of a person, from now on.
     #[must_use]
     pub fn allowance(&self) -> Allowance {
