@@ -5,7 +5,7 @@ use crate::tests::{ada, apply, file, operations, start};
 use crate::{Target, VersionsReport};
 
 const NIGHTLY: &str =
-    "name: nightly\nschedule: { cron: '0 2 * * *', timezone: Europe/Berlin }\ntasks:\n  only: { wait: 1h }\n";
+    "name: nightly\nschedule: { cron: '0 4 * * *', timezone: Europe/Berlin }\ntasks:\n  only: { wait: 1h }\n";
 
 fn save(prompt: &str, text: Option<&str>) -> SaveDraft {
     let reading = Reading { on: Vec::new(), timezone: "UTC".to_owned(), at: "2026-03-01T10:00:00Z".parse().unwrap() };
@@ -36,7 +36,7 @@ async fn a_saved_draft_shows_its_plan_its_next_fires_and_the_hash_that_approves_
     let shown = operations.draft(&ada(), id).await.unwrap();
     assert_eq!((shown.hash.as_ref(), shown.text.as_deref(), shown.valid), (Some(&hash), Some(NIGHTLY), Some(true)));
     assert_eq!((shown.next_fires.len(), shown.changes.len()), (5, 0));
-    assert!(shown.next_fires.iter().all(|fire| fire.local_time.format("%H:%M").to_string() == "02:00"));
+    assert!(shown.next_fires.iter().all(|fire| fire.local_time.format("%H:%M").to_string() == "04:00"));
     let approved = operations.approve_draft(&ada(), id, &hash).await.unwrap();
     assert_eq!((approved.version, approved.already), (1, false));
     assert_eq!(operations.schedules(&ada()).await.unwrap().schedules.len(), 1);
