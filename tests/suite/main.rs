@@ -9,6 +9,7 @@ mod chaos;
 mod control_plane;
 mod crash;
 mod drafts;
+mod evaluation;
 mod examples;
 mod first_database;
 mod fleet;
