@@ -57,6 +57,8 @@ pub(super) struct Bench {
     pub(super) context: Context,
     pub(super) assistant: Assistant,
     folder: TempDir,
+    /// The data set behind the connection of the schema.
+    standing: Option<Data>,
     /// Lakes that were made so far.
     lakes: usize,
     /// Tables of a case that exist beforehand, by the folder that holds them once they are made.
@@ -72,7 +74,7 @@ impl Bench {
         let config = config.temporary(folder.path().join("installation"), recording);
         let context = Context::open(config, Opening::Use).await?;
         match Self::prepare(&context).await {
-            Ok(assistant) => Ok(Self { context, assistant, folder, lakes: 0, made: BTreeMap::new() }),
+            Ok(assistant) => Ok(Self { context, assistant, folder, standing: None, lakes: 0, made: BTreeMap::new() }),
             Err(error) => {
                 context.close().await?;
                 Err(error)
@@ -98,6 +100,7 @@ impl Bench {
     /// Makes the databases of a schema, each with a copy that is never changed, and looks at what they hold.
     pub(super) async fn install(&mut self, schema: &Schema) -> Result<()> {
         self.made.clear();
+        self.standing = None;
         for (data, rows) in [(Data::Plausible, &schema.data), (Data::Hostile, &schema.hostile)] {
             let template = template(schema, data);
             let make = format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0;", quoted(&template));
@@ -109,6 +112,7 @@ impl Bench {
             self.restore(schema, data).await?;
         }
         self.point(schema, Data::Plausible).await?;
+        self.connect(&schema.name, "postgres", self.url(&live(schema))?).await?;
         self.context.operations.catalog(&self.context.actor, &schema.name, true).await?;
         Ok(())
     }
@@ -116,11 +120,10 @@ impl Bench {
     /// Removes the databases of a schema.
     pub(super) async fn remove(&self, schema: &Schema) -> Result<()> {
         for data in Data::ALL {
-            for database in [template(schema, data), database(schema, data)] {
-                self.drop(&database).await?;
-            }
+            self.drop(&template(schema, data)).await?;
+            self.drop(&parked(schema, data)).await?;
         }
-        Ok(())
+        self.drop(&live(schema)).await
     }
 
     async fn drop(&self, database: &str) -> Result<()> {
@@ -131,7 +134,7 @@ impl Bench {
 
     /// Makes the database of a data set what it was at first.
     pub(super) async fn restore(&self, schema: &Schema, data: Data) -> Result<()> {
-        let database = database(schema, data);
+        let database = self.database(schema, data);
         self.drop(&database).await?;
         let copy = format!("CREATE DATABASE {} TEMPLATE {};", quoted(&database), quoted(&template(schema, data)));
         psql(&self.url("postgres")?, &copy).await?;
@@ -140,7 +143,7 @@ impl Bench {
 
     /// Changes the database of a data set as between two runs.
     pub(super) async fn change(&self, schema: &Schema, data: Data) -> Result<()> {
-        psql(&self.url(&database(schema, data))?, &schema.changes).await.context("changes.sql can't be run")?;
+        psql(&self.url(&self.database(schema, data))?, &schema.changes).await.context("changes.sql can't be run")?;
         Ok(())
     }
 
@@ -163,8 +166,27 @@ impl Bench {
         Ok(())
     }
 
-    async fn point(&self, schema: &Schema, data: Data) -> Result<()> {
-        self.connect(&schema.name, "postgres", self.url(&database(schema, data))?).await
+    /// Puts a data set behind the connection. Databases change their names, because other settings of a connection would be another catalog.
+    async fn point(&mut self, schema: &Schema, data: Data) -> Result<()> {
+        if self.standing == Some(data) {
+            return Ok(());
+        }
+        let rename = |from: &str, to: &str| format!("ALTER DATABASE {} RENAME TO {};\n", quoted(from), quoted(to));
+        let (live, parked) = (live(schema), parked(schema, data));
+        let mut script = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname IN (".to_owned();
+        script += &format!("'{}', '{}');\n", live.replace('\'', "''"), parked.replace('\'', "''"));
+        if let Some(before) = self.standing {
+            script += &rename(&live, &self::parked(schema, before));
+        }
+        script += &rename(&parked, &live);
+        psql(&self.url("postgres")?, &script).await?;
+        self.standing = Some(data);
+        Ok(())
+    }
+
+    /// The name that the database of a data set has now.
+    fn database(&self, schema: &Schema, data: Data) -> String {
+        if self.standing == Some(data) { live(schema) } else { parked(schema, data) }
     }
 
     /// An empty lake, which the connection points to from now on.
@@ -281,7 +303,13 @@ fn template(schema: &Schema, data: Data) -> String {
     format!("{}_{}_template", schema.name, data.as_str())
 }
 
-fn database(schema: &Schema, data: Data) -> String {
+/// The database behind the connection.
+fn live(schema: &Schema) -> String {
+    format!("{}_live", schema.name)
+}
+
+/// The database of a data set that is not behind the connection.
+fn parked(schema: &Schema, data: Data) -> String {
     format!("{}_{}", schema.name, data.as_str())
 }
 

@@ -137,21 +137,18 @@ impl Terms {
     fn add(&mut self, sql: &str, columns: &[FieldReport]) -> Option<()> {
         let tree = condition(sql, &[]).ok()?;
         let _ = visit_expressions(&tree, |part: &Expr| {
-            match part {
-                Expr::Identifier(name) if name.quote_style.is_some() => drop(self.columns.insert(name.value.clone())),
-                Expr::Identifier(name) => drop(self.columns.insert(settled(&name.value, columns))),
-                Expr::Value(value) => match &value.value {
-                    Value::Number(text, _) | Value::SingleQuotedString(text) => {
-                        drop(self.literals.insert(text.clone()))
-                    }
-                    _ => {}
-                },
-                Expr::TypedString(typed) => {
-                    if let Value::SingleQuotedString(text) = &typed.value.value {
-                        self.literals.insert(text.clone());
-                    }
+            let value = match part {
+                Expr::Identifier(name) => {
+                    let is_exact = name.quote_style.is_some();
+                    self.columns.insert(if is_exact { name.value.clone() } else { settled(&name.value, columns) });
+                    None
                 }
-                _ => {}
+                Expr::Value(value) => Some(value),
+                Expr::TypedString(typed) => Some(&typed.value),
+                _ => None,
+            };
+            if let Some(Value::Number(text, _) | Value::SingleQuotedString(text)) = value.map(|value| &value.value) {
+                self.literals.insert(text.clone());
             }
             ControlFlow::<()>::Continue(())
         });
