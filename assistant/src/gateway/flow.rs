@@ -304,8 +304,11 @@ impl Once<'_> {
                 (CallOutcome::TooSlow, Trouble::Again(self.pause(), too_slow(self.route, Deadline::Connect)))
             }
             Broken::Slow(deadline) => {
-                permit.failed(now, "it was too slow");
+                // If the person's request is over its time, it need not be the provider's fault.
                 let over = self.run.allowance.left(now).err().filter(|_| deadline == Deadline::Total);
+                if over.is_none() {
+                    permit.failed(now, "it was too slow");
+                }
                 (CallOutcome::TooSlow, Trouble::Final(over.unwrap_or_else(|| too_slow(self.route, deadline))))
             }
             Broken::TooLarge => {
