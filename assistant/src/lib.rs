@@ -4,6 +4,7 @@
 
 mod accounts;
 mod draft;
+mod edit;
 mod face;
 pub mod gateway;
 mod known;

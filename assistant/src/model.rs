@@ -4,6 +4,8 @@
 
 mod ask;
 mod compile;
+#[cfg(test)]
+mod injection;
 mod show;
 mod sources;
 mod verify;
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use ask::{Ask, ask};
-pub(crate) use compile::{Base, Compile, compile};
+pub(crate) use compile::{Compile, compile};
 
 use crate::draft::Outcome;
 use crate::face::Watcher;

@@ -13,6 +13,10 @@ mod sql;
 mod strict;
 mod target;
 #[cfg(test)]
+#[path = "../../pipelines/tests/suite/generator.rs"]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests of specs")]
+pub(crate) mod generator;
+#[cfg(test)]
 mod tests;
 
 use headwater_pipelines::spec::{Param, Schedule};
@@ -189,4 +193,17 @@ pub(crate) struct TypedPlan {
     pub(crate) schedule: Option<Schedule>,
     /// The tasks.
     pub(crate) tasks: Vec<Value>,
+}
+
+/// Cases of a property, with a seed that is fixed and printed unless PROPTEST_RNG_SEED gives another.
+#[cfg(test)]
+pub(crate) fn seeded(cases: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, RngSeed};
+    let given = Config::default();
+    let rng_seed = match given.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(20_261_126),
+        fixed => fixed,
+    };
+    eprintln!("PROPTEST_RNG_SEED={rng_seed}");
+    Config { cases, rng_seed, failure_persistence: None, ..given }
 }

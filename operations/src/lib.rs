@@ -39,8 +39,8 @@ pub use catalog::{
 pub use connections::{AddConnection, AddedConnection, ConnectionReport, ConnectionsReport, HealthReport};
 pub use drafts::{
     ApprovalReport, ApprovalsReport, ApprovedDraft, Choice, DiscardedDraft, DraftChange, DraftFilter, DraftNotes,
-    DraftSummary, DraftsReport, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft, SavedDraft,
-    SavedSpec, StoredDraft, draft_file,
+    DraftSummary, DraftsReport, Editing, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft, SavedDraft,
+    SavedSpec, StoredDraft, draft_body, draft_file,
 };
 pub use error::{ErrorKind, OperationError, Problems, Result};
 pub use executor::{Execution, Executor, LocalWork};

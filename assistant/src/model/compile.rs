@@ -20,12 +20,6 @@ use crate::typed::{
     compile as to_spec, lift, reply_schema,
 };
 
-/// What an edit starts from.
-pub(crate) struct Base<'a> {
-    /// The spec.
-    pub(crate) spec: &'a Spec,
-}
-
 /// Everything that compiling a prompt needs.
 pub(crate) struct Compile<'a> {
     pub(crate) operations: &'a Operations,
@@ -33,7 +27,8 @@ pub(crate) struct Compile<'a> {
     pub(crate) seen: &'a Seen,
     pub(crate) asked: &'a Asked,
     pub(crate) samples: &'a BTreeMap<(String, String), TableSamples>,
-    pub(crate) base: Option<Base<'a>>,
+    /// The spec that the prompt changes, if it changes one.
+    pub(crate) base: Option<&'a Spec>,
 }
 
 /// The best that there was so far.
@@ -47,7 +42,7 @@ pub(crate) async fn compile(of: Compile<'_>, opening: Opening<'_>) -> Result<Mad
     let Compile { seen, asked, .. } = &of;
     let said = Said::new(&asked.text);
     let found = Retrieval::of(&asked.text, &seen.known, &seen.hints, Budget::default());
-    let lifted = of.base.as_ref().map(|base| lift(base.spec, &seen.known, &seen.targets));
+    let lifted = of.base.map(|base| lift(base, &seen.known, &seen.targets));
     let shown: Vec<TableId> = found.shown.iter().map(|found| found.table).collect();
     let ids = Ids::of(&seen.known, &shown, seen.targets.len(), lifted.as_ref().is_some_and(|lifted| !lifted.kept.is_empty()));
     let shape = Shape { name: "draft".to_owned(), schema: reply_schema(&ids) };

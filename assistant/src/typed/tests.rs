@@ -4,27 +4,11 @@ use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::plan;
 use headwater_pipelines::spec::{Columns, Spec};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 use serde_json::json;
 
 use super::nodes::{KINDS, SPEC};
 use super::*;
 use crate::known::{Known, KnownTable};
-
-#[path = "../../../pipelines/tests/suite/generator.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of specs")]
-mod generator;
-
-/// A fixed seed, unless PROPTEST_RNG_SEED gives another.
-fn config(cases: u32) -> Config {
-    let given = Config::default();
-    let rng_seed = match given.rng_seed {
-        RngSeed::Random => RngSeed::Fixed(20_261_126),
-        fixed => fixed,
-    };
-    eprintln!("PROPTEST_RNG_SEED={rng_seed}");
-    Config { cases, rng_seed, failure_persistence: None, ..given }
-}
 
 fn column(name: &str) -> ColumnInfo {
     ColumnInfo {
@@ -93,7 +77,7 @@ fn writable() -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(config(500))]
+    #![proptest_config(seeded(500))]
 
     #[test]
     fn a_spec_that_is_lifted_and_compiled_is_the_same(spec in generator::valid()) {
