@@ -20,7 +20,7 @@ const BATCH: usize = 500;
 const GATHERING: Duration = Duration::from_millis(200);
 
 /// Leases that were idle for so long are given back.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(60) };
 
 /// A batch is tried so often before it is lost.
 const TRIES: u32 = 5;
@@ -143,18 +143,27 @@ mod tests {
         (ledger, budgets, accounts)
     }
 
-    #[tokio::test(start_paused = true)]
+    /// Looks again until something holds; it must in time.
+    async fn eventually(holds: impl Fn() -> bool) {
+        let start = std::time::Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(60), "not in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
     async fn rows_wait_for_a_ledger_that_is_away_for_a_moment() {
         let (ledger, _, accounts) = start(Budget::default());
         ledger.set_down(true);
         (0..3).for_each(|_| accounts.add(row()));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        eventually(|| ledger.visits().1 > 0).await;
         ledger.set_down(false);
         accounts.close().await;
         assert_eq!(ledger.rows().len(), 3);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_ledger_that_stays_away_does_not_keep_a_process_from_ending() {
         let (ledger, _, accounts) = start(Budget::default());
         ledger.set_down(true);
@@ -164,7 +173,7 @@ mod tests {
         assert!(ledger.rows().is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn more_rows_than_a_batch_holds_are_all_written() {
         let (ledger, _, accounts) = start(Budget::default());
         (0..BATCH * 3 + 1).for_each(|_| accounts.add(row()));
@@ -172,7 +181,7 @@ mod tests {
         assert_eq!((ledger.rows().len(), ledger.visits().1), (BATCH * 3 + 1, 4));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_lease_that_nobody_uses_is_given_back_while_the_process_runs() {
         let limits = Budget { workspace: Some(Money(1_000_000_000)), person: None };
         let (ledger, budgets, accounts) = start(limits);
@@ -182,15 +191,14 @@ mod tests {
         assert_eq!(ledger.spent(), Money(100_000_000));
         reservation.spend(400);
         drop(reservation);
-        tokio::time::sleep(IDLE * 3).await;
-        assert_eq!(ledger.spent(), Money(400));
+        eventually(|| ledger.spent() == Money(400)).await;
         let failure = budgets.reserve(&scope, day, 2_000_000_000).await.err();
         assert!(matches!(failure, Some(Failure::OverBudget { .. })));
         accounts.close().await;
         assert_eq!(ledger.spent(), Money(400));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_call_that_cost_more_than_was_reserved_counts_in_full() {
         let limits = Budget { workspace: None, person: Some(Money(1_000_000_000)) };
         let (ledger, budgets, accounts) = start(limits);
