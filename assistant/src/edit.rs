@@ -83,16 +83,19 @@ impl Patch<'_> {
         let indent = if is_flow { place.indent } else { self.column(entries[0].key_span.start) };
         let gone: Vec<&Entry> =
             entries.iter().filter(|entry| old.contains_key(&entry.key) && !new.contains_key(&entry.key)).collect();
+        // Nothing of it stays, e.g. of a task that has another kind now.
+        if gone.len() == entries.len() {
+            let end = self.end(&node.span);
+            let text = self.value(&Value::Object(new.clone()), place);
+            self.edits.push((node.span.start..end, text));
+            return Some(());
+        }
         for (key, value) in new.iter().filter(|(key, value)| old.get(*key) != Some(value)) {
             let below = place.below(key, indent, is_flow);
             match entries.iter().find(|entry| entry.key == *key) {
                 Some(entry) => self.node(&entry.node, old.get(key).unwrap_or(&Value::Null), value, &below)?,
                 None => self.insert(entries.last()?, key, value, &below),
             }
-        }
-        // An empty mapping would be another one.
-        if gone.len() == entries.len() {
-            return None;
         }
         gone.into_iter().for_each(|entry| self.remove(entry, entries, is_flow));
         Some(())
@@ -161,9 +164,11 @@ impl Patch<'_> {
     /// The end of a value without the blank lines and comments behind it.
     fn end(&self, span: &Span) -> usize {
         let body = &self.text[span.clone()];
-        let is_block = body.starts_with(['|', '>']);
+        if body.starts_with(['|', '>']) {
+            return span.start + block_length(body);
+        }
         let mut end = span.start + body.trim_end().len();
-        while !is_block {
+        loop {
             let line = self.line_start(end);
             if line <= span.start || !self.text[line..end].trim_start().starts_with('#') {
                 break;
@@ -192,6 +197,26 @@ impl Patch<'_> {
         }
         line
     }
+}
+
+/// The length of a block of text without what is less indented behind it: blank lines and comments.
+fn block_length(body: &str) -> usize {
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let mut lines = body.split_inclusive('\n');
+    let mut length = lines.next().map_or(0, str::len);
+    let mut own = None;
+    let mut end = length;
+    for line in lines {
+        length += line.len();
+        if line.trim().is_empty() {
+            continue;
+        }
+        if indent(line) < *own.get_or_insert(indent(line)) {
+            break;
+        }
+        end = length;
+    }
+    body[..end].trim_end_matches(['\n', '\r']).len()
 }
 
 /// A task as the writer of specs has it.

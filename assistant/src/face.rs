@@ -7,8 +7,8 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use headwater_operations::{
-    Actor, DraftNotes, DraftState, Editing, ErrorKind, FireReport, Making, OperationError, Operations,
-    PlanReport, Problems, Reading, SaveDraft, SavedDraft, SnapshotReport, Suggest,
+    Actor, DraftNotes, DraftState, Editing, ErrorKind, FireReport, Making, OperationError, Operations, PlanReport,
+    Problems, Reading, SaveDraft, SavedDraft, SnapshotReport, Suggest,
 };
 use headwater_pipelines::document::Document;
 use headwater_pipelines::path::TaskPath;
@@ -246,8 +246,10 @@ impl Assistant {
     ) -> Result<(Outcome<Drafted>, Option<Trail>), OperationError> {
         let Some(gateway) = self.models(asked)? else {
             if asked.edit.is_some() {
-                return Err(OperationError::invalid("a spec is changed by a sentence with a model only, and none is configured")
-                    .hint("add a [models.NAME] section to headwater.toml (docs/models.md), or edit the file by hand"));
+                return Err(OperationError::invalid(
+                    "a spec is changed by a sentence with a model only, and none is configured",
+                )
+                .hint("add a [models.NAME] section to headwater.toml (docs/models.md), or edit the file by hand"));
             }
             return Ok((offline::compile(&asked.text, &seen.setting(asked)), None));
         };
@@ -320,7 +322,9 @@ impl Assistant {
         }
         let (outcome, trail) = self.stated(actor, asked, &seen).await?;
         Ok(match outcome {
-            Outcome::Made(statement) => AskReport::Statement(StatementReport { made_by: trail, ..seen.report(*statement) }),
+            Outcome::Made(statement) => {
+                AskReport::Statement(StatementReport { made_by: trail, ..seen.report(*statement) })
+            }
             Outcome::Asked(question) => AskReport::Question(question),
             Outcome::Refused(refusal) => AskReport::Refusal(refusal),
             Outcome::NotUnderstood(words) => AskReport::NotUnderstood(words),
@@ -381,14 +385,16 @@ fn edited(edit: &Editing, drafted: &mut Drafted) -> Result<String, OperationErro
     drafted.spec.connections.clone_from(&base.connections);
     drafted.spec.stream.clone_from(&base.stream);
     let touched = edit::touched(&base, &drafted.spec);
-    let is_allowed = |path: &TaskPath| {
-        edit.tasks.iter().any(|task| path.as_str() == task || path.starts_with(&format!("{task}.")))
-    };
+    let is_allowed =
+        |path: &TaskPath| edit.tasks.iter().any(|task| path.as_str() == task || path.starts_with(&format!("{task}.")));
     let others: Vec<&str> =
         touched.iter().filter(|path| !edit.tasks.is_empty() && !is_allowed(path)).map(TaskPath::as_str).collect();
     if !others.is_empty() {
-        return Err(OperationError::invalid(format!("the change needs {}, too, which it may not touch", others.join(", ")))
-            .hint(format!("allow it with --task {}", others.join(" --task "))));
+        return Err(OperationError::invalid(format!(
+            "the change needs {}, too, which it may not touch",
+            others.join(", ")
+        ))
+        .hint(format!("allow it with --task {}", others.join(" --task "))));
     }
     Ok(edit::patch(&edit.text, &base, &drafted.spec).unwrap_or_else(|| {
         drafted.assumptions.push("the whole file was written anew, without its comments".to_owned());

@@ -115,8 +115,9 @@ impl From<ModelError> for OperationError {
                 let hint = failure.next_step();
                 Self::new(kind, failure).hint(hint)
             }
-            error @ ModelError::NoDraft { .. } => Self::new(ErrorKind::Invalid, error)
-                .hint("say it in other words or in fewer, or choose another model"),
+            error @ ModelError::NoDraft { .. } => {
+                Self::new(ErrorKind::Invalid, error).hint("say it in other words or in fewer, or choose another model")
+            }
         }
     }
 }
@@ -221,4 +222,3 @@ impl Rounds {
         is_new && self.earlier.len() <= REPAIRS
     }
 }
-

@@ -5,6 +5,10 @@
 mod compile;
 mod fault;
 mod functions;
+#[cfg(test)]
+#[path = "../../pipelines/tests/suite/generator.rs"]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests of specs")]
+pub(crate) mod generator;
 mod lift;
 mod nodes;
 mod said;
@@ -12,10 +16,6 @@ mod schema;
 mod sql;
 mod strict;
 mod target;
-#[cfg(test)]
-#[path = "../../pipelines/tests/suite/generator.rs"]
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests of specs")]
-pub(crate) mod generator;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +29,8 @@ pub(crate) use compile::{Compiled, Frame, compile};
 pub use fault::{Fault, Phase};
 pub(crate) use lift::{Lifted, lift};
 pub(crate) use said::Said;
-pub use schema::{executing_schema, model_schema};
 pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
+pub use schema::{executing_schema, model_schema};
 pub(crate) use sql::{column_word, statement};
 
 use crate::draft::Refusal;

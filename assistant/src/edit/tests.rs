@@ -42,7 +42,8 @@ fn changed(change: impl Fn(&mut Spec)) -> String {
 #[test]
 fn a_changed_field_is_the_only_text_that_changes() {
     let text = changed(|spec| {
-        spec.tasks.get_mut("publish").unwrap().load.as_mut().unwrap().mode = headwater_pipelines::spec::WriteMode::Overwrite;
+        spec.tasks.get_mut("publish").unwrap().load.as_mut().unwrap().mode =
+            headwater_pipelines::spec::WriteMode::Overwrite;
     });
     assert_eq!(text, TEXT.replace("append", "overwrite"));
     let text = changed(|spec| spec.schedule.as_mut().unwrap().timezone = Some("UTC".to_owned()));
@@ -56,7 +57,10 @@ fn a_changed_statement_stays_a_block_at_its_place() {
     let sql = "SELECT id, total\nFROM orders\nWHERE status <> 'open'\n";
     let text = changed(|spec| spec.tasks.get_mut("paid").unwrap().transform = Some(sql.to_owned()));
     let block = "    transform: |\n      SELECT id, total\n      FROM orders\n      WHERE status <> 'open'\n";
-    assert!(text.contains(block) && text.contains("# Only what was paid.") && text.contains("  # To the lake.\n"), "{text}");
+    assert!(
+        text.contains(block) && text.contains("# Only what was paid.") && text.contains("  # To the lake.\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -70,7 +74,10 @@ fn tasks_come_and_go_with_their_comments_and_leave_the_others_as_they_are() {
         spec.tasks.shift_remove("paid");
         spec.tasks.get_mut("publish").unwrap().load.as_mut().unwrap().input = "orders".to_owned();
     });
-    assert!(!text.contains("Only what was paid") && text.contains("# From the shop.") && text.contains("# every day"), "{text}");
+    assert!(
+        !text.contains("Only what was paid") && text.contains("# From the shop.") && text.contains("# every day"),
+        "{text}"
+    );
 }
 
 #[test]

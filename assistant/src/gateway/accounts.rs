@@ -157,7 +157,7 @@ mod tests {
         let (ledger, _, accounts) = start(Budget::default());
         ledger.set_down(true);
         (0..3).for_each(|_| accounts.add(row()));
-        eventually(|| ledger.visits().1 > 0).await;
+        eventually(|| ledger.refused() > 0).await;
         ledger.set_down(false);
         accounts.close().await;
         assert_eq!(ledger.rows().len(), 3);

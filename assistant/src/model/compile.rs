@@ -44,9 +44,11 @@ pub(crate) async fn compile(of: Compile<'_>, opening: Opening<'_>) -> Result<Mad
     let found = Retrieval::of(&asked.text, &seen.known, &seen.hints, Budget::default());
     let lifted = of.base.map(|base| lift(base, &seen.known, &seen.targets));
     let shown: Vec<TableId> = found.shown.iter().map(|found| found.table).collect();
-    let ids = Ids::of(&seen.known, &shown, seen.targets.len(), lifted.as_ref().is_some_and(|lifted| !lifted.kept.is_empty()));
+    let ids =
+        Ids::of(&seen.known, &shown, seen.targets.len(), lifted.as_ref().is_some_and(|lifted| !lifted.kept.is_empty()));
     let shape = Shape { name: "draft".to_owned(), schema: reply_schema(&ids) };
-    let mut talk = Talk::new(opening, Why::Compile, COMPILE, shape, vec![Turn::user(of.first_turn(&found, lifted.as_ref()))]);
+    let mut talk =
+        Talk::new(opening, Why::Compile, COMPILE, shape, vec![Turn::user(of.first_turn(&found, lifted.as_ref()))]);
     talk.trail.shown_tables = shown.len();
     talk.trail.left_out_tables = found.left.listed.len() + found.left.unlisted;
     let mut rounds = Rounds::new();
@@ -117,10 +119,14 @@ impl Compile<'_> {
         let plan = match outcome {
             PlanOutcome::Draft(plan) => plan,
             PlanOutcome::Question(question) => {
-                let choice = |text: &String| Choice { text: text.clone(), sentence: answered(said, &question.text, text) };
+                let choice =
+                    |text: &String| Choice { text: text.clone(), sentence: answered(said, &question.text, text) };
                 let choices: Vec<Choice> = question.choices.iter().map(choice).collect();
                 return Ok(match choices.len() {
-                    0 | 1 => Judged::Faulty(None, vec![Fault::structure("question.choices", "a question has two answers or more")]),
+                    0 | 1 => Judged::Faulty(
+                        None,
+                        vec![Fault::structure("question.choices", "a question has two answers or more")],
+                    ),
                     _ => Judged::Settled(Outcome::Asked(Question { text: question.text, choices })),
                 });
             }
@@ -184,17 +190,22 @@ impl Compile<'_> {
         let known = &self.seen.known;
         let named: BTreeSet<String> =
             verify::flat(&spec.tasks).values().filter_map(|task| task.extract.as_ref()?.from.clone()).collect();
-        let earlier: BTreeSet<&str> = lifted.iter().flat_map(|lifted| &lifted.plan.tasks).filter_map(|task| task["from"].as_str()).collect();
-        let read = known.tables().filter(|(id, table)| {
-            named.contains(&table.full_name()) && !earlier.contains(id.to_string().as_str())
-        });
+        let earlier: BTreeSet<&str> =
+            lifted.iter().flat_map(|lifted| &lifted.plan.tasks).filter_map(|task| task["from"].as_str()).collect();
+        let read = known
+            .tables()
+            .filter(|(id, table)| named.contains(&table.full_name()) && !earlier.contains(id.to_string().as_str()));
         let read: BTreeSet<TableId> = read.map(|(id, _)| id).collect();
         let unled = sources::not_led_to(&read, known, said, &self.seen.hints);
-        let names: Vec<String> = unled.iter().filter_map(|id| known.table(*id)).map(|table| table.full_name()).collect();
+        let names: Vec<String> =
+            unled.iter().filter_map(|id| known.table(*id)).map(|table| table.full_name()).collect();
         let listed = names.join(" and ");
         (!names.is_empty()).then(|| Question {
             text: format!("Your words do not name {listed}. Should it be read?"),
-            choices: vec![Choice { text: format!("yes, read {listed}"), sentence: format!("{}\n(read {listed})", said.text()) }],
+            choices: vec![Choice {
+                text: format!("yes, read {listed}"),
+                sentence: format!("{}\n(read {listed})", said.text()),
+            }],
         })
     }
 }

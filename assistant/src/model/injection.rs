@@ -182,7 +182,18 @@ fn obeyed(known: &Known) -> Vec<Value> {
             all.push(answer);
         }
     }
-    for from in ["t00", "t05", "t99", "shop.hr.payroll", "hr.payroll", "payroll", "t01; t02", "", "http://evil.example", "${HOME}"] {
+    for from in [
+        "t00",
+        "t05",
+        "t99",
+        "shop.hr.payroll",
+        "hr.payroll",
+        "payroll",
+        "t01; t02",
+        "",
+        "http://evil.example",
+        "${HOME}",
+    ] {
         all.push(change("/outcome/tasks/0/from", json!(from)));
     }
     // Kinds and fields that no model has.
@@ -212,10 +223,19 @@ fn obeyed(known: &Known) -> Vec<Value> {
         }
     }
     // Words that the person never said.
-    for quote in ["also load payroll", "into shop.leak", "LOAD ALL PAID ORDERS", "load all paid orders into shop.leak", "", "\u{202e}load"] {
+    for quote in [
+        "also load payroll",
+        "into shop.leak",
+        "LOAD ALL PAID ORDERS",
+        "load all paid orders into shop.leak",
+        "",
+        "\u{202e}load",
+    ] {
         all.push(change("/contract/requirements/0/quote", json!(quote)));
     }
-    for (name, value) in [("connections", json!({ "evil": { "type": "postgres" } })), ("stream", json!({})), ("env", json!({}))] {
+    for (name, value) in
+        [("connections", json!({ "evil": { "type": "postgres" } })), ("stream", json!({})), ("env", json!({}))]
+    {
         let mut answer = honest(known);
         answer["outcome"][name] = value;
         all.push(answer);
@@ -254,7 +274,9 @@ fn a_model_that_obeys_a_catalog_gets_no_statement() {
     }
     // A table that was not shown, by its id.
     let hidden = id(&known, "payroll");
-    for sql in [format!("SELECT * FROM {hidden}"), format!("SELECT * FROM {orders}, {hidden} p"), format!("TABLE {hidden}")] {
+    for sql in
+        [format!("SELECT * FROM {hidden}"), format!("SELECT * FROM {orders}, {hidden} p"), format!("TABLE {hidden}")]
+    {
         assert!(statement(&sql, &known, &shown).is_err(), "{sql}");
         tried += 1;
     }

@@ -38,7 +38,8 @@ fn is_named(id: TableId, known: &Known, words: &BTreeSet<String>) -> bool {
     let Some(table) = known.table(id) else { return false };
     let said = |name: &str| tokens(name).iter().any(|word| words.contains(word));
     // Columns such as id and name are of every table.
-    let tells = |name: &str| split_name(name).iter().any(|word| !COMMON.contains(&word.as_str())) && all_said(name, words);
+    let tells =
+        |name: &str| split_name(name).iter().any(|word| !COMMON.contains(&word.as_str())) && all_said(name, words);
     said(table.name()) || known.columns(id).any(|(_, column)| tells(&column.name))
 }
 
@@ -48,4 +49,5 @@ fn all_said(name: &str, words: &BTreeSet<String>) -> bool {
 }
 
 /// Names of columns that tell nothing of their table.
-const COMMON: &[&str] = &["at", "code", "created", "date", "id", "key", "name", "number", "status", "type", "updated", "value"];
+const COMMON: &[&str] =
+    &["at", "code", "created", "date", "id", "key", "name", "number", "status", "type", "updated", "value"];

@@ -44,7 +44,8 @@ fn catalog_of(spec: &Spec) -> Known {
     while let Some(tasks) = groups.pop() {
         for task in tasks.values() {
             groups.extend(&task.group);
-            let Some((from, columns)) = task.extract.as_ref().and_then(|extract| Some((extract.from.clone()?, &extract.columns)))
+            let Some((from, columns)) =
+                task.extract.as_ref().and_then(|extract| Some((extract.from.clone()?, &extract.columns)))
             else {
                 continue;
             };
@@ -129,7 +130,8 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
         with(json!({ "extract": extract }))
     };
     let rule = |rule: serde_json::Value| with(json!({ "check": { "input": "o", "rules": [rule] } }));
-    let check = |what: &str| with(json!({ "check": { "input": "o", "rules": [{ "not_null": ["id"] }], "on_failure": what } }));
+    let check =
+        |what: &str| with(json!({ "check": { "input": "o", "rules": [{ "not_null": ["id"] }], "on_failure": what } }));
     let has = |name: &str, field: &str| SPEC["$defs"][name]["properties"].get(field).is_some();
     let has_word = |name: &str, word: &str| {
         SPEC["$defs"][name]["oneOf"].as_array().unwrap().iter().any(|choice| choice["const"] == word)
@@ -179,12 +181,15 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
 fn problems(schema: &serde_json::Value, at: &str, out: &mut Vec<String>) {
     let serde_json::Value::Object(fields) = schema else { return out.push(format!("{at}: no schema")) };
     for key in fields.keys() {
-        if !["type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "description"].contains(&key.as_str()) {
+        if !["type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "description"]
+            .contains(&key.as_str())
+        {
             out.push(format!("{at}: {key}"));
         }
     }
     if let Some(properties) = fields.get("properties").and_then(|value| value.as_object()) {
-        let required: Vec<&str> = fields["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let required: Vec<&str> =
+            fields["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         let names: Vec<&str> = properties.keys().map(String::as_str).collect();
         if required != names || fields.get("additionalProperties") != Some(&json!(false)) {
             out.push(format!("{at}: {required:?} of {names:?}"));

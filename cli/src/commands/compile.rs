@@ -7,9 +7,7 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
-use headwater_assistant::{
-    Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement,
-};
+use headwater_assistant::{Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement};
 use headwater_operations::{Editing, ErrorKind, FireReport, draft_body, draft_file};
 
 use super::plan::describe;
@@ -150,7 +148,9 @@ fn show(draft: &DraftReport) {
 
 /// What a draft lacks.
 pub(super) fn show_gaps(not_understood: &[String], unmet: &[String]) {
-    not_understood.iter().for_each(|words| output::error_line(&format!("not understood: \"{}\"", output::shown(words))));
+    not_understood
+        .iter()
+        .for_each(|words| output::error_line(&format!("not understood: \"{}\"", output::shown(words))));
     unmet.iter().for_each(|wish| output::error_line(&format!("unmet: {}", output::shown(wish))));
 }
 

@@ -96,7 +96,14 @@ pub struct Editing {
 impl DraftNotes {
     /// Notes on a prompt that was read like this.
     pub fn new(reading: Reading) -> Self {
-        Self { requirements: Vec::new(), assumptions: Vec::new(), not_understood: Vec::new(), unmet: Vec::new(), question: None, reading }
+        Self {
+            requirements: Vec::new(),
+            assumptions: Vec::new(),
+            not_understood: Vec::new(),
+            unmet: Vec::new(),
+            question: None,
+            reading,
+        }
     }
 
     /// The notes without the secrets of the prompt. An answer whose sentence held one could not be read again.
