@@ -64,9 +64,8 @@ impl Patch<'_> {
                 self.mapping(node, entries, (old, new), place)
             }
             _ => {
-                let end = self.end(&node.span);
                 let text = self.value(new, place);
-                self.edits.push((node.span.start..end, text));
+                self.edits.push((self.start(node)..self.end(node), text));
                 Some(())
             }
         }
@@ -85,9 +84,8 @@ impl Patch<'_> {
             entries.iter().filter(|entry| old.contains_key(&entry.key) && !new.contains_key(&entry.key)).collect();
         // Nothing of it stays, e.g. of a task that has another kind now.
         if gone.len() == entries.len() {
-            let end = self.end(&node.span);
             let text = self.value(&Value::Object(new.clone()), place);
-            self.edits.push((node.span.start..end, text));
+            self.edits.push((self.start(node)..self.end(node), text));
             return Some(());
         }
         for (key, value) in new.iter().filter(|(key, value)| old.get(*key) != Some(value)) {
@@ -102,7 +100,7 @@ impl Patch<'_> {
     }
 
     fn insert(&mut self, last: &Entry, key: &str, value: &Value, place: &Place) {
-        let end = self.end(&last.node.span);
+        let end = self.end(&last.node);
         let text = match self.task(place) {
             _ if place.is_flow => format!(", {}: {}", word(key), self.value(value, place)),
             Some(task) => format!("\n{}", whole(key, &task, place.indent)),
@@ -114,7 +112,7 @@ impl Patch<'_> {
     }
 
     fn remove(&mut self, entry: &Entry, entries: &[Entry], is_flow: bool) {
-        let end = self.end(&entry.node.span);
+        let end = self.end(&entry.node);
         if !is_flow {
             let start = self.with_comments(self.line_start(entry.key_span.start));
             let end = end + self.text[end..].find('\n').map_or(self.text.len() - end, |at| at + 1);
@@ -124,7 +122,7 @@ impl Patch<'_> {
         let before = entries.iter().rev().find(|other| other.key_span.start < entry.key_span.start);
         let span = match (next, before) {
             (Some(next), _) => entry.key_span.start..next.key_span.start,
-            (None, Some(before)) => self.end(&before.node.span)..end,
+            (None, Some(before)) => self.end(&before.node)..end,
             (None, None) => entry.key_span.start..end,
         };
         self.edits.push((span, String::new()));
@@ -161,21 +159,33 @@ impl Patch<'_> {
         }
     }
 
-    /// The end of a value without the blank lines and comments behind it.
-    fn end(&self, span: &Span) -> usize {
-        let body = &self.text[span.clone()];
-        if body.starts_with(['|', '>']) {
-            return span.start + block_length(body);
-        }
-        let mut end = span.start + body.trim_end().len();
-        loop {
-            let line = self.line_start(end);
-            if line <= span.start || !self.text[line..end].trim_start().starts_with('#') {
-                break;
+    /// The start of a value: of a block its sign, which stands before its text.
+    fn start(&self, node: &Node) -> usize {
+        let at = node.span.start;
+        match &node.value {
+            yaml::Value::Scalar { plain: false, .. } if !self.text[at..].starts_with(['|', '>', '"', '\'']) => {
+                self.text[..at].rfind(['|', '>']).unwrap_or(at)
             }
-            end = line + self.text[..line].trim_end().len() - line;
+            _ => at,
         }
-        end
+    }
+
+    /// The end of a value without the blank lines and comments behind it.
+    fn end(&self, node: &Node) -> usize {
+        let start = self.start(node);
+        let is_flow = self.text[start..].starts_with(['{', '[']);
+        match &node.value {
+            yaml::Value::Mapping(entries) if !is_flow && !entries.is_empty() => {
+                entries.last().map_or(node.span.end, |entry| self.end(&entry.node))
+            }
+            yaml::Value::Sequence(items) if !is_flow && !items.is_empty() => {
+                items.last().map_or(node.span.end, |item| self.end(item))
+            }
+            yaml::Value::Scalar { .. } if self.text[start..].starts_with(['|', '>']) => {
+                start + block_length(&self.text[start..])
+            }
+            _ => node.span.start + self.text[node.span.clone()].trim_end().len(),
+        }
     }
 
     fn line_start(&self, at: usize) -> usize {

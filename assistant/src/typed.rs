@@ -28,7 +28,7 @@ use serde_json::Value;
 pub(crate) use compile::{Compiled, Frame, compile};
 pub use fault::{Fault, Phase};
 pub(crate) use lift::{Lifted, lift};
-pub(crate) use said::Said;
+pub(crate) use said::{Said, is_joining};
 pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
 pub use schema::{executing_schema, model_schema};
 pub(crate) use sql::{column_word, statement};
@@ -43,6 +43,25 @@ pub(crate) struct Reply {
     pub(crate) contract: Contract,
     /// What becomes of it.
     pub(crate) outcome: PlanOutcome,
+    /// The tasks of a draft; none for any other outcome.
+    pub(crate) tasks: Vec<Value>,
+}
+
+impl Reply {
+    /// An answer, if it has the form that was asked for.
+    pub(crate) fn read(answer: &Value) -> Result<Self, Fault> {
+        let mut reply: Self = REPLY.read(answer)?;
+        if let PlanOutcome::Draft(plan) = &mut reply.outcome {
+            plan.tasks = std::mem::take(&mut reply.tasks);
+        }
+        Ok(reply)
+    }
+
+    /// A plan as a model would have answered it.
+    pub(crate) fn write(contract: Contract, mut plan: TypedPlan) -> Value {
+        let tasks = std::mem::take(&mut plan.tasks);
+        REPLY.write(&Self { contract, outcome: PlanOutcome::Draft(plan), tasks })
+    }
 }
 
 /// What the person asks for.
@@ -191,7 +210,8 @@ pub(crate) struct TypedPlan {
     pub(crate) asked_by: Vec<usize>,
     /// When it runs; null unless the prompt says so.
     pub(crate) schedule: Option<Schedule>,
-    /// The tasks.
+    /// The tasks. They stand beside the outcome in an answer: providers limit how deep a schema is nested.
+    #[serde(skip)]
     pub(crate) tasks: Vec<Value>,
 }
 

@@ -115,7 +115,8 @@ fn draft(quotes: &[&str], tasks: Vec<Value>) -> Value {
         quotes.iter().map(|quote| json!({ "quote": quote, "meaning": "as it says" })).collect();
     json!({
         "contract": { "requirements": requirements, "targets": [], "assumptions": [] },
-        "outcome": { "kind": "draft", "name": "paid", "description": null, "params": [], "asked_by": [], "schedule": null, "tasks": tasks }
+        "outcome": { "kind": "draft", "name": "paid", "description": null, "params": [], "asked_by": [], "schedule": null },
+        "tasks": tasks
     })
 }
 
@@ -237,7 +238,8 @@ fn a_question_is_answered_and_the_answer_goes_on_with_the_same_model() {
         }
         Script::Json(json!({
             "contract": { "requirements": [], "targets": [], "assumptions": [] },
-            "outcome": { "kind": "question", "text": "Which total?", "choices": ["the one of the order", "the one of the invoice"] }
+            "outcome": { "kind": "question", "text": "Which total?", "choices": ["the one of the order", "the one of the invoice"] },
+            "tasks": []
         }))
     });
     server.configure(&world, "openai");
@@ -260,7 +262,7 @@ fn what_a_catalog_says_adds_no_target_and_no_source() {
         let server = Server::start(move |seen| {
             let shown = Shown::of(seen);
             let mut answer = paid(&shown, &is_paid(&shown));
-            let tasks = answer["outcome"]["tasks"].as_array_mut().unwrap();
+            let tasks = answer["tasks"].as_array_mut().unwrap();
             if obeys == "target" {
                 tasks[2]["into"]["connection"] = json!(shown.id("into shop"));
                 tasks[2]["into"]["table"] = json!("leak");
@@ -353,7 +355,7 @@ fn a_failing_model_is_reported_with_its_cause_and_the_next_step() {
         server.configure(&world, "openai");
         let done = run(&world, &["compile", SENTENCE]);
         assert_eq!(done.code(), Some(1), "{script:?}: {done}");
-        assert!(done.stderr.contains(cause) && done.stderr.contains("try: "), "{script:?}: {done}");
+        assert!(done.stderr.contains(cause) && done.stderr.contains("hint: "), "{script:?}: {done}");
         assert!(!done.stderr.contains(KEY), "{done}");
     }
     assert_eq!(world.control("SELECT count(*) FROM drafts"), "0");

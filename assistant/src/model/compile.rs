@@ -16,7 +16,7 @@ use crate::known::TableId;
 use crate::retrieval::{Budget, Retrieval};
 use crate::seen::Seen;
 use crate::typed::{
-    Compiled, Contract, Fault, Frame, Ids, Lifted, MissingFeature, Phase, PlanOutcome, REPLY, Reply, Said, TypedPlan,
+    Compiled, Contract, Fault, Frame, Ids, Lifted, MissingFeature, Phase, PlanOutcome, Reply, Said, TypedPlan,
     compile as to_spec, lift, reply_schema,
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn compile(of: Compile<'_>, opening: Opening<'_>) -> Result<Mad
     let mut best: Option<Best> = None;
     loop {
         let document = talk.answer().await?;
-        let read = match REPLY.read::<Reply>(&document) {
+        let read = match Reply::read(&document) {
             Ok(reply) => of.judge(reply, &said, lifted.as_ref()).await?,
             Err(fault) => Judged::Faulty(None, vec![fault]),
         };
@@ -102,8 +102,8 @@ impl Compile<'_> {
         };
         let now = asked.now.with_timezone(&asked.zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let base = lifted.map(|lifted| {
-            let reply = Reply { contract: Contract::default(), outcome: PlanOutcome::Draft(lifted.plan.clone()) };
-            format!("<pipeline>\n{}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n", REPLY.write(&reply))
+            let reply = Reply::write(Contract::default(), lifted.plan.clone());
+            format!("<pipeline>\n{}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n", reply)
         });
         format!(
             "{}The workspace's zone is {}; now it is {now}.\n{}<prompt>\n{}\n</prompt>",
@@ -115,7 +115,7 @@ impl Compile<'_> {
     }
 
     async fn judge(&self, reply: Reply, said: &Said, lifted: Option<&Lifted>) -> Result<Judged, ModelError> {
-        let Reply { contract, outcome } = reply;
+        let Reply { contract, outcome, .. } = reply;
         let plan = match outcome {
             PlanOutcome::Draft(plan) => plan,
             PlanOutcome::Question(question) => {

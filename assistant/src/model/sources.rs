@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::known::{Known, TableId};
 use crate::retrieval::Hint;
-use crate::typed::Said;
-use crate::words::{split_name, tokens};
+use crate::typed::{Said, is_joining};
+use crate::words::{fold, split_name, tokens};
 
 /// Of these tables, those that no word of the person leads to.
 ///
@@ -36,7 +36,12 @@ fn holds(said: &Said, phrase: &str) -> bool {
 
 fn is_named(id: TableId, known: &Known, words: &BTreeSet<String>) -> bool {
     let Some(table) = known.table(id) else { return false };
-    let said = |name: &str| tokens(name).iter().any(|word| words.contains(word));
+    // Of a name of many words, one that anybody says is not enough.
+    let said = |name: &str| {
+        let own: Vec<String> = split_name(name).into_iter().filter(|word| !is_joining(word)).collect();
+        let said = own.iter().filter(|word| words.contains(&fold(word))).count();
+        said > 0 && said * 2 >= own.len()
+    };
     // Columns such as id and name are of every table.
     let tells =
         |name: &str| split_name(name).iter().any(|word| !COMMON.contains(&word.as_str())) && all_said(name, words);

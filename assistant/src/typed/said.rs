@@ -23,6 +23,11 @@ const JOINING: &[&str] = &[
     "uns", "von", "wir", "zu", "zum", "zur",
 ];
 
+/// Whether a word, as it was said or as a name has it, only joins others.
+pub(crate) fn is_joining(word: &str) -> bool {
+    JOINING.contains(&word.to_lowercase().as_str())
+}
+
 impl Said {
     /// These words.
     pub(crate) fn new(text: &str) -> Self {

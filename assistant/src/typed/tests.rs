@@ -64,8 +64,8 @@ fn catalog_of(spec: &Spec) -> Known {
 fn there_and_back(spec: &Spec, targets: &[String]) -> (Spec, Vec<String>) {
     let known = catalog_of(spec);
     let Lifted { plan, kept, targets: base_targets } = lift(spec, &known, targets);
-    let answer = REPLY.write(&Reply { contract: Contract::default(), outcome: PlanOutcome::Draft(plan) });
-    let reply: Reply = REPLY.read(&serde_json::from_str(&answer.to_string()).unwrap()).unwrap();
+    let answer = Reply::write(Contract::default(), plan);
+    let reply = Reply::read(&serde_json::from_str(&answer.to_string()).unwrap()).unwrap();
     let PlanOutcome::Draft(plan) = reply.outcome else { panic!("the outcome changed") };
     let said = Said::new("");
     let frame = Frame { known: &known, targets, said: &said, kept: &kept, base_targets: &base_targets };
@@ -220,6 +220,9 @@ fn the_schema_is_in_the_subset_that_strict_modes_take() {
     let mut found = Vec::new();
     problems(&reply_schema(&ids), "", &mut found);
     assert_eq!(found, Vec::<String>::new());
+    for schema in [reply_schema(&ids), model_schema(), Form::of::<AskReply>().strict()] {
+        assert_eq!(crate::gateway::scripted::outside_subset(&schema), None);
+    }
     assert_eq!(reply_schema(&ids)["type"], "object");
 }
 
