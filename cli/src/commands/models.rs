@@ -142,7 +142,7 @@ async fn check(context: &Context, name: Option<String>, json: bool) -> Result<()
         return output::json(&checked);
     }
     let cost = checked.cost.map_or_else(|| "unknown cost".to_owned(), |cost| cost.to_string());
-    output::line(&format!("{name} answers: {} ms, {cost}, {}", checked.latency_ms, checked.step.in_words()));
+    output::line(&format!("{name} answers: {} ms, {cost}, {}", checked.latency_ms, format!("{:?}", checked.step)));
     Ok(())
 }
 

@@ -205,7 +205,7 @@ fn values_of(kind: Option<&str>, literals: &BTreeSet<String>) -> Vec<String> {
             ("VARCHAR", texts.collect())
         }
         _ => {
-            let near = numbers().flat_map(|number| [number, number + 1.0]);
+            let near = numbers().flat_map(|number| [number, number + 1.0, -number, -number - 1.0]);
             ("DOUBLE", [-1.0, 0.0, 1.0].into_iter().chain(near).map(|number| number.to_string()).collect())
         }
     };

@@ -92,8 +92,8 @@ impl Trial<'_> {
             let name = part.target.as_deref().context("a draft's case has no target")?;
             let target = sources::target(name)?;
             let path: Vec<String> = target.path.iter().map(|part| quoted(part)).collect();
-            let rows = self.bench.rows(&format!("SELECT * FROM {}.{}", quoted(&target.connection), path.join(".")));
-            let told = match rows.await {
+            let sql = format!("SELECT * FROM {}.{}", quoted(&target.connection), path.join("."));
+            let told = match self.bench.rows(&sql).await {
                 Ok(table) => Comparison { gold, part, zone: self.case.zone() }.of_target(&table),
                 Err(error) => Some(format!("it can't be read: {error:#}")),
             };

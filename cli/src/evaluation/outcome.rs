@@ -166,7 +166,7 @@ impl Verdict {
 
     /// The same, right.
     pub(super) fn right(self) -> Self {
-        self.end(Outcome::Right, None)
+        self.end(Outcome::Right, None::<String>)
     }
 }
 
