@@ -44,6 +44,9 @@ chaos: build ## Kill, freeze and cut off a fleet for ten minutes (CHAOS_SECONDS=
 lint: setup ## Formatting, clippy, documentation, licences, SQL metadata
 	@scripts/lint
 
+eval: bins ## Judge sentences without a model against tests/evaluation
+	@scripts/eval
+
 bench: setup ## Measure against the peers and the floors
 	@scripts/bench
 
@@ -53,4 +56,4 @@ dev: bins ## Run everything in one process, with the demo's data directory
 install: setup ## Install the headwater command into cargo's bin folder
 	cargo install --path cli --locked
 
-.PHONY: help setup bins build demo demo-clean test chaos lint bench dev install
+.PHONY: help setup bins build demo demo-clean test chaos lint eval bench dev install

@@ -29,13 +29,16 @@ use std::sync::Arc;
 
 use headwater_operations::{ErrorKind, OperationError, Operations};
 
-use gateway::{AssistantSettings, Gateway, GatewaySettings, ModelSettings, Secret, SettingsError, SystemClock};
+use gateway::{
+    AssistantSettings, Gateway, GatewaySettings, ModelSettings, Recording, Secret, SettingsError, SystemClock,
+};
 
-/// Starts the models of the settings. A model without `api_key` uses the key that is stored for it, if there is one.
+/// Starts the models of the settings, whose answers may be recorded or come from recordings. A model without `api_key` uses the key that is stored for it, if there is one.
 pub async fn start_models(
     operations: &Operations,
     mut models: BTreeMap<String, ModelSettings>,
     assistant: AssistantSettings,
+    recording: Recording,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Arc<Gateway>, OperationError> {
     for (name, model) in models.iter_mut().filter(|(_, model)| model.api_key.is_none()) {
@@ -44,5 +47,6 @@ pub async fn start_models(
     let wrong = |error: SettingsError| OperationError::new(ErrorKind::Invalid, format!("headwater.toml: {error}"));
     let settings = GatewaySettings::new(models, assistant, variable).map_err(wrong)?;
     let ledger = Arc::new(accounts::Accounts(operations.clone()));
-    Ok(Arc::new(Gateway::new(settings, ledger, Arc::new(SystemClock::default())).map_err(wrong)?))
+    let gateway = Gateway::new(settings, ledger, Arc::new(SystemClock::default())).map_err(wrong)?;
+    Ok(Arc::new(gateway.with_recording(recording)))
 }

@@ -7,6 +7,7 @@ mod compile;
 mod completions;
 mod connections;
 mod drafts;
+mod eval;
 mod explain;
 mod files;
 mod glossary;
@@ -108,6 +109,11 @@ pub(crate) enum Command {
     /// List and check models, store their keys, show what they cost
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Measure the assistant on cases, in a temporary installation
+    #[command(
+        after_help = "Examples:\n  headwater eval tests/evaluation/dev --offline\n  headwater eval tests/evaluation/dev --model big --record answers --failures"
+    )]
+    Eval(eval::EvalArgs),
     /// Run one read-only SELECT across connections
     #[command(
         after_help = "Examples:\n  headwater sql \"SELECT count(*) FROM lake.orders\"\n  headwater sql -f report.sql --format csv"
@@ -145,6 +151,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
         Command::Admin(command) => admin::admin(config, command).await,
         Command::Up(args) => serve::up(config, &args).await,
         Command::Serve(args) => serve::serve(config, &args).await,
+        Command::Eval(args) => eval::eval(config, args).await,
         command => {
             let context = Context::open(config, Opening::Use).await?;
             let done = with_operations(&context, command).await;
@@ -183,6 +190,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         | Command::Skill
         | Command::Explain(_)
         | Command::Completions(_)
+        | Command::Eval(_)
         | Command::Admin(_) => Ok(ExitCode::SUCCESS),
     }
 }

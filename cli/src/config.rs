@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use headwater_assistant::gateway::{AssistantSettings, ModelSettings};
+use headwater_assistant::gateway::{AssistantSettings, ModelSettings, Recording};
 use headwater_operations::{AllowedVariables, OperationError};
 use headwater_store::{SchemaState, Store};
 use serde::Deserialize;
@@ -92,6 +92,8 @@ pub(crate) struct Config {
     pub(crate) models: BTreeMap<String, ModelSettings>,
     /// Which of them the assistant uses, and what it may spend.
     pub(crate) assistant: AssistantSettings,
+    /// Whether answers of models are kept in files, or come from them.
+    pub(crate) recording: Recording,
 }
 
 impl Config {
@@ -131,6 +133,7 @@ impl Config {
             ),
             models: file.models,
             assistant: file.assistant,
+            recording: Recording::Off,
         })
     }
 
@@ -149,6 +152,22 @@ impl Config {
             self.database_url = Some(url);
         }
         Ok(self)
+    }
+
+    /// The same for an installation of its own in this folder, which reaches nothing of the person's but models.
+    pub(crate) fn temporary(self, data_dir: PathBuf, recording: Recording) -> Self {
+        Self {
+            database_url: None,
+            application_url: None,
+            data_dir,
+            queues: vec!["default".to_owned()],
+            labels: Vec::new(),
+            staging: None,
+            staging_options: serde_json::Map::new(),
+            allowed_variables: AllowedVariables::default(),
+            recording,
+            ..self
+        }
     }
 
     /// The same, with the flags of a command that serves.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use headwater_assistant::Assistant;
-use headwater_assistant::gateway::Gateway;
+use headwater_assistant::gateway::{Gateway, Recording};
 use headwater_engine::session::EngineConfig;
 use headwater_engine::stage::Engine;
 use headwater_engine::staging::StagingArea;
@@ -75,11 +75,13 @@ impl Context {
     pub(crate) async fn gateway(&self) -> Result<Option<&Arc<Gateway>>> {
         let gateway = self.gateway.get_or_try_init(async || {
             let (models, assistant) = (self.config.models.clone(), self.config.assistant.clone());
-            if models.is_empty() && assistant.model.is_none() {
+            let recording = self.config.recording.clone();
+            if models.is_empty() && assistant.model.is_none() && !matches!(recording, Recording::Replay(_)) {
                 return Ok::<_, anyhow::Error>(None);
             }
             let variable = |name: &str| std::env::var(name).ok();
-            Ok(Some(headwater_assistant::start_models(&self.operations, models, assistant, variable).await?))
+            let started = headwater_assistant::start_models(&self.operations, models, assistant, recording, variable);
+            Ok(Some(started.await?))
         });
         Ok(gateway.await?.as_ref())
     }

@@ -9,6 +9,7 @@ mod chaos;
 mod control_plane;
 mod crash;
 mod drafts;
+mod evaluation;
 mod examples;
 mod fleet;
 mod golden;
