@@ -27,7 +27,8 @@ fn sql_forms(rule: &Rule) -> Vec<String> {
 fn rules_have_one_form_however_they_are_written() {
     let not_null = Rule { not_null: Some(vec!["id".to_owned(), "state".to_owned()]), ..Rule::default() };
     assert_eq!(sql_forms(&not_null), ["\"Id\" IS NOT NULL", "\"state\" IS NOT NULL"]);
-    let values = Values { column: "state".to_owned(), values: vec![Json::from("a"), Json::from("it's"), Json::from(5)] };
+    let values =
+        Values { column: "state".to_owned(), values: vec![Json::from("a"), Json::from("it's"), Json::from(5)] };
     let accepted = Rule { accepted_values: Some(values), ..Rule::default() };
     assert_eq!(sql_forms(&accepted), ["\"state\" IN ('a', 'it''s', 5)"]);
     let range = Range { column: "amount".to_owned(), min: Some(Json::from(1)), max: Some(Json::from(5)) };
