@@ -92,7 +92,11 @@ impl Patch<'_> {
             let below = place.below(key, indent, is_flow);
             match entries.iter().find(|entry| entry.key == *key) {
                 Some(entry) => self.node(&entry.node, old.get(key).unwrap_or(&Value::Null), value, &below)?,
-                None => self.insert(entries.last()?, key, value, &below),
+                // Behind the last one that stays.
+                None => {
+                    let last = entries.iter().rev().find(|entry| !gone.iter().any(|other| other.key == entry.key))?;
+                    self.insert(last, key, value, &below);
+                }
             }
         }
         gone.into_iter().for_each(|entry| self.remove(entry, entries, is_flow));

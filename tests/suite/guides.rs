@@ -53,6 +53,10 @@ fn normalised(text: &str, folder: &Path) -> String {
                 "HASH"
             } else if is_time(bare) {
                 "TIME"
+            } else if DAYS.contains(&bare) {
+                "DAY"
+            } else if is_offset(bare) {
+                "OFFSET"
             } else if is_number(word) && (is_unit(all.get(index + 1)) || before == Some(&"PostgreSQL")) {
                 "N"
             } else if is_unit(Some(word)) && before.is_some_and(|before| is_number(before)) {
@@ -65,6 +69,14 @@ fn normalised(text: &str, folder: &Path) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Days of the week, as the next runs of a schedule have them.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// Whether a word is a difference from UTC, which changes with summer time.
+fn is_offset(word: &str) -> bool {
+    word.len() == 6 && word.starts_with(['+', '-']) && word[1..].chars().all(|c| c.is_ascii_digit() || c == ':')
 }
 
 /// Whether a word is a date, or a time of day in UTC.

@@ -138,11 +138,15 @@ impl Terms {
         let tree = condition(sql, &[]).ok()?;
         let _ = visit_expressions(&tree, |part: &Expr| {
             match part {
-                Expr::Identifier(name) if name.quote_style.is_some() => drop(self.columns.insert(name.value.clone())),
-                Expr::Identifier(name) => drop(self.columns.insert(settled(&name.value, columns))),
+                Expr::Identifier(name) if name.quote_style.is_some() => {
+                    self.columns.insert(name.value.clone());
+                }
+                Expr::Identifier(name) => {
+                    self.columns.insert(settled(&name.value, columns));
+                }
                 Expr::Value(value) => match &value.value {
                     Value::Number(text, _) | Value::SingleQuotedString(text) => {
-                        drop(self.literals.insert(text.clone()))
+                        self.literals.insert(text.clone());
                     }
                     _ => {}
                 },
