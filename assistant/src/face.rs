@@ -7,15 +7,19 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use headwater_operations::{
-    Actor, DraftNotes, DraftState, ErrorKind, FireReport, Making, OperationError, Operations,
-    PlanReport, Problems, Reading, SaveDraft, SavedDraft, SnapshotReport, Suggest,
+    Actor, DraftNotes, DraftState, Editing, ErrorKind, FireReport, Making, OperationError, Operations, PlanReport,
+    Problems, Reading, SaveDraft, SavedDraft, SnapshotReport, Suggest,
 };
+use headwater_pipelines::document::Document;
+use headwater_pipelines::path::TaskPath;
+use headwater_pipelines::spec::Spec;
 use headwater_pipelines::write;
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, Requirement};
+use crate::edit;
 use crate::gateway::{Checked, Gateway, Progress, Scope};
 use crate::model::{self, ModelError, Trail};
 use crate::offline::{self, Statement};
@@ -69,6 +73,8 @@ pub struct Asked {
     pub model: Option<String>,
     /// Whether the offline grammar reads it whatever models there are.
     pub offline: bool,
+    /// The spec that the sentence changes; without one it makes a new one.
+    pub edit: Option<Editing>,
 }
 
 /// The document of `compile`.
@@ -184,13 +190,13 @@ impl Assistant {
             return Err(OperationError::invalid(format!("draft {question} has no open question"))
                 .suggest(Suggest::ShowDraft { draft: question }));
         };
-        let Reading { on, timezone, at } = stored.notes.reading;
+        let Reading { on, timezone, at, edit } = stored.notes.reading;
         let zone = timezone.parse().map_err(|_| OperationError::bug("a stored draft has no time zone"))?;
         let text = chosen(&asked, choice)?.sentence.clone();
         // It is read by what asked: only a model has a name in the making.
         let model = stored.making.model;
         let offline = model.is_none();
-        self.compile_answer(actor, &Asked { text, on, zone, now: at, model, offline }, Some(question)).await
+        self.compile_answer(actor, &Asked { text, on, zone, now: at, model, offline, edit }, Some(question)).await
     }
 
     async fn compile_answer(
@@ -204,8 +210,11 @@ impl Assistant {
         let mut notes = DraftNotes::new(asked.reading());
         let (outcome, trail) = self.drafted(actor, asked, &seen).await?;
         let text = match outcome {
-            Outcome::Made(drafted) => {
-                let text = write::yaml(&drafted.spec, &drafted.comments);
+            Outcome::Made(mut drafted) => {
+                let text = match &asked.edit {
+                    Some(edit) => edited(edit, &mut drafted)?,
+                    None => write::yaml(&drafted.spec, &drafted.comments),
+                };
                 let Drafted { requirements, assumptions, not_understood, faults, .. } = *drafted;
                 (notes.requirements, notes.assumptions) = (requirements, assumptions);
                 notes.not_understood = not_understood;
@@ -223,7 +232,8 @@ impl Assistant {
         };
         let took_ms = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
         let making = Making { took_ms, ..trail.map(Trail::making).unwrap_or_default() };
-        let save = SaveDraft { prompt: asked.text.clone(), text, notes, making, base: None, answers };
+        let base = asked.edit.as_ref().and_then(|edit| edit.draft);
+        let save = SaveDraft { prompt: asked.text.clone(), text, notes, making, base, answers };
         stored(self.operations.save_draft(actor, save).await?)
     }
 
@@ -235,10 +245,17 @@ impl Assistant {
         seen: &Seen,
     ) -> Result<(Outcome<Drafted>, Option<Trail>), OperationError> {
         let Some(gateway) = self.models(asked)? else {
+            if asked.edit.is_some() {
+                return Err(OperationError::invalid(
+                    "a spec is changed by a sentence with a model only, and none is configured",
+                )
+                .hint("add a [models.NAME] section to headwater.toml (docs/models.md), or edit the file by hand"));
+            }
             return Ok((offline::compile(&asked.text, &seen.setting(asked)), None));
         };
         let Samples { tables, fingerprint } = seen.samples(&self.operations, actor).await?;
-        let (operations, base) = (&self.operations, None);
+        let base = asked.edit.as_ref().map(base_of).transpose()?;
+        let (operations, base) = (&self.operations, base.as_ref());
         let of = model::Compile { operations, actor, seen, asked, samples: &tables, base };
         let made = model::compile(of, self.opening(gateway, actor, asked, seen, ("compile", &fingerprint))).await;
         self.watcher.done();
@@ -305,7 +322,9 @@ impl Assistant {
         }
         let (outcome, trail) = self.stated(actor, asked, &seen).await?;
         Ok(match outcome {
-            Outcome::Made(statement) => AskReport::Statement(StatementReport { made_by: trail, ..seen.report(*statement) }),
+            Outcome::Made(statement) => {
+                AskReport::Statement(StatementReport { made_by: trail, ..seen.report(*statement) })
+            }
             Outcome::Asked(question) => AskReport::Question(question),
             Outcome::Refused(refusal) => AskReport::Refusal(refusal),
             Outcome::NotUnderstood(words) => AskReport::NotUnderstood(words),
@@ -343,8 +362,44 @@ impl Assistant {
 
 impl Asked {
     fn reading(&self) -> Reading {
-        Reading { on: self.on.clone(), timezone: self.zone.name().to_owned(), at: self.now }
+        let edit = self.edit.clone();
+        Reading { edit, on: self.on.clone(), timezone: self.zone.name().to_owned(), at: self.now }
     }
+}
+
+/// The spec that an edit starts from.
+fn base_of(edit: &Editing) -> Result<Spec, OperationError> {
+    let document = Document::read("the spec that is to be changed", edit.text.as_str());
+    match document.spec {
+        Some(spec) if document.diagnostics.is_empty() => Ok(spec),
+        _ => {
+            let problems = Problems { source: document.source, diagnostics: document.diagnostics };
+            Err(OperationError::problems(vec![problems]))
+        }
+    }
+}
+
+/// The text of an edit: what did not change stays as it was written.
+fn edited(edit: &Editing, drafted: &mut Drafted) -> Result<String, OperationError> {
+    let base = base_of(edit)?;
+    drafted.spec.connections.clone_from(&base.connections);
+    drafted.spec.stream.clone_from(&base.stream);
+    let touched = edit::touched(&base, &drafted.spec);
+    let is_allowed =
+        |path: &TaskPath| edit.tasks.iter().any(|task| path.as_str() == task || path.starts_with(&format!("{task}.")));
+    let others: Vec<&str> =
+        touched.iter().filter(|path| !edit.tasks.is_empty() && !is_allowed(path)).map(TaskPath::as_str).collect();
+    if !others.is_empty() {
+        return Err(OperationError::invalid(format!(
+            "the change needs {}, too, which it may not touch",
+            others.join(", ")
+        ))
+        .hint(format!("allow it with --task {}", others.join(" --task "))));
+    }
+    Ok(edit::patch(&edit.text, &base, &drafted.spec).unwrap_or_else(|| {
+        drafted.assumptions.push("the whole file was written anew, without its comments".to_owned());
+        write::yaml(&drafted.spec, &drafted.comments)
+    }))
 }
 
 /// The choice of a number, from 1, or of a text.

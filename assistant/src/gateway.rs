@@ -4,7 +4,7 @@
 //! Inside: named models with fallbacks, one retry loop, deadlines, a ladder of ways to get a document, circuit breakers, budgets, a cache
 //! and a row for each call.
 //!
-//! Both interfaces go through async-openai (`byot`) over a transport of our own ([`http`]), made for each call: its default one would retry by
+//! Both interfaces go through async-openai (`byot`) over a transport of our own (`http`), made for each call: its default one would retry by
 //! itself, lose headers and log bodies. Its streams end quietly where a connection breaks, so only an end marker makes an answer.
 
 mod accounts;

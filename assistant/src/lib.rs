@@ -4,6 +4,7 @@
 
 mod accounts;
 mod draft;
+mod edit;
 mod face;
 pub mod gateway;
 mod known;
@@ -15,9 +16,9 @@ mod typed;
 mod words;
 
 pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
-pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, Watcher, QuestionReport, StatementReport};
-pub use model::{ModelError, Trail};
+pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, QuestionReport, StatementReport, Watcher};
 pub use known::{ColumnId, Known, KnownTable, TableId};
+pub use model::{ModelError, Trail};
 pub use offline::{Setting, Statement, Term, ask, compile};
 pub use retrieval::{Budget, Found, Hint, Left, Retrieval};
 pub use typed::{Fault, Phase, executing_schema, model_schema};

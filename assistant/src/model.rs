@@ -4,6 +4,8 @@
 
 mod ask;
 mod compile;
+#[cfg(test)]
+mod injection;
 mod show;
 mod sources;
 mod verify;
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use ask::{Ask, ask};
-pub(crate) use compile::{Base, Compile, compile};
+pub(crate) use compile::{Compile, compile};
 
 use crate::draft::Outcome;
 use crate::face::Watcher;
@@ -113,8 +115,9 @@ impl From<ModelError> for OperationError {
                 let hint = failure.next_step();
                 Self::new(kind, failure).hint(hint)
             }
-            error @ ModelError::NoDraft { .. } => Self::new(ErrorKind::Invalid, error)
-                .hint("say it in other words or in fewer, or choose another model"),
+            error @ ModelError::NoDraft { .. } => {
+                Self::new(ErrorKind::Invalid, error).hint("say it in other words or in fewer, or choose another model")
+            }
         }
     }
 }
@@ -219,4 +222,3 @@ impl Rounds {
         is_new && self.earlier.len() <= REPAIRS
     }
 }
-

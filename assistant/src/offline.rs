@@ -104,7 +104,12 @@ fn statement(question: &str, said: &[Token], names: &Names<'_>, setting: &Settin
     let table = |id: TableId| known.table(id).map(crate::known::KnownTable::full_name).unwrap_or_default();
     let bounds = |period: Period, kind: &str| literals(period, kind, setting);
     let writing = Writing { known, table: &table, bounds: &bounds, zone: setting.zone.name() };
-    let sql = writing.select(&selection).ok_or_else(|| Stop::at(0, "a period within the calendar"))?;
+    let mut sql = writing.select(&selection).ok_or_else(|| Stop::at(0, "a period within the calendar"))?;
+    // Groups are easier to read in order, and the same question gives the same rows in the same order.
+    if !selection.groups.is_empty() && selection.top.is_none() {
+        let places: Vec<String> = (1..=selection.groups.len()).map(|place| place.to_string()).collect();
+        sql.push_str(&format!("\nORDER BY {}", places.join(", ")));
+    }
     Ok(Statement { sql, tables: drafting::tables(&selection), assumptions: drafting::assumptions(&selection, known) })
 }
 

@@ -91,8 +91,12 @@ impl Seen {
 
     /// A statement with the catalogs that it was made on.
     pub(crate) fn report(&self, statement: Statement) -> StatementReport {
-        let read: BTreeSet<&String> =
-            statement.tables.iter().filter_map(|id: &TableId| self.known.table(*id)).map(|table| &table.connection).collect();
+        let read: BTreeSet<&String> = statement
+            .tables
+            .iter()
+            .filter_map(|id: &TableId| self.known.table(*id))
+            .map(|table| &table.connection)
+            .collect();
         let snapshot = |name: &String| {
             let known = self.connections.iter().find(|known| known.name == *name)?;
             Some((name.clone(), known.snapshot.clone()?))

@@ -5,6 +5,10 @@
 mod compile;
 mod fault;
 mod functions;
+#[cfg(test)]
+#[path = "../../pipelines/tests/suite/generator.rs"]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests of specs")]
+pub(crate) mod generator;
 mod lift;
 mod nodes;
 mod said;
@@ -24,9 +28,9 @@ use serde_json::Value;
 pub(crate) use compile::{Compiled, Frame, compile};
 pub use fault::{Fault, Phase};
 pub(crate) use lift::{Lifted, lift};
-pub(crate) use said::Said;
-pub use schema::{executing_schema, model_schema};
+pub(crate) use said::{Said, is_joining};
 pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
+pub use schema::{executing_schema, model_schema};
 pub(crate) use sql::{column_word, statement};
 
 use crate::draft::Refusal;
@@ -39,6 +43,25 @@ pub(crate) struct Reply {
     pub(crate) contract: Contract,
     /// What becomes of it.
     pub(crate) outcome: PlanOutcome,
+    /// The tasks of a draft; none for any other outcome.
+    pub(crate) tasks: Vec<Value>,
+}
+
+impl Reply {
+    /// An answer, if it has the form that was asked for.
+    pub(crate) fn read(answer: &Value) -> Result<Self, Fault> {
+        let mut reply: Self = REPLY.read(answer)?;
+        if let PlanOutcome::Draft(plan) = &mut reply.outcome {
+            plan.tasks = std::mem::take(&mut reply.tasks);
+        }
+        Ok(reply)
+    }
+
+    /// A plan as a model would have answered it.
+    pub(crate) fn write(contract: Contract, mut plan: TypedPlan) -> Value {
+        let tasks = std::mem::take(&mut plan.tasks);
+        REPLY.write(&Self { contract, outcome: PlanOutcome::Draft(plan), tasks })
+    }
 }
 
 /// What the person asks for.
@@ -187,6 +210,20 @@ pub(crate) struct TypedPlan {
     pub(crate) asked_by: Vec<usize>,
     /// When it runs; null unless the prompt says so.
     pub(crate) schedule: Option<Schedule>,
-    /// The tasks.
+    /// The tasks. They stand beside the outcome in an answer: providers limit how deep a schema is nested.
+    #[serde(skip)]
     pub(crate) tasks: Vec<Value>,
+}
+
+/// Cases of a property, with a seed that is fixed and printed unless PROPTEST_RNG_SEED gives another.
+#[cfg(test)]
+pub(crate) fn seeded(cases: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, RngSeed};
+    let given = Config::default();
+    let rng_seed = match given.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(20_261_126),
+        fixed => fixed,
+    };
+    eprintln!("PROPTEST_RNG_SEED={rng_seed}");
+    Config { cases, rng_seed, failure_persistence: None, ..given }
 }

@@ -52,7 +52,9 @@ impl Watcher for Thinking {
                     self.bar.set_message(format!("answering, about {} tokens so far", seen / CHARACTERS));
                 }
             }
-            Progress::Waiting(pause) => self.say(format!("the provider is busy: next call in {:.1} s", pause.as_secs_f64())),
+            Progress::Waiting(pause) => {
+                self.say(format!("the provider is busy: next call in {:.1} s", pause.as_secs_f64()))
+            }
         }
     }
 

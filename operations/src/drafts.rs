@@ -26,10 +26,10 @@ use basis::Basis;
 pub use basis::DraftChange;
 pub use headwater_store::{DraftFilter, Making};
 pub(crate) use origin::body;
-pub use origin::draft_file;
+pub use origin::{body as draft_body, draft_file};
 pub use report::{
     ApprovalReport, ApprovalsReport, ApprovedDraft, Choice, DiscardedDraft, DraftNotes, DraftSummary, DraftsReport,
-    MadeOn, MakingReport, Question, Reading, Requirement, SaveDraft, SavedDraft, SavedSpec, StoredDraft,
+    Editing, MadeOn, MakingReport, Question, Reading, Requirement, SaveDraft, SavedDraft, SavedSpec, StoredDraft,
 };
 
 impl Operations {

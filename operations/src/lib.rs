@@ -39,8 +39,8 @@ pub use catalog::{
 pub use connections::{AddConnection, AddedConnection, ConnectionReport, ConnectionsReport, HealthReport};
 pub use drafts::{
     ApprovalReport, ApprovalsReport, ApprovedDraft, Choice, DiscardedDraft, DraftChange, DraftFilter, DraftNotes,
-    DraftSummary, DraftsReport, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft, SavedDraft,
-    SavedSpec, StoredDraft, draft_file,
+    DraftSummary, DraftsReport, Editing, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft,
+    SavedDraft, SavedSpec, StoredDraft, draft_body, draft_file,
 };
 pub use error::{ErrorKind, OperationError, Problems, Result};
 pub use executor::{Execution, Executor, LocalWork};
@@ -54,9 +54,9 @@ pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, DraftState, RunState};
 pub use headwater_store::{
-    AttemptRow, BOUNDS, BudgetHolder, BudgetLimits, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow,
-    QuestionRow, QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why,
-    WorkerRow,
+    AttemptRow, BOUNDS, BudgetHolder, BudgetLimits, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, Leased,
+    LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow, QueueDepth, RerunMode, Rollup,
+    ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};

@@ -186,7 +186,8 @@ impl Workspace {
         let mut tx = self.durable().begin().await?;
         let mut leased = Leased { nanos: nanos.max(0), exhausted: None };
         // Everybody's row is locked first by all.
-        let holders = [(EVERYBODY, limits.workspace, BudgetHolder::Workspace), (person, limits.person, BudgetHolder::Person)];
+        let holders =
+            [(EVERYBODY, limits.workspace, BudgetHolder::Workspace), (person, limits.person, BudgetHolder::Person)];
         for (holder, limit, which) in &holders {
             let taken = self.lock_budget(&mut tx, holder, day).await?;
             let left = limit.map_or(i64::MAX, |limit| limit.saturating_sub(taken).max(0));

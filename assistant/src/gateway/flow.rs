@@ -1,5 +1,6 @@
 //! From a request to an outcome at one model: the one retry loop, the ladder, and what each failure leads to.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -40,8 +41,7 @@ pub(super) struct Run<'a> {
     /// What the model reads, in bytes.
     pub(super) bytes: u64,
     pub(super) progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
-    /// What the model is to do, with the schema in it for servers that take none.
-    pub(super) system_with_schema: String,
+    schema: String,
 }
 
 /// A document and how it was obtained.
@@ -74,8 +74,16 @@ impl<'a> Run<'a> {
         let schema = request.shape.schema.to_string();
         let turns: usize = request.turns.iter().map(|turn| turn.text.len() + 16).sum();
         let bytes = (request.system.len() + turns + schema.len() + INSTRUCTION.len()) as u64;
-        let system_with_schema = format!("{}\n\n{}\n{schema}", request.system, INSTRUCTION.trim_end());
-        Self { request, hash: request.hash(), allowance, bytes, progress, system_with_schema }
+        Self { request, hash: request.hash(), allowance, bytes, progress, schema }
+    }
+
+    /// What the model is to do, with the schema in it for servers that take none.
+    fn system(&self, step: Step) -> Cow<'_, str> {
+        if step.needs_schema_in_text() {
+            format!("{}\n\n{}\n{}", self.request.system, INSTRUCTION.trim_end(), self.schema).into()
+        } else {
+            self.request.system.as_str().into()
+        }
     }
 }
 
@@ -132,6 +140,7 @@ impl Once<'_> {
     async fn ask(&self) -> Result<Found, Trouble> {
         let Self { gateway, route, run, .. } = *self;
         self.key()?;
+        let left = self.left.min(run.allowance.left(gateway.clock.elapsed()).map_err(Trouble::Final)?);
         let permit = route.shared.breaker.admit(gateway.clock.elapsed()).map_err(|closed| self.closed(&closed))?;
         let model = &route.model;
         let longest = run.request.max_output.unwrap_or(model.max_output).min(model.max_output).max(1);
@@ -139,14 +148,10 @@ impl Once<'_> {
         (run.progress)(Progress::Started { model: &model.name, call: run.allowance.calls() });
         let call = Call {
             request: run.request,
-            system: if self.abilities.step.needs_schema_in_text() {
-                &run.system_with_schema
-            } else {
-                &run.request.system
-            },
+            system: &run.system(self.abilities.step),
             abilities: self.abilities,
             longest,
-            left: self.left.min(run.allowance.left(gateway.clock.elapsed()).map_err(Trouble::Final)?),
+            left,
             now: gateway.clock.now(),
             meter: &attempt.meter,
             on_text: &|text| (run.progress)(Progress::Text(text)),
@@ -290,10 +295,13 @@ impl Once<'_> {
             |cause: String| Failure::Down { model: model(), cause, retry_at: self.gateway.time_of(now + self.pause()) };
         match broken {
             Broken::Provider(complaint) => self.complaint(complaint, permit),
-            Broken::Connect(cause) | Broken::Transport(cause) => {
-                let cause = shown(&cause, self.route.model.key.secret());
+            Broken::Connect(ref cause) | Broken::Transport(ref cause) => {
+                // Without a connection nothing was sent. A connection that broke may have carried a request that is charged.
+                let was_sent = matches!(broken, Broken::Transport(_));
+                let outcome = if was_sent { CallOutcome::Broken } else { CallOutcome::Unavailable };
+                let cause = shown(cause, self.route.model.key.secret());
                 permit.failed(now, &cause);
-                (CallOutcome::Unavailable, Trouble::Again(self.pause(), down(cause)))
+                (outcome, Trouble::Again(self.pause(), down(cause)))
             }
             Broken::Cut => {
                 permit.failed(now, "its answer broke off");
@@ -301,11 +309,15 @@ impl Once<'_> {
             }
             Broken::Slow(Deadline::Connect) => {
                 permit.failed(now, "it didn't open a connection in time");
-                (CallOutcome::TooSlow, Trouble::Again(self.pause(), too_slow(self.route, Deadline::Connect)))
+                // Nothing was sent, so nothing is charged.
+                (CallOutcome::Unavailable, Trouble::Again(self.pause(), too_slow(self.route, Deadline::Connect)))
             }
             Broken::Slow(deadline) => {
-                permit.failed(now, "it was too slow");
+                // If the person's request is over its time, it need not be the provider's fault.
                 let over = self.run.allowance.left(now).err().filter(|_| deadline == Deadline::Total);
+                if over.is_none() {
+                    permit.failed(now, "it was too slow");
+                }
                 (CallOutcome::TooSlow, Trouble::Final(over.unwrap_or_else(|| too_slow(self.route, deadline))))
             }
             Broken::TooLarge => {

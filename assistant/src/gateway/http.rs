@@ -181,10 +181,12 @@ impl Guard {
         while let Some(end) = self.end() {
             let event: Vec<u8> = self.held.drain(..end).collect();
             self.searched = 0;
-            if !is_event(&event) {
-                return Err(Broken::NotAnApi("an event of its stream is not JSON".to_owned()));
+            match data(&event).trim_ascii() {
+                // async-openai would drop the body here, and with its rest the connection. It also ends at the end of the body.
+                b"[DONE]" => {}
+                data if data.is_empty() || is_json(data) => passed.extend_from_slice(&event),
+                _ => return Err(Broken::NotAnApi("an event of its stream is not JSON".to_owned())),
             }
-            passed.extend_from_slice(&event);
         }
         Ok(passed.into())
     }
@@ -208,13 +210,11 @@ impl Guard {
     }
 }
 
-/// Whether the data of an event is JSON, or the end marker, or absent.
-fn is_event(event: &[u8]) -> bool {
+/// The data of an event; empty for a comment.
+fn data(event: &[u8]) -> Vec<u8> {
     let lines = event.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let data: Vec<&[u8]> = lines.filter_map(|line| line.strip_prefix(b"data:")).collect();
-    let data = data.join(&b'\n');
-    let data = data.trim_ascii();
-    data.is_empty() || data == b"[DONE]" || is_json(data)
+    data.join(&b'\n')
 }
 
 fn is_json(text: &[u8]) -> bool {
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(guard.pass(b"data: {\"a\":").unwrap(), "");
         assert_eq!(guard.pass(b"1}\n").unwrap(), "");
         assert_eq!(guard.pass(b"\n: ping\n\ndata: [DO").unwrap(), "data: {\"a\":1}\n\n: ping\n\n");
-        assert_eq!(guard.pass(b"NE]\r\n\r\n").unwrap(), "data: [DONE]\r\n\r\n");
+        assert_eq!(guard.pass(b"NE]\r\n\r\n").unwrap(), "", "the end of the body is marker enough");
         assert!(matches!(guard.pass(b"data: <html>\n\n"), Err(Broken::NotAnApi(_))));
     }
 

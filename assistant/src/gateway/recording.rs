@@ -39,10 +39,11 @@ impl Recording {
         Some(read(folder, &request.hash()).await)
     }
 
-    /// Writes an outcome, if outcomes are recorded. Failures of a server or a network are none.
+    /// Writes an outcome, if outcomes are recorded. Failures of a server or a network are none, and an answer from the cache was one earlier.
     pub(super) async fn keep(&self, request: &Request, outcome: &Result<Answer, Failure>) -> Result<(), Failure> {
         let Self::Record(folder) = self else { return Ok(()) };
         let recorded = match outcome {
+            Ok(answer) if answer.from_cache() => return Ok(()),
             Ok(answer) => Recorded {
                 model: answer.model.clone(),
                 usage: answer.usage,

@@ -29,6 +29,9 @@ use super::{anthropic, openai};
 /// The usage of a stream follows its end at once, if at all.
 const USAGE_FOLLOWS: Duration = Duration::from_secs(2);
 
+/// So does the end of the body. A connection whose body was read to its end serves the next call.
+const BODY_ENDS: Duration = Duration::from_millis(50);
+
 /// What models that share a server, a model or a key know together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared {
@@ -132,7 +135,7 @@ impl Route {
         let mut events = opened.map_err(slow(Deadline::FirstToken))?.map_err(broken)?;
         let mut reply = Reply::default();
         let mut deadline = Deadline::FirstToken;
-        while !reply.is_over {
+        loop {
             let event = match timeout_at(until, events.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(None | Some(Err(_))) => break,
@@ -145,7 +148,9 @@ impl Route {
                 until = Instant::now() + self.model.silence;
             }
             self.add(&mut reply, &event, call)?;
-            if reply.end.is_some() {
+            if reply.is_over {
+                until = until.min(Instant::now() + BODY_ENDS);
+            } else if reply.end.is_some() {
                 until = until.min(Instant::now() + USAGE_FOLLOWS);
             }
         }

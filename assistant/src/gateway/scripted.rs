@@ -8,6 +8,7 @@ mod wire;
 mod written;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -134,6 +135,7 @@ struct State {
     rules: Rules,
     script: Box<Closure>,
     seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
     /// Requests so far, and clients that hung up during an answer.
     counts: watch::Sender<(usize, usize)>,
 }
@@ -157,7 +159,13 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/v1", listener.local_addr()?);
         let (counts, _) = watch::channel((0, 0));
-        let state = Arc::new(State { rules, script: Box::new(script), seen: Mutex::default(), counts });
+        let state = Arc::new(State {
+            rules,
+            script: Box::new(script),
+            seen: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            counts,
+        });
         let serving = TaskTracker::new().spawn(serve(listener, Arc::clone(&state)));
         Ok(Self { url, state, _serving: AbortOnDropHandle::new(serving) })
     }
@@ -172,6 +180,12 @@ impl Scripted {
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().clone()
+    }
+
+    /// Connections that were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Waits until so many requests were read.
@@ -192,6 +206,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((socket, _)) = accepted {
+                    state.connections.fetch_add(1, Ordering::SeqCst);
                     connections.spawn(converse(socket, Arc::clone(&state)));
                 }
             }

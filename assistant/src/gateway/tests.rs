@@ -7,6 +7,7 @@ mod ladder;
 mod money;
 mod outages;
 mod recordings;
+mod server;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -71,7 +72,7 @@ fn settings(text: &str) -> Result<GatewaySettings, SettingsError> {
     GatewaySettings::new(file.models, file.assistant, variable)
 }
 
-fn scope() -> Scope {
+pub(super) fn scope() -> Scope {
     Scope {
         workspace: "shop".to_owned(),
         person: "ada".to_owned(),

@@ -16,15 +16,9 @@ use crate::known::TableId;
 use crate::retrieval::{Budget, Retrieval};
 use crate::seen::Seen;
 use crate::typed::{
-    Compiled, Contract, Fault, Frame, Ids, Lifted, MissingFeature, Phase, PlanOutcome, REPLY, Reply, Said, TypedPlan,
+    Compiled, Contract, Fault, Frame, Ids, Lifted, MissingFeature, Phase, PlanOutcome, Reply, Said, TypedPlan,
     compile as to_spec, lift, reply_schema,
 };
-
-/// What an edit starts from.
-pub(crate) struct Base<'a> {
-    /// The spec.
-    pub(crate) spec: &'a Spec,
-}
 
 /// Everything that compiling a prompt needs.
 pub(crate) struct Compile<'a> {
@@ -33,7 +27,8 @@ pub(crate) struct Compile<'a> {
     pub(crate) seen: &'a Seen,
     pub(crate) asked: &'a Asked,
     pub(crate) samples: &'a BTreeMap<(String, String), TableSamples>,
-    pub(crate) base: Option<Base<'a>>,
+    /// The spec that the prompt changes, if it changes one.
+    pub(crate) base: Option<&'a Spec>,
 }
 
 /// The best that there was so far.
@@ -47,18 +42,20 @@ pub(crate) async fn compile(of: Compile<'_>, opening: Opening<'_>) -> Result<Mad
     let Compile { seen, asked, .. } = &of;
     let said = Said::new(&asked.text);
     let found = Retrieval::of(&asked.text, &seen.known, &seen.hints, Budget::default());
-    let lifted = of.base.as_ref().map(|base| lift(base.spec, &seen.known, &seen.targets));
+    let lifted = of.base.map(|base| lift(base, &seen.known, &seen.targets));
     let shown: Vec<TableId> = found.shown.iter().map(|found| found.table).collect();
-    let ids = Ids::of(&seen.known, &shown, seen.targets.len(), lifted.as_ref().is_some_and(|lifted| !lifted.kept.is_empty()));
+    let ids =
+        Ids::of(&seen.known, &shown, seen.targets.len(), lifted.as_ref().is_some_and(|lifted| !lifted.kept.is_empty()));
     let shape = Shape { name: "draft".to_owned(), schema: reply_schema(&ids) };
-    let mut talk = Talk::new(opening, Why::Compile, COMPILE, shape, vec![Turn::user(of.first_turn(&found, lifted.as_ref()))]);
+    let mut talk =
+        Talk::new(opening, Why::Compile, COMPILE, shape, vec![Turn::user(of.first_turn(&found, lifted.as_ref()))]);
     talk.trail.shown_tables = shown.len();
     talk.trail.left_out_tables = found.left.listed.len() + found.left.unlisted;
     let mut rounds = Rounds::new();
     let mut best: Option<Best> = None;
     loop {
         let document = talk.answer().await?;
-        let read = match REPLY.read::<Reply>(&document) {
+        let read = match Reply::read(&document) {
             Ok(reply) => of.judge(reply, &said, lifted.as_ref()).await?,
             Err(fault) => Judged::Faulty(None, vec![fault]),
         };
@@ -105,8 +102,8 @@ impl Compile<'_> {
         };
         let now = asked.now.with_timezone(&asked.zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let base = lifted.map(|lifted| {
-            let reply = Reply { contract: Contract::default(), outcome: PlanOutcome::Draft(lifted.plan.clone()) };
-            format!("<pipeline>\n{}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n", REPLY.write(&reply))
+            let reply = Reply::write(Contract::default(), lifted.plan.clone());
+            format!("<pipeline>\n{}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n", reply)
         });
         format!(
             "{}The workspace's zone is {}; now it is {now}.\n{}<prompt>\n{}\n</prompt>",
@@ -118,14 +115,18 @@ impl Compile<'_> {
     }
 
     async fn judge(&self, reply: Reply, said: &Said, lifted: Option<&Lifted>) -> Result<Judged, ModelError> {
-        let Reply { contract, outcome } = reply;
+        let Reply { contract, outcome, .. } = reply;
         let plan = match outcome {
             PlanOutcome::Draft(plan) => plan,
             PlanOutcome::Question(question) => {
-                let choice = |text: &String| Choice { text: text.clone(), sentence: answered(said, &question.text, text) };
+                let choice =
+                    |text: &String| Choice { text: text.clone(), sentence: answered(said, &question.text, text) };
                 let choices: Vec<Choice> = question.choices.iter().map(choice).collect();
                 return Ok(match choices.len() {
-                    0 | 1 => Judged::Faulty(None, vec![Fault::structure("question.choices", "a question has two answers or more")]),
+                    0 | 1 => Judged::Faulty(
+                        None,
+                        vec![Fault::structure("question.choices", "a question has two answers or more")],
+                    ),
                     _ => Judged::Settled(Outcome::Asked(Question { text: question.text, choices })),
                 });
             }
@@ -189,17 +190,22 @@ impl Compile<'_> {
         let known = &self.seen.known;
         let named: BTreeSet<String> =
             verify::flat(&spec.tasks).values().filter_map(|task| task.extract.as_ref()?.from.clone()).collect();
-        let earlier: BTreeSet<&str> = lifted.iter().flat_map(|lifted| &lifted.plan.tasks).filter_map(|task| task["from"].as_str()).collect();
-        let read = known.tables().filter(|(id, table)| {
-            named.contains(&table.full_name()) && !earlier.contains(id.to_string().as_str())
-        });
+        let earlier: BTreeSet<&str> =
+            lifted.iter().flat_map(|lifted| &lifted.plan.tasks).filter_map(|task| task["from"].as_str()).collect();
+        let read = known
+            .tables()
+            .filter(|(id, table)| named.contains(&table.full_name()) && !earlier.contains(id.to_string().as_str()));
         let read: BTreeSet<TableId> = read.map(|(id, _)| id).collect();
         let unled = sources::not_led_to(&read, known, said, &self.seen.hints);
-        let names: Vec<String> = unled.iter().filter_map(|id| known.table(*id)).map(|table| table.full_name()).collect();
+        let names: Vec<String> =
+            unled.iter().filter_map(|id| known.table(*id)).map(|table| table.full_name()).collect();
         let listed = names.join(" and ");
         (!names.is_empty()).then(|| Question {
             text: format!("Your words do not name {listed}. Should it be read?"),
-            choices: vec![Choice { text: format!("yes, read {listed}"), sentence: format!("{}\n(read {listed})", said.text()) }],
+            choices: vec![Choice {
+                text: format!("yes, read {listed}"),
+                sentence: format!("{}\n(read {listed})", said.text()),
+            }],
         })
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::known::{Known, TableId};
 use crate::retrieval::Hint;
-use crate::typed::Said;
-use crate::words::{split_name, tokens};
+use crate::typed::{Said, is_joining};
+use crate::words::{fold, split_name, tokens};
 
 /// Of these tables, those that no word of the person leads to.
 ///
@@ -36,9 +36,15 @@ fn holds(said: &Said, phrase: &str) -> bool {
 
 fn is_named(id: TableId, known: &Known, words: &BTreeSet<String>) -> bool {
     let Some(table) = known.table(id) else { return false };
-    let said = |name: &str| tokens(name).iter().any(|word| words.contains(word));
+    // Of a name of many words, one that anybody says is not enough.
+    let said = |name: &str| {
+        let own: Vec<String> = split_name(name).into_iter().filter(|word| !is_joining(word)).collect();
+        let said = own.iter().filter(|word| words.contains(&fold(word))).count();
+        said > 0 && said * 2 >= own.len()
+    };
     // Columns such as id and name are of every table.
-    let tells = |name: &str| split_name(name).iter().any(|word| !COMMON.contains(&word.as_str())) && all_said(name, words);
+    let tells =
+        |name: &str| split_name(name).iter().any(|word| !COMMON.contains(&word.as_str())) && all_said(name, words);
     said(table.name()) || known.columns(id).any(|(_, column)| tells(&column.name))
 }
 
@@ -48,4 +54,5 @@ fn all_said(name: &str, words: &BTreeSet<String>) -> bool {
 }
 
 /// Names of columns that tell nothing of their table.
-const COMMON: &[&str] = &["at", "code", "created", "date", "id", "key", "name", "number", "status", "type", "updated", "value"];
+const COMMON: &[&str] =
+    &["at", "code", "created", "date", "id", "key", "name", "number", "status", "type", "updated", "value"];

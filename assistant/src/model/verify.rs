@@ -74,9 +74,13 @@ fn unread(tasks: &BTreeMap<TaskPath, &Task>) -> Vec<Fault> {
         let text = task.transform.as_deref().unwrap_or_default();
         read.extend(text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).map(str::to_owned));
     }
-    let is_read = |path: &TaskPath| read.iter().any(|name| path.as_str() == name || path.ends_with(&format!(".{name}")));
+    let is_read =
+        |path: &TaskPath| read.iter().any(|name| path.as_str() == name || path.ends_with(&format!(".{name}")));
     let datasets = tasks.iter().filter(|(_, task)| {
-        task.load.is_none() && task.wait.is_none() && task.group.is_none() && (task.extract.is_some() || task.transform.is_some() || task.check.is_some())
+        task.load.is_none()
+            && task.wait.is_none()
+            && task.group.is_none()
+            && (task.extract.is_some() || task.transform.is_some() || task.check.is_some())
     });
     let unread = datasets.filter(|(path, _)| !is_read(path)).map(|(path, _)| path);
     unread.map(|path| Fault::new(Phase::Meaning, "unread", path, "nothing reads this task")).collect()

@@ -110,8 +110,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// Finds the path of each task and the requirements that ask for it.
     fn place(&mut self, plan: &TypedPlan) {
-        let groups: BTreeSet<String> =
-            plan.tasks.iter().filter(|node| node["kind"] == "group").map(path_of).collect();
+        let groups: BTreeSet<String> = plan.tasks.iter().filter(|node| node["kind"] == "group").map(path_of).collect();
         let mut seen = BTreeSet::new();
         for (number, node) in plan.tasks.iter().enumerate() {
             let (Some(fields), Some(name)) = (node.as_object(), node["name"].as_str()) else {
@@ -124,7 +123,11 @@ impl Compiler<'_> {
                 self.faults.push(fault.candidates(&groups));
             }
             if name.contains('.') || !seen.insert(path.clone()) {
-                self.faults.push(Fault::name("bad_name", &path, "a task's name has no dots and stands once in its group"));
+                self.faults.push(Fault::name(
+                    "bad_name",
+                    &path,
+                    "a task's name has no dots and stands once in its group",
+                ));
                 continue;
             }
             let path = TaskPath::from(path.as_str());
@@ -201,7 +204,8 @@ impl Compiler<'_> {
             let found = known.read_column(id).filter(|column: &ColumnId| column.table == table);
             found.and_then(|id| known.column(id)).map(|column| column.name.clone()).ok_or_else(|| {
                 let ids = known.columns(table).map(|(id, _)| id.to_string());
-                Fault::name("unknown_column", &at, &format!("'{id}' stands for no column of {id}'s table")).candidates(ids)
+                Fault::name("unknown_column", &at, &format!("'{id}' stands for no column of {id}'s table"))
+                    .candidates(ids)
             })
         };
         for item in node.get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -218,7 +222,12 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn statement(&mut self, path: &TaskPath, node: &mut Map<String, Value>, names: &BTreeSet<String>) -> Result<(), Fault> {
+    fn statement(
+        &mut self,
+        path: &TaskPath,
+        node: &mut Map<String, Value>,
+        names: &BTreeSet<String>,
+    ) -> Result<(), Fault> {
         let at = format!("{path}.transform");
         let Some(Value::String(text)) = node.get_mut("transform") else { return Ok(()) };
         *text = sql::with_names(text, self.frame.known, &at)?;
@@ -258,7 +267,12 @@ impl Compiler<'_> {
                 Some(place) => places.push(place),
                 None => {
                     let at = format!("requirements[{number}].quote");
-                    self.faults.push(Fault::new(Phase::Meaning, "not_quoted", &at, "these words are not in the prompt"));
+                    self.faults.push(Fault::new(
+                        Phase::Meaning,
+                        "not_quoted",
+                        &at,
+                        "these words are not in the prompt",
+                    ));
                 }
             }
         }
@@ -318,7 +332,9 @@ fn replace_ids(value: &mut Value, known: &Known, at: &str) -> Result<(), Fault> 
             let whole = known.read_column(text).or_else(|| known.read_column(&text.replacen("_c", ".c", 1)));
             match whole.and_then(|id| known.column(id)) {
                 Some(column) => text.clone_from(&column.name),
-                None if text.contains("_c") => *text = sql::with_names(text, known, at).unwrap_or_else(|_| text.clone()),
+                None if text.contains("_c") => {
+                    *text = sql::with_names(text, known, at).unwrap_or_else(|_| text.clone())
+                }
                 None => {}
             }
         }

@@ -111,7 +111,8 @@ impl Lifting<'_> {
     }
 
     fn source(&self, node: &mut Map<String, Value>) -> Option<()> {
-        let (table, _) = self.known.tables().find(|(_, table)| Some(table.full_name().as_str()) == node["from"].as_str())?;
+        let (table, _) =
+            self.known.tables().find(|(_, table)| Some(table.full_name().as_str()) == node["from"].as_str())?;
         node.insert("from".to_owned(), table.to_string().into());
         for item in node.get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten() {
             match item {

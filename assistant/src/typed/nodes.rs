@@ -11,10 +11,7 @@ use super::strict::{self, Definitions};
 
 /// Fields and words of the spec that a typed plan does not have: `plan` calls them `not_yet`, or a model must not fill them in.
 const LEFT_OUT: [(&str, &[&str]); 6] = [
-    (
-        "ExtractTask",
-        &["tables", "exclude", "cursor", "lookback", "cursor_nulls", "on_value", "connection", "query"],
-    ),
+    ("ExtractTask", &["tables", "exclude", "cursor", "lookback", "cursor_nulls", "on_value", "connection", "query"]),
     ("ColumnRule", &["mask"]),
     ("LoadTask", &["keys", "track", "order_by", "late", "max_delete", "verify"]),
     ("WriteMode", &["upsert", "delete_insert", "scd2"]),
@@ -23,8 +20,7 @@ const LEFT_OUT: [(&str, &[&str]); 6] = [
 ];
 
 /// The kinds that a model may use.
-pub(super) const KINDS: [Kind; 6] =
-    [Kind::Extract, Kind::Transform, Kind::Check, Kind::Load, Kind::Wait, Kind::Group];
+pub(super) const KINDS: [Kind; 6] = [Kind::Extract, Kind::Transform, Kind::Check, Kind::Load, Kind::Wait, Kind::Group];
 
 /// A task of the pipeline that is edited, which a typed plan can't express and so stays as it is.
 pub(super) const KEPT: &str = "kept";

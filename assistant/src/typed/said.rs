@@ -14,13 +14,19 @@ pub(crate) struct Said {
 
 /// Words that join others and ask for nothing.
 const JOINING: &[&str] = &[
-    "a", "all", "also", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "do", "each", "every", "for", "from", "get",
-    "give", "have", "i", "in", "into", "is", "it", "its", "just", "keep", "let", "make", "me", "my", "need", "of", "on", "only", "or", "our",
-    "out", "pipeline", "please", "put", "should", "so", "take", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this",
-    "to", "us", "want", "we", "when", "where", "which", "who", "with", "would", "you", "aus", "bitte", "das", "dem", "den", "der", "des", "die",
-    "ein", "eine", "einen", "einer", "es", "fur", "ich", "im", "ist", "mit", "nach", "nur", "oder", "sind", "sollen", "und", "uns", "von", "wir",
-    "zu", "zum", "zur",
+    "a", "all", "also", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "do", "each", "every",
+    "for", "from", "get", "give", "have", "i", "in", "into", "is", "it", "its", "just", "keep", "let", "make", "me",
+    "my", "need", "of", "on", "only", "or", "our", "out", "pipeline", "please", "put", "should", "so", "take", "than",
+    "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "us", "want", "we", "when",
+    "where", "which", "who", "with", "would", "you", "aus", "bitte", "das", "dem", "den", "der", "des", "die", "ein",
+    "eine", "einen", "einer", "es", "fur", "ich", "im", "ist", "mit", "nach", "nur", "oder", "sind", "sollen", "und",
+    "uns", "von", "wir", "zu", "zum", "zur",
 ];
+
+/// Whether a word, as it was said or as a name has it, only joins others.
+pub(crate) fn is_joining(word: &str) -> bool {
+    JOINING.contains(&word.to_lowercase().as_str())
+}
 
 impl Said {
     /// These words.

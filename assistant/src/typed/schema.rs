@@ -130,7 +130,7 @@ pub fn executing_schema() -> &'static Value {
 fn put_tasks(schema: &mut Value, tasks: &Value) {
     match schema {
         Value::Object(fields) => {
-            let is_plan = fields.get("tasks").is_some() && fields.contains_key("params");
+            let is_plan = fields.contains_key("tasks") && fields.contains_key("contract");
             for (name, value) in fields.iter_mut() {
                 match is_plan && name == "tasks" {
                     true => *value = tasks.clone(),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use headwater_pipelines::path::TaskPath;
 use headwater_pipelines::sql::parse;
-use sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
+use sqlparser::ast::{Expr, Query, SetExpr, TableFactor, Visit, Visitor};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::ALL_KEYWORDS;
 use sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
@@ -72,7 +72,13 @@ pub(super) fn names_of(path: &TaskPath) -> Vec<String> {
 
 /// Checks that a SELECT reads tasks of the draft alone and calls allowed functions.
 pub(super) fn check(query: &Query, tasks: &BTreeSet<String>, at: &str) -> Vec<Fault> {
-    let mut check = Check { at, is_task: &|path| tasks.contains(path), tables: Vec::new(), ctes: BTreeSet::new(), faults: BTreeSet::new() };
+    let mut check = Check {
+        at,
+        is_task: &|path| tasks.contains(path),
+        tables: Vec::new(),
+        ctes: BTreeSet::new(),
+        faults: BTreeSet::new(),
+    };
     let _ = query.visit(&mut check);
     let mut faults: Vec<Fault> = check.faults.into_iter().collect();
     faults.extend(check.tables.into_iter().map(|(path, ..)| {
@@ -88,7 +94,8 @@ pub(crate) fn statement(text: &str, known: &Known, shown: &[TableId]) -> Result<
     let query = parse(text).map_err(|error| {
         vec![Fault::new(Phase::Types, "sql_syntax", at, &format!("line {}: {}", error.line, error.finding.message))]
     })?;
-    let mut check = Check { at, is_task: &|_| false, tables: Vec::new(), ctes: BTreeSet::new(), faults: BTreeSet::new() };
+    let mut check =
+        Check { at, is_task: &|_| false, tables: Vec::new(), ctes: BTreeSet::new(), faults: BTreeSet::new() };
     let _ = query.visit(&mut check);
     let Check { tables, mut faults, .. } = check;
     let mut reads = BTreeSet::new();
@@ -124,6 +131,16 @@ pub(crate) fn statement(text: &str, known: &Known, shown: &[TableId]) -> Result<
     Ok((sql.trim().trim_end_matches(';').trim_end().to_owned(), reads.into_iter().collect()))
 }
 
+/// Whether a body is made of SELECT and VALUES, without INTO and without the short form TABLE.
+fn only_reads(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.into.is_none(),
+        SetExpr::SetOperation { left, right, .. } => only_reads(left) && only_reads(right),
+        SetExpr::Query(_) | SetExpr::Values(_) => true,
+        _ => false,
+    }
+}
+
 struct Check<'a> {
     at: &'a str,
     /// Whether a name is one of a task.
@@ -142,6 +159,9 @@ impl Visitor for Check<'_> {
         self.ctes.extend(ctes.map(|cte| cte.alias.name.value.to_lowercase()));
         if !query.locks.is_empty() {
             self.faults.insert(Fault::structure(self.at, "a SELECT that locks rows changes them for others"));
+        }
+        if !only_reads(&query.body) {
+            self.faults.insert(Fault::structure(self.at, "expected a SELECT that only reads"));
         }
         ControlFlow::Continue(())
     }

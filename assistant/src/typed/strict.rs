@@ -174,7 +174,8 @@ pub(super) fn to_model(value: &Value, schema: &Value, of: Definitions<'_>) -> Va
             Value::Object(fields.iter().map(field).collect())
         }
         (Shape::Entries(schema), Value::Object(given)) => {
-            let entry = |(name, value): (&String, &Value)| json!({ "name": name, "value": to_model(value, schema, of) });
+            let entry =
+                |(name, value): (&String, &Value)| json!({ "name": name, "value": to_model(value, schema, of) });
             Value::Array(given.iter().map(entry).collect())
         }
         (Shape::Items(schema), Value::Array(items)) => {
@@ -228,7 +229,9 @@ pub(super) fn from_model(value: &Value, schema: &Value, of: Definitions<'_>, at:
                 let made = from_model(value, choice, of, at).ok()?;
                 takes(&made, of.settle(choice), of).then_some(made)
             });
-            made.into_iter().next().ok_or_else(|| Fault::structure(at, "the value has none of the forms that it can have"))
+            made.into_iter()
+                .next()
+                .ok_or_else(|| Fault::structure(at, "the value has none of the forms that it can have"))
         }
         (Shape::Words(choices), value) if !choices.iter().any(|choice| choice["const"] == *value) => {
             let words = choices.iter().filter_map(|choice| choice["const"].as_str());
@@ -259,7 +262,9 @@ fn takes(value: &Value, schema: &Value, of: Definitions<'_>) -> bool {
             };
             given.iter().all(fits) && required.iter().all(|name| given.contains_key(*name))
         }
-        (Shape::Entries(schema), Value::Object(given)) => given.values().all(|value| takes(value, of.settle(schema), of)),
+        (Shape::Entries(schema), Value::Object(given)) => {
+            given.values().all(|value| takes(value, of.settle(schema), of))
+        }
         (Shape::Items(schema), Value::Array(items)) => items.iter().all(|item| takes(item, of.settle(schema), of)),
         (Shape::Either(choices), value) => choices.iter().any(|choice| takes(value, of.settle(choice), of)),
         (Shape::Words(choices), value) => choices.iter().any(|choice| choice["const"] == *value),

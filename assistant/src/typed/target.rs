@@ -55,10 +55,7 @@ fn is_at(known: &KnownTable, connection: &str, path: &[String]) -> bool {
 
 fn which_connection(frame: &Frame<'_>, input: &str) -> Question {
     let choice = |connection: &String| frame.choice(connection, &format!("into {connection}"));
-    Question {
-        text: format!("Where should {input} be written?"),
-        choices: frame.targets.iter().map(choice).collect(),
-    }
+    Question { text: format!("Where should {input} be written?"), choices: frame.targets.iter().map(choice).collect() }
 }
 
 fn whether_existing(frame: &Frame<'_>, target: &str) -> Question {

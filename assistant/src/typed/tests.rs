@@ -4,27 +4,11 @@ use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::plan;
 use headwater_pipelines::spec::{Columns, Spec};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 use serde_json::json;
 
 use super::nodes::{KINDS, SPEC};
 use super::*;
 use crate::known::{Known, KnownTable};
-
-#[path = "../../../pipelines/tests/suite/generator.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of specs")]
-mod generator;
-
-/// A fixed seed, unless PROPTEST_RNG_SEED gives another.
-fn config(cases: u32) -> Config {
-    let given = Config::default();
-    let rng_seed = match given.rng_seed {
-        RngSeed::Random => RngSeed::Fixed(20_261_126),
-        fixed => fixed,
-    };
-    eprintln!("PROPTEST_RNG_SEED={rng_seed}");
-    Config { cases, rng_seed, failure_persistence: None, ..given }
-}
 
 fn column(name: &str) -> ColumnInfo {
     ColumnInfo {
@@ -60,7 +44,8 @@ fn catalog_of(spec: &Spec) -> Known {
     while let Some(tasks) = groups.pop() {
         for task in tasks.values() {
             groups.extend(&task.group);
-            let Some((from, columns)) = task.extract.as_ref().and_then(|extract| Some((extract.from.clone()?, &extract.columns)))
+            let Some((from, columns)) =
+                task.extract.as_ref().and_then(|extract| Some((extract.from.clone()?, &extract.columns)))
             else {
                 continue;
             };
@@ -79,8 +64,8 @@ fn catalog_of(spec: &Spec) -> Known {
 fn there_and_back(spec: &Spec, targets: &[String]) -> (Spec, Vec<String>) {
     let known = catalog_of(spec);
     let Lifted { plan, kept, targets: base_targets } = lift(spec, &known, targets);
-    let answer = REPLY.write(&Reply { contract: Contract::default(), outcome: PlanOutcome::Draft(plan) });
-    let reply: Reply = REPLY.read(&serde_json::from_str(&answer.to_string()).unwrap()).unwrap();
+    let answer = Reply::write(Contract::default(), plan);
+    let reply = Reply::read(&serde_json::from_str(&answer.to_string()).unwrap()).unwrap();
     let PlanOutcome::Draft(plan) = reply.outcome else { panic!("the outcome changed") };
     let said = Said::new("");
     let frame = Frame { known: &known, targets, said: &said, kept: &kept, base_targets: &base_targets };
@@ -93,7 +78,7 @@ fn writable() -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(config(500))]
+    #![proptest_config(seeded(500))]
 
     #[test]
     fn a_spec_that_is_lifted_and_compiled_is_the_same(spec in generator::valid()) {
@@ -145,7 +130,8 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
         with(json!({ "extract": extract }))
     };
     let rule = |rule: serde_json::Value| with(json!({ "check": { "input": "o", "rules": [rule] } }));
-    let check = |what: &str| with(json!({ "check": { "input": "o", "rules": [{ "not_null": ["id"] }], "on_failure": what } }));
+    let check =
+        |what: &str| with(json!({ "check": { "input": "o", "rules": [{ "not_null": ["id"] }], "on_failure": what } }));
     let has = |name: &str, field: &str| SPEC["$defs"][name]["properties"].get(field).is_some();
     let has_word = |name: &str, word: &str| {
         SPEC["$defs"][name]["oneOf"].as_array().unwrap().iter().any(|choice| choice["const"] == word)
@@ -195,12 +181,15 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
 fn problems(schema: &serde_json::Value, at: &str, out: &mut Vec<String>) {
     let serde_json::Value::Object(fields) = schema else { return out.push(format!("{at}: no schema")) };
     for key in fields.keys() {
-        if !["type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "description"].contains(&key.as_str()) {
+        if !["type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "description"]
+            .contains(&key.as_str())
+        {
             out.push(format!("{at}: {key}"));
         }
     }
     if let Some(properties) = fields.get("properties").and_then(|value| value.as_object()) {
-        let required: Vec<&str> = fields["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let required: Vec<&str> =
+            fields["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         let names: Vec<&str> = properties.keys().map(String::as_str).collect();
         if required != names || fields.get("additionalProperties") != Some(&json!(false)) {
             out.push(format!("{at}: {required:?} of {names:?}"));
@@ -231,6 +220,9 @@ fn the_schema_is_in_the_subset_that_strict_modes_take() {
     let mut found = Vec::new();
     problems(&reply_schema(&ids), "", &mut found);
     assert_eq!(found, Vec::<String>::new());
+    for schema in [reply_schema(&ids), model_schema(), Form::of::<AskReply>().strict()] {
+        assert_eq!(crate::gateway::scripted::outside_subset(&schema), None);
+    }
     assert_eq!(reply_schema(&ids)["type"], "object");
 }
 

@@ -15,6 +15,9 @@ use crate::output;
 pub(crate) struct AskArgs {
     /// The question
     question: String,
+    /// Connections that it is about [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    on: Vec<String>,
     #[command(flatten)]
     reading: ReadingArgs,
     /// Show the statement and do not run it
@@ -30,7 +33,7 @@ pub(crate) struct AskArgs {
 
 pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
     let assistant = context.assistant().await?;
-    let report = assistant.ask(&context.actor, &args.reading.asked(args.question)).await?;
+    let report = assistant.ask(&context.actor, &args.reading.asked(args.question, args.on)).await?;
     let statement = match report {
         AskReport::Statement(statement) => statement,
         other => {

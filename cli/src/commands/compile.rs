@@ -7,14 +7,12 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
-use headwater_assistant::{
-    Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement,
-};
-use headwater_operations::{FireReport, draft_file};
+use headwater_assistant::{Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement};
+use headwater_operations::{Editing, ErrorKind, FireReport, draft_body, draft_file};
 
 use super::plan::describe;
 use crate::context::Context;
-use crate::failure::show_problems;
+use crate::failure::{hinted, show_problems};
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -24,6 +22,15 @@ pub(crate) struct CompileArgs {
     /// Write the draft to a file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Change this pipeline, draft or file instead of making a new one; needs a model
+    #[arg(long, value_name = "PIPELINE|DRAFT|FILE")]
+    on: Option<String>,
+    /// With --on: the only tasks that may change, by their paths
+    #[arg(long = "task", value_name = "PATH", requires = "on")]
+    tasks: Vec<String>,
+    /// Connections that it is about [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    connections: Vec<String>,
     #[command(flatten)]
     reading: ReadingArgs,
     /// Print one JSON document
@@ -34,9 +41,6 @@ pub(crate) struct CompileArgs {
 /// How sentences and questions are read.
 #[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
-    /// Connections that it is about [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    on: Vec<String>,
     /// Time zone of days and of times without a zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     timezone: Tz,
@@ -52,16 +56,40 @@ pub(crate) struct ReadingArgs {
 }
 
 impl ReadingArgs {
-    pub(super) fn asked(self, text: String) -> Asked {
+    pub(super) fn asked(self, text: String, on: Vec<String>) -> Asked {
         let now = self.as_of.unwrap_or_else(Utc::now);
-        Asked { text, on: self.on, zone: self.timezone, now, model: self.model, offline: self.offline }
+        Asked { text, on, zone: self.timezone, now, model: self.model, offline: self.offline, edit: None }
     }
 }
 
 pub(super) async fn compile(context: &Context, args: CompileArgs) -> Result<ExitCode> {
     let assistant = context.assistant().await?;
-    let report = assistant.compile(&context.actor, &args.reading.asked(args.sentence)).await?;
+    let edit = match &args.on {
+        Some(name) => Some(editing(context, name, args.tasks).await?),
+        None => None,
+    };
+    let asked = Asked { edit, ..args.reading.asked(args.sentence, args.connections) };
+    let report = assistant.compile(&context.actor, &asked).await?;
     finish(&report, args.output.as_deref(), args.json)
+}
+
+/// What `--on` names: a file, else an approved pipeline, else a draft.
+async fn editing(context: &Context, name: &str, tasks: Vec<String>) -> Result<Editing> {
+    let (operations, actor) = (&context.operations, &context.actor);
+    if Path::new(name).is_file() {
+        let text = std::fs::read_to_string(name).with_context(|| format!("{name} can't be read"))?;
+        return Ok(Editing { draft: None, text: draft_body(&text).to_owned(), tasks });
+    }
+    match operations.pipeline(actor, name, None).await {
+        Ok(report) => return Ok(Editing { draft: None, text: report.spec_text, tasks }),
+        Err(error) if error.kind == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let hint = "headwater pipelines list, headwater drafts list";
+    let nothing = || hinted(format!("'{}' is no file, pipeline or draft", output::shown(name)), hint);
+    let draft = operations.find_draft(actor, name).await.map_err(|_| nothing())?;
+    let text = operations.draft(actor, draft).await?.text.ok_or_else(nothing)?;
+    Ok(Editing { draft: Some(draft), text, tasks })
 }
 
 /// Writes or prints a draft, and shows what became of the sentence.
@@ -120,7 +148,9 @@ fn show(draft: &DraftReport) {
 
 /// What a draft lacks.
 pub(super) fn show_gaps(not_understood: &[String], unmet: &[String]) {
-    not_understood.iter().for_each(|words| output::error_line(&format!("not understood: \"{}\"", output::shown(words))));
+    not_understood
+        .iter()
+        .for_each(|words| output::error_line(&format!("not understood: \"{}\"", output::shown(words))));
     unmet.iter().for_each(|wish| output::error_line(&format!("unmet: {}", output::shown(wish))));
 }
 

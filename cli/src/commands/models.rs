@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use chrono::{TimeDelta, Utc};
 use clap::Subcommand;
-use headwater_assistant::gateway::{KeyStatus, ModelStatus};
+use headwater_assistant::gateway::{KeyStatus, ModelStatus, Step};
 
 use crate::context::Context;
 use crate::failure::hinted;
@@ -134,7 +134,10 @@ async fn check(context: &Context, name: Option<String>, json: bool) -> Result<()
         Some(name) if context.config.models.contains_key(&name) => name,
         Some(name) => return Err(no_model(context, &name)),
         None => {
-            return Err(hinted("no model is configured", "add a [models.NAME] section to headwater.toml (docs/models.md)"));
+            return Err(hinted(
+                "no model is configured",
+                "add a [models.NAME] section to headwater.toml (docs/models.md)",
+            ));
         }
     };
     let checked = context.assistant().await?.check_model(&context.actor, &name).await?;
@@ -142,7 +145,13 @@ async fn check(context: &Context, name: Option<String>, json: bool) -> Result<()
         return output::json(&checked);
     }
     let cost = checked.cost.map_or_else(|| "unknown cost".to_owned(), |cost| cost.to_string());
-    output::line(&format!("{name} answers: {} ms, {cost}, {}", checked.latency_ms, checked.step.in_words()));
+    let how = match checked.step {
+        Step::Strict => "documents by strict schema",
+        Step::Tool => "documents by a tool call",
+        Step::Object => "JSON objects without a schema",
+        Step::Text => "plain text, from which documents are taken",
+    };
+    output::line(&format!("{name} answers: {} ms, {cost}, {how}", checked.latency_ms));
     Ok(())
 }
 

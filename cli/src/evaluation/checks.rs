@@ -137,18 +137,25 @@ impl Terms {
     fn add(&mut self, sql: &str, columns: &[FieldReport]) -> Option<()> {
         let tree = condition(sql, &[]).ok()?;
         let _ = visit_expressions(&tree, |part: &Expr| {
-            let value = match part {
-                Expr::Identifier(name) => {
-                    let is_exact = name.quote_style.is_some();
-                    self.columns.insert(if is_exact { name.value.clone() } else { settled(&name.value, columns) });
-                    None
+            match part {
+                Expr::Identifier(name) if name.quote_style.is_some() => {
+                    self.columns.insert(name.value.clone());
                 }
-                Expr::Value(value) => Some(value),
-                Expr::TypedString(typed) => Some(&typed.value),
-                _ => None,
-            };
-            if let Some(Value::Number(text, _) | Value::SingleQuotedString(text)) = value.map(|value| &value.value) {
-                self.literals.insert(text.clone());
+                Expr::Identifier(name) => {
+                    self.columns.insert(settled(&name.value, columns));
+                }
+                Expr::Value(value) => match &value.value {
+                    Value::Number(text, _) | Value::SingleQuotedString(text) => {
+                        self.literals.insert(text.clone());
+                    }
+                    _ => {}
+                },
+                Expr::TypedString(typed) => {
+                    if let Value::SingleQuotedString(text) = &typed.value.value {
+                        self.literals.insert(text.clone());
+                    }
+                }
+                _ => {}
             }
             ControlFlow::<()>::Continue(())
         });

@@ -76,6 +76,7 @@ impl<'a> Trial<'a> {
             now: self.case.now.unwrap_or_else(Utc::now),
             model: self.model.clone(),
             offline: self.offline,
+            edit: None,
         }
     }
 

@@ -24,7 +24,7 @@ fn parts(text: &str) -> (Option<&str>, &str) {
 }
 
 /// The text of a spec without the line that says which draft it is: what a version keeps.
-pub(crate) fn body(text: &str) -> &str {
+pub fn body(text: &str) -> &str {
     parts(text).1
 }
 

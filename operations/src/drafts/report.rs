@@ -47,6 +47,9 @@ pub struct Choice {
 /// How a prompt was read, so that an answer is read in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reading {
+    /// The spec that the prompt changes, if it is an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Editing>,
     /// The connections that it is about; empty for all.
     pub on: Vec<String>,
     /// Name of the zone that days are of.
@@ -77,10 +80,30 @@ pub struct DraftNotes {
     pub reading: Reading,
 }
 
+/// What an edit starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Editing {
+    /// The draft that it changes, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Uuid>,
+    /// The text that it changes, without secrets.
+    pub text: String,
+    /// The tasks that it may change, by their paths; all if none is named.
+    #[serde(default)]
+    pub tasks: Vec<String>,
+}
+
 impl DraftNotes {
     /// Notes on a prompt that was read like this.
     pub fn new(reading: Reading) -> Self {
-        Self { requirements: Vec::new(), assumptions: Vec::new(), not_understood: Vec::new(), unmet: Vec::new(), question: None, reading }
+        Self {
+            requirements: Vec::new(),
+            assumptions: Vec::new(),
+            not_understood: Vec::new(),
+            unmet: Vec::new(),
+            question: None,
+            reading,
+        }
     }
 
     /// The notes without the secrets of the prompt. An answer whose sentence held one could not be read again.

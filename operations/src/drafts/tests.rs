@@ -8,7 +8,8 @@ const NIGHTLY: &str =
     "name: nightly\nschedule: { cron: '0 4 * * *', timezone: Europe/Berlin }\ntasks:\n  only: { wait: 1h }\n";
 
 fn save(prompt: &str, text: Option<&str>) -> SaveDraft {
-    let reading = Reading { on: Vec::new(), timezone: "UTC".to_owned(), at: "2026-03-01T10:00:00Z".parse().unwrap() };
+    let reading =
+        Reading { edit: None, on: Vec::new(), timezone: "UTC".to_owned(), at: "2026-03-01T10:00:00Z".parse().unwrap() };
     SaveDraft {
         prompt: prompt.to_owned(),
         text: text.map(str::to_owned),

@@ -25,6 +25,7 @@ struct Books {
     leases: usize,
     rows: Vec<CallRow>,
     batches: usize,
+    refused: usize,
     is_down: bool,
 }
 
@@ -46,6 +47,12 @@ impl MemoryLedger {
     pub fn visits(&self) -> (usize, usize) {
         let books = self.0.lock();
         (books.leases, books.batches)
+    }
+
+    /// How often writing rows failed.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.0.lock().refused
     }
 
     /// Fails from now on, or works again.
@@ -92,6 +99,7 @@ impl Ledger for MemoryLedger {
     async fn record(&self, rows: Vec<CallRow>) -> Result<(), LedgerError> {
         let mut books = self.0.lock();
         if books.is_down {
+            books.refused += 1;
             return Err(LedgerError("scripted".to_owned()));
         }
         books.batches += 1;

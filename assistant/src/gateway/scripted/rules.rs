@@ -162,8 +162,9 @@ fn check_openai(seen: &Seen, body: &Map<String, Value>, rules: &Rules) -> Result
         return Err(bad("tool_choice: names no tool"));
     }
     // OpenAI's own condition for this mode.
-    let says_json = || seen.body.to_string().to_lowercase().contains("json");
-    if seen.step == Step::Object && !says_json() {
+    let says_json = |text: &str| text.to_lowercase().contains("json");
+    let is_said = says_json(&seen.system) || seen.turns.iter().any(|(_, text)| says_json(text));
+    if seen.step == Step::Object && !is_said {
         return Err(bad("'messages' must contain the word 'json' to use 'response_format' of type 'json_object'"));
     }
     Ok(())

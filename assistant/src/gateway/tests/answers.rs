@@ -42,7 +42,7 @@ async fn progress_shows_the_text_as_it_comes() {
         let shown = shown.into_inner();
         assert_eq!(shown[0], "Started { model: \"fast\", call: 1 }");
         assert!(shown.len() > 2, "{shown:?}");
-        assert_eq!(shown[1], "Text(\"{\\\"table\\\":\\\"t01\\\",\")");
+        assert_eq!(shown[1], "Text(\"{\\\"table\\\":\\\"t01\\\",\\\"\")");
     }
 }
 
@@ -116,4 +116,16 @@ async fn a_conversation_that_a_provider_would_refuse_is_refused_before_it_is_sen
         assert!(matches!(failure, Failure::Invalid { .. }), "{failure}");
     }
     assert!(world.server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn calls_one_after_the_other_use_one_connection() {
+    let uncached = format!("{ASSISTANT}\ncache = {{ ttl_seconds = 0 }}");
+    for text in [with(&uncached), with(&uncached).replace("\"openai\"", "\"anthropic\"")] {
+        let world = world(&text, Rules::default(), good).await;
+        for _ in 0..10 {
+            world.ask().await.unwrap();
+        }
+        assert_eq!(world.server.connections(), 1);
+    }
 }

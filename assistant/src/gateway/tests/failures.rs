@@ -192,3 +192,23 @@ async fn dropping_the_future_cancels_the_call_and_settles_it() {
     assert_eq!(world.ledger.spent(), row.charged);
     assert!(row.charged > Money(0) && row.charged < Money(1_000_000), "{}", row.charged);
 }
+
+#[tokio::test]
+async fn a_connection_that_is_not_opened_in_time_costs_nothing() {
+    // Once its queue is full, the system leaves further connections unanswered.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    let wait = Duration::from_millis(100);
+    while let Ok(connected) = tokio::time::timeout(wait, tokio::net::TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+    }
+    let text = with(ASSISTANT).replace("URL", &format!("http://{address}"));
+    let text = format!("{text}\nretries = 0\ndeadlines = {{ connect_ms = 80 }}");
+    let world = world(&text, Rules::default(), good).await;
+    let failure = world.ask().await.unwrap_err();
+    assert_eq!(failure, Failure::TooSlow { model: fast(), deadline: Deadline::Connect, after_ms: 80 });
+    assert_eq!(world.rows().await[0].charged, Money(0));
+}

@@ -51,11 +51,10 @@ async fn persons_and_days_have_budgets_of_their_own() {
     let ask = |person: &str| Box::pin(world.gateway.answer(by(person), &silent));
     let (ada, bob) = (ask("ada"), ask("bob"));
     let both = futures::future::select(ada, bob);
-    let running = tokio::select! {
+    tokio::select! {
         _ = both => unreachable!("the server never answers"),
-        () = world.server.reads(2) => (),
-    };
-    let () = running;
+        () = world.server.reads(2) => {}
+    }
     assert_eq!(world.server.seen().len(), 2);
 }
 

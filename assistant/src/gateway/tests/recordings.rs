@@ -69,3 +69,12 @@ fn the_hash_of_a_request_is_of_what_the_model_sees_alone() {
     assert_eq!(other.hash(), request().hash());
     assert_ne!(Request { system: String::new(), ..request() }.hash(), request().hash());
 }
+
+#[tokio::test]
+async fn an_answer_from_the_cache_leaves_the_recording_of_the_model_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = record(folder.path(), Script::Json(document())).await;
+    let first = world.ask().await.unwrap();
+    assert_eq!(world.ask().await.unwrap().origin, Origin::Cache);
+    assert_eq!(replay(folder.path()).await.ask().await.unwrap().usage, first.usage);
+}

@@ -1,9 +1,7 @@
-//! docs/first-database.md is a walk that a new user repeats: every command in it is run, in order, and its output compared.
+//! Guides of docs/ are walks that a new user repeats: every command in them is run, in order, and its output compared.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/first-database.md");
 
 /// A command of the guide and what the guide says it prints.
 struct Step {
@@ -51,8 +49,14 @@ fn normalised(text: &str, folder: &Path) -> String {
             let bare = word.trim_matches(|c: char| matches!(c, ',' | ':' | '(' | ')'));
             if bare.len() == 36 && bare.matches('-').count() == 4 {
                 "ID"
+            } else if bare.len() == 64 && bare.chars().all(|c| c.is_ascii_hexdigit()) {
+                "HASH"
             } else if is_time(bare) {
                 "TIME"
+            } else if DAYS.contains(&bare) {
+                "DAY"
+            } else if is_offset(bare) {
+                "OFFSET"
             } else if is_number(word) && (is_unit(all.get(index + 1)) || before == Some(&"PostgreSQL")) {
                 "N"
             } else if is_unit(Some(word)) && before.is_some_and(|before| is_number(before)) {
@@ -65,6 +69,14 @@ fn normalised(text: &str, folder: &Path) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Days of the week, as the next runs of a schedule have them.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// Whether a word is a difference from UTC, which changes with summer time.
+fn is_offset(word: &str) -> bool {
+    word.len() == 6 && word.starts_with(['+', '-']) && word[1..].chars().all(|c| c.is_ascii_digit() || c == ':')
 }
 
 /// Whether a word is a date, or a time of day in UTC.
@@ -95,7 +107,23 @@ fn scratch() -> tempfile::TempDir {
 
 #[test]
 fn every_command_of_the_first_database_guide_prints_what_the_guide_says() {
-    let guide = std::fs::read_to_string(GUIDE).expect("the guide");
+    walk("first-database.md");
+}
+
+#[test]
+fn every_command_of_the_guide_to_prompts_prints_what_the_guide_says() {
+    walk("prompts.md");
+}
+
+#[test]
+fn every_command_of_the_guide_to_questions_prints_what_the_guide_says() {
+    walk("ask.md");
+}
+
+/// Runs a guide. With UPDATE_GUIDE its output is written into it instead of compared.
+fn walk(name: &str) {
+    let file = crate::support::root().join("docs").join(name);
+    let guide = std::fs::read_to_string(&file).expect("the guide");
     let folder = scratch();
     let bin = crate::support::headwater();
     let bin_dir: PathBuf = bin.parent().expect("the binary's folder").to_owned();
@@ -131,6 +159,6 @@ fn every_command_of_the_first_database_guide_prints_what_the_guide_says() {
         }
     }
     if update {
-        std::fs::write(GUIDE, rewritten).expect("the guide can be written");
+        std::fs::write(file, rewritten).expect("the guide can be written");
     }
 }
