@@ -92,9 +92,12 @@ impl Patch<'_> {
             let below = place.below(key, indent, is_flow);
             match entries.iter().find(|entry| entry.key == *key) {
                 Some(entry) => self.node(&entry.node, old.get(key).unwrap_or(&Value::Null), value, &below)?,
-                // Behind the last one that stays.
                 None => {
-                    let last = entries.iter().rev().find(|entry| !gone.iter().any(|other| other.key == entry.key))?;
+                    let stays = |entry: &&Entry| !gone.iter().any(|other| other.key == entry.key);
+                    // Behind the field that comes before it in a spec, so that a task stays inside of its group.
+                    let before = |entry: &&Entry| new.keys().take_while(|other| *other != key).any(|k| *k == entry.key);
+                    let place = entries.iter().rev().find(|entry| stays(entry) && before(entry));
+                    let last = place.or_else(|| entries.iter().rev().find(stays))?;
                     self.insert(last, key, value, &below);
                 }
             }

@@ -41,13 +41,13 @@ pub(crate) enum ModelsCommand {
         json: bool,
     },
     /// Store the key of a model's provider, sealed; it is read from standard input
-    #[command(after_help = "Examples:\n  headwater models add fast\n  pass show openai | headwater models add fast")]
+    #[command(after_help = "Examples:\n  headwater models add fast\n  headwater models add fast < key.txt")]
     Add {
         /// The model's name in headwater.toml
         name: String,
     },
     /// Remove the stored key of a model's provider
-    #[command(after_help = "Examples:\n  headwater models remove fast")]
+    #[command(after_help = "Examples:\n  headwater models remove fast\n  headwater models remove local")]
     Remove {
         /// The model's name in headwater.toml
         name: String,
