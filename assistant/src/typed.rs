@@ -60,7 +60,7 @@ impl Reply {
     /// A plan as a model would have answered it.
     pub(crate) fn write(contract: Contract, mut plan: TypedPlan) -> Value {
         let tasks = std::mem::take(&mut plan.tasks);
-        REPLY.write(&Self { contract, outcome: PlanOutcome::Draft(plan), tasks })
+        REPLY.write(&Self { contract, outcome: PlanOutcome::Draft(Box::new(plan)), tasks })
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct TargetShape {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum PlanOutcome {
     /// A pipeline.
-    Draft(TypedPlan),
+    Draft(Box<TypedPlan>),
     /// Two readings would load different rows: the one question that decides.
     Question(ModelQuestion),
     /// Headwater does not do it: it would change a source, is in no table, or asks for a secret.

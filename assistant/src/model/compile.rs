@@ -33,7 +33,7 @@ pub(crate) struct Compile<'a> {
 
 /// The best that there was so far.
 struct Best {
-    drafted: Drafted,
+    drafted: Box<Drafted>,
     faults: Vec<Fault>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn compile(of: Compile<'_>, opening: Opening<'_>) -> Result<Mad
         if !rounds.may_repair(&faults) {
             let Some(Best { mut drafted, faults }) = best else { return Err(talk.unusable(faults)) };
             drafted.faults = faults;
-            return Ok(Made { outcome: Outcome::Made(Box::new(drafted)), trail: talk.trail });
+            return Ok(Made { outcome: Outcome::Made(drafted), trail: talk.trail });
         }
         talk.object(&document, &faults);
     }
@@ -86,7 +86,7 @@ fn weight(faults: &[Fault]) -> (usize, usize) {
 /// What an answer is worth.
 enum Judged {
     Settled(Outcome<Drafted>),
-    Faulty(Option<Drafted>, Vec<Fault>),
+    Faulty(Option<Box<Drafted>>, Vec<Fault>),
 }
 
 impl Compile<'_> {
@@ -173,7 +173,7 @@ impl Compile<'_> {
         let drafted = Drafted { spec, comments, requirements, assumptions, not_understood, faults: Vec::new() };
         Ok(match faults.is_empty() {
             true => Judged::Settled(Outcome::Made(Box::new(drafted))),
-            false => Judged::Faulty(Some(drafted), faults),
+            false => Judged::Faulty(Some(Box::new(drafted)), faults),
         })
     }
 

@@ -90,7 +90,7 @@ fn at(latencies: &[f64], mille: usize) -> f64 {
 fn resident() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = status.split(' ').nth(1).context("statm has a second field")?.parse()?;
-    Ok(pages * 4_096 >> 20)
+    Ok((pages * 4_096) >> 20)
 }
 
 #[tokio::main]
