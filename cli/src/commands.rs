@@ -121,7 +121,7 @@ pub(crate) enum Command {
     Sql(sql::SqlArgs),
     /// Print the JSON Schema of specs
     #[command(
-        after_help = "Examples:\n  headwater schema > pipeline.schema.json\n  headwater schema --connector postgres\n  headwater schema --model"
+        after_help = "Examples:\n  headwater schema --model > plan.schema.json\n  headwater schema --connector postgres"
     )]
     Schema(schema::SchemaArgs),
     /// Print a skill file for coding agents: what a spec is, its rules, fields and commands
