@@ -202,6 +202,11 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// A prompt with the answer that the person chose behind it. The question's own text is a model's, and must not count as the person's words.
+fn answered(prompt: &str, answer: &str) -> String {
+    format!("{prompt}\n({})", answer.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn version(prompt: &str) -> String {
     hex::encode(Sha256::digest(prompt))
 }

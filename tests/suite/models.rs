@@ -233,7 +233,7 @@ fn a_question_is_answered_and_the_answer_goes_on_with_the_same_model() {
     let world = world();
     let server = Server::start(|seen| {
         let shown = Shown::of(seen);
-        if shown.prompt.contains("(Which total? the one of the order)") {
+        if shown.prompt.contains("(the one of the order)") {
             return Script::Json(paid(&shown, &is_paid(&shown)));
         }
         Script::Json(json!({

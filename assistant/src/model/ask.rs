@@ -6,7 +6,7 @@ use headwater_engine::samples::TableSamples;
 use headwater_operations::{Actor, Operations};
 
 use super::show::Shown;
-use super::{ASK, Made, ModelError, Opening, Rounds, Talk};
+use super::{ASK, Made, ModelError, Opening, Rounds, Talk, answered};
 use crate::draft::{Choice, Outcome, Question};
 use crate::face::Asked;
 use crate::gateway::{Shape, Turn, Why};
@@ -14,7 +14,7 @@ use crate::known::TableId;
 use crate::offline::Statement;
 use crate::retrieval::{Budget, Retrieval};
 use crate::seen::Seen;
-use crate::typed::{AskOutcome, AskReply, Fault, Form, ModelStatement, Phase, Said, column_word, statement};
+use crate::typed::{AskOutcome, AskReply, Fault, Form, ModelStatement, Phase, column_word, statement};
 
 /// Everything that a question needs.
 pub(crate) struct Ask<'a> {
@@ -77,11 +77,7 @@ impl Ask<'_> {
         let ModelStatement { sql, assumptions } = match reply.outcome {
             AskOutcome::Statement(statement) => statement,
             AskOutcome::Question(question) => {
-                let said = Said::new(&self.asked.text);
-                let choice = |text: &String| Choice {
-                    text: text.clone(),
-                    sentence: format!("{}\n({} {text})", said.text(), question.text),
-                };
+                let choice = |text: &String| Choice { text: text.clone(), sentence: answered(&self.asked.text, text) };
                 let choices: Vec<Choice> = question.choices.iter().map(choice).collect();
                 return Ok(match choices.len() {
                     0 | 1 => Judged::Faulty(vec![Fault::structure("choices", "a question has two answers or more")]),

@@ -8,7 +8,7 @@ use headwater_pipelines::spec::Spec;
 use headwater_pipelines::write;
 
 use super::show::Shown;
-use super::{COMPILE, Made, ModelError, Opening, Rounds, Talk, sources, verify};
+use super::{COMPILE, Made, ModelError, Opening, Rounds, Talk, answered, sources, verify};
 use crate::draft::{Choice, Drafted, Outcome, Question};
 use crate::face::Asked;
 use crate::gateway::{Shape, Turn, Why};
@@ -119,8 +119,7 @@ impl Compile<'_> {
         let plan = match outcome {
             PlanOutcome::Draft(plan) => plan,
             PlanOutcome::Question(question) => {
-                let choice =
-                    |text: &String| Choice { text: text.clone(), sentence: answered(said, &question.text, text) };
+                let choice = |text: &String| Choice { text: text.clone(), sentence: answered(said.text(), text) };
                 let choices: Vec<Choice> = question.choices.iter().map(choice).collect();
                 return Ok(match choices.len() {
                     0 | 1 => Judged::Faulty(
@@ -208,12 +207,6 @@ impl Compile<'_> {
             }],
         })
     }
-}
-
-/// A prompt with the person's answer to a question behind it.
-fn answered(said: &Said, question: &str, answer: &str) -> String {
-    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    format!("{}\n({} {})", said.text(), line(question), line(answer))
 }
 
 fn not_yet(said: &Said, quote: &str, feature: MissingFeature) -> Judged {

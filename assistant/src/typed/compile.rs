@@ -85,7 +85,7 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
         stream: None,
         tasks: nest(&TaskPath::root(), &order, &mut compiler.tasks),
     };
-    let requirements = compiler.requirements(&spec);
+    let requirements = compiler.requirements();
     Ok(Compiled {
         comments: compiler.comments(),
         not_understood: frame.said.uncovered(&quotes),
@@ -280,13 +280,12 @@ impl Compiler<'_> {
     }
 
     /// Each requirement with the first task that meets it; those of the schedule or a parameter have none.
-    fn requirements(&self, spec: &Spec) -> Vec<Requirement> {
+    fn requirements(&self) -> Vec<Requirement> {
         let wishes = self.contract.requirements.iter().enumerate();
         let met = |place: usize| {
             let tasks = self.order.iter().map(|(path, _)| path);
             tasks.into_iter().find(|path| self.asked_by.get(*path).is_some_and(|places| places.contains(&place)))
         };
-        let _ = spec;
         wishes
             .map(|(place, wish)| Requirement {
                 quote: wish.quote.clone(),
