@@ -102,7 +102,7 @@ impl Patch<'_> {
                 }
             }
         }
-        gone.into_iter().for_each(|entry| self.remove(entry, entries, is_flow));
+        self.remove(&gone, entries, is_flow);
         Some(())
     }
 
@@ -118,20 +118,32 @@ impl Patch<'_> {
         self.edits.push((at..at, text));
     }
 
-    fn remove(&mut self, entry: &Entry, entries: &[Entry], is_flow: bool) {
-        let end = self.end(&entry.node);
-        if !is_flow {
-            let start = self.with_comments(self.line_start(entry.key_span.start));
-            let end = end + self.text[end..].find('\n').map_or(self.text.len() - end, |at| at + 1);
-            return self.edits.push((start..end, String::new()));
+    /// Takes entries away: on one line with the commas between them, as a block each with its line and the comments above it.
+    fn remove(&mut self, gone: &[&Entry], entries: &[Entry], is_flow: bool) {
+        let is_gone = |entry: &Entry| gone.iter().any(|other| other.key == entry.key);
+        for run in entries.chunk_by(|one, next| is_gone(one) == is_gone(next)).filter(|run| is_gone(&run[0])) {
+            let (start, end) = (run[0].key_span.start, self.end(&run[run.len() - 1].node));
+            if !is_flow {
+                run.iter().for_each(|entry| self.remove_line(entry));
+                continue;
+            }
+            let next = entries.iter().find(|other| other.key_span.start > end);
+            let before = entries.iter().rev().find(|other| other.key_span.start < start);
+            let span = match (next, before) {
+                (Some(next), _) => start..next.key_span.start,
+                (None, Some(before)) => self.end(&before.node)..end,
+                (None, None) => start..end,
+            };
+            self.edits.push((span, String::new()));
         }
-        let next = entries.iter().find(|other| other.key_span.start > entry.key_span.start);
-        let before = entries.iter().rev().find(|other| other.key_span.start < entry.key_span.start);
-        let span = match (next, before) {
-            (Some(next), _) => entry.key_span.start..next.key_span.start,
-            (None, Some(before)) => self.end(&before.node)..end,
-            (None, None) => entry.key_span.start..end,
-        };
+    }
+
+    /// The line break before goes and not the one behind, so that what is put behind the last line is not part of what goes.
+    fn remove_line(&mut self, entry: &Entry) {
+        let start = self.with_comments(self.line_start(entry.key_span.start));
+        let end = self.end(&entry.node);
+        let end = self.text[end..].find('\n').map_or(self.text.len(), |at| end + at);
+        let span = if start == 0 { 0..(end + 1).min(self.text.len()) } else { start - 1..end };
         self.edits.push((span, String::new()));
     }
 
