@@ -3,6 +3,7 @@
 //! The crate makes drafts and read-only statements. It applies nothing and runs nothing.
 
 mod accounts;
+mod chart;
 mod draft;
 mod edit;
 mod face;
@@ -15,8 +16,12 @@ mod seen;
 mod typed;
 mod words;
 
+pub use chart::{Chart, ChartKind, DrawingError, MOST_ROWS};
 pub use draft::{Choice, Drafted, NotUnderstood, Outcome, Question, Refusal, RefusalReason, Requirement};
-pub use face::{AskReport, Asked, Assistant, CompileReport, DraftReport, QuestionReport, StatementReport, Watcher};
+pub use face::{
+    AnswerReport, AskReport, Asked, Assistant, CompileReport, DraftReport, QuestionReport, StatementReport, Turn,
+    Watcher,
+};
 pub use known::{ColumnId, Known, KnownTable, TableId};
 pub use model::{ModelError, Trail};
 pub use offline::{Setting, Statement, Term, ask, compile};

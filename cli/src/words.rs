@@ -23,6 +23,7 @@ pub(crate) fn suggestion(suggest: &Suggest) -> String {
         Suggest::Pause { scope } => format!("headwater pause {scope}"),
         Suggest::ListGlossary => "headwater glossary list".to_owned(),
         Suggest::ListQuestions => "headwater questions list".to_owned(),
+        Suggest::ListConversations => "headwater conversations list".to_owned(),
         Suggest::ListDrafts => "headwater drafts list".to_owned(),
         Suggest::ShowDraft { draft } => format!("headwater drafts show {draft}"),
         Suggest::ApproveDraft { draft } => {
@@ -67,6 +68,7 @@ mod tests {
             Suggest::Pause { scope: Scope::Queue("big".to_owned()) },
             Suggest::ListGlossary,
             Suggest::ListQuestions,
+            Suggest::ListConversations,
             Suggest::ListDrafts,
             Suggest::ShowDraft { draft: run },
             Suggest::ListSchedules,

@@ -14,6 +14,7 @@ pub mod parameters;
 pub mod privacy;
 pub mod query;
 pub mod receipt;
+pub mod rehearsal;
 pub mod relations;
 pub mod samples;
 pub mod select;

@@ -9,13 +9,13 @@ use headwater_engine::job::ConnectionSettings;
 use headwater_engine::samples::TableSamples;
 use headwater_store::{CatalogSnapshot, OpenedConnection, Suggest, Workspace};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Action, Actor, OperationError, Operations, Result};
 
 /// Where a catalog comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotReport {
     /// Counts the states of the connection that were seen, from 1.
     pub number: i32,

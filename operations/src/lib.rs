@@ -8,6 +8,7 @@ mod actor;
 mod admin;
 mod catalog;
 mod connections;
+mod conversations;
 mod drafts;
 mod error;
 mod executor;
@@ -37,6 +38,10 @@ pub use catalog::{
     spec_schema,
 };
 pub use connections::{AddConnection, AddedConnection, ConnectionReport, ConnectionsReport, HealthReport};
+pub use conversations::{
+    ConversationReport, ConversationSummary, ConversationsReport, NotUnderstood, OpenTurn, Refusal, RefusalReason,
+    StatementStep, Step, StepReport, TurnReport,
+};
 pub use drafts::{
     ApprovalReport, ApprovalsReport, ApprovedDraft, Choice, DiscardedDraft, DraftChange, DraftFilter, DraftNotes,
     DraftSummary, DraftsReport, Editing, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft,
@@ -62,8 +67,9 @@ pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
 pub use query::{ColumnReport, QueryFailure, Rows};
 pub use runs::{
-    CancelReport, LogTail, Origin, Place, RunError, RunEvent, RunFilter, RunReport, RunRow, RunsReport, Site, StartRun,
-    Started, Target, TaskProgress, TaskReport, Watch, WhyReport,
+    Advice, CancelReport, ExplainReport, ExplainedFailure, FailureKind, KeyReport, LoadedTarget, LogTail, Origin,
+    Place, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations, RunError, RunEvent, RunFilter, RunReport,
+    RunRow, RunsReport, Site, StartRun, Started, Target, TaskProgress, TaskReport, Watch, WhyReport,
 };
 pub use samples::SampledReport;
 pub use schedules::{FireReport, PreviewReport, ScheduleReport, SchedulesReport};

@@ -89,6 +89,14 @@ impl Operations {
             Err(QueryError::Statement(findings)) => Ok(findings),
         }
     }
+
+    /// Refuses a SELECT that does not plan on the newest catalogs.
+    pub async fn accept_statement(&self, actor: &Actor, text: &str) -> Result<()> {
+        match self.check_statement(actor, text).await? {
+            findings if findings.is_empty() => Ok(()),
+            findings => Err(OperationError::problems(vec![problems(text, findings)])),
+        }
+    }
 }
 
 pub(crate) fn problems(text: &str, findings: Vec<SqlFinding>) -> Problems {

@@ -1,6 +1,8 @@
 //! Runs: started, watched, run again, canceled, explained.
 
+mod explain;
 mod logs;
+mod rehearse;
 mod report;
 mod start;
 mod watch;
@@ -12,8 +14,10 @@ use uuid::Uuid;
 
 use crate::{Action, Actor, OperationError, Operations, Result, RunState};
 
+pub use explain::{Advice, ExplainReport, ExplainedFailure, FailureKind, LoadedTarget};
 pub use headwater_store::RunFilter;
 pub use logs::LogTail;
+pub use rehearse::{KeyReport, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations};
 pub use report::{RunError, RunReport, RunRow, RunsReport, TaskReport};
 pub use start::{Origin, Place, Site, StartRun, Started, Target};
 pub use watch::{RunEvent, TaskProgress, Watch};

@@ -37,7 +37,7 @@ pub struct HistoryWork {
 
 impl Store {
     /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, and fires that made none, in small transactions until none
-    /// is left. So it does with drafts that nobody approved, and with calls of models. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
+    /// is left. So it does with drafts that nobody approved, with calls of models, and with conversations. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
     pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
         let made = self.with_locks(|| self.prepare_history(AHEAD)).await?;
         let retention = interval(retention)?;
@@ -49,6 +49,7 @@ impl Store {
             forgotten += self.forget_runs(workspace_id, &retention).await?;
             self.forget_drafts(workspace_id, &drafts_wait).await?;
             self.forget_model_calls(workspace_id, &retention).await?;
+            self.forget_conversations(workspace_id, &retention).await?;
         }
         self.forget_fires(&retention).await?;
         let dropped = match forgotten {
@@ -80,44 +81,58 @@ impl Store {
     }
 
     async fn forget_fires(&self, retention: &PgInterval) -> Result<()> {
-        loop {
-            let batch = sqlx::query_scalar!(
+        until_few(|| async {
+            sqlx::query_scalar!(
                 r#"SELECT forget_fires(clock_timestamp() - $1::interval, $2) AS "forgotten!""#,
                 retention,
                 BATCH
-            );
-            if batch.fetch_one(&self.patient()).await? < BATCH {
-                return Ok(());
-            }
-        }
+            )
+            .fetch_one(&self.patient())
+            .await
+        })
+        .await
     }
 
     async fn forget_drafts(&self, workspace_id: Uuid, wait: &PgInterval) -> Result<()> {
-        loop {
-            let batch = sqlx::query_scalar!(
+        until_few(|| async {
+            sqlx::query_scalar!(
                 r#"SELECT forget_drafts($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
                 workspace_id,
                 wait,
                 BATCH
-            );
-            if batch.fetch_one(&self.patient()).await? < BATCH {
-                return Ok(());
-            }
-        }
+            )
+            .fetch_one(&self.patient())
+            .await
+        })
+        .await
     }
 
     async fn forget_model_calls(&self, workspace_id: Uuid, retention: &PgInterval) -> Result<()> {
-        loop {
-            let batch = sqlx::query_scalar!(
+        until_few(|| async {
+            sqlx::query_scalar!(
                 r#"SELECT forget_model_calls($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
                 workspace_id,
                 retention,
                 BATCH
-            );
-            if batch.fetch_one(&self.patient()).await? < BATCH {
-                return Ok(());
-            }
-        }
+            )
+            .fetch_one(&self.patient())
+            .await
+        })
+        .await
+    }
+
+    async fn forget_conversations(&self, workspace_id: Uuid, retention: &PgInterval) -> Result<()> {
+        until_few(|| async {
+            sqlx::query_scalar!(
+                r#"SELECT forget_conversations($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
+                workspace_id,
+                retention,
+                BATCH
+            )
+            .fetch_one(&self.patient())
+            .await
+        })
+        .await
     }
 
     /// For statements that may take longer than those that keep a fleet going.
@@ -152,6 +167,12 @@ impl Store {
         }
         work().await
     }
+}
+
+/// Repeats a chore that does up to [`BATCH`] at a time until it finds fewer.
+async fn until_few<F: Future<Output = sqlx::Result<i32>>>(batch: impl Fn() -> F) -> Result<()> {
+    while batch().await? >= BATCH {}
+    Ok(())
 }
 
 fn interval(time: Duration) -> Result<PgInterval> {

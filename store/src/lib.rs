@@ -6,6 +6,7 @@
 mod audit;
 mod catalogs;
 mod connections;
+mod conversations;
 mod deadline;
 mod drafts;
 pub mod embedded;
@@ -51,6 +52,7 @@ use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 pub use audit::{AuditRow, Face, Who};
 pub use catalogs::CatalogSnapshot;
 pub use connections::{ConnectionRow, NewConnection, OpenedConnection};
+pub use conversations::{ConversationRow, NewTurn, StepRow, TurnKey, TurnRow};
 pub use drafts::{Approval, ApproveDraft, DraftFilter, DraftRow, DraftSpec, Making, NewDraft};
 pub use error::{Result, StoreError, StoreErrorKind};
 pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};

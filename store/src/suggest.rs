@@ -60,6 +60,8 @@ pub enum Suggest {
     ListGlossary,
     /// List the verified questions.
     ListQuestions,
+    /// List the person's conversations.
+    ListConversations,
     /// List the drafts.
     ListDrafts,
     /// Show a draft.

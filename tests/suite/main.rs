@@ -7,6 +7,7 @@ mod bad_input;
 mod catalog;
 mod chaos;
 mod control_plane;
+mod conversations;
 mod crash;
 mod drafts;
 mod evaluation;
@@ -18,6 +19,7 @@ mod life;
 mod link;
 mod models;
 mod operations;
+mod rehearsal;
 mod schedules;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]

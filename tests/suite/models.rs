@@ -12,13 +12,13 @@ use crate::support::{Done, World};
 const KEY: &str = "sk-scripted-0123456789abcdef";
 
 /// A scripted server on a runtime of its own.
-struct Server {
+pub(crate) struct Server {
     runtime: tokio::runtime::Runtime,
-    scripted: Scripted,
+    pub(crate) scripted: Scripted,
 }
 
 impl Server {
-    fn start(script: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&Seen) -> Script + Send + Sync + 'static) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let rules = Rules { key: Some(KEY.to_owned()), ..Rules::default() };
         let scripted = runtime.block_on(Scripted::start(rules, script)).unwrap();
@@ -26,7 +26,7 @@ impl Server {
     }
 
     /// Settings of a world that uses it.
-    fn configure(&self, world: &World, provider: &str) {
+    pub(crate) fn configure(&self, world: &World, provider: &str) {
         let url = self.scripted.url();
         world.write(
             "headwater.toml",
@@ -45,24 +45,24 @@ impl Drop for Server {
 }
 
 /// Runs a command with the world's settings file and the model's key.
-fn run(world: &World, arguments: &[&str]) -> Done {
+pub(crate) fn run(world: &World, arguments: &[&str]) -> Done {
     let mut command = world.command(arguments);
     command.env("HEADWATER_CONFIG", world.folder.join("headwater.toml")).env("FAST_KEY", KEY);
     world.start(command).wait()
 }
 
-fn json_of(done: &Done) -> Value {
+pub(crate) fn json_of(done: &Done) -> Value {
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done}"))
 }
 
 /// What a model was shown, by names.
-struct Shown {
-    ids: BTreeMap<String, String>,
-    prompt: String,
+pub(crate) struct Shown {
+    pub(crate) ids: BTreeMap<String, String>,
+    pub(crate) prompt: String,
 }
 
 impl Shown {
-    fn of(seen: &Seen) -> Self {
+    pub(crate) fn of(seen: &Seen) -> Self {
         let text = &seen.turns[0].1;
         let mut ids = BTreeMap::new();
         let mut table = String::new();
@@ -86,17 +86,17 @@ impl Shown {
         Self { ids, prompt: prompt.to_owned() }
     }
 
-    fn id(&self, name: &str) -> &str {
+    pub(crate) fn id(&self, name: &str) -> &str {
         self.ids.get(name).unwrap_or_else(|| panic!("{name} was not shown: {:?}", self.ids.keys()))
     }
 
     /// A column as it is written in SQL.
-    fn word(&self, name: &str) -> String {
+    pub(crate) fn word(&self, name: &str) -> String {
         self.id(name).replace(".c", "_c")
     }
 }
 
-fn node(kind: &str, name: &str, asked_by: &[usize], fields: Value) -> Value {
+pub(crate) fn node(kind: &str, name: &str, asked_by: &[usize], fields: Value) -> Value {
     let mut node = json!({ "kind": kind, "name": name, "parent": null, "asked_by": asked_by, "needs": [], "queue": null, "labels": [],
                            "description": null });
     if !matches!(kind, "extract" | "transform" | "check") {
@@ -110,7 +110,7 @@ fn node(kind: &str, name: &str, asked_by: &[usize], fields: Value) -> Value {
     node
 }
 
-fn draft(quotes: &[&str], tasks: Vec<Value>) -> Value {
+pub(crate) fn draft(quotes: &[&str], tasks: Vec<Value>) -> Value {
     let requirements: Vec<Value> =
         quotes.iter().map(|quote| json!({ "quote": quote, "meaning": "as it says" })).collect();
     json!({
@@ -120,15 +120,15 @@ fn draft(quotes: &[&str], tasks: Vec<Value>) -> Value {
     })
 }
 
-fn load(shown: &Shown, input: &str, table: &str) -> Value {
+pub(crate) fn load(shown: &Shown, input: &str, table: &str) -> Value {
     let into = json!({ "words": format!("into lake.{table}"), "connection": shown.id("into lake"), "table": table });
     node("load", "publish", &[0], json!({ "input": input, "into": into, "mode": "overwrite", "partition_by": [] }))
 }
 
-const SENTENCE: &str = "load id and total of orders where status is paid into lake.paid, overwrite";
+pub(crate) const SENTENCE: &str = "load id and total of orders where status is paid into lake.paid, overwrite";
 
 /// The draft that `SENTENCE` asks for, with this condition.
-fn paid(shown: &Shown, condition: &str) -> Value {
+pub(crate) fn paid(shown: &Shown, condition: &str) -> Value {
     let column = |name: &str| shown.word(&format!("shop.public.orders.{name}"));
     let sql = format!("SELECT o.{}, o.{} FROM orders o WHERE o.{condition}", column("id"), column("total"));
     draft(
@@ -141,7 +141,7 @@ fn paid(shown: &Shown, condition: &str) -> Value {
     )
 }
 
-fn is_paid(shown: &Shown) -> String {
+pub(crate) fn is_paid(shown: &Shown) -> String {
     format!("{} = 'paid'", shown.word("shop.public.orders.status"))
 }
 

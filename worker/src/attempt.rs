@@ -286,10 +286,24 @@ fn failure_of(error: &EngineError, redact: impl Fn(&str) -> String) -> Failure {
         message: clean(&error.message),
         task: error.task.clone(),
         hint: error.hint.as_deref().map(clean),
+        kind: Some(word(error.kind).to_owned()),
         retryable: error.kind.is_retryable(),
         // Whoever lost the connection may have lost the answer to its commit with it.
         unsettled: matches!(error.kind, ErrorKind::Transient | ErrorKind::Bug),
         gone: error.kind == ErrorKind::Gone,
+    }
+}
+
+/// A kind of error as it is kept.
+fn word(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Transient => "transient",
+        ErrorKind::Config => "config",
+        ErrorKind::Data => "data",
+        ErrorKind::Conflict => "conflict",
+        ErrorKind::Gone => "gone",
+        ErrorKind::Canceled => "canceled",
+        ErrorKind::Bug => "bug",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headwater_engine::samples::TableSamples;
-use headwater_operations::{Actor, Operations};
+use headwater_operations::{Actor, OpenTurn, Operations, Step};
 
 use super::show::Shown;
 use super::{ASK, Made, ModelError, Opening, Rounds, Talk, answered};
@@ -25,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) samples: &'a BTreeMap<(String, String), TableSamples>,
     /// Earlier questions of the conversation, with their statements.
     pub(crate) earlier: &'a [(String, String)],
+    /// Where its steps are kept.
+    pub(crate) turn: &'a OpenTurn,
 }
 
 enum Judged {
@@ -43,6 +45,8 @@ pub(crate) async fn ask(of: Ask<'_>, opening: Opening<'_>) -> Result<Made<Statem
     let mut talk = Talk::new(opening, Why::Ask, ASK, shape, vec![Turn::user(of.turn(&found))]);
     talk.trail.shown_tables = shown.len();
     talk.trail.left_out_tables = found.left.listed.len() + found.left.unlisted;
+    let (shown_tables, left_out_tables) = (talk.trail.shown_tables, talk.trail.left_out_tables);
+    of.turn.step(Step::Asking { shown_tables, left_out_tables }).await?;
     let mut rounds = Rounds::new();
     loop {
         let document = talk.answer().await?;
@@ -52,7 +56,11 @@ pub(crate) async fn ask(of: Ask<'_>, opening: Opening<'_>) -> Result<Made<Statem
         };
         match judged {
             Judged::Settled(outcome) => return Ok(Made { outcome, trail: talk.trail }),
-            Judged::Faulty(faults) if rounds.may_repair(&faults) => talk.object(&document, &faults),
+            Judged::Faulty(faults) if rounds.may_repair(&faults) => {
+                let said = faults.iter().map(|fault| format!("{}: {}", fault.at, fault.message)).collect();
+                of.turn.step(Step::Repairing { faults: said }).await?;
+                talk.object(&document, &faults);
+            }
             Judged::Faulty(faults) => return Err(talk.unusable(faults)),
         }
     }
@@ -62,12 +70,12 @@ impl Ask<'_> {
     fn turn(&self, found: &Retrieval) -> String {
         let Self { seen, asked, samples, earlier, .. } = self;
         let shown = Shown { known: &seen.known, found, targets: &[], hints: &seen.hints, samples, column: column_word };
-        let now = asked.now.with_timezone(&asked.zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let now = asked.now.with_timezone(&asked.zone()).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let turns = earlier.iter().map(|(question, sql)| format!("<earlier>\n{question}\n{sql}\n</earlier>\n"));
         format!(
             "{}The workspace's zone is {}; now it is {now}. Weeks begin on Monday.\n{}<prompt>\n{}\n</prompt>",
             shown.catalog(),
-            asked.zone.name(),
+            asked.zone().name(),
             turns.collect::<String>(),
             asked.text
         )

@@ -77,6 +77,15 @@ pub(crate) async fn compile(of: Compile<'_>, opening: Opening<'_>) -> Result<Mad
     }
 }
 
+/// Facts as data: each a text in quotes, in which nothing ends the element.
+fn facts(facts: &[String]) -> String {
+    if facts.is_empty() {
+        return String::new();
+    }
+    let lines = facts.iter().map(|fact| serde_json::Value::from(fact.as_str()).to_string().replace('<', "\\u003c"));
+    format!("<facts>\n{}\n</facts>\n", lines.collect::<Vec<_>>().join("\n"))
+}
+
 /// Errors weigh more than what is unmet.
 fn weight(faults: &[Fault]) -> (usize, usize) {
     let unmet = faults.iter().filter(|fault| fault.phase == Phase::Meaning).count();
@@ -100,16 +109,17 @@ impl Compile<'_> {
             samples,
             column: |id| id.to_string(),
         };
-        let now = asked.now.with_timezone(&asked.zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let now = asked.now.with_timezone(&asked.zone()).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let base = lifted.map(|lifted| {
             let reply = Reply::write(Contract::default(), lifted.plan.clone());
             format!("<pipeline>\n{}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n", reply)
         });
         format!(
-            "{}The workspace's zone is {}; now it is {now}.\n{}<prompt>\n{}\n</prompt>",
+            "{}The workspace's zone is {}; now it is {now}.\n{}{}<prompt>\n{}\n</prompt>",
             shown.catalog(),
-            asked.zone.name(),
+            asked.zone().name(),
             base.unwrap_or_default(),
+            asked.edit.as_ref().map(|edit| facts(&edit.facts)).unwrap_or_default(),
             asked.text
         )
     }

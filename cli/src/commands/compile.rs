@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use headwater_assistant::{Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement};
-use headwater_operations::{Editing, ErrorKind, FireReport, draft_body, draft_file};
+use headwater_operations::{Editing, ErrorKind, FireReport, Rehearse, SpecFile, Target, draft_body, draft_file};
 
 use super::plan::describe;
+use super::rehearse;
 use crate::context::Context;
 use crate::failure::{hinted, show_problems};
 use crate::output;
@@ -33,6 +34,9 @@ pub(crate) struct CompileArgs {
     connections: Vec<String>,
     #[command(flatten)]
     reading: ReadingArgs,
+    /// Try the draft on a sample of the rows as well: sources are read, nothing is loaded
+    #[arg(long)]
+    dry_run: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -41,9 +45,9 @@ pub(crate) struct CompileArgs {
 /// How sentences and questions are read.
 #[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
-    /// Time zone of days and of times without a zone
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    timezone: Tz,
+    /// Time zone of days and of times without a zone [default: UTC, or that of the question before]
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<Tz>,
     /// The moment that today, this month and the like are counted from, e.g. 2026-03-31T22:30:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     as_of: Option<DateTime<Utc>>,
@@ -70,7 +74,15 @@ pub(super) async fn compile(context: &Context, args: CompileArgs) -> Result<Exit
     };
     let asked = Asked { edit, ..args.reading.asked(args.sentence, args.connections) };
     let report = assistant.compile(&context.actor, &asked).await?;
-    finish(&report, args.output.as_deref(), args.json)
+    let code = finish(&report, args.output.as_deref(), args.json)?;
+    match report {
+        CompileReport::Draft(draft) if args.dry_run && draft.valid => {
+            let file = SpecFile { name: "draft.yaml".to_owned(), bytes: draft.text.into_bytes() };
+            let asked = Rehearse { target: Target::Spec(file), params: Vec::new(), interval: None };
+            rehearse::rehearse(context, asked, args.json).await
+        }
+        _ => Ok(code),
+    }
 }
 
 /// What `--on` names: a file, else an approved pipeline, else a draft.
@@ -78,10 +90,10 @@ async fn editing(context: &Context, name: &str, tasks: Vec<String>) -> Result<Ed
     let (operations, actor) = (&context.operations, &context.actor);
     if Path::new(name).is_file() {
         let text = std::fs::read_to_string(name).with_context(|| format!("{name} can't be read"))?;
-        return Ok(Editing { draft: None, text: draft_body(&text).to_owned(), tasks });
+        return Ok(Editing { draft: None, text: draft_body(&text).to_owned(), tasks, facts: Vec::new() });
     }
     match operations.pipeline(actor, name, None).await {
-        Ok(report) => return Ok(Editing { draft: None, text: report.spec_text, tasks }),
+        Ok(report) => return Ok(Editing { draft: None, text: report.spec_text, tasks, facts: Vec::new() }),
         Err(error) if error.kind == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
@@ -89,7 +101,7 @@ async fn editing(context: &Context, name: &str, tasks: Vec<String>) -> Result<Ed
     let nothing = || hinted(format!("'{}' is no file, pipeline or draft", output::shown(name)), hint);
     let draft = operations.find_draft(actor, name).await.map_err(|_| nothing())?;
     let text = operations.draft(actor, draft).await?.text.ok_or_else(nothing)?;
-    Ok(Editing { draft: Some(draft), text, tasks })
+    Ok(Editing { draft: Some(draft), text, tasks, facts: Vec::new() })
 }
 
 /// Writes or prints a draft, and shows what became of the sentence.

@@ -133,9 +133,15 @@ fn show_rest(report: &EvaluationReport) {
         let cost = effort.cost_nanos.map_or_else(|| "unknown".to_owned(), dollars);
         output::line(&format!("drafts and answers: {rounds:.2} rounds on average, {tokens} tokens, cost {cost}"));
     }
-    if report.follow_ups_not_tried > 0 {
-        let turns = output::plural(report.follow_ups_not_tried, "follow-up");
-        output::line(&format!("{turns} not tried: there are no conversations yet"));
+    let later = &report.follow_ups;
+    if later.wordings + report.follow_ups_not_tried > 0 {
+        output::line(&format!(
+            "{}: {} right, {} silently wrong; {} not tried, since the question before had no right answer",
+            output::plural(later.wordings, "follow-up"),
+            later.count(Outcome::Right),
+            later.count(Outcome::SilentWrong),
+            report.follow_ups_not_tried
+        ));
     }
     if report.remarks > 0 {
         output::line(&format!(

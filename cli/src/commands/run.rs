@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use headwater_operations::{Place, RunState, StartRun, Started};
+use headwater_operations::{Place, Rehearse, RunState, StartRun, Started};
 use headwater_pipelines::spec::Moment;
 
-use super::{files, runs};
+use super::{files, rehearse, runs};
 use crate::args::parse_pair;
 use crate::context::{Context, staging};
 use crate::{output, watch};
@@ -34,9 +34,16 @@ pub(crate) struct RunArgs {
     /// Start a run only if none was started with this key before; otherwise watch that one
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Try it on a sample of the rows: sources are read, nothing is loaded, no run is made. Without --interval on the rows of yesterday
+    #[arg(long, conflicts_with_all = ["local", "remote", "idempotency_key"])]
+    dry_run: bool,
 }
 
 pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
+    if args.dry_run {
+        let asked = Rehearse { target: files::target(&args.target)?, params: args.params, interval: args.interval };
+        return rehearse::rehearse(context, asked, args.json).await;
+    }
     // A run that nobody could execute here for want of a staging area is not made.
     staging(&context.config)?;
     let start = StartRun {

@@ -1,5 +1,7 @@
 //! `headwater runs`.
 
+mod explain;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -73,6 +75,11 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Explain why a run failed, and what to do; with --fix make a draft of the change
+    #[command(
+        after_help = "Examples:\n  headwater runs explain\n  headwater runs explain 0199c2c0-7d1e --fix -o orders.yaml"
+    )]
+    Explain(explain::RunExplainArgs),
     /// Cancel a run
     #[command(after_help = "Examples:\n  headwater runs cancel 0199c2c0-7d1e\n  headwater runs cancel --newest")]
     Cancel {
@@ -125,6 +132,7 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
         RunsCommand::Why { run, task, json } => {
             super::why::why(context, unfinished(context, run).await?, task.as_deref(), json).await?;
         }
+        RunsCommand::Explain(args) => return explain::explain(context, args).await,
         RunsCommand::Cancel { run, newest, json } => {
             let run = to_cancel(context, run, newest).await?;
             let report = operations.cancel(actor, run).await?;

@@ -60,22 +60,46 @@ pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
     let format = format_of(&args)?;
     let limit = args.limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
     let mut rows = context.operations.query(&context.actor, &text).await?;
-    let written = write(&mut rows, format, args.output.as_deref(), limit).await;
+    let written = write(&mut rows, format, args.output.as_deref(), limit, 0).await;
     rows.close().await;
     if let (Err(_), Some(path)) = (&written, &args.output) {
         // Half a result must not pass for a whole one.
         let _ = std::fs::remove_file(path);
     }
-    written.map(|()| ExitCode::SUCCESS)
+    written.map(|_| ExitCode::SUCCESS)
+}
+
+/// How the rows of a statement are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) format: SqlFormat,
+    /// Rows to print.
+    pub(super) limit: Option<usize>,
+    /// Rows to keep for a chart.
+    pub(super) kept: usize,
+    /// Seconds that it may take.
+    pub(super) seconds: u64,
+}
+
+/// What came of a statement.
+pub(super) struct Ran {
+    pub(super) schema: SchemaRef,
+    /// The first rows, as many as were to be kept.
+    pub(super) batches: Vec<RecordBatch>,
+    /// Rows that were printed.
+    pub(super) rows: u64,
+    /// Whether there are more.
+    pub(super) more: bool,
 }
 
 /// Runs a statement and prints its rows.
-pub(super) async fn run(context: &Context, text: &str, format: SqlFormat, limit: Option<usize>) -> Result<ExitCode> {
+pub(super) async fn run(context: &Context, text: &str, reading: &Reading) -> Result<Ran> {
+    let Reading { format, limit, kept, .. } = *reading;
     let limit = limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
     let mut rows = context.operations.query(&context.actor, text).await?;
-    let written = write(&mut rows, format, None, limit).await;
+    let written = write(&mut rows, format, None, limit, kept).await;
     rows.close().await;
-    written.map(|()| ExitCode::SUCCESS)
+    written
 }
 
 /// What is asked for, or what the file's name says. A table is for the eye alone.
@@ -104,14 +128,15 @@ fn statement(args: &SqlArgs) -> Result<String> {
     }
 }
 
-async fn write(rows: &mut Rows, format: SqlFormat, path: Option<&Path>, limit: usize) -> Result<()> {
+async fn write(rows: &mut Rows, format: SqlFormat, path: Option<&Path>, limit: usize, kept: usize) -> Result<Ran> {
     let mut sink = Sink::open(format, path, rows.schema())?;
+    let mut ran = Ran { schema: rows.schema(), batches: Vec::new(), rows: 0, more: false };
     let copied = tokio::select! {
-        copied = copy(rows, &mut sink, limit) => copied,
+        copied = copy(rows, &mut sink, limit, (&mut ran, kept)) => copied,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
     match copied {
-        Ok(more) => sink.finish(more, limit),
+        Ok(()) => sink.finish(ran.more, limit).map(|()| ran),
         Err(error) => {
             sink.fail(&error);
             Err(error)
@@ -119,18 +144,25 @@ async fn write(rows: &mut Rows, format: SqlFormat, path: Option<&Path>, limit: u
     }
 }
 
-/// Writes rows up to the limit. Answers whether there are more.
-async fn copy(rows: &mut Rows, sink: &mut Sink, limit: usize) -> Result<bool> {
+/// Writes rows up to the limit, and keeps the first of them.
+async fn copy(rows: &mut Rows, sink: &mut Sink, limit: usize, (ran, mut room): (&mut Ran, usize)) -> Result<()> {
     let mut left = limit;
     while let Some(batch) = rows.next().await? {
+        let kept = batch.slice(0, batch.num_rows().min(room));
+        room -= kept.num_rows();
+        if kept.num_rows() > 0 {
+            ran.batches.push(kept);
+        }
         let taken = batch.slice(0, batch.num_rows().min(left));
         left -= taken.num_rows();
+        ran.rows += taken.num_rows() as u64;
         sink.write(&taken)?;
         if left == 0 && (taken.num_rows() < batch.num_rows() || rows.next().await.is_ok_and(|more| more.is_some())) {
-            return Ok(true);
+            ran.more = true;
+            return Ok(());
         }
     }
-    Ok(false)
+    Ok(())
 }
 
 /// Where rows go.

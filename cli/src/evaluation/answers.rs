@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use headwater_assistant::{AskReport, NotUnderstood, Question, StatementReport};
+use headwater_assistant::{AnswerReport, AskReport, NotUnderstood, Question, StatementReport};
+use uuid::Uuid;
 
 use super::bench::Data;
 use super::case::{Expects, Wording};
@@ -16,10 +17,13 @@ impl Trial<'_> {
     pub(super) async fn ask(&mut self, wording: &Wording, gates: &[Gate]) -> Result<Verdict> {
         self.bench.stand(self.schema, self.name, self.case, Data::Plausible).await?;
         let mut verdict = Verdict::on(gates);
-        let report = self.said(&mut verdict, &wording.text).await?;
-        Ok(match (self.case.expects, report) {
-            (Expects::Answer, AskReport::Statement(statement)) => self.statement(verdict, &statement).await?,
-            (Expects::Question, AskReport::Question(question)) => self.asked_back(verdict, &question).await?,
+        let answer = self.said(&mut verdict, &wording.text, None).await?;
+        let conversation = answer.conversation_id;
+        let verdict = match (self.case.expects, answer.report) {
+            (Expects::Answer, AskReport::Statement(made)) => self.statement(verdict, &made, 0).await?,
+            (Expects::Question, AskReport::Question(question)) => {
+                self.asked_back(verdict, &question, conversation).await?
+            }
             (Expects::Question, AskReport::Statement(_)) => {
                 verdict.end(Outcome::SilentWrong, "it was answered without the question".to_owned())
             }
@@ -32,26 +36,58 @@ impl Trial<'_> {
                 )
             }
             (_, other) => instead(verdict, &other),
-        })
+        };
+        if matches!(self.case.expects, Expects::Answer | Expects::Question) {
+            self.go_on(&verdict, &wording.language, conversation).await;
+        }
+        Ok(verdict)
+    }
+
+    /// Asks the later questions of the conversation, as long as each has its right answer.
+    async fn go_on(&mut self, first: &Verdict, language: &str, conversation: Uuid) {
+        let mut goes_on = first.outcome == Outcome::Right;
+        for (place, follow_up) in self.case.follow_ups.iter().enumerate() {
+            let Some(text) = follow_up.text.get(language).filter(|_| goes_on) else {
+                self.later.push(None);
+                continue;
+            };
+            let judged = self.follow_up(text, place, conversation).await;
+            let failed = |error| Verdict::on(&Gate::ANSWER).end(Outcome::Error, format!("{error:#}"));
+            let verdict = judged.unwrap_or_else(failed);
+            goes_on = verdict.outcome == Outcome::Right;
+            self.later.push(Some(verdict));
+        }
+    }
+
+    async fn follow_up(&mut self, text: &str, place: usize, conversation: Uuid) -> Result<Verdict> {
+        self.bench.stand(self.schema, self.name, self.case, Data::Plausible).await?;
+        let mut verdict = Verdict::on(&Gate::ANSWER);
+        let part = self.case.parts().len() + place;
+        match self.said(&mut verdict, text, Some(conversation)).await?.report {
+            AskReport::Statement(made) => self.statement(verdict, &made, part).await,
+            other => Ok(instead(verdict, &other)),
+        }
     }
 
     /// Asks the assistant, and notes what it took.
-    async fn said(&self, verdict: &mut Verdict, text: &str) -> Result<AskReport> {
+    async fn said(&self, verdict: &mut Verdict, text: &str, conversation: Option<Uuid>) -> Result<AnswerReport> {
         let start = Instant::now();
-        let report = self.bench.assistant.ask(&self.bench.context.actor, &self.asked(text)).await;
+        let (assistant, actor) = (&self.bench.assistant, &self.bench.context.actor);
+        let turn = assistant.begin_turn(actor, self.asked(text), conversation).await?;
+        let answer = assistant.ask(actor, &turn).await;
         verdict.effort.took_ms += millis(start);
-        let report = report?;
-        if let AskReport::Statement(StatementReport { made_by: Some(trail), .. }) = &report {
+        let answer = answer?;
+        if let AskReport::Statement(StatementReport { made_by: Some(trail), .. }) = &answer.report {
             verdict.effort.rounds = u64::from(trail.rounds);
             let tokens = trail.input_tokens.zip(trail.output_tokens);
             verdict.effort.tokens = tokens.map(|(input, output)| input.saturating_add(output));
             verdict.effort.cost_nanos = trail.cost_nanos;
         }
-        Ok(report)
+        Ok(answer)
     }
 
     /// Gives the person's answer, and judges what comes then.
-    async fn asked_back(&mut self, mut verdict: Verdict, question: &Question) -> Result<Verdict> {
+    async fn asked_back(&mut self, mut verdict: Verdict, question: &Question, conversation: Uuid) -> Result<Verdict> {
         let Some(asking) = &self.case.question else { return Ok(verdict) };
         if !choice::asks_about(question, &asking.about) {
             return Ok(verdict.end(Outcome::AskedNeedlessly, format!("something else was asked: {}", question.text)));
@@ -62,8 +98,8 @@ impl Trial<'_> {
             let told = format!("no one choice is the answer '{}': {}", asking.answer, question.text);
             return Ok(verdict.end(Outcome::AskedNeedlessly, told));
         };
-        match self.said(&mut verdict, &chosen.sentence).await? {
-            AskReport::Statement(statement) => self.statement(verdict, &statement).await,
+        match self.said(&mut verdict, &chosen.text, Some(conversation)).await?.report {
+            AskReport::Statement(made) => self.statement(verdict, &made, 0).await,
             other => {
                 let judged = instead(verdict, &other);
                 let reason = judged.reason.clone().map(|told| format!("after the answer: {told}"));
@@ -72,22 +108,25 @@ impl Trial<'_> {
         }
     }
 
-    /// Runs a statement on both data sets and compares its rows with gold's.
-    async fn statement(&mut self, mut verdict: Verdict, statement: &StatementReport) -> Result<Verdict> {
+    /// Runs a statement on both data sets and compares its rows with the gold of a part.
+    async fn statement(&mut self, mut verdict: Verdict, made: &StatementReport, part: usize) -> Result<Verdict> {
+        let sql = &made.statement.sql;
         let known = self.bench.context.operations.known_connections(&self.bench.context.actor).await?;
         let wanted = sources::wanted(self.case, &self.schema.name)?;
-        let mut told: Vec<String> =
-            sources::difference(&wanted, &sources::of_statement(&statement.sql)?, &known).into_iter().collect();
+        // A later question may be about other tables than the first.
+        let sources = sources::of_statement(sql)?;
+        let other = sources::difference(&wanted, &sources, &known).filter(|_| part < self.case.parts().len());
+        let mut told: Vec<String> = other.into_iter().collect();
         for data in Data::ALL {
             if data != Data::Plausible {
                 self.bench.stand(self.schema, self.name, self.case, data).await?;
             }
-            let golds = self.gold(0, data).await?;
-            let table = match self.bench.rows(&statement.sql).await {
+            let golds = self.gold(part, data).await?;
+            let table = match self.bench.rows(sql).await {
                 Ok(table) => table,
                 Err(error) => return Ok(verdict.end(Outcome::Error, format!("{}: {error:#}", data.as_str()))),
             };
-            let part = &self.parts[0];
+            let part = &self.parts[part];
             let difference = Comparison { gold: &golds.first, part, zone: self.case.zone() }.of_answer(&table);
             let gate = if data == Data::Plausible { Gate::RightAnswer } else { Gate::RightAnswerOnHostileData };
             verdict.set(gate, difference.is_none());

@@ -15,9 +15,10 @@ use serde_json::Map;
 use tempfile::TempDir;
 
 use super::arrow_rows;
-use super::case::{Case, Schema};
+use super::case::Case;
 use super::compare::Table;
 use super::psql::{psql, quoted};
+use super::suite::Schema;
 use crate::config::Config;
 use crate::context::{Context, Opening};
 

@@ -10,11 +10,12 @@ use headwater_assistant::{Asked, CompileReport, DraftReport, QuestionReport};
 use headwater_operations::MakingReport;
 
 use super::bench::{Bench, Data};
-use super::case::{Case, CaseKind, Expects, Part, Schema, Wording};
+use super::case::{Case, CaseKind, Expects, FollowUp, Part, Wording};
 use super::gold::{Golds, golds};
 use super::loads::Loaded;
 use super::outcome::{Effort, Gate, Outcome, Verdict, instead_of_a_draft};
 use super::sketch::Sketch;
+use super::suite::Schema;
 use super::{checks, choice, schedules, sources};
 
 /// A case that is being tried.
@@ -26,6 +27,8 @@ pub(super) struct Trial<'a> {
     pub(super) parts: Vec<Part>,
     pub(super) model: Option<String>,
     pub(super) offline: bool,
+    /// Verdicts on later questions of the conversations so far; `None` where the question before had no right answer.
+    pub(super) later: Vec<Option<Verdict>>,
     /// Gold by part and data set, as far as it was needed.
     golds: BTreeMap<(usize, Data), Rc<Golds>>,
 }
@@ -37,7 +40,9 @@ impl<'a> Trial<'a> {
         (name, case): (&'a str, &'a Case),
         (model, offline): (Option<String>, bool),
     ) -> Self {
-        Self { bench, schema, name, case, parts: case.parts(), model, offline, golds: BTreeMap::new() }
+        // The results of later questions come behind the case's own.
+        let parts = case.parts().into_iter().chain(case.follow_ups.iter().map(FollowUp::part)).collect();
+        Self { bench, schema, name, case, parts, model, offline, later: Vec::new(), golds: BTreeMap::new() }
     }
 
     /// Tries a wording. What the evaluation itself can't do is an error of the wording, so that the others are tried.
@@ -72,7 +77,7 @@ impl<'a> Trial<'a> {
         Asked {
             text: text.to_owned(),
             on: if named { self.case.connections.clone() } else { vec![self.schema.name.clone()] },
-            zone: self.case.zone(),
+            zone: Some(self.case.zone()),
             now: self.case.now.unwrap_or_else(Utc::now),
             model: self.model.clone(),
             offline: self.offline,

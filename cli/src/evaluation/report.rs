@@ -36,7 +36,9 @@ pub(crate) struct EvaluationReport {
     pub(crate) simple: Score,
     /// By schema.
     pub(crate) schemas: BTreeMap<String, Score>,
-    /// Later turns of conversations, which were not tried: there are no conversations yet.
+    /// Later questions of conversations.
+    pub(crate) follow_ups: Score,
+    /// Those that were not tried, since the question before had no right answer.
     pub(crate) follow_ups_not_tried: usize,
     /// What drafts and answers took.
     pub(crate) effort: EffortReport,
@@ -152,6 +154,14 @@ pub(super) struct Judged {
     pub(super) verdict: Verdict,
 }
 
+/// Everything that was tried.
+#[derive(Debug, Clone)]
+pub(super) struct Tried {
+    pub(super) wordings: Vec<Judged>,
+    /// Later questions; `None` for those that were not asked.
+    pub(super) later: Vec<Option<Verdict>>,
+}
+
 /// What a report is of, beside its judgements.
 #[derive(Debug, Clone)]
 pub(super) struct About {
@@ -160,13 +170,14 @@ pub(super) struct About {
     pub(super) simple_alone: bool,
     pub(super) failures: bool,
     pub(super) cases: usize,
-    pub(super) follow_ups_not_tried: usize,
     pub(super) took_ms: u64,
 }
 
 impl EvaluationReport {
-    pub(super) fn of(about: About, judged: &[Judged]) -> Self {
-        let (mut all, mut simple) = (Score::default(), Score::default());
+    pub(super) fn of(about: About, tried: &Tried) -> Self {
+        let judged = &tried.wordings;
+        let (mut all, mut simple, mut follow_ups) = (Score::default(), Score::default(), Score::default());
+        tried.later.iter().flatten().for_each(|verdict| follow_ups.add(verdict));
         let mut schemas: BTreeMap<String, Score> = BTreeMap::new();
         for one in judged {
             all.add(&one.verdict);
@@ -186,7 +197,7 @@ impl EvaluationReport {
         });
         let with_model = about.model.is_some();
         Self {
-            missed: missed(&all, &simple, with_model && !about.simple_alone),
+            missed: missed(&all, &simple, &follow_ups, with_model && !about.simple_alone),
             failures: failed.collect(),
             remarks: judged.iter().filter(|one| is_right(one) && one.verdict.reason.is_some()).count(),
             effort: EffortReport::of(judged, with_model),
@@ -194,24 +205,26 @@ impl EvaluationReport {
             model: about.model,
             simple_alone: about.simple_alone,
             cases: about.cases,
-            follow_ups_not_tried: about.follow_ups_not_tried,
+            follow_ups_not_tried: tried.later.iter().filter(|verdict| verdict.is_none()).count(),
             took_ms: about.took_ms,
             all,
             simple,
+            follow_ups,
             schemas,
         }
     }
 }
 
 /// Targets that were missed: those of a model over all wordings, or those of a careful controlled English.
-fn missed(all: &Score, simple: &Score, as_model: bool) -> Vec<Missed> {
+fn missed(all: &Score, simple: &Score, follow_ups: &Score, as_model: bool) -> Vec<Missed> {
     let mut missed = Vec::new();
     let mut judge = |what: &str, share: f64, wanted: f64, is_met: bool| {
         if !is_met {
             missed.push(Missed { what: what.to_owned(), share, wanted });
         }
     };
-    let wrong = share(all.count(Outcome::SilentWrong), all.wordings);
+    let silent = all.count(Outcome::SilentWrong) + follow_ups.count(Outcome::SilentWrong);
+    let wrong = share(silent, all.wordings + follow_ups.wordings);
     if as_model {
         let right = share(all.count(Outcome::Right), all.wordings);
         judge("right", right, MODEL_RIGHT, right >= MODEL_RIGHT);
@@ -221,7 +234,7 @@ fn missed(all: &Score, simple: &Score, as_model: bool) -> Vec<Missed> {
     } else {
         let right = share(simple.count(Outcome::Right), simple.wordings);
         judge("simple wordings right", right, SIMPLE_RIGHT, simple.wordings == 0 || right >= SIMPLE_RIGHT);
-        judge("silent wrong", wrong, 0.0, all.count(Outcome::SilentWrong) == 0);
+        judge("silent wrong", wrong, 0.0, silent == 0);
     }
     missed
 }
@@ -262,14 +275,20 @@ mod tests {
 
     #[test]
     fn without_a_model_most_simple_wordings_are_right_and_nothing_is_wrong_in_silence() {
-        assert_eq!(names(missed(&score(7, 0, 30), &score(7, 0, 3), false)), Vec::<String>::new());
-        assert_eq!(names(missed(&score(6, 0, 30), &score(6, 0, 4), false)), ["simple wordings right"]);
-        assert_eq!(names(missed(&score(7, 1, 30), &score(7, 0, 3), false)), ["silent wrong"]);
+        assert_eq!(names(missed(&score(7, 0, 30), &score(7, 0, 3), &Score::default(), false)), Vec::<String>::new());
+        assert_eq!(
+            names(missed(&score(6, 0, 30), &score(6, 0, 4), &Score::default(), false)),
+            ["simple wordings right"]
+        );
+        assert_eq!(names(missed(&score(7, 1, 30), &score(7, 0, 3), &Score::default(), false)), ["silent wrong"]);
     }
 
     #[test]
     fn with_a_model_nearly_all_wordings_are_right_and_hardly_any_is_wrong_in_silence() {
-        assert_eq!(names(missed(&score(93, 1, 6), &score(0, 0, 0), true)), Vec::<String>::new());
-        assert_eq!(names(missed(&score(90, 2, 8), &score(0, 0, 0), true)), ["right", "silent wrong"]);
+        assert_eq!(names(missed(&score(93, 1, 6), &score(0, 0, 0), &Score::default(), true)), Vec::<String>::new());
+        assert_eq!(
+            names(missed(&score(90, 2, 8), &score(0, 0, 0), &Score::default(), true)),
+            ["right", "silent wrong"]
+        );
     }
 }

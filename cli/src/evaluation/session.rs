@@ -6,10 +6,10 @@ use anyhow::Result;
 use headwater_assistant::gateway::Recording;
 
 use super::bench::Bench;
-use super::case::{Case, CaseKind, Expects, Schema, Suite};
 use super::drafts::{Trial, millis};
 use super::outcome::Outcome;
-use super::report::{About, EvaluationReport, Judged};
+use super::report::{About, EvaluationReport, Judged, Tried};
+use super::suite::{Schema, Suite};
 use crate::config::Config;
 use crate::output;
 
@@ -57,20 +57,13 @@ pub(crate) async fn evaluate(
         simple_alone,
         failures,
         cases: suite.schemas.iter().map(|schema| schema.cases.len()).sum(),
-        follow_ups_not_tried: suite.schemas.iter().flat_map(|schema| schema.cases.values()).map(follow_ups).sum(),
         took_ms: millis(start),
     };
     Ok(Some(EvaluationReport::of(about, &judged)))
 }
 
-/// Later turns that would be tried, one for each wording of an answer.
-fn follow_ups(case: &Case) -> usize {
-    let is_answer = case.kind == CaseKind::Ask && matches!(case.expects, Expects::Answer | Expects::Question);
-    if is_answer { case.follow_ups.len() * case.wordings.len() } else { 0 }
-}
-
-async fn try_all(bench: &mut Bench, suite: &Suite, model: Option<String>, offline: bool) -> Result<Vec<Judged>> {
-    let mut judged = Vec::with_capacity(suite.wordings());
+async fn try_all(bench: &mut Bench, suite: &Suite, model: Option<String>, offline: bool) -> Result<Tried> {
+    let mut judged = Tried { wordings: Vec::with_capacity(suite.wordings()), later: Vec::new() };
     for schema in &suite.schemas {
         output::error_line(&format!("{}: making its databases", schema.name));
         bench.install(schema).await?;
@@ -80,7 +73,7 @@ async fn try_all(bench: &mut Bench, suite: &Suite, model: Option<String>, offlin
             for (place, wording) in case.wordings.iter().enumerate() {
                 let verdict = trial.judge(wording).await;
                 progress.add(verdict.outcome);
-                judged.push(Judged {
+                judged.wordings.push(Judged {
                     schema: schema.name.clone(),
                     case: name.clone(),
                     wording: place + 1,
@@ -88,6 +81,7 @@ async fn try_all(bench: &mut Bench, suite: &Suite, model: Option<String>, offlin
                     verdict,
                 });
             }
+            judged.later.append(&mut trial.later);
         }
         progress.tell();
         bench.remove(schema).await?;

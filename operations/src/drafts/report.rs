@@ -91,6 +91,9 @@ pub struct Editing {
     /// The tasks that it may change, by their paths; all if none is named.
     #[serde(default)]
     pub tasks: Vec<String>,
+    /// What code found out and a model should know, e.g. why a run failed. No words of the person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
 }
 
 impl DraftNotes {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use headwater_engine::parameters;
 use headwater_pipelines::diagnostic::nearest_hint;
 use headwater_pipelines::plan::{Plan, check_value};
@@ -114,7 +115,7 @@ impl Operations {
         }
         let (version, own) = self.version_of(actor, start.target).await?;
         let params = bind(&version.plan, &start.params)?;
-        let interval = self.interval(&version, start.interval)?;
+        let interval = Self::interval_of(&version.plan, zone_of(&version.spec), start.interval)?;
         let here = self.is_here(&version.plan, start.place).await?;
         let worker = here.then(Uuid::new_v4);
         let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval, pinned_worker: worker };
@@ -199,24 +200,22 @@ impl Operations {
     }
 
     /// The data interval of a manual run, which a plan that uses it can't do without.
-    fn interval(
-        &self,
-        version: &VersionRow,
+    pub(super) fn interval_of(
+        plan: &Plan,
+        zone: Tz,
         given: Option<(Moment, Moment)>,
     ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
         let Some((from, to)) = given else {
-            if !version.plan.uses_interval() {
+            if !plan.uses_interval() {
                 return Ok(None);
             }
             return Err(OperationError::invalid(format!(
                 "pipeline {} uses $interval_start or $interval_end, and a manual run has no data interval of its own",
-                version.pipeline
+                plan.pipeline
             ))
             .hint("say which interval it should load")
             .suggest(Suggest::GiveInterval));
         };
-        let spec: Option<Spec> = serde_json::from_value(version.spec.clone()).ok();
-        let zone = spec.and_then(|spec| spec.schedule).as_ref().and_then(schedule::zone).unwrap_or(chrono_tz::UTC);
         let instant = |moment: Moment| {
             schedule::instant(moment, zone)
                 .ok_or_else(|| OperationError::invalid(format!("that time does not exist in {}", zone.name())))
@@ -255,8 +254,14 @@ fn under_way(version: VersionRow, run_id: Uuid, origin: Origin, worker: Option<U
     Started { run_id, pipeline, version: number, origin, site, plan, worker }
 }
 
+/// The zone of a version's schedule, in which days of an interval are meant.
+pub(super) fn zone_of(spec: &Value) -> Tz {
+    let spec: Option<Spec> = serde_json::from_value(spec.clone()).ok();
+    spec.and_then(|spec| spec.schedule).as_ref().and_then(schedule::zone).unwrap_or(Tz::UTC)
+}
+
 /// Values of the parameters, checked against their types before a run exists.
-fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
+pub(super) fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
     let mut params = Map::new();
     for (name, text) in given {
         let Some(param) = plan.params.get(name) else {

@@ -57,6 +57,9 @@ pub struct Failure {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What can be done about it, in a word; absent if nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Whether the retry policy applies.
     #[serde(default)]
     pub retryable: bool,
