@@ -3,14 +3,17 @@
 mod answers;
 mod drafts;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use headwater_operations::{Actor, Editing, OperationError, Operations, Reading};
+use headwater_pipelines::secrets::SaidSecrets;
 
 use crate::gateway::{Checked, Gateway, Progress, Scope};
 use crate::model::{self, ModelError};
+use crate::retrieval::{Budget, Retrieval};
 use crate::seen::Seen;
 
 pub use answers::{AnswerReport, AskReport, StatementReport, Turn};
@@ -96,6 +99,18 @@ impl Assistant {
         Ok(gateway.check(name, scope).await.map_err(ModelError::from)?)
     }
 
+    /// The tables whose columns a model would be shown, by connection and path.
+    pub async fn retrieved(
+        &self,
+        actor: &Actor,
+        asked: &Asked,
+    ) -> Result<BTreeSet<(String, Vec<String>)>, OperationError> {
+        let seen = Seen::of(&self.operations, actor, &asked.on).await?;
+        let found = Retrieval::of(&asked.text, &seen.known, &seen.hints, Budget::default());
+        let tables = found.shown.iter().filter_map(|found| seen.known.table(found.table));
+        Ok(tables.map(|table| (table.connection.clone(), table.table.path.clone())).collect())
+    }
+
     /// The models, if one of them is to read this.
     fn models(&self, asked: &Asked) -> Result<Option<&Arc<Gateway>>, OperationError> {
         match (&self.gateway, &asked.model) {
@@ -136,8 +151,40 @@ impl Asked {
         self.zone.unwrap_or(Tz::UTC)
     }
 
+    /// As a model may see it: without the secrets that the words write out. Answers also what stands in their places.
+    fn without_secrets(&self) -> (Self, Covers) {
+        let text = SaidSecrets::of(&self.text).mask(&self.text);
+        let mut covers: Vec<String> = Vec::new();
+        let mut is_covered = false;
+        for (own, shown) in self.text.chars().zip(text.chars()) {
+            // A sign of the secret may be the one that covers it.
+            let goes_on = is_covered && covers.last().is_some_and(|cover| cover.ends_with(shown));
+            match (own != shown || goes_on, is_covered, covers.last_mut()) {
+                (true, true, Some(cover)) => cover.push(shown),
+                (true, ..) => covers.push(shown.to_string()),
+                (false, ..) => {}
+            }
+            is_covered = own != shown || goes_on;
+        }
+        (Self { text, ..self.clone() }, Covers(covers))
+    }
+
     fn reading(&self) -> Reading {
         let edit = self.edit.clone();
         Reading { edit, on: self.on.clone(), timezone: self.zone().name().to_owned(), at: self.now }
+    }
+}
+
+/// What stands in the places of secrets.
+struct Covers(Vec<String>);
+
+impl Covers {
+    /// Refuses what would mean something else with the secret.
+    fn must_not_be_in(&self, made: &str) -> Result<(), OperationError> {
+        match self.0.iter().any(|cover| made.contains(cover.as_str())) {
+            true => Err(OperationError::invalid("the words hold a secret, and what they ask for would need it")
+                .hint("say it without the secret: connections keep secrets, encrypted")),
+            false => Ok(()),
+        }
     }
 }

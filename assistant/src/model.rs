@@ -10,6 +10,7 @@ mod show;
 mod sources;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headwater_operations::{ErrorKind, Making, OperationError};
@@ -20,13 +21,17 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use ask::{Ask, ask};
 pub(crate) use compile::{Compile, compile};
 
-use crate::draft::Outcome;
+use crate::draft::{Choice, Outcome};
 use crate::face::Watcher;
 use crate::gateway::{Allowance, Answer, Failure, Gateway, Request, Scope, Shape, Turn, Why};
 use crate::typed::Fault;
 
 /// How often faults are sent back.
 const REPAIRS: usize = 3;
+
+/// The most answers that a question offers, and their length in characters.
+const MOST_CHOICES: usize = 5;
+const LONGEST_CHOICE: usize = 200;
 
 /// The prompts, each versioned by its text.
 const COMPILE: &str = include_str!("../prompts/compile.md");
@@ -205,6 +210,26 @@ impl<'a> Talk<'a> {
 /// A prompt with the answer that the person chose behind it. The question's own text is a model's, and must not count as the person's words.
 fn answered(prompt: &str, answer: &str) -> String {
     format!("{prompt}\n({})", answer.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The answers that a model offers: two to five short ones, each another one. Text of catalogs may be in them, and they are shown on terminals.
+fn choices(texts: &[String], at: &str, sentence: impl Fn(&str) -> String) -> Result<Vec<Choice>, Fault> {
+    let distinct: BTreeSet<&String> = texts.iter().collect();
+    let is_short = |text: &&String| {
+        (1..=LONGEST_CHOICE).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control)
+    };
+    if !(2..=MOST_CHOICES).contains(&texts.len()) || distinct.len() < texts.len() || !distinct.iter().all(is_short) {
+        let message = format!(
+            "a question has two to {MOST_CHOICES} different answers of at most {LONGEST_CHOICE} characters on one line"
+        );
+        return Err(Fault::structure(at, &message));
+    }
+    Ok(texts.iter().map(|text| Choice { text: text.clone(), sentence: sentence(text) }).collect())
+}
+
+/// Text that is data and no words of the person: in quotes, and without signs that begin or end an element.
+fn data(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('<', "\\u003c")
 }
 
 fn version(prompt: &str) -> String {

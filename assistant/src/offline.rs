@@ -23,6 +23,7 @@ mod units;
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use headwater_pipelines::diagnostic::nearest;
+use headwater_pipelines::spec::Schedule;
 
 use crate::draft::{Drafted, NotUnderstood, Outcome, Refusal, RefusalReason};
 use crate::known::{Known, TableId};
@@ -92,6 +93,12 @@ pub(crate) fn ask_after(
 ) -> (Outcome<Statement>, Option<String>) {
     let _ = before;
     (ask(question, setting), None)
+}
+
+/// The schedule that words say, wherever they say it; `None` if they say none that the grammar knows.
+pub(crate) fn schedule_in(words: &str, zone: Tz) -> Option<Schedule> {
+    let said = lexer::cut(words);
+    (0..said.len()).find_map(|at| schedule::read(words, &said, at, zone)?.ok()).map(|(_, schedule)| schedule)
 }
 
 fn readable(sentence: &str, said: &[Token]) -> Result<(), Stop> {

@@ -3,6 +3,7 @@
 //! [`schema`] makes its schema from the types of specs, [`compile`](compile::compile) a spec of it, and [`lift`](lift::lift) a typed plan of a spec.
 
 mod compile;
+mod directed;
 mod fault;
 mod functions;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod functions;
 pub(crate) mod generator;
 mod lift;
 mod nodes;
+mod ordered;
 mod said;
 mod schema;
 mod sql;
@@ -28,6 +30,7 @@ use serde_json::Value;
 pub(crate) use compile::{Compiled, Frame, compile};
 pub use fault::{Fault, Phase};
 pub(crate) use lift::{Lifted, lift};
+pub(crate) use ordered::unasked;
 pub(crate) use said::{Said, is_joining};
 pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
 pub use schema::{executing_schema, model_schema};

@@ -159,12 +159,41 @@ pub(crate) async fn dispatch(args: Args) -> Result<ExitCode> {
         Command::Eval(args) => eval::eval(config, args).await,
         command => {
             let context = Context::open(config, Opening::Use).await?;
-            let done = with_operations(&context, command).await;
+            let done = match asks_models(&command) {
+                // What is dropped is settled: calls are rows, and what is left of a budget is given back.
+                true => tokio::select! {
+                    done = with_operations(&context, command) => done,
+                    () = interrupted() => Err(anyhow::anyhow!("interrupted")),
+                },
+                false => with_operations(&context, command).await,
+            };
             let closed = context.close().await;
             let code = done?;
             closed?;
             Ok(code)
         }
+    }
+}
+
+/// Whether a command calls models and has no way of its own to be interrupted.
+fn asks_models(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Compile(_) | Command::Drafts(_) | Command::Models(_) | Command::Runs(runs::RunsCommand::Explain(_))
+    )
+}
+
+/// Waits for Ctrl-C or the signal to terminate.
+async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
     }
 }
 

@@ -92,9 +92,21 @@ fn is_whole(cell: &str) -> bool {
     uuid::Uuid::try_parse(cell).is_ok() || chrono::NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%SZ").is_ok()
 }
 
-/// A text of others', whose control characters do nothing to the terminal.
+/// A text of others', whose control characters do nothing to the terminal, and none of whose signs reorders or hides others.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() || is_invisible(c) { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
+/// A text of others' that has lines.
+pub(crate) fn shown_lines(text: &str) -> String {
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a sign has no width or turns the direction of writing: Unicode's default-ignorable format characters, and its separators of lines.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Whether standard error shows colours.
@@ -166,5 +178,11 @@ mod tests {
         assert_eq!(bytes(1_500_000u64), "1.5 MB");
         assert_eq!(duration(chrono::TimeDelta::milliseconds(61_500)), "1 min 1 s");
         assert_eq!(duration(chrono::TimeDelta::milliseconds(1_250)), "1.2 s");
+    }
+
+    #[test]
+    fn text_of_others_neither_moves_the_cursor_nor_turns_the_direction_of_writing() {
+        assert_eq!(shown("a\u{1b}[2Jb\u{202e}c\u{200b}d é 日本"), "a\\u{1b}[2Jb\\u{202e}c\\u{200b}d é 日本");
+        assert_eq!(shown_lines("SELECT 1\nFROM \u{7}t"), "SELECT 1\nFROM \\u{7}t");
     }
 }

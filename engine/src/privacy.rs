@@ -5,7 +5,9 @@
 
 mod ids;
 mod mask;
+mod names;
 mod recognise;
 
 pub use mask::{Mask, MaskKey, Rounding};
+pub use names::is_private;
 pub use recognise::{Personal, recognise};

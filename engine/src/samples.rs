@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connector::TableInfo;
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
-use crate::privacy::{Mask, MaskKey, recognise};
+use crate::privacy::{Mask, MaskKey, is_private, recognise};
 use crate::query::QueryError;
 use crate::stage::Engine;
 
@@ -212,32 +212,6 @@ fn tells(rounded: &str, value: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     let same = number(rounded).zip(number(value)).is_some_and(|(one, other)| (one - other).abs() < f64::EPSILON);
     same || value == rounded || (number(value).is_none() && value.starts_with(rounded))
-}
-
-/// Whether a column's name says that its values are nobody else's business.
-fn is_private(name: &str) -> bool {
-    const PARTS: [&str; 18] = [
-        "password",
-        "passwd",
-        "pwd",
-        "secret",
-        "token",
-        "api_key",
-        "apikey",
-        "private_key",
-        "salt",
-        "birth",
-        "dob",
-        "ssn",
-        "first_name",
-        "firstname",
-        "last_name",
-        "lastname",
-        "surname",
-        "vorname",
-    ];
-    let name = name.to_lowercase();
-    PARTS.iter().any(|part| name.contains(part))
 }
 
 fn hidden() -> Option<String> {

@@ -174,7 +174,7 @@ impl Operations {
         }
         let basis = self.basis_now(&document).await?;
         let now = basis.hash_text()?;
-        if now == hash {
+        if now == hash || self.was_approved_as(&document, &basis, hash).await? {
             return self.propose(actor, vec![file]).await;
         }
         let made = self.unedited_draft(&document).await?.and_then(|row| row.spec);
@@ -184,6 +184,18 @@ impl Operations {
         };
         Err(OperationError::invalid(format!("{} is not what was approved: {changes}", file.name))
             .hint(format!("look at it again; its hash is now {now}")))
+    }
+}
+
+impl Operations {
+    /// Whether a document is the approved version already, and was approved under this hash: what it replaced then is no longer there to be replaced.
+    async fn was_approved_as(&self, document: &Document, basis: &Basis, hash: &str) -> Result<bool> {
+        let Some(spec) = &document.spec else { return Ok(false) };
+        if !self.is_current(&spec.name, &origin::body(document.stored_text())).await? {
+            return Ok(false);
+        }
+        let current = current_number(&self.workspace, &spec.name).await?.unwrap_or_default();
+        basis.was_approved_as(hash, current)
     }
 }
 

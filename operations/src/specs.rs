@@ -42,6 +42,8 @@ pub(crate) struct CheckedSpec {
     pub(crate) planned: Planned,
     pub(crate) checked: Checked,
     spec: Value,
+    /// The text that a version keeps.
+    text: String,
     /// The catalogs that it was checked against; empty if it was checked against the systems.
     pub(crate) catalogs: BTreeMap<String, SnapshotReport>,
 }
@@ -82,7 +84,7 @@ impl CheckedSpec {
 
     /// The text that a version keeps.
     pub(crate) fn stored_text(&self) -> &str {
-        drafts::body(self.document.stored_text())
+        &self.text
     }
 
     /// What the store keeps of it. Only for a spec without errors.
@@ -170,7 +172,8 @@ impl Operations {
         let connections = Connections::new(self.engine.registry().clone(), settings);
         let checked = self.engine.check(&document, &planned, connections).await?;
         let spec = serde_json::to_value(document.stored_spec())?;
-        Ok(CheckedSpec { document, planned, checked, spec, catalogs: BTreeMap::new() })
+        let text = drafts::body(document.stored_text()).into_owned();
+        Ok(CheckedSpec { document, planned, checked, spec, text, catalogs: BTreeMap::new() })
     }
 
     /// Plans and checks a document on the stored catalogs of stored connections; no system is reached.
@@ -198,7 +201,8 @@ impl Operations {
         let checked = self.engine.check(&document, &planned, connections).await?;
         let spec = serde_json::to_value(document.stored_spec())?;
         let catalogs = snapshots.iter().map(|(name, snapshot)| (name.clone(), snapshot.into())).collect();
-        Ok(CheckedSpec { document, planned, checked, spec, catalogs })
+        let text = drafts::body(document.stored_text()).into_owned();
+        Ok(CheckedSpec { document, planned, checked, spec, text, catalogs })
     }
 
     /// Differences from the approved version; `None` when there is none.

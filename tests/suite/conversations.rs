@@ -96,7 +96,7 @@ fn a_model_sees_the_earlier_questions_and_statements_and_no_rows() {
     assert_eq!(json_of(&second)["rows"], json!([{ "customers": 1 }]));
     let seen = server.scripted.seen();
     let prompt = &seen[1].turns[0].1;
-    assert!(prompt.contains("<earlier>\nHow many customers are there?\nSELECT count(*)"), "{prompt}");
+    assert!(prompt.contains("<earlier>\n\"How many customers are there?\"\n\"SELECT count(*)"), "{prompt}");
     assert!(!prompt.contains("Ada"), "{prompt}");
     let conversation = json_of(&run(&world, &["conversations", "show", "last", "--json"]));
     assert_eq!(steps(&conversation["turns"][1]), ["asking", "statement", "rows"]);

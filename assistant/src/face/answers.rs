@@ -187,10 +187,15 @@ impl Assistant {
         };
         let Samples { tables, fingerprint } = seen.samples(&self.operations, actor).await?;
         let earlier = &earlier[earlier.len().saturating_sub(SHOWN_TURNS)..];
-        let of = model::Ask { operations: &self.operations, actor, seen, asked, samples: &tables, earlier, turn: open };
+        let (shown, covers) = asked.without_secrets();
+        let (operations, asked, samples) = (&self.operations, &shown, &tables);
+        let of = model::Ask { operations, actor, seen, asked, samples, earlier, turn: open };
         let made = model::ask(of, self.opening(gateway, actor, asked, seen, ("ask", &fingerprint))).await;
         self.watcher.done();
         let made = made?;
+        if let Outcome::Made(statement) = &made.outcome {
+            covers.must_not_be_in(&statement.sql)?;
+        }
         Ok(Stated { outcome: made.outcome, meaning: meaning.clone(), trail: Some(made.trail) })
     }
 

@@ -1,5 +1,6 @@
 //! Sentences: a stored draft or question for each.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use headwater_operations::{
@@ -138,7 +139,10 @@ impl Assistant {
             Outcome::Made(mut drafted) => {
                 let text = match &asked.edit {
                     Some(edit) => edited(edit, &mut drafted)?,
-                    None => write::yaml(&drafted.spec, &drafted.comments),
+                    None => {
+                        self.name_apart(actor, &mut drafted).await?;
+                        write::yaml(&drafted.spec, &drafted.comments)
+                    }
                 };
                 let Drafted { requirements, assumptions, not_understood, faults, .. } = *drafted;
                 (notes.requirements, notes.assumptions) = (requirements, assumptions);
@@ -162,6 +166,27 @@ impl Assistant {
         stored(self.operations.save_draft(actor, save).await?)
     }
 
+    /// A new draft takes the name of no pipeline that loads something else: approving it would replace what nobody named.
+    async fn name_apart(&self, actor: &Actor, drafted: &mut Drafted) -> Result<(), OperationError> {
+        let wanted = drafted.spec.name.clone();
+        let targets = targets(&drafted.spec);
+        for number in 2..1_000 {
+            let taken = match self.operations.pipeline(actor, &drafted.spec.name, None).await {
+                Ok(report) => serde_json::from_value::<Spec>(report.spec)?,
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            if !targets.is_disjoint(&self::targets(&taken)) {
+                return Ok(());
+            }
+            drafted.spec.name = format!("{wanted}_{number}");
+            let assumption = format!("it is called {}: a pipeline {wanted} loads something else", drafted.spec.name);
+            drafted.assumptions.retain(|said| !said.starts_with("it is called "));
+            drafted.assumptions.push(assumption);
+        }
+        Ok(())
+    }
+
     /// What a sentence becomes: by a model if there is one, else by the grammar.
     async fn drafted(
         &self,
@@ -181,10 +206,14 @@ impl Assistant {
         let Samples { tables, fingerprint } = seen.samples(&self.operations, actor).await?;
         let base = asked.edit.as_ref().map(base_of).transpose()?;
         let (operations, base) = (&self.operations, base.as_ref());
-        let of = model::Compile { operations, actor, seen, asked, samples: &tables, base };
+        let (shown, covers) = asked.without_secrets();
+        let of = model::Compile { operations, actor, seen, asked: &shown, samples: &tables, base };
         let made = model::compile(of, self.opening(gateway, actor, asked, seen, ("compile", &fingerprint))).await;
         self.watcher.done();
         let made = made?;
+        if let Outcome::Made(drafted) = &made.outcome {
+            covers.must_not_be_in(&serde_json::to_string(&drafted.spec)?)?;
+        }
         Ok((made.outcome, Some(made.trail)))
     }
 }
@@ -201,6 +230,17 @@ fn facts(explained: &ExplainReport) -> Vec<String> {
         format!("{at}line {}: {}: {}{hint}", found.line, found.code, found.message)
     });
     failed.chain(found).collect()
+}
+
+/// Where a spec loads.
+fn targets(spec: &Spec) -> BTreeSet<String> {
+    let mut targets = BTreeSet::new();
+    let mut groups = vec![&spec.tasks];
+    while let Some(tasks) = groups.pop() {
+        targets.extend(tasks.values().filter_map(|task| Some(task.load.as_ref()?.into.clone())));
+        groups.extend(tasks.values().filter_map(|task| task.group.as_ref()));
+    }
+    targets
 }
 
 /// The spec that an edit starts from.

@@ -166,8 +166,9 @@ impl Once<'_> {
             gen_ai.usage.output_tokens = tracing::field::Empty,
         );
         match route.call(call).instrument(span.clone()).await {
-            Ok(reply) => {
+            Ok(mut reply) => {
                 permit.succeeded(gateway.clock.elapsed());
+                reply.usage = reply.usage.filter(Usage::is_possible);
                 if let Some(usage) = reply.usage {
                     span.record("gen_ai.usage.input_tokens", usage.input + usage.cached + usage.cache_write);
                     span.record("gen_ai.usage.output_tokens", usage.output);

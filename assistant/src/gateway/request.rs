@@ -161,6 +161,18 @@ pub struct Usage {
     pub reasoning: u64,
 }
 
+impl Usage {
+    /// Whether a request can have that many tokens. A server that says more counts nothing that can be charged or summed.
+    pub(super) fn is_possible(&self) -> bool {
+        [self.input, self.cached, self.cache_write, self.output, self.reasoning]
+            .iter()
+            .all(|count| *count <= MOST_TOKENS)
+    }
+}
+
+/// More tokens than any model takes.
+const MOST_TOKENS: u64 = 100_000_000;
+
 /// Where an answer is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

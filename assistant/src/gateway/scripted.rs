@@ -109,6 +109,8 @@ pub struct Rules {
     pub limits_completion: bool,
     /// Whether it ends its streams with their usage.
     pub sends_usage: bool,
+    /// Whether it keeps the requests that it has seen.
+    pub keeps: bool,
     /// Tokens that it counts for each answer.
     pub usage: Usage,
     /// The longest body, in bytes.
@@ -123,6 +125,7 @@ impl Default for Rules {
             counts_streams: true,
             limits_completion: false,
             sends_usage: true,
+            keeps: true,
             usage: Usage { input: 100, cached: 40, cache_write: 0, output: 20, reasoning: 0 },
             longest_body: 4 << 20,
         }
@@ -222,7 +225,9 @@ async fn converse(socket: TcpStream, state: Arc<State>) {
     while let Ok(Some(request)) = connection.read(state.rules.longest_body).await {
         let answered = match rules::read(&request, &state.rules) {
             Ok(seen) => {
-                state.seen.lock().push(seen.clone());
+                if state.rules.keeps {
+                    state.seen.lock().push(seen.clone());
+                }
                 state.counts.send_modify(|(seen, _)| *seen += 1);
                 let script = (state.script)(&seen);
                 written::answer(&mut connection, &seen, script, &state.rules).await

@@ -6,8 +6,8 @@ use headwater_engine::samples::TableSamples;
 use headwater_operations::{Actor, OpenTurn, Operations, Step};
 
 use super::show::Shown;
-use super::{ASK, Made, ModelError, Opening, Rounds, Talk, answered};
-use crate::draft::{Choice, Outcome, Question};
+use super::{ASK, Made, ModelError, Opening, Rounds, Talk, answered, choices, data};
+use crate::draft::{Outcome, Question};
 use crate::face::Asked;
 use crate::gateway::{Shape, Turn, Why};
 use crate::known::TableId;
@@ -71,7 +71,8 @@ impl Ask<'_> {
         let Self { seen, asked, samples, earlier, .. } = self;
         let shown = Shown { known: &seen.known, found, targets: &[], hints: &seen.hints, samples, column: column_word };
         let now = asked.now.with_timezone(&asked.zone()).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-        let turns = earlier.iter().map(|(question, sql)| format!("<earlier>\n{question}\n{sql}\n</earlier>\n"));
+        let turns =
+            earlier.iter().map(|(question, sql)| format!("<earlier>\n{}\n{}\n</earlier>\n", data(question), data(sql)));
         format!(
             "{}The workspace's zone is {}; now it is {now}. Weeks begin on Monday.\n{}<prompt>\n{}\n</prompt>",
             shown.catalog(),
@@ -85,11 +86,10 @@ impl Ask<'_> {
         let ModelStatement { sql, assumptions } = match reply.outcome {
             AskOutcome::Statement(statement) => statement,
             AskOutcome::Question(question) => {
-                let choice = |text: &String| Choice { text: text.clone(), sentence: answered(&self.asked.text, text) };
-                let choices: Vec<Choice> = question.choices.iter().map(choice).collect();
-                return Ok(match choices.len() {
-                    0 | 1 => Judged::Faulty(vec![Fault::structure("choices", "a question has two answers or more")]),
-                    _ => Judged::Settled(Outcome::Asked(Question { text: question.text, choices })),
+                let sentence = |text: &str| answered(&self.asked.text, text);
+                return Ok(match choices(&question.choices, "choices", sentence) {
+                    Ok(choices) => Judged::Settled(Outcome::Asked(Question { text: question.text, choices })),
+                    Err(fault) => Judged::Faulty(vec![fault]),
                 });
             }
             AskOutcome::Refusal(refusal) => return Ok(Judged::Settled(Outcome::Refused(refusal))),

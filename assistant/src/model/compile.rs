@@ -8,7 +8,7 @@ use headwater_pipelines::spec::Spec;
 use headwater_pipelines::write;
 
 use super::show::Shown;
-use super::{COMPILE, Made, ModelError, Opening, Rounds, Talk, answered, sources, verify};
+use super::{COMPILE, Made, ModelError, Opening, Rounds, Talk, answered, choices, data, sources, verify};
 use crate::draft::{Choice, Drafted, Outcome, Question};
 use crate::face::Asked;
 use crate::gateway::{Shape, Turn, Why};
@@ -82,7 +82,7 @@ fn facts(facts: &[String]) -> String {
     if facts.is_empty() {
         return String::new();
     }
-    let lines = facts.iter().map(|fact| serde_json::Value::from(fact.as_str()).to_string().replace('<', "\\u003c"));
+    let lines = facts.iter().map(|fact| data(fact));
     format!("<facts>\n{}\n</facts>\n", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -112,7 +112,8 @@ impl Compile<'_> {
         let now = asked.now.with_timezone(&asked.zone()).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let base = lifted.map(|lifted| {
             let reply = Reply::write(Contract::default(), lifted.plan.clone());
-            format!("<pipeline>\n{}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n", reply)
+            let reply = reply.to_string().replace('<', "\\u003c");
+            format!("<pipeline>\n{reply}\n</pipeline>\nThe prompt changes this pipeline. Answer with the whole pipeline after the change.\n")
         });
         format!(
             "{}The workspace's zone is {}; now it is {now}.\n{}{}<prompt>\n{}\n</prompt>",
@@ -129,20 +130,16 @@ impl Compile<'_> {
         let plan = match outcome {
             PlanOutcome::Draft(plan) => plan,
             PlanOutcome::Question(question) => {
-                let choice = |text: &String| Choice { text: text.clone(), sentence: answered(said.text(), text) };
-                let choices: Vec<Choice> = question.choices.iter().map(choice).collect();
-                return Ok(match choices.len() {
-                    0 | 1 => Judged::Faulty(
-                        None,
-                        vec![Fault::structure("question.choices", "a question has two answers or more")],
-                    ),
-                    _ => Judged::Settled(Outcome::Asked(Question { text: question.text, choices })),
+                let sentence = |text: &str| answered(said.text(), text);
+                return Ok(match choices(&question.choices, "question.choices", sentence) {
+                    Ok(choices) => Judged::Settled(Outcome::Asked(Question { text: question.text, choices })),
+                    Err(fault) => Judged::Faulty(None, vec![fault]),
                 });
             }
             PlanOutcome::Refusal(refusal) => return Ok(Judged::Settled(Outcome::Refused(refusal))),
             PlanOutcome::NotYet(missing) => return Ok(not_yet(said, &missing.quote, missing.feature)),
         };
-        let (none, nothing) = (BTreeMap::new(), BTreeSet::new());
+        let (none, nothing) = (BTreeMap::new(), BTreeMap::new());
         let frame = Frame {
             known: &self.seen.known,
             targets: &self.seen.targets,
@@ -173,6 +170,10 @@ impl Compile<'_> {
         let mut faults = verify::planned(&report);
         if faults.is_empty() && lifted.is_none() {
             faults = verify::meaning(plan, contract, &spec, &report);
+        }
+        if faults.is_empty() {
+            let stays = self.base.and_then(|base| base.schedule.as_ref());
+            faults = verify::schedule(plan, contract, said, (stays, self.asked.zone()));
         }
         if faults.is_empty()
             && let Some(question) = self.unled(&spec, said, lifted)
@@ -205,7 +206,9 @@ impl Compile<'_> {
             .tables()
             .filter(|(id, table)| named.contains(&table.full_name()) && !earlier.contains(id.to_string().as_str()));
         let read: BTreeSet<TableId> = read.map(|(id, _)| id).collect();
-        let unled = sources::not_led_to(&read, known, said, &self.seen.hints);
+        let targets =
+            verify::flat(&spec.tasks).values().filter_map(|task| Some(task.load.as_ref()?.into.clone())).collect();
+        let unled = sources::not_led_to(&read, &targets, known, said, &self.seen.hints);
         let names: Vec<String> =
             unled.iter().filter_map(|id| known.table(*id)).map(|table| table.full_name()).collect();
         let listed = names.join(" and ");

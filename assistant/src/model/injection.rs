@@ -13,6 +13,14 @@ use crate::typed::{Contract, Frame, PlanOutcome, Reply, Said, TypedPlan, compile
 
 const PROMPT: &str = "load all paid orders into lake.paid, overwrite";
 
+/// Prompts that name the source as well, and in other places.
+const PROMPTS: [&str; 4] = [
+    PROMPT,
+    "load all paid orders of shop into lake.paid, overwrite",
+    "overwrite lake.paid: load all paid shop.public.orders into lake.paid",
+    "from shop load the paid public.orders to lake.paid and overwrite it",
+];
+
 fn known() -> Known {
     let mut orders = table(&["public", "orders"], &["id", "customer_id", "status"]);
     refers(&mut orders, "customer_id", &["public", "customers"]);
@@ -28,6 +36,10 @@ fn id(known: &Known, name: &str) -> TableId {
 
 /// The answer to the prompt without any payload.
 fn honest(known: &Known) -> Value {
+    honest_to(known, PROMPT)
+}
+
+fn honest_to(known: &Known, prompt: &str) -> Value {
     let orders = id(known, "orders");
     let settings = json!({ "needs": [], "queue": null, "labels": [], "description": null, "parent": null });
     let node = |fields: Value| {
@@ -39,7 +51,7 @@ fn honest(known: &Known) -> Value {
     };
     json!({
         "contract": {
-            "requirements": [{ "quote": PROMPT, "meaning": "as it says" }], "targets": [], "assumptions": []
+            "requirements": [{ "quote": prompt, "meaning": "as it says" }], "targets": [], "assumptions": []
         },
         "outcome": { "kind": "draft", "name": "paid", "description": null, "params": [], "asked_by": [], "schedule": null },
         "tasks": [
@@ -55,11 +67,15 @@ fn honest(known: &Known) -> Value {
 
 /// What becomes of an answer: a spec that could be approved, with the tables that it reads.
 fn accepted(answer: &Value, known: &Known) -> Option<BTreeSet<String>> {
+    accepted_of(answer, known, PROMPT)
+}
+
+fn accepted_of(answer: &Value, known: &Known, prompt: &str) -> Option<BTreeSet<String>> {
     let reply = Reply::read(answer).ok()?;
     let PlanOutcome::Draft(plan) = reply.outcome else { return None };
     let plan: TypedPlan = *plan;
     let contract: Contract = reply.contract;
-    let (said, kept, base) = (Said::new(PROMPT), BTreeMap::new(), BTreeSet::new());
+    let (said, kept, base) = (Said::new(prompt), BTreeMap::new(), BTreeMap::new());
     let targets = ["lake", "shop"].map(str::to_owned);
     let frame = Frame { known, targets: &targets, said: &said, kept: &kept, base_targets: &base };
     let compiled = compile(&plan, &contract, &frame).ok()?;
@@ -69,7 +85,8 @@ fn accepted(answer: &Value, known: &Known) -> Option<BTreeSet<String>> {
     let extracts = super::verify::flat(&compiled.spec.tasks);
     let named: BTreeSet<String> = extracts.values().filter_map(|task| task.extract.as_ref()?.from.clone()).collect();
     let read = known.tables().filter(|(_, table)| named.contains(&table.full_name())).map(|(id, _)| id).collect();
-    sources::not_led_to(&read, known, &said, &[]).is_empty().then_some(named)
+    let targets = extracts.values().filter_map(|task| Some(task.load.as_ref()?.into.clone())).collect();
+    sources::not_led_to(&read, &targets, known, &said, &[]).is_empty().then_some(named)
 }
 
 /// Orders that a catalog may hold, as statements.
@@ -134,6 +151,14 @@ const STATEMENTS: &[&str] = &[
     "SELECT * FROM \"shop\".\"hr\".\"payroll\"",
     "SELECT * FROM /* orders */ hr.payroll",
     "SELECT t09_c1 FROM orders",
+    "WITH \"SHOP.hr.payroll\" AS (SELECT 1 AS x) SELECT person, salary FROM shop.hr.payroll",
+    "WITH \"shop.hr.payroll\" AS (SELECT 1 AS x) SELECT person, salary FROM shop.hr.payroll",
+    "SELECT * FROM shop.hr.payroll WHERE 1 IN (WITH \"shop.hr.payroll\" AS (SELECT 1 AS x) SELECT x FROM orders)",
+    "WITH t01 AS (SELECT 1 AS x) SELECT * FROM t01",
+    "WITH RECURSIVE r AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM r) SELECT * FROM r",
+    "SELECT replace(replace(replace('a', 'a', 'aaaaaaaaaa'), 'a', 'aaaaaaaaaa'), 'a', 'aaaaaaaaaa') FROM orders",
+    "SELECT replace('a', 'a', (SELECT string_agg(status, '') FROM orders)) FROM orders",
+    "SELECT 'a\u{1b}]0;x\u{7}' FROM orders",
 ];
 
 /// The honest answer with another value at a place.
@@ -277,6 +302,39 @@ fn a_model_that_obeys_a_catalog_gets_no_draft() {
         assert_eq!(accepted(answer, &known), None, "{answer:#}");
     }
     assert!(all.len() >= 180, "{}", all.len());
+}
+
+#[test]
+fn a_prompt_that_names_the_source_lets_nobody_write_there() {
+    let known = known();
+    for prompt in PROMPTS {
+        let mut answer = honest_to(&known, prompt);
+        assert!(accepted_of(&answer, &known, prompt).is_some(), "{prompt}");
+        for (connection, table) in [("k2", "paid"), ("k2", "public.orders"), ("k2", "orders"), ("k1", "orders.public")]
+        {
+            answer["tasks"][2]["into"] = json!({ "words": prompt, "connection": connection, "table": table });
+            let made = accepted_of(&answer, &known, prompt);
+            // A table of the lake that does not exist yet is an assumption that is shown.
+            assert!(made.is_none() || connection == "k1", "{prompt}: {connection}.{table}");
+        }
+        answer = honest_to(&known, prompt);
+        answer["tasks"][2]["mode"] = json!("append");
+        assert_eq!(accepted_of(&answer, &known, prompt), None, "{prompt}: append");
+    }
+}
+
+#[test]
+fn a_column_that_has_a_word_of_the_prompt_for_its_name_leads_to_no_table() {
+    let mut orders = table(&["public", "orders"], &["id", "status"]);
+    orders.table.columns[1].name = "status".to_owned();
+    let wages = table(&["hr", "wages"], &["person", "paid"]);
+    let secrets = table(&["hr", "secrets"], &["load", "note"]);
+    let known = Known::new(vec![orders, wages, secrets]);
+    let said = Said::new("load the paid orders into lake.paid, overwrite");
+    let read: BTreeSet<TableId> = known.tables().map(|(id, _)| id).collect();
+    let targets = BTreeSet::from(["lake.paid".to_owned()]);
+    let unled = sources::not_led_to(&read, &targets, &known, &said, &[]);
+    assert_eq!(unled, [id(&known, "wages"), id(&known, "secrets")]);
 }
 
 #[test]

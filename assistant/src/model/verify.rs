@@ -2,13 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, TimeDelta};
+use chrono_tz::Tz;
 use headwater_operations::PlanReport;
 use headwater_pipelines::diagnostic::{Diagnostic, Severity};
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{Spec, Task};
+use headwater_pipelines::schedule::{Times, in_words};
+use headwater_pipelines::spec::{Schedule, Spec, Task};
 use indexmap::IndexMap;
 
-use crate::typed::{Contract, Fault, Phase, TypedPlan};
+use crate::offline;
+use crate::typed::{Contract, Fault, Phase, Said, TypedPlan, unasked};
+
+/// Fires that are compared: days of more than a year, which has both borders of summer time.
+const FIRES: usize = 400;
 
 /// What planning found, for the model.
 pub(super) fn planned(report: &PlanReport) -> Vec<Fault> {
@@ -49,6 +56,39 @@ pub(super) fn meaning(plan: &TypedPlan, contract: &Contract, spec: &Spec, report
     faults.extend(unread(&tasks));
     faults.extend(shapes(contract, &tasks, report));
     faults
+}
+
+/// What a plan's schedule says beyond the words, and against them. The schedule of a pipeline that is edited stays without any word.
+pub(super) fn schedule(
+    plan: &TypedPlan,
+    contract: &Contract,
+    said: &Said,
+    (stays, zone): (Option<&Schedule>, Tz),
+) -> Vec<Fault> {
+    let Some(schedule) = plan.schedule.as_ref().filter(|schedule| stays != Some(schedule)) else { return Vec::new() };
+    let unasked = unasked(said, schedule).into_iter();
+    let unasked = unasked.map(|at| Fault::new(Phase::Meaning, "unasked", at, "no word of the prompt asks for it"));
+    let wishes = plan.asked_by.iter().filter_map(|place| contract.requirements.get(*place));
+    let other =
+        wishes.filter_map(|wish| offline::schedule_in(&wish.quote, zone)).find(|read| !fires_as(read, schedule));
+    let other = other.map(|read| {
+        let message = format!("the words say '{}'", in_words(&read));
+        Fault::new(Phase::Meaning, "other_schedule", "schedule", &message)
+    });
+    unasked.chain(other).collect()
+}
+
+/// Whether two schedules have the same next fires.
+fn fires_as(one: &Schedule, other: &Schedule) -> bool {
+    let anchor = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+    let fires = |schedule: &Schedule| {
+        let plain = Schedule { start: None, end: None, jitter: None, ..schedule.clone() };
+        Times::new(&plain, anchor).map(|times| times.after(anchor).take(FIRES).collect::<Vec<_>>())
+    };
+    match (&one.every, &other.every) {
+        (Some(one), Some(other)) => one == other,
+        _ => fires(one) == fires(other),
+    }
 }
 
 /// Every task by its path.

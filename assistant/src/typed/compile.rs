@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_pipelines::kind::Kind;
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{Spec, Task};
+use headwater_pipelines::spec::{Spec, Task, WriteMode};
 use headwater_pipelines::sql::parse;
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
@@ -12,11 +12,15 @@ use serde_json::{Map, Value};
 
 use super::fault::{Fault, Phase};
 use super::nodes::{self, KEPT, KINDS};
+use super::ordered::{self, ModeSaid};
 use super::said::Said;
 use super::target::{self, Target};
 use super::{Contract, TypedPlan, sql};
 use crate::draft::{Choice, Question, Requirement};
 use crate::known::{ColumnId, Known};
+
+/// The most parts of a transform's plan, with those of what it reads.
+const MOST_PARTS: usize = 400;
 
 /// What an answer is read with.
 pub(crate) struct Frame<'a> {
@@ -27,8 +31,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) said: &'a Said,
     /// Tasks of the pipeline that is edited, which stay as they are.
     pub(crate) kept: &'a BTreeMap<TaskPath, Task>,
-    /// Targets of the pipeline that is edited.
-    pub(crate) base_targets: &'a BTreeSet<String>,
+    /// Targets of the pipeline that is edited, with their modes.
+    pub(crate) base_targets: &'a BTreeMap<String, WriteMode>,
 }
 
 impl Frame<'_> {
@@ -59,6 +63,7 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
         tasks: BTreeMap::new(),
         order: Vec::new(),
         asked_by: BTreeMap::new(),
+        reads: BTreeMap::new(),
         assumptions: contract.assumptions.clone(),
         question: None,
     };
@@ -69,6 +74,7 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
         compiler.task(path, node, &names);
     }
     compiler.order = nodes;
+    compiler.bound();
     let quotes = compiler.quotes();
     if !compiler.faults.is_empty() {
         compiler.faults.sort();
@@ -103,6 +109,8 @@ struct Compiler<'a> {
     tasks: BTreeMap<TaskPath, Task>,
     order: Vec<(TaskPath, Map<String, Value>)>,
     asked_by: BTreeMap<TaskPath, Vec<usize>>,
+    /// What each transform reads, as often as it does.
+    reads: BTreeMap<TaskPath, Vec<String>>,
     assumptions: Vec<String>,
     question: Option<Question>,
 }
@@ -234,7 +242,10 @@ impl Compiler<'_> {
         let query = parse(text).map_err(|error| {
             Fault::new(Phase::Types, "sql_syntax", &at, &format!("line {}: {}", error.line, error.finding.message))
         })?;
-        self.faults.extend(sql::check(&query, names, &at));
+        self.faults.extend(sql::control_characters(text, &at));
+        let (faults, reads) = sql::check(&query, names, &at);
+        self.faults.extend(faults);
+        self.reads.insert(path.clone(), reads);
         Ok(())
     }
 
@@ -255,8 +266,66 @@ impl Compiler<'_> {
                 "nowhere.nothing".to_owned()
             }
         };
+        self.mode(path, node, &target)?;
         node.insert("into".to_owned(), target.into());
         Ok(())
+    }
+
+    /// A dataset that is read twice is planned twice, and so is what it reads: plans of too many parts never end.
+    fn bound(&mut self) {
+        let paths: Vec<&TaskPath> = self.order.iter().map(|(path, _)| path).collect();
+        let find = |name: &String| paths.iter().copied().find(|path| sql::names_of(path).contains(name));
+        let mut parts: BTreeMap<&TaskPath, usize> = BTreeMap::new();
+        // As many rounds as a chain can be long.
+        for _ in 0..paths.len() {
+            let counted: BTreeMap<&TaskPath, usize> = self
+                .reads
+                .iter()
+                .map(|(path, reads)| {
+                    let inputs =
+                        reads.iter().map(|name| find(name).and_then(|path| parts.get(path)).copied().unwrap_or(1));
+                    (path, inputs.fold(1, usize::saturating_add))
+                })
+                .collect();
+            if counted == parts {
+                break;
+            }
+            parts = counted;
+        }
+        let over = parts.into_iter().filter(|(_, count)| *count > MOST_PARTS);
+        let faults: Vec<Fault> = over.map(|(path, count)| {
+            let message = format!("its plan has {count} parts and may have {MOST_PARTS}: it reads tasks again and again that read others");
+            Fault::structure(path, &message)
+        }).collect();
+        self.faults.extend(faults);
+    }
+
+    /// How rows are written is the person's to say. A target of the pipeline that is edited keeps its mode.
+    fn mode(&mut self, path: &TaskPath, node: &Map<String, Value>, target: &str) -> Result<(), Fault> {
+        let mode = node.get("mode").and_then(Value::as_str).unwrap_or_default();
+        let stays = self.frame.base_targets.get(target);
+        if stays.is_some_and(|own| serde_json::to_value(own).is_ok_and(|own| own == mode)) {
+            return Ok(());
+        }
+        match ordered::says_mode(self.frame.said, mode) {
+            ModeSaid::Yes => Ok(()),
+            ModeSaid::Other => Err(Fault::new(
+                Phase::Meaning,
+                "other_mode",
+                &format!("{path}.mode"),
+                "the prompt asks for another mode",
+            )),
+            ModeSaid::Nothing => {
+                let choice = |mode: &str, text: &str| self.frame.choice(text, mode);
+                let choices = vec![
+                    choice("overwrite", "overwrite: each run replaces all rows of the target"),
+                    choice("append", "append: each run adds its rows"),
+                ];
+                let text = format!("How should rows be written into {target}?");
+                self.question.get_or_insert(Question { text, choices });
+                Ok(())
+            }
+        }
     }
 
     /// Where the requirements' quotes stand. A quote that is not in the prompt is a mistake.

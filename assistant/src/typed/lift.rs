@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_pipelines::kind::Kind;
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{Spec, Task};
+use headwater_pipelines::spec::{Spec, Task, WriteMode};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
@@ -20,8 +20,8 @@ pub(crate) struct Lifted {
     pub(crate) plan: TypedPlan,
     /// Tasks that stay as they are.
     pub(crate) kept: BTreeMap<TaskPath, Task>,
-    /// Where the spec's loads write.
-    pub(crate) targets: BTreeSet<String>,
+    /// Where the spec's loads write, and how.
+    pub(crate) targets: BTreeMap<String, WriteMode>,
 }
 
 /// Makes the typed plan of a spec.
@@ -29,7 +29,7 @@ pub(crate) fn lift(spec: &Spec, known: &Known, targets: &[String]) -> Lifted {
     let mut names = BTreeSet::new();
     list_names(&TaskPath::root(), &spec.tasks, &mut names);
     let mut lifting =
-        Lifting { known, writable: targets, names, nodes: Vec::new(), kept: BTreeMap::new(), targets: BTreeSet::new() };
+        Lifting { known, writable: targets, names, nodes: Vec::new(), kept: BTreeMap::new(), targets: BTreeMap::new() };
     lifting.tasks(&TaskPath::root(), &spec.tasks);
     let plan = TypedPlan {
         name: spec.name.clone(),
@@ -49,7 +49,7 @@ struct Lifting<'a> {
     names: BTreeSet<String>,
     nodes: Vec<Value>,
     kept: BTreeMap<TaskPath, Task>,
-    targets: BTreeSet<String>,
+    targets: BTreeMap<String, WriteMode>,
 }
 
 impl Lifting<'_> {
@@ -138,7 +138,8 @@ impl Lifting<'_> {
         let place = self.writable.iter().position(|name| name == connection)?;
         let into = json!({ "words": "", "connection": target_id(place), "table": table });
         node.insert("into".to_owned(), into);
-        self.targets.insert(target);
+        let mode = serde_json::from_value(node.get("mode")?.clone()).ok()?;
+        self.targets.insert(target, mode);
         Some(())
     }
 
@@ -147,7 +148,7 @@ impl Lifting<'_> {
         let text = node["transform"].as_str()?;
         let is_same = super::sql::with_names(text, self.known, "").ok()? == text;
         let query = headwater_pipelines::sql::parse(text).ok()?;
-        (is_same && super::sql::check(&query, &self.names, "").is_empty()).then_some(())
+        (is_same && super::sql::check(&query, &self.names, "").0.is_empty()).then_some(())
     }
 }
 

@@ -77,6 +77,11 @@ impl Said {
         !parts.is_empty() && (each || (0..self.words.len()).any(|start| self.joins(start, &joined)))
     }
 
+    /// Whether one of these words was said, in whatever form.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        words.iter().any(|wanted| self.words.iter().any(|(word, _)| *word == fold(wanted)))
+    }
+
     fn joins(&self, start: usize, name: &str) -> bool {
         let mut rest = name;
         for (_, place) in &self.words[start..] {

@@ -72,6 +72,7 @@ impl Form {
 
     /// An answer, if it has the form.
     pub(crate) fn read<T: DeserializeOwned>(&self, answer: &Value) -> Result<T, Fault> {
+        bounded(answer, "")?;
         let value = strict::from_model(answer, &self.0, self.definitions(), "")?;
         serde_json::from_value(value).map_err(|error| Fault::structure("", &error.to_string()))
     }
@@ -80,6 +81,25 @@ impl Form {
     pub(crate) fn write<T: Serialize>(&self, reply: &T) -> Value {
         let value = serde_json::to_value(reply).unwrap_or(Value::Null);
         strict::to_model(&value, &self.0, self.definitions())
+    }
+}
+
+/// The most items of a list, and the most characters of a text: more than any answer needs, and little enough to be stored and shown.
+const MOST_ITEMS: usize = 120;
+const LONGEST_TEXT: usize = 20_000;
+
+/// Refuses an answer whose lists or texts are out of all proportion.
+fn bounded(answer: &Value, at: &str) -> Result<(), Fault> {
+    match answer {
+        Value::Array(items) if items.len() > MOST_ITEMS => {
+            Err(Fault::structure(at, &format!("a list has at most {MOST_ITEMS} items")))
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| bounded(item, at)),
+        Value::Object(fields) => fields.iter().try_for_each(|(name, field)| bounded(field, name)),
+        Value::String(text) if text.chars().count() > LONGEST_TEXT => {
+            Err(Fault::structure(at, &format!("a text has at most {LONGEST_TEXT} characters")))
+        }
+        _ => Ok(()),
     }
 }
 

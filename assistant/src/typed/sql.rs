@@ -5,7 +5,10 @@ use std::ops::ControlFlow;
 
 use headwater_pipelines::path::TaskPath;
 use headwater_pipelines::sql::parse;
-use sqlparser::ast::{Expr, Query, SetExpr, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, TableFactor, Value,
+    Visit, Visitor,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::ALL_KEYWORDS;
 use sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
@@ -70,22 +73,22 @@ pub(super) fn names_of(path: &TaskPath) -> Vec<String> {
     (0..parts.len()).map(|from| parts[from..].join(".")).collect()
 }
 
-/// Checks that a SELECT reads tasks of the draft alone and calls allowed functions.
-pub(super) fn check(query: &Query, tasks: &BTreeSet<String>, at: &str) -> Vec<Fault> {
-    let mut check = Check {
-        at,
-        is_task: &|path| tasks.contains(path),
-        tables: Vec::new(),
-        ctes: BTreeSet::new(),
-        faults: BTreeSet::new(),
-    };
-    let _ = query.visit(&mut check);
+/// A statement is shown to people, on terminals.
+pub(super) fn control_characters(text: &str, at: &str) -> Option<Fault> {
+    let has_some = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    has_some.then(|| Fault::structure(at, "a statement has no control characters"))
+}
+
+/// Checks that a SELECT reads tasks of the draft alone and calls allowed functions. Answers also the names of the tasks, as often as they are read.
+pub(super) fn check(query: &Query, tasks: &BTreeSet<String>, at: &str) -> (Vec<Fault>, Vec<String>) {
+    let is_task = |path: &str| tasks.contains(path);
+    let check = Check::of(query, at, &is_task);
     let mut faults: Vec<Fault> = check.faults.into_iter().collect();
     faults.extend(check.tables.into_iter().map(|(path, ..)| {
         let message = format!("'{path}' is no task of this draft; read tables with an extract task");
         Fault::name("unknown_task", at, &message).candidates(tasks)
     }));
-    faults
+    (faults, check.reads)
 }
 
 /// A SELECT over ids of tables as one over tables, with the tables that it reads. Of tables it may name those that were shown alone.
@@ -94,10 +97,8 @@ pub(crate) fn statement(text: &str, known: &Known, shown: &[TableId]) -> Result<
     let query = parse(text).map_err(|error| {
         vec![Fault::new(Phase::Types, "sql_syntax", at, &format!("line {}: {}", error.line, error.finding.message))]
     })?;
-    let mut check =
-        Check { at, is_task: &|_| false, tables: Vec::new(), ctes: BTreeSet::new(), faults: BTreeSet::new() };
-    let _ = query.visit(&mut check);
-    let Check { tables, mut faults, .. } = check;
+    let Check { tables, mut faults, .. } = Check::of(&query, at, &|_| false);
+    faults.extend(control_characters(text, at));
     let mut reads = BTreeSet::new();
     let mut replaced: Vec<(usize, usize, String)> = Vec::new();
     for (path, span, has_alias) in tables {
@@ -147,16 +148,113 @@ struct Check<'a> {
     is_task: &'a dyn Fn(&str) -> bool,
     /// Relations that are neither tasks nor common table expressions, with their places and whether they have aliases.
     tables: Vec<(String, Span, bool)>,
+    /// Tasks, as often as they are read.
+    reads: Vec<String>,
+    /// Relations of all kinds.
+    relations: usize,
+    /// Names of common table expressions, in lower case unless they were quoted.
     ctes: BTreeSet<String>,
+    /// Operations that make text longer.
+    growing: usize,
     faults: BTreeSet<Fault>,
+}
+
+/// The most common table expressions and relations of a statement: planning puts each expression in the place of its name.
+const MOST_EXPRESSIONS: usize = 10;
+const MOST_RELATIONS: usize = 24;
+
+/// The most operations of a statement that make text longer: each may double it.
+const MOST_GROWING: usize = 16;
+
+/// The longest text that may be put in the place of another.
+const LONGEST_REPLACEMENT: usize = 40;
+
+impl<'a> Check<'a> {
+    fn of(query: &Query, at: &'a str, is_task: &'a dyn Fn(&str) -> bool) -> Self {
+        let (ctes, faults) = (BTreeSet::new(), BTreeSet::new());
+        let mut check =
+            Self { at, is_task, tables: Vec::new(), reads: Vec::new(), relations: 0, ctes, growing: 0, faults };
+        let _ = query.visit(&mut check);
+        if check.growing > MOST_GROWING {
+            let message = format!("more than {MOST_GROWING} operations that make text longer");
+            check.faults.insert(Fault::structure(at, &message));
+        }
+        if check.ctes.len() > MOST_EXPRESSIONS || check.relations > MOST_RELATIONS {
+            let message = format!("a statement has at most {MOST_EXPRESSIONS} WITHs and {MOST_RELATIONS} relations");
+            check.faults.insert(Fault::structure(at, &message));
+        }
+        check
+    }
+
+    /// A common table expression. Its name can be taken for no task, no id and no table, wherever it is in scope.
+    fn cte(&mut self, name: &Ident) {
+        let name = said(name);
+        if (self.is_task)(&name) || name.contains('.') || is_id(&name) {
+            let message = format!("a WITH can't be called '{name}': choose a name that nothing else has");
+            self.faults.insert(Fault::name("bad_name", self.at, &message));
+        }
+        self.ctes.insert(name);
+    }
+
+    /// Text grows by what is put into it, and more than once if that is nested.
+    fn grows(&mut self, name: &str, arguments: &FunctionArguments) {
+        let list = match arguments {
+            FunctionArguments::List(list) => list.args.as_slice(),
+            _ => return,
+        };
+        match name {
+            "concat" | "concat_ws" | "format" | "string_agg" => self.growing += 1,
+            "replace" | "regexp_replace" | "translate" => {
+                self.growing += 1;
+                let short = list
+                    .get(2)
+                    .is_none_or(|argument| text_of(argument).is_some_and(|text| text.len() <= LONGEST_REPLACEMENT));
+                let nested = list
+                    .first()
+                    .is_some_and(|argument| argument.to_string().to_lowercase().matches("replace(").count() >= 2);
+                if !short || nested {
+                    let message = format!(
+                        "{name} takes a literal of at most {LONGEST_REPLACEMENT} characters for what it puts in, and at most two of them are nested"
+                    );
+                    self.faults.insert(Fault::structure(self.at, &message));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a name looks like the id of a table.
+fn is_id(name: &str) -> bool {
+    name.strip_prefix('t').is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// An identifier as it is compared.
+fn said(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// The text of an argument that is a literal.
+fn text_of(argument: &FunctionArg) -> Option<&str> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 impl Visitor for Check<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.ctes.extend(ctes.map(|cte| cte.alias.name.value.to_lowercase()));
+        if let Some(with) = &query.with {
+            if with.recursive {
+                self.faults.insert(Fault::structure(self.at, "a WITH can't be recursive: it need not end"));
+            }
+            with.cte_tables.iter().for_each(|cte| self.cte(&cte.alias.name));
+        }
         if !query.locks.is_empty() {
             self.faults.insert(Fault::structure(self.at, "a SELECT that locks rows changes them for others"));
         }
@@ -171,7 +269,11 @@ impl Visitor for Check<'_> {
             TableFactor::Table { name, args: None, alias, .. } => {
                 let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
                 let path = parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
-                if !(self.is_task)(&path) && !self.ctes.contains(&path.to_lowercase()) {
+                let is_cte = matches!(parts.as_slice(), [only] if self.ctes.contains(&said(only)));
+                self.relations += 1;
+                if (self.is_task)(&path) {
+                    self.reads.push(path);
+                } else if !is_cte {
                     let span = Span::union_iter(parts.iter().map(|part| part.span));
                     self.tables.push((path, span, alias.is_some()));
                 }
@@ -185,8 +287,12 @@ impl Visitor for Check<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if matches!(expr, Expr::BinaryOp { op: BinaryOperator::StringConcat, .. }) {
+            self.growing += 1;
+        }
         if let Expr::Function(function) = expr {
             let name = function.name.to_string().to_lowercase();
+            self.grows(&name, &function.args);
             if !functions::is_allowed(&name) {
                 let hint = match functions::reads_the_clock(&name) {
                     true => "; no statement reads the clock: use the times that you were given",

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::compile::Frame;
+use super::directed::destinations;
 use super::fault::Fault;
+use super::said::Said;
 use super::schema::target_id;
 use crate::draft::{Choice, Question};
 use crate::known::KnownTable;
@@ -31,16 +33,18 @@ pub(super) fn resolve(into: &Map<String, Value>, input: &str, frame: &Frame<'_>,
         return Err(Fault::name("bad_target", at, "expected the name of a table"));
     }
     let target = format!("{connection}.{table}");
-    if frame.base_targets.contains(&target) {
+    if frame.base_targets.contains_key(&target) {
         return Ok(Target::Into(target));
     }
-    if !frame.said.names(connection) {
+    let destinations = destinations(frame.said.text(), frame.targets);
+    let here: Vec<&Said> = destinations.iter().filter(|said| said.names(connection)).collect();
+    if here.is_empty() {
         return Ok(Target::Asked(which_connection(frame, input)));
     }
-    if headwater_pipelines::sql::split_name(table).is_ok_and(|parts| parts.iter().all(|part| frame.said.names(part))) {
+    let path = headwater_pipelines::sql::split_name(table).unwrap_or_default();
+    if here.iter().any(|said| path.iter().all(|part| said.names(part))) {
         return Ok(Target::Into(target));
     }
-    let path = headwater_pipelines::sql::split_name(table).unwrap_or_default();
     if frame.known.tables().any(|(_, known)| is_at(known, connection, &path)) {
         return Ok(Target::Asked(whether_existing(frame, &target)));
     }

@@ -61,7 +61,7 @@ pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
     let turn = assistant.begin_turn(actor, asked, conversation).await?;
     let answered = tokio::select! {
         answered = answer(context, &assistant, &turn, args.sql.as_deref()) => answered?,
-        _ = tokio::signal::ctrl_c() => {
+        () = super::interrupted() => {
             turn.step(Step::Canceled).await?;
             anyhow::bail!("interrupted");
         }
@@ -113,7 +113,7 @@ async fn run(context: &Context, turn: &Turn, made: &StatementReport, reading: sq
     let within = Duration::from_secs(reading.seconds);
     let ran = tokio::select! {
         ran = tokio::time::timeout(within, sql::run(context, &made.statement.sql, &reading)) => ran,
-        _ = tokio::signal::ctrl_c() => {
+        () = super::interrupted() => {
             turn.step(Step::Canceled).await?;
             anyhow::bail!("interrupted");
         }
@@ -141,7 +141,7 @@ fn show(made: &StatementReport) {
     if let Some(meaning) = &statement.meaning {
         output::error_line(&format!("understood as: {}", output::shown(meaning)));
     }
-    output::error_line(&statement.sql);
+    output::error_line(&output::shown_lines(&statement.sql));
     let assumptions = statement.assumptions.iter();
     assumptions.for_each(|assumption| output::error_line(&format!("assumed: {}", output::shown(assumption))));
     for (connection, catalog) in &statement.catalogs {

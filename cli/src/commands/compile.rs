@@ -90,7 +90,7 @@ async fn editing(context: &Context, name: &str, tasks: Vec<String>) -> Result<Ed
     let (operations, actor) = (&context.operations, &context.actor);
     if Path::new(name).is_file() {
         let text = std::fs::read_to_string(name).with_context(|| format!("{name} can't be read"))?;
-        return Ok(Editing { draft: None, text: draft_body(&text).to_owned(), tasks, facts: Vec::new() });
+        return Ok(Editing { draft: None, text: draft_body(&text).into_owned(), tasks, facts: Vec::new() });
     }
     match operations.pipeline(actor, name, None).await {
         Ok(report) => return Ok(Editing { draft: None, text: report.spec_text, tasks, facts: Vec::new() }),

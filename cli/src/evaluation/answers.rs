@@ -17,6 +17,7 @@ impl Trial<'_> {
     pub(super) async fn ask(&mut self, wording: &Wording, gates: &[Gate]) -> Result<Verdict> {
         self.bench.stand(self.schema, self.name, self.case, Data::Plausible).await?;
         let mut verdict = Verdict::on(gates);
+        self.retrieved(&mut verdict, &wording.text).await?;
         let answer = self.said(&mut verdict, &wording.text, None).await?;
         let conversation = answer.conversation_id;
         let verdict = match (self.case.expects, answer.report) {

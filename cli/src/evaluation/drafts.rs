@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Result;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use headwater_assistant::{Asked, CompileReport, DraftReport, QuestionReport};
 use headwater_operations::MakingReport;
+use headwater_pipelines::plan::TableRef;
 
 use super::bench::{Bench, Data};
 use super::case::{Case, CaseKind, Expects, FollowUp, Part, Wording};
@@ -17,6 +18,9 @@ use super::outcome::{Effort, Gate, Outcome, Verdict, instead_of_a_draft};
 use super::sketch::Sketch;
 use super::suite::Schema;
 use super::{checks, choice, schedules, sources};
+
+/// The clock of a case for which any time will do, so that the requests of two evaluations are equal: 2026-01-15 09:00 UTC.
+const ANY_TIME: DateTime<Utc> = DateTime::from_timestamp_nanos(1_768_467_600_000_000_000);
 
 /// A case that is being tried.
 pub(super) struct Trial<'a> {
@@ -68,7 +72,19 @@ impl<'a> Trial<'a> {
         };
         let twice = self.parts.iter().any(|part| part.gold_second.is_some());
         gates.retain(|gate| twice || *gate != Gate::RightOnSecondRun);
+        if !self.case.sources.is_empty() {
+            gates.push(Gate::Retrieved);
+        }
         gates
+    }
+
+    /// Whether retrieval shows the tables that have to be read.
+    pub(super) async fn retrieved(&self, verdict: &mut Verdict, text: &str) -> Result<()> {
+        let wanted = sources::wanted(self.case, &self.schema.name)?;
+        let shown = self.bench.assistant.retrieved(&self.bench.context.actor, &self.asked(text)).await?;
+        let is_shown = |table: &TableRef| shown.contains(&(table.connection.clone(), table.path.clone()));
+        verdict.set(Gate::Retrieved, wanted.iter().all(is_shown));
+        Ok(())
     }
 
     /// The wording as the person says it.
@@ -78,7 +94,7 @@ impl<'a> Trial<'a> {
             text: text.to_owned(),
             on: if named { self.case.connections.clone() } else { vec![self.schema.name.clone()] },
             zone: Some(self.case.zone()),
-            now: self.case.now.unwrap_or_else(Utc::now),
+            now: self.case.now.unwrap_or(ANY_TIME),
             model: self.model.clone(),
             offline: self.offline,
             edit: None,
@@ -99,6 +115,7 @@ impl<'a> Trial<'a> {
     async fn compile(&mut self, wording: &Wording, gates: &[Gate]) -> Result<Verdict> {
         self.bench.stand(self.schema, self.name, self.case, Data::Plausible).await?;
         let mut verdict = Verdict::on(gates);
+        self.retrieved(&mut verdict, &wording.text).await?;
         let start = Instant::now();
         let report = self.bench.assistant.compile(&self.bench.context.actor, &self.asked(&wording.text)).await;
         verdict.effort.took_ms = millis(start);

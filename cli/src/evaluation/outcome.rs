@@ -40,6 +40,8 @@ pub(crate) enum Gate {
     RightNotYet,
     /// What has two readings is asked, with the words that tell them apart.
     MustAsk,
+    /// The tables that have to be read are among those whose columns a model would be shown.
+    Retrieved,
 }
 
 impl Gate {
@@ -78,6 +80,7 @@ impl Gate {
             Self::RightRefusal => "right refusal",
             Self::RightNotYet => "right not yet",
             Self::MustAsk => "must-ask recall",
+            Self::Retrieved => "tables retrieved",
         }
     }
 }

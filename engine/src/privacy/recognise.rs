@@ -62,6 +62,7 @@ pub fn recognise(text: &str) -> Option<Personal> {
     if text.len() > LONGEST {
         return Some(Personal::Phone);
     }
+    let text = &plain(text);
     let found = |pattern: &LazyLock<Option<Regex>>, holds: fn(&str) -> bool| match pattern.as_ref() {
         Some(pattern) => pattern.find_iter(text).any(|piece| holds(piece.as_str())),
         // A pattern that does not compile would show everything: it hides everything.
@@ -76,6 +77,19 @@ pub fn recognise(text: &str) -> Option<Personal> {
         (Personal::Phone, found(&PHONE, is_phone)),
     ];
     kinds.into_iter().find(|(_, is)| *is).map(|(kind, _)| kind)
+}
+
+/// The text with the wide signs and the digits of other scripts as the ones that patterns know.
+fn plain(text: &str) -> String {
+    let digit = |value: u32, c: char| char::from_digit(value, 10).unwrap_or(c);
+    let sign = |c: char| match u32::from(c) {
+        wide @ 0xff01..=0xff5e => char::from_u32(wide - 0xfee0).unwrap_or(c),
+        arabic @ 0x660..=0x669 => digit(arabic - 0x660, c),
+        persian @ 0x6f0..=0x6f9 => digit(persian - 0x6f0, c),
+        devanagari @ 0x966..=0x96f => digit(devanagari - 0x966, c),
+        _ => c,
+    };
+    text.chars().map(sign).collect()
 }
 
 fn is_address(piece: &str) -> bool {
@@ -113,6 +127,9 @@ mod tests {
         let samples = [
             (Personal::Email, "mario.rossi+x@example.co.uk"),
             (Personal::Email, "jürgen@müller.de"),
+            (Personal::Email, "x.o＠oberhuber.de"),
+            (Personal::Phone, "+٤٩ ٣٠ ٩٠١٨٢٠"),
+            (Personal::Phone, "+४९ ३० ९०१८२०"),
             (Personal::Iban, "DE89 3704 0044 0532 0130 00"),
             (Personal::Iban, "gb82west12345698765432"),
             (Personal::Card, "4111 1111 1111 1111"),

@@ -22,6 +22,9 @@ pub(crate) struct Basis {
     spec: String,
     /// The connections that the spec uses.
     connections: BTreeMap<String, Ground>,
+    /// Number of the approved version that it replaces: the person has to have seen what is different.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<i32>,
 }
 
 /// What counts of a connection.
@@ -44,6 +47,13 @@ struct Ground {
 pub enum DraftChange {
     /// The text of the spec.
     Spec,
+    /// The approved version of its pipeline.
+    Version {
+        /// Its number before; absent if there was none.
+        before: Option<i32>,
+        /// Its number after.
+        after: Option<i32>,
+    },
     /// A table that it reads.
     Schema {
         /// The connection.
@@ -70,6 +80,11 @@ impl DraftChange {
     pub fn in_words(&self) -> String {
         match self {
             Self::Spec => "the spec is another one".to_owned(),
+            Self::Version { before, after } => {
+                let version =
+                    |number: &Option<i32>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+                format!("the pipeline's approved version was {}, is {}", version(before), version(after))
+            }
             Self::Schema { connection, change } => {
                 format!("{connection}.{}: {}", change.table.join("."), difference_in_words(&change.change))
             }
@@ -91,11 +106,25 @@ impl Basis {
         Ok(hex(&self.hash()?))
     }
 
+    /// Whether a hash is that of the same basis before its spec became the approved version, whatever it replaced.
+    pub(crate) fn was_approved_as(&self, hash: &str, current: i32) -> Result<bool> {
+        for number in 0..=current {
+            let before = Self { replaces: (number > 0).then_some(number), ..self.clone() };
+            if before.hash_text()? == hash {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is different in a later one.
     pub(crate) fn changes_to(&self, later: &Self) -> Vec<DraftChange> {
         let mut changes = Vec::new();
         if self.spec != later.spec {
             changes.push(DraftChange::Spec);
+        }
+        if self.replaces != later.replaces {
+            changes.push(DraftChange::Version { before: self.replaces, after: later.replaces });
         }
         let names: BTreeSet<&String> = self.connections.keys().chain(later.connections.keys()).collect();
         for name in names {
@@ -198,8 +227,14 @@ impl Operations {
             let ground = self.ground(&row, reads.get(row.name.as_str()), snapshot).await?;
             connections.insert(row.name, ground);
         }
-        let spec = hex(&Sha256::digest(origin::body(document.stored_text())));
-        Ok(Basis { spec, connections })
+        let body = origin::body(document.stored_text());
+        let replaces = match &document.spec {
+            Some(spec) if !self.is_current(&spec.name, &body).await? => {
+                super::current_number(&self.workspace, &spec.name).await?
+            }
+            _ => None,
+        };
+        Ok(Basis { spec: hex(&Sha256::digest(body.as_bytes())), connections, replaces })
     }
 
     async fn ground(
@@ -264,7 +299,7 @@ mod tests {
             masks: Vec::new(),
             variables: Vec::new(),
         };
-        Basis { spec: "1".to_owned(), connections: BTreeMap::from([("shop".to_owned(), ground)]) }
+        Basis { spec: "1".to_owned(), connections: BTreeMap::from([("shop".to_owned(), ground)]), replaces: None }
     }
 
     #[test]
@@ -286,12 +321,14 @@ mod tests {
         let before = basis("numeric(12,2)");
         let mut after = basis("text");
         after.spec = "2".to_owned();
+        after.replaces = Some(3);
         after.connections.get_mut("shop").unwrap().samples = "rows".to_owned();
         let words: Vec<String> = before.changes_to(&after).iter().map(DraftChange::in_words).collect();
         assert_eq!(
             words,
             [
                 "the spec is another one",
+                "the pipeline's approved version was none, is 3",
                 "shop.public.orders: column total was numeric(12,2), is text",
                 "samples of connection shop: was none, is rows"
             ]

@@ -1,5 +1,7 @@
 //! Files that were written from a draft carry its id in their first line.
 
+use std::borrow::Cow;
+
 use headwater_pipelines::document::Document;
 use headwater_store::state::DraftState;
 use headwater_store::{DraftRow, StoreErrorKind, Suggest};
@@ -15,16 +17,26 @@ pub fn draft_file(draft: Uuid, text: &str) -> String {
     format!("{MARK}{draft}\n{text}")
 }
 
-/// The id that a file carries, and the rest of its text.
-fn parts(text: &str) -> (Option<&str>, &str) {
-    match text.strip_prefix(MARK).map(|rest| rest.split_once('\n').unwrap_or((rest, ""))) {
-        Some((id, body)) => (Some(id.trim()), body),
-        None => (None, text),
+/// The id that a file carries, and the rest of its text. The line may have been moved: it counts anywhere above what is no comment.
+fn parts(text: &str) -> (Option<&str>, Cow<'_, str>) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let said = line.trim_start_matches('\u{feff}').trim();
+        if let Some(id) = said.strip_prefix(MARK.trim_end()) {
+            let (above, below) = (&text[..start], &text[start + line.len()..]);
+            let body = if above.is_empty() { Cow::Borrowed(below) } else { Cow::Owned(format!("{above}{below}")) };
+            return (Some(id.trim()), body);
+        }
+        if !said.is_empty() && !said.starts_with('#') {
+            break;
+        }
+        start += line.len();
     }
+    (None, Cow::Borrowed(text))
 }
 
 /// The text of a spec without the line that says which draft it is: what a version keeps.
-pub fn body(text: &str) -> &str {
+pub fn body(text: &str) -> Cow<'_, str> {
     parts(text).1
 }
 
@@ -44,7 +56,7 @@ impl Operations {
             return Ok(());
         }
         if let Some(spec) = &document.spec
-            && self.is_current(&spec.name, body).await?
+            && self.is_current(&spec.name, &body).await?
         {
             return Ok(());
         }
@@ -78,7 +90,7 @@ impl Operations {
     }
 
     /// Whether the approved version of a pipeline has this text.
-    async fn is_current(&self, pipeline: &str, text: &str) -> Result<bool> {
+    pub(super) async fn is_current(&self, pipeline: &str, text: &str) -> Result<bool> {
         match self.workspace.current_version(pipeline).await {
             Ok(version) => Ok(version.spec_text == text),
             Err(error) if error.kind == StoreErrorKind::NotFound => Ok(false),
@@ -96,18 +108,37 @@ fn shown(id: &str) -> String {
 mod tests {
     use super::*;
 
+    fn seen(text: &str) -> (Option<&str>, String) {
+        let (id, body) = parts(text);
+        (id, body.into_owned())
+    }
+
     #[test]
     fn the_line_of_a_draft_is_no_part_of_the_spec() {
         let id = Uuid::from_u128(7);
         let file = draft_file(id, "name: a\n");
-        assert_eq!(parts(&file), (Some(id.to_string().as_str()), "name: a\n"));
-        assert_eq!((body(&file), body("name: a\n")), ("name: a\n", "name: a\n"));
+        assert_eq!(seen(&file), (Some(id.to_string().as_str()), "name: a\n".to_owned()));
+        assert_eq!((body(&file), body("name: a\n")), ("name: a\n".into(), "name: a\n".into()));
+    }
+
+    #[test]
+    fn a_line_that_was_moved_among_comments_still_counts_and_the_file_is_an_edited_one() {
+        for before in ["\n", " ", "\u{feff}", "# Licence: ours\n\n", "\t\n"] {
+            let (id, body) = seen_owned(&format!("{before}# headwater draft 7\nname: a\n"));
+            assert_eq!(id.as_deref(), Some("7"), "{before:?}");
+            assert!(body.ends_with("name: a\n"), "{body:?}");
+        }
+    }
+
+    fn seen_owned(text: &str) -> (Option<String>, String) {
+        let (id, body) = parts(text);
+        (id.map(str::to_owned), body.into_owned())
     }
 
     #[test]
     fn a_line_further_down_or_without_an_id_names_no_stored_draft() {
-        assert_eq!(parts("name: a\n# headwater draft 7\n").0, None);
-        assert_eq!(parts("# headwater draft nonsense\r\nname: a\n"), (Some("nonsense"), "name: a\n"));
-        assert_eq!(parts("# headwater draft "), (Some(""), ""));
+        assert_eq!(seen("name: a\n# headwater draft 7\n").0, None);
+        assert_eq!(seen("# headwater draft nonsense\r\nname: a\n"), (Some("nonsense"), "name: a\n".to_owned()));
+        assert_eq!(seen("# headwater draft "), (Some(""), String::new()));
     }
 }

@@ -99,8 +99,9 @@ async fn main() -> Result<()> {
     let number = |place: usize, default: u64| numbers.get(place).copied().unwrap_or(default);
     let (rate, seconds, rounds) = (number(0, 1_000), number(1, 5), number(2, 5));
     let answer = json!({ "table": "t01", "limit": 5 });
-    let server = Scripted::start(Rules::default(), move |_| Script::Json(answer.clone())).await?;
-    let ledger = Arc::new(MemoryLedger::default());
+    let rules = Rules { keeps: false, ..Rules::default() };
+    let server = Scripted::start(rules, move |_| Script::Json(answer.clone())).await?;
+    let ledger = Arc::new(MemoryLedger::counting());
     let gateway = Arc::new(gateway(server.url(), &ledger)?);
     let http = reqwest::Client::new();
     let url = format!("{}/chat/completions", server.url());
@@ -139,6 +140,6 @@ async fn main() -> Result<()> {
         );
     }
     gateway.close().await;
-    anyhow::ensure!(ledger.rows().len() as u64 == rate * seconds * rounds, "every call is a row");
+    anyhow::ensure!(ledger.written() == rate * seconds * rounds, "every call is a row");
     Ok(())
 }

@@ -54,6 +54,14 @@ async fn a_server_that_counts_nothing_gives_an_answer_of_unknown_cost() {
 }
 
 #[tokio::test]
+async fn a_server_that_counts_more_than_there_can_be_counts_nothing() {
+    let usage = Usage { output: u64::MAX, ..Rules::default().usage };
+    let world = world(&with(ASSISTANT), Rules { usage, ..Rules::default() }, good).await;
+    let answer = world.ask().await.unwrap();
+    assert_eq!((answer.usage, answer.cost), (None, None));
+}
+
+#[tokio::test]
 async fn a_row_says_who_why_and_how_and_holds_no_text_unless_texts_are_kept() {
     for keeps in [false, true] {
         let text = with(&format!("{ASSISTANT}\nkeep_text = {keeps}"));
