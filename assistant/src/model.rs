@@ -252,3 +252,21 @@ impl Rounds {
         is_new && self.earlier.len() <= REPAIRS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_has_a_few_short_answers_that_differ() {
+        let of = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            choices(&texts, "choices", |text| format!("say {text}")).is_ok()
+        };
+        assert!(of(&["one", "two"]) && of(&["1", "2", "3", "4", "5"]));
+        let long = "x".repeat(201);
+        for texts in [&["one"][..], &[], &["one", "one"], &["1", "2", "3", "4", "5", "6"], &["one", &long], &["one", "a\u{1b}[2J"], &["one", " "]] {
+            assert!(!of(texts), "{texts:?}");
+        }
+    }
+}

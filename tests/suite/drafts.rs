@@ -238,3 +238,31 @@ fn several_drafts_are_approved_on_their_own_and_each_is_reported() {
     assert_eq!(outcomes, ["approved", "refused", "approved"], "{report:#}");
     refused(&world.run(&["drafts", "approve", ids[0], ids[2], "--hash", "6d1f"]), &["the hash of one draft"]);
 }
+
+#[test]
+fn an_approval_replaces_no_version_that_the_person_has_not_seen() {
+    let world = world();
+    let drafted = draft(&world);
+    let pipeline = text(&drafted["plan"], "pipeline").to_owned();
+    world.write(
+        "other.yaml",
+        &format!("name: {pipeline}\ntasks:\n  orders: {{ extract: {{ from: shop.public.orders }} }}\n  publish: {{ load: {{ input: orders, into: lake.paid, mode: append }} }}\n"),
+    );
+    world.succeed(&["apply", "other.yaml"]);
+    refused(&approve(&world, &drafted), &["the pipeline's approved version was none, is 1"]);
+    let seen = shown(&world, &drafted);
+    assert!(seen["changes"].to_string().contains("version"), "{seen:#}");
+    let approved = world.run(&["drafts", "approve", text(&drafted, "draft_id"), "--hash", text(&seen, "hash"), "--json"]);
+    assert_eq!(approved.code(), Some(0), "{approved}");
+}
+
+#[test]
+fn a_file_whose_line_was_moved_is_an_edited_one_and_does_not_run() {
+    let world = world();
+    draft(&world);
+    let file = std::fs::read_to_string(world.folder.join("paid.yaml")).unwrap();
+    for before in ["\n", " ", "\u{feff}", "# a licence\n"] {
+        world.write("moved.yaml", &format!("{before}{file}"));
+        refused(&world.run(&["run", "moved.yaml"]), &["draft"]);
+    }
+}

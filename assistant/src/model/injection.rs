@@ -305,6 +305,22 @@ fn a_model_that_obeys_a_catalog_gets_no_draft() {
 }
 
 #[test]
+fn a_chain_that_reads_each_step_twice_is_refused_before_anything_plans_it() {
+    let known = known();
+    let mut answer = honest(&known);
+    let step = answer["tasks"][1].clone();
+    let tasks = answer["tasks"].as_array_mut().unwrap();
+    for number in 0..25 {
+        let before = if number == 0 { "paid".to_owned() } else { format!("s{}", number - 1) };
+        let mut task = step.clone();
+        task["name"] = json!(format!("s{number}"));
+        task["transform"] = json!(format!("SELECT a.* FROM {before} a, {before} b"));
+        tasks.insert(tasks.len() - 1, task);
+    }
+    assert_eq!(accepted(&answer, &known), None);
+}
+
+#[test]
 fn a_prompt_that_names_the_source_lets_nobody_write_there() {
     let known = known();
     for prompt in PROMPTS {
