@@ -265,7 +265,15 @@ mod tests {
         };
         assert!(of(&["one", "two"]) && of(&["1", "2", "3", "4", "5"]));
         let long = "x".repeat(201);
-        for texts in [&["one"][..], &[], &["one", "one"], &["1", "2", "3", "4", "5", "6"], &["one", &long], &["one", "a\u{1b}[2J"], &["one", " "]] {
+        for texts in [
+            &["one"][..],
+            &[],
+            &["one", "one"],
+            &["1", "2", "3", "4", "5", "6"],
+            &["one", &long],
+            &["one", "a\u{1b}[2J"],
+            &["one", " "],
+        ] {
             assert!(!of(texts), "{texts:?}");
         }
     }

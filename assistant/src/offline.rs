@@ -6,18 +6,26 @@ mod clauses;
 mod condition;
 mod data;
 mod drafting;
+mod follow;
+mod german;
+mod heads;
 mod lexer;
 mod list;
+mod loads;
+mod modifiers;
 mod names;
+mod partners;
 mod parts;
 mod period;
 mod phrase;
+mod ranks;
 mod routes;
 mod schedule;
 mod selection;
-mod sentence;
+mod spoken;
 mod sql;
 mod stop;
+mod tail;
 mod units;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -28,12 +36,13 @@ use headwater_pipelines::spec::Schedule;
 use crate::draft::{Drafted, NotUnderstood, Outcome, Refusal, RefusalReason};
 use crate::known::{Known, TableId};
 use data::Data;
+pub(crate) use follow::ask_after;
 use lexer::Token;
+use loads::Reader;
 pub use names::Term;
 
 use names::Names;
 use period::Period;
-use sentence::Reader;
 use sql::Writing;
 use stop::Stop;
 
@@ -68,31 +77,24 @@ pub struct Statement {
 
 /// Makes a draft of a sentence.
 pub fn compile(sentence: &str, setting: &Setting<'_>) -> Outcome<Drafted> {
-    let said = lexer::cut(sentence);
     let names = Names::of(setting.known, setting.terms);
+    let said = spoken::hear(sentence, &names);
     let reader = Reader { sentence, said: &said, names: &names, targets: setting.targets, zone: setting.zone };
-    let made = readable(sentence, &said)
-        .and_then(|()| reader.read())
-        .and_then(|request| drafting::draft(sentence, &request, setting));
+    let made = readable(sentence, &said).and_then(|()| reader.read()).and_then(|request| {
+        let tables: Vec<TableId> = request.loads.iter().flat_map(|load| drafting::tables(&load.selection)).collect();
+        let mut drafted = drafting::draft(sentence, &said, &request, setting)?;
+        drafted.assumptions.extend(names.called(&said, &tables));
+        Ok(drafted)
+    });
     outcome(made, sentence, &said)
 }
 
 /// Makes a statement of a question.
 pub fn ask(question: &str, setting: &Setting<'_>) -> Outcome<Statement> {
-    let said = lexer::cut(question);
     let names = Names::of(setting.known, setting.terms);
+    let said = spoken::hear(question, &names);
     let made = readable(question, &said).and_then(|()| statement(question, &said, &names, setting));
     outcome(made, question, &said)
-}
-
-/// Makes a statement of a question that may go on with the one before, a sentence of its own. Answers also what it says as one, if it goes on.
-pub(crate) fn ask_after(
-    before: Option<&str>,
-    question: &str,
-    setting: &Setting<'_>,
-) -> (Outcome<Statement>, Option<String>) {
-    let _ = before;
-    (ask(question, setting), None)
 }
 
 /// The schedule that words say, wherever they say it; `None` if they say none that the grammar knows.
@@ -111,12 +113,17 @@ fn readable(sentence: &str, said: &[Token]) -> Result<(), Stop> {
     Ok(())
 }
 
-fn statement(question: &str, said: &[Token], names: &Names<'_>, setting: &Setting<'_>) -> Result<Statement, Stop> {
-    sentence::refuse_changes(said)?;
+/// What a question selects.
+fn select(question: &str, said: &[Token], names: &Names<'_>) -> Result<selection::Selection, Stop> {
+    loads::refuse_changes(said)?;
     refuse_secrets(said, names)?;
-    let is_end = |token: &&Token| ["?", "!"].iter().any(|word| token.is(word));
+    let is_end = |token: &&Token| ["?", "!", "please"].iter().any(|word| token.is(word));
     let end = said.len() - said.iter().rev().take_while(is_end).count();
-    let selection = Data { sentence: question, said, names, target: None }.read(0..end)?;
+    Data { sentence: question, said, names, target: None }.read(0..end)
+}
+
+fn statement(question: &str, said: &[Token], names: &Names<'_>, setting: &Setting<'_>) -> Result<Statement, Stop> {
+    let selection = select(question, said, names)?;
     let known = setting.known;
     let table = |id: TableId| known.table(id).map(crate::known::KnownTable::full_name).unwrap_or_default();
     let bounds = |period: Period, kind: &str| literals(period, kind, setting);
@@ -127,7 +134,10 @@ fn statement(question: &str, said: &[Token], names: &Names<'_>, setting: &Settin
         let places: Vec<String> = (1..=selection.groups.len()).map(|place| place.to_string()).collect();
         sql.push_str(&format!("\nORDER BY {}", places.join(", ")));
     }
-    Ok(Statement { sql, tables: drafting::tables(&selection), assumptions: drafting::assumptions(&selection, known) })
+    let tables = drafting::tables(&selection);
+    let mut assumptions = drafting::assumptions(&selection, known);
+    assumptions.extend(names.called(said, &tables));
+    Ok(Statement { sql, tables, assumptions })
 }
 
 /// A question for a secret of Headwater or of a source is refused, unless a column has that name.

@@ -252,7 +252,8 @@ fn an_approval_replaces_no_version_that_the_person_has_not_seen() {
     refused(&approve(&world, &drafted), &["the pipeline's approved version was none, is 1"]);
     let seen = shown(&world, &drafted);
     assert!(seen["changes"].to_string().contains("version"), "{seen:#}");
-    let approved = world.run(&["drafts", "approve", text(&drafted, "draft_id"), "--hash", text(&seen, "hash"), "--json"]);
+    let approved =
+        world.run(&["drafts", "approve", text(&drafted, "draft_id"), "--hash", text(&seen, "hash"), "--json"]);
     assert_eq!(approved.code(), Some(0), "{approved}");
 }
 

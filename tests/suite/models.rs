@@ -430,7 +430,10 @@ fn a_target_that_stands_behind_no_into_and_a_mode_that_nobody_said_are_asked_abo
         Script::Json(answer)
     });
     server.configure(&world, "openai");
-    let asked = json_of(&run(&world, &["compile", "overwrite lake.paid: load the paid orders of shop into lake.paid", "--json"]));
+    let asked = json_of(&run(
+        &world,
+        &["compile", "overwrite lake.paid: load the paid orders of shop into lake.paid", "--json"],
+    ));
     assert_eq!(asked["outcome"], "question", "{asked:#}");
     assert!(asked["text"].as_str().unwrap().contains("Where should"), "{asked:#}");
     let asked = json_of(&run(&world, &["compile", "load the paid orders into lake.paid", "--json"]));

@@ -183,6 +183,7 @@ impl Assistant {
         let Some(gateway) = self.models(asked)? else {
             let before = earlier.last().map(|(question, _)| question.as_str());
             let (outcome, whole) = offline::ask_after(before, &asked.text, &seen.setting(asked));
+            let whole = whole.filter(|whole| *whole != asked.text);
             return Ok(Stated { outcome, meaning: whole.or_else(|| meaning.clone()), trail: None });
         };
         let Samples { tables, fingerprint } = seen.samples(&self.operations, actor).await?;

@@ -1,10 +1,9 @@
 //! Conditions in words, and the literals in them.
 
-use chrono::NaiveDate;
-
 use super::lexer::Token;
 use super::period::{self, Period};
 use super::selection::Test;
+use super::sql::opposite;
 use super::stop::Stop;
 
 /// What kinds of literals a column is compared with.
@@ -52,22 +51,32 @@ struct Reading<'a> {
 }
 
 /// Words that compare, longest first, and what they mean.
-const COMPARISONS: [(&[&str], &str); 27] = [
+const COMPARISONS: [(&[&str], &str); 37] = [
     (&["greater", "than", "or", "equal", "to"], ">="),
     (&["less", "than", "or", "equal", "to"], "<="),
-    (&["not", "less", "than"], ">="),
-    (&["not", "more", "than"], "<="),
+    (&["on", "or", "after"], ">="),
+    (&["on", "or", "before"], "<="),
+    (&["no", "later", "than"], "<="),
+    (&["no", "earlier", "than"], ">="),
     (&["equal", "to"], "="),
     (&["greater", "than"], ">"),
+    (&["higher", "than"], ">"),
     (&["more", "than"], ">"),
     (&["larger", "than"], ">"),
+    (&["later", "than"], ">"),
     (&["less", "than"], "<"),
+    (&["lower", "than"], "<"),
     (&["smaller", "than"], "<"),
+    (&["earlier", "than"], "<"),
+    (&["other", "than"], "<>"),
     (&["at", "least"], ">="),
     (&["at", "most"], "<="),
-    (&["on", "or", "after"], ">="),
+    (&["up", "to"], "<="),
     (&["since"], ">="),
+    (&["until"], "<="),
+    (&["till"], "<="),
     (&["exceeds"], ">"),
+    (&["exceeding"], ">"),
     (&["above"], ">"),
     (&["over"], ">"),
     (&["below"], "<"),
@@ -82,13 +91,19 @@ const COMPARISONS: [(&[&str], &str); 27] = [
     (&["<>"], "<>"),
 ];
 
+/// What stands behind a number or a day: `4 or more`.
+const BOUNDS: [(&str, &[&str]); 2] = [
+    (">=", &["more", "higher", "above", "greater", "later", "up", "newer"]),
+    ("<=", &["less", "lower", "below", "fewer", "smaller", "earlier", "older"]),
+];
+
 impl Reading<'_> {
     fn test(&mut self) -> Result<Test, Stop> {
         let modal = self.take(&["must"]) || self.take(&["should"]) || self.take(&["has", "to"]);
         let not_before = modal && self.take(&["not"]);
         let is = (modal && self.take(&["be"]))
-            || ["is", "are", "was", "were", "=", "equals", "has", "have"].iter().any(|word| self.take(&[word]));
-        let not = not_before || (is && (self.take(&["not"]) || self.take(&["never"])));
+            || ["is", "are", "was", "were", "=", "equals", "has", "have", "of"].iter().any(|word| self.take(&[word]));
+        let not = not_before || self.take(&["not"]) || (is && self.take(&["never"]));
         if ["empty", "null", "missing", "blank"].iter().any(|word| self.take(&[word])) {
             return Ok(if not { Test::NotEmpty } else { Test::Empty });
         }
@@ -100,7 +115,10 @@ impl Reading<'_> {
             }
         }
         if self.take(&["between"]) {
-            return self.between(not);
+            return self.between("and", not);
+        }
+        if self.begins_a_range() && self.take(&["from"]) {
+            return self.between("to", not);
         }
         if self.take(&["one", "of"]) || self.take(&["any", "of"]) {
             let values = self.values()?;
@@ -111,61 +129,94 @@ impl Reading<'_> {
         }
         if let Some(sign) = COMPARISONS.iter().find(|(words, _)| self.take(words)).map(|(_, sign)| *sign) {
             let sign = if not { opposite(sign) } else { sign };
-            if self.family == Family::Time {
-                return self.beside(sign);
-            }
-            return Ok(Test::Compare(sign, self.value()?));
-        }
-        if self.family == Family::Time
-            && !not
-            && let Some((length, period)) = period::read(&self.said[self.place..])
-        {
-            self.place += length;
-            return Ok(Test::During(period));
+            return match self.family {
+                Family::Time => self.dated(sign),
+                _ => Ok(Test::Compare(sign, self.value()?)),
+            };
         }
         if self.family == Family::Time {
-            return self.beside("<>");
+            let period = self.period()?;
+            let sign = if not { "<>" } else { self.bound().unwrap_or("=") };
+            return Ok(beside(sign, period));
         }
         // `with newsletter true` has no word between column and value.
+        self.take(&["either"]);
         let values = self.alternatives()?;
+        if !not
+            && let [value] = values.as_slice()
+            && let Some(sign) = self.bound()
+        {
+            return Ok(Test::Compare(sign, value.clone()));
+        }
         match values.as_slice() {
             [value] => Ok(Test::Compare(if not { "<>" } else { "=" }, value.clone())),
             _ => Ok(negated(not, Test::Among(values))),
         }
     }
 
-    /// A day is a stretch of time: what is after it comes when it has ended.
-    fn beside(&mut self, sign: &str) -> Result<Test, Stop> {
-        let day = self.day()?;
-        let next = || day.succ_opt().ok_or_else(|| self.expected("a day within the calendar"));
-        Ok(match sign {
-            "<" => Test::Before(day),
-            "<=" => Test::Before(next()?),
-            ">" => Test::From(next()?),
-            ">=" => Test::From(day),
-            _ => Test::Not(Box::new(Test::During(Period::Fixed(day, next()?)))),
-        })
+    /// `from 10 to 20`; `from 10` alone is a bound.
+    fn begins_a_range(&self) -> bool {
+        let rest = &self.said[self.place..];
+        rest.first().is_some_and(|token| token.is("from")) && rest.iter().take(5).any(|token| token.is("to"))
     }
 
-    fn day(&mut self) -> Result<NaiveDate, Stop> {
-        let day = self.said.get(self.place).and_then(|token| token.text.parse().ok());
-        let day = day.ok_or_else(|| self.expected("a date such as 2026-03-29"))?;
-        self.place += 1;
-        Ok(day)
+    /// `until March` leaves open whether March is in it; a day is.
+    fn dated(&mut self, sign: &str) -> Result<Test, Stop> {
+        let at = self.place;
+        let period = self.period()?;
+        if sign == "<=" && !period.is_day() {
+            self.place = at;
+            return Err(self.expected("a day, which is in it, or 'before' and a period, which is not"));
+        }
+        Ok(beside(sign, period))
     }
 
-    fn between(&mut self, not: bool) -> Result<Test, Stop> {
-        if self.family == Family::Time {
-            let first = self.day()?;
-            if !self.take(&["and"]) {
-                return Err(self.expected("'and' and the last day"));
+    fn begins_a_bound(&self) -> bool {
+        let next = self.said.get(self.place + 1);
+        let is_bound = |word: &&str| next.is_some_and(|next| next.is(word));
+        self.family == Family::Number && BOUNDS.iter().any(|(_, words)| words.iter().any(&is_bound))
+    }
+
+    /// `or more`
+    fn bound(&mut self) -> Option<&'static str> {
+        if !matches!(self.family, Family::Number | Family::Time) {
+            return None;
+        }
+        for (sign, words) in BOUNDS {
+            if words.iter().any(|word| self.take(&["or", *word]) || (*word == "up" && self.take(&["and", *word]))) {
+                return Some(sign);
             }
-            let last = self.day()?.succ_opt().ok_or_else(|| self.expected("a day within the calendar"))?;
-            return Ok(negated(not, Test::During(Period::Fixed(first, last))));
+        }
+        None
+    }
+
+    fn period(&mut self) -> Result<Period, Stop> {
+        let mut read = period::read(&self.said[self.place..]);
+        if read.is_none() && self.take(&["the"]) {
+            read = period::read(&self.said[self.place..]);
+        }
+        let Some((length, period)) = read else {
+            return Err(self.expected("a date such as 2026-03-29, or a period such as this month"));
+        };
+        self.place += length;
+        Ok(period)
+    }
+
+    fn between(&mut self, joint: &str, not: bool) -> Result<Test, Stop> {
+        if self.family == Family::Time {
+            let first = self.period()?;
+            if !self.take(&[joint]) {
+                return Err(self.expected(&format!("'{joint}' and the last day")));
+            }
+            let at = self.place;
+            let both = first.through(self.period()?);
+            self.place = if both.is_none() { at } else { self.place };
+            let both = both.ok_or_else(|| self.expected("a day or a period with its year"))?;
+            return Ok(negated(not, Test::During(both)));
         }
         let low = self.value()?;
-        if !self.take(&["and"]) {
-            return Err(self.expected("'and' and the upper bound"));
+        if !self.take(&[joint]) {
+            return Err(self.expected(&format!("'{joint}' and the upper bound")));
         }
         let high = self.value()?;
         Ok(negated(not, Test::Between(low, high)))
@@ -182,22 +233,13 @@ impl Reading<'_> {
             return Err(self.expected("a text"));
         };
         self.place += 1;
-        let escaped: String = token
-            .text
-            .chars()
-            .flat_map(|c| match c {
-                '%' | '_' | '\\' => vec!['\\', c],
-                c => vec![c],
-            })
-            .collect();
-        let any = |is: bool| if is { "%" } else { "" };
-        Ok(Some(text(&format!("{}{escaped}{}", any(before), any(after)))))
+        Ok(Some(pattern(&token.text, before, after)))
     }
 
     /// `paid or open`
     fn alternatives(&mut self) -> Result<Vec<String>, Stop> {
         let mut values = vec![self.value()?];
-        while self.take(&["or"]) {
+        while !self.begins_a_bound() && self.take(&["or"]) {
             values.push(self.value()?);
         }
         Ok(values)
@@ -267,9 +309,29 @@ impl Reading<'_> {
     }
 }
 
+/// The pattern of a LIKE: a text, and whether others may stand before and behind it.
+pub(super) fn pattern(value: &str, before: bool, after: bool) -> String {
+    let escape = |c| if matches!(c, '%' | '_' | '\\') { vec!['\\', c] } else { vec![c] };
+    let escaped: String = value.chars().flat_map(escape).collect();
+    let any = |is: bool| if is { "%" } else { "" };
+    text(&format!("{}{escaped}{}", any(before), any(after)))
+}
+
+/// A day is a stretch of time: what is after it comes when it has ended.
+pub(super) fn beside(sign: &str, period: Period) -> Test {
+    match sign {
+        "<" => Test::Before(period),
+        "<=" => Test::Until(period),
+        ">" => Test::After(period),
+        ">=" => Test::From(period),
+        "<>" => Test::Not(Box::new(Test::During(period))),
+        _ => Test::During(period),
+    }
+}
+
 /// Words that say something of a column rather than being in it; as a text they stand in quotes.
 fn is_predicate(word: &str) -> bool {
-    const WORDS: [&str; 14] = [
+    const WORDS: [&str; 60] = [
         "unique",
         "duplicated",
         "duplicate",
@@ -284,23 +346,58 @@ fn is_predicate(word: &str) -> bool {
         "unset",
         "present",
         "the",
+        "a",
+        "an",
+        "no",
+        "one",
+        "either",
+        "neither",
+        "between",
+        "more",
+        "less",
+        "at",
+        "over",
+        "under",
+        "above",
+        "below",
+        "most",
+        "fewest",
+        "highest",
+        "lowest",
+        "per",
+        "by",
+        "before",
+        "after",
+        "since",
+        "until",
+        "from",
+        "than",
+        "sorted",
+        "descending",
+        "ascending",
+        "only",
+        "which",
+        "that",
+        "who",
+        "with",
+        "without",
+        "today",
+        "yesterday",
+        "empty",
+        "null",
+        "missing",
+        "blank",
+        "none",
+        "nothing",
+        "is",
+        "are",
+        "and",
     ];
     WORDS.iter().any(|predicate| word.eq_ignore_ascii_case(predicate))
 }
 
 fn negated(not: bool, test: Test) -> Test {
     if not { Test::Not(Box::new(test)) } else { test }
-}
-
-fn opposite(sign: &str) -> &'static str {
-    match sign {
-        "=" => "<>",
-        "<>" => "=",
-        "<" => ">=",
-        "<=" => ">",
-        ">" => "<=",
-        _ => "<",
-    }
 }
 
 /// A text as a literal.
@@ -350,12 +447,18 @@ mod tests {
         assert_eq!(read(">= -3", Family::Number), compare(">=", "-3"));
         assert_eq!(read("is false", Family::Boolean), compare("=", "false"));
         assert_eq!(read("true", Family::Boolean), compare("=", "true"));
-        let day = |day: &str| day.parse::<NaiveDate>().unwrap();
+        let day = |day: &str| {
+            let day = day.parse::<chrono::NaiveDate>().unwrap();
+            Period::Fixed(day, day.succ_opt().unwrap())
+        };
         assert_eq!(read("is before 2026-03-29", Family::Time), Test::Before(day("2026-03-29")));
-        assert_eq!(read("is after 2026-03-29", Family::Time), Test::From(day("2026-03-30")));
+        assert_eq!(read("is after 2026-03-29", Family::Time), Test::After(day("2026-03-29")));
         assert_eq!(read("is yesterday", Family::Time), Test::During(Period::Relative(Unit::Day, 1)));
         assert_eq!(read("is in this month", Family::Time), Test::During(Period::Relative(Unit::Month, 0)));
+        assert_eq!(read("since March 2026", Family::Time), Test::From(Period::month(2026, 3).unwrap()));
         assert_eq!(read("is not empty", Family::Other), Test::NotEmpty);
+        assert_eq!(read("of 4 or more", Family::Number), compare(">=", "4"));
+        assert_eq!(read("from 1 to 5", Family::Number), Test::Between("1".to_owned(), "5".to_owned()));
         assert_eq!(
             read("is one of iO, niO and x", Family::Text),
             Test::Among(["'iO'", "'niO'", "'x'"].map(str::to_owned).to_vec())

@@ -1,4 +1,5 @@
 //! What is to be read, in words: `order no and total of orders with the customer's country as country where status is paid`.
+//! Here it is found which table the rows are of. How the phrase begins is in heads.rs, what stands behind that in clauses.rs and modifiers.rs.
 
 use std::ops::Range;
 
@@ -6,12 +7,11 @@ use headwater_pipelines::diagnostic::nearest;
 
 use super::condition::Family;
 use super::lexer::Token;
-use super::list::List;
 use super::names::Names;
 use super::parts::{self, Clause};
 use super::phrase::Phrase;
-use super::routes::{hops, routes};
-use super::selection::{Fold, Item, Place, Selection, Top, Value};
+use super::ranks::Rank;
+use super::selection::{Condition, Place, Selection};
 use super::stop::{Misread, Stop};
 use super::units;
 use crate::draft::{Choice, Question};
@@ -27,22 +27,38 @@ pub(super) struct Data<'a> {
     pub(super) target: Option<TableId>,
 }
 
-/// Words that say nothing about which rows are meant.
-const FILLERS: [&str; 20] = [
-    "list", "show", "give", "me", "what", "which", "is", "are", "the", "all", "every", "find", "please", "get",
-    "display", "columns", "column", "fields", "only", "just",
-];
+/// Tables that some words of a phrase can mean.
+type Mention = (Range<usize>, Vec<TableId>);
 
 impl<'a> Data<'a> {
     /// Reads a phrase that takes all of these tokens.
     pub(super) fn read(&self, range: Range<usize>) -> Result<Selection, Stop> {
-        let clauses = parts::split(self.said, range.clone());
+        let Some(with) = self.within(range.clone()) else { return self.read_parts(range, None) };
+        // `how many customers with orders …` counts the customers of orders if the rest is about orders, and customers if it is about them.
+        match (self.read_parts(range.clone(), Some(with)), self.read_parts(range, None)) {
+            (Ok(orders), Ok(customers)) => {
+                let is_bare = customers.groups.is_empty() && customers.conditions.is_empty();
+                let of_customers = |place: &Place| place.column.table == customers.base;
+                let groups = orders.groups.iter().filter_map(|group| group.value.place());
+                let conditions = orders.conditions.iter().map(|condition| &condition.place);
+                match is_bare || groups.chain(conditions).all(of_customers) {
+                    true => Ok(orders),
+                    false => Err(Stop::at(with, "columns that one of the two tables alone has")),
+                }
+            }
+            (Ok(orders), Err(_)) => Ok(orders),
+            (Err(_), read) => read,
+        }
+    }
+
+    fn read_parts(&self, range: Range<usize>, within: Option<usize>) -> Result<Selection, Stop> {
+        let clauses = parts::split(self.said, range.clone(), within);
         let head = range.start..clauses.first().map_or(range.end, |(_, part)| part.start);
         let mut stop: Option<Stop> = None;
-        for (words, tables) in self.mentions(head.clone()) {
+        for (words, tables) in self.mentions(&head, &clauses) {
             let mut read = Vec::new();
             for base in tables {
-                match self.with_base(base, head.clone(), &clauses) {
+                match self.with_base(base, &words, head.clone(), &clauses) {
                     Ok(selection) => read.push((base, selection)),
                     Err(other) => stop = Some(stop.map_or(other.clone(), |stop| stop.further(other))),
                 }
@@ -61,24 +77,51 @@ impl<'a> Data<'a> {
         Err(stop.unwrap_or_else(|| self.no_table(head.start)))
     }
 
-    /// The tables that the head names with the tokens that name them, the last one first: it stands behind `of`. The table that is loaded into is read from only
-    /// if nothing else has its name.
-    fn mentions(&self, head: Range<usize>) -> Vec<(Range<usize>, Vec<TableId>)> {
+    /// The `with` between two tables behind `how many`.
+    fn within(&self, range: Range<usize>) -> Option<usize> {
+        let with = range.clone().find(|at| self.said[*at].is("with"))?;
+        let counts =
+            range.clone().take(4).any(|at| ["many", "number", "count"].iter().any(|word| self.said[at].is(word)));
+        let start = (with + 1..range.end).find(|at| {
+            !["a", "an", "any", "placed", "at", "least", "one"].iter().any(|word| self.said[*at].is(word))
+        })?;
+        (counts && self.names.table(&self.said[start..range.end]).is_some()).then_some(with)
+    }
+
+    /// The tables that the head names with the tokens that name them, the last one first: it stands behind `of`; then those of which the most or fewest
+    /// are asked for. The table that is loaded into is read from only if nothing else has its name.
+    fn mentions(&self, head: &Range<usize>, clauses: &[(Clause, Range<usize>)]) -> Vec<Mention> {
+        let mut mentions = self.named(head.clone());
+        mentions.reverse();
+        for (_, part) in clauses.iter().filter(|(clause, _)| *clause == Clause::With) {
+            if part.clone().any(|at| self.said[at].is("most") || self.said[at].is("fewest")) {
+                mentions.extend(self.named(part.clone()));
+            }
+        }
+        // `sum of total per status in orders`
+        if mentions.is_empty() {
+            let groups = clauses.iter().filter(|(clause, _)| *clause == Clause::Per);
+            mentions.extend(groups.flat_map(|(_, part)| self.named(part.clone())));
+        }
+        mentions
+    }
+
+    fn named(&self, words: Range<usize>) -> Vec<Mention> {
         let mut mentions = Vec::new();
-        let mut at = head.start;
-        while at < head.end {
-            let Some(found) = self.names.table(&self.said[at..head.end]) else {
+        let mut at = words.start;
+        while at < words.end {
+            let table = self.names.table(&self.said[at..words.end]).map(|found| (found.length, found.meanings));
+            let verb = || Some((1, self.names.verb(self.said.get(at)?)));
+            let Some((length, mut meanings)) = table.or_else(verb).filter(|(_, meanings)| !meanings.is_empty()) else {
                 at += 1;
                 continue;
             };
-            let mut meanings = found.meanings;
             if meanings.len() > 1 {
                 meanings.retain(|table| Some(*table) != self.target);
             }
-            mentions.push((at..at + found.length, meanings));
-            at += found.length;
+            mentions.push((at..at + length, meanings));
+            at += length;
         }
-        mentions.reverse();
         mentions
     }
 
@@ -98,48 +141,48 @@ impl<'a> Data<'a> {
     fn with_base(
         &self,
         base: TableId,
+        words: &Range<usize>,
         head: Range<usize>,
         clauses: &[(Clause, Range<usize>)],
     ) -> Result<Selection, Stop> {
+        let before = self.before(base, words, head.start);
         let mut selection = Selection::of(base);
-        let reader = Reader { data: self, phrase: self.phrase(base), base };
-        reader.head(head, &mut selection)?;
+        selection.conditions.extend(before.conditions.into_iter().rev());
+        let mut rank = before.rank;
+        let phrase =
+            Phrase { sentence: self.sentence, said: self.said, names: self.names, base, skipped: &before.places };
+        let reader = Reader { data: self, phrase, base };
+        reader.head(head, &mut selection, &mut rank)?;
         for (clause, part) in clauses {
-            let part = part.start..self.without_comma(part.clone());
-            match clause {
-                Clause::Where => reader.conditions(self.behind(&part, &["only", "where", "whose"]), &mut selection)?,
-                Clause::Per => reader
-                    .groups(self.behind(&part, &["per", "for", "each", "every", "grouped", "by"]), &mut selection)?,
-                Clause::With => reader.with(part.start + 1..part.end, &mut selection)?,
-                Clause::Without => {
-                    reader.without(self.behind(&part, &["with", "have", "no", "without", "any"]), &mut selection)?
-                }
-                Clause::Also => reader.also(part.start + 1..part.end, &mut selection)?,
-                Clause::Only => reader.only(part.start + 1..part.end, &mut selection)?,
-                Clause::Over => selection.mixes = true,
-                Clause::Joined => reader.joined(part, &mut selection)?,
-                Clause::Extreme => reader.extreme(part, &mut selection)?,
-            }
+            reader.clause(*clause, part.start..self.without_comma(part.clone()), &mut selection, &mut rank)?;
         }
+        self.ranked(&rank, base, &mut selection)?;
         reader.settle(&mut selection)?;
         units::must_not_mix(&reader.phrase, &selection)?;
         Ok(selection)
     }
 
-    fn phrase(&self, base: TableId) -> Phrase<'a> {
-        Phrase { sentence: self.sentence, said: self.said, names: self.names, base }
+    /// Reads conditions on rows of a table.
+    pub(super) fn conditions(&self, range: Range<usize>, base: TableId) -> Result<Vec<Condition>, Stop> {
+        let phrase = Phrase { sentence: self.sentence, said: self.said, names: self.names, base, skipped: &[] };
+        let mut selection = Selection::of(base);
+        Reader { data: self, phrase, base }.conditions(range, &mut selection)?;
+        match selection.partners.is_empty() && selection.top.is_none() {
+            true => Ok(selection.conditions),
+            false => Err(Stop::at(0, "conditions on columns")),
+        }
     }
 
     /// A part without the words that begin it.
-    fn behind(&self, part: &Range<usize>, words: &[&str]) -> Range<usize> {
+    pub(super) fn behind(&self, part: &Range<usize>, words: &[&str]) -> Range<usize> {
         let is_opening = |at: &usize| words.iter().any(|word| self.said[*at].is(word));
         let start = part.clone().find(|at| !is_opening(at)).unwrap_or(part.end);
         start..part.end
     }
 
     /// The end of a part before the commas, question marks and `and` that lead to the next one.
-    fn without_comma(&self, part: Range<usize>) -> usize {
-        let joins = |token: &Token| [",", "and", "?", "!"].iter().any(|word| token.is(word));
+    pub(super) fn without_comma(&self, part: Range<usize>) -> usize {
+        let joins = |token: &Token| [",", "and", "?", "!", "please"].iter().any(|word| token.is(word));
         (part.start..part.end).rev().find(|at| !joins(&self.said[*at])).map_or(part.start, |at| at + 1)
     }
 
@@ -154,7 +197,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Reads the parts of a phrase once its table is known. What stands behind the head is in clauses.rs.
+/// Reads the parts of a phrase once its table is known.
 pub(super) struct Reader<'a> {
     pub(super) data: &'a Data<'a>,
     pub(super) phrase: Phrase<'a>,
@@ -170,49 +213,18 @@ impl Reader<'_> {
         self.said(at, end).is_some_and(|token| token.is(word))
     }
 
-    /// Items, folded values, or the table alone.
-    fn head(&self, head: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
-        let end = self.data.without_comma(head.clone());
-        let mut at = head.start;
-        while self
-            .said(at, end)
-            .is_some_and(|token| FILLERS.iter().any(|word| token.is(word)) && self.table(at, end).is_none())
-        {
-            at += 1;
-        }
-        if self.is(at, end, "how") && self.is(at + 1, end, "many") {
-            return self.how_many(at + 2, end, selection);
-        }
-        if self.is(at, end, "top") {
-            return self.top(at + 1, end, selection);
-        }
-        if self.is(at, end, "distinct") || self.is(at, end, "different") {
-            let mut values = Selection::of(self.base);
-            let behind = self.items(at + 1, end, &mut values)?;
-            selection.groups = values.items;
-            return self.ended(behind, end, "'and' or 'of' a table");
-        }
-        if let Some(behind) = self.table(at, end)
-            && behind == end
-        {
-            selection.whole_rows = true;
-            return Ok(());
-        }
-        let behind = self.items(at, end, selection)?;
-        if behind < end {
-            return Err(Stop::at(behind, "'and', 'of' a table, or a word that begins the next part"));
-        }
-        Ok(())
+    pub(super) fn is_any(&self, at: usize, end: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(at, end, word))
     }
 
     /// The place behind the table, if it is named here.
-    fn table(&self, at: usize, end: usize) -> Option<usize> {
-        let start = self.phrase.skip_articles(at, end);
-        let mut start = start;
-        for words in [["all"].as_slice(), &["rows", "of"], &["the"], &["table"]] {
+    pub(super) fn table(&self, at: usize, end: usize) -> Option<usize> {
+        let mut start = self.phrase.skip_articles(at, end);
+        for words in [["rows", "of"].as_slice(), &["the"], &["table"]] {
             let are = words.iter().enumerate().all(|(ahead, word)| self.is(start + ahead, end, word));
             start += if are { words.len() } else { 0 };
         }
+        start = self.phrase.skip_articles(start, end);
         let found = self.data.names.table(self.data.said.get(start..end)?)?;
         if !found.meanings.contains(&self.base) {
             return None;
@@ -229,211 +241,8 @@ impl Reader<'_> {
 
     /// `of orders`
     pub(super) fn of_table(&self, at: usize, end: usize) -> Option<usize> {
-        let of = ["of", "in", "from"].iter().any(|word| self.is(at, end, word));
+        let of = ["of", "in", "from", "for", "over"].iter().any(|word| self.is(at, end, word));
         of.then(|| self.table(at + 1, end)).flatten()
-    }
-
-    pub(super) fn items(&self, mut at: usize, end: usize, selection: &mut Selection) -> Result<usize, Stop> {
-        let mut list = List::default();
-        loop {
-            let (behind, item) = self.item(at, end)?;
-            if let Value::Column(place) = &item.value {
-                let start = self.phrase.skip_articles(at, end);
-                let named = (start..behind).find(|place| self.is(*place, behind, "as")).unwrap_or(behind);
-                list.add(&self.phrase, start..named, place)?;
-            }
-            selection.items.push(item);
-            at = behind;
-            let comma = self.is(at, end, ",");
-            let and = self.is(at + usize::from(comma), end, "and");
-            if !comma && !and {
-                return Ok(at);
-            }
-            at += usize::from(comma) + usize::from(and);
-        }
-    }
-
-    fn item(&self, at: usize, end: usize) -> Result<(usize, Item), Stop> {
-        let at = self.phrase.skip_articles(at, end);
-        let (mut behind, value) = match self.folded(at, end)? {
-            Some(read) => read,
-            None => {
-                let (behind, place) = self.phrase.column(at, end)?;
-                (behind, Value::Column(place))
-            }
-        };
-        // `sum of kwh of lake.strom as kwh` and `sum of kwh as kwh of lake.strom`.
-        behind = self.of_table(behind, end).unwrap_or(behind);
-        let (mut behind, name) = self.name(behind, end)?;
-        behind = self.of_table(behind, end).unwrap_or(behind);
-        Ok((behind, Item { value, name }))
-    }
-
-    /// `as name`
-    pub(super) fn name(&self, at: usize, end: usize) -> Result<(usize, Option<String>), Stop> {
-        if !self.is(at, end, "as") {
-            return Ok((at, None));
-        }
-        let token = self.said(at + 1, end).ok_or_else(|| Stop::at(at + 1, "a name for the column"))?;
-        let fits = token.is_quoted || (!token.is_sign() && !token.text.contains(['.', '/', ':']));
-        if !fits {
-            return Err(Stop::at(at + 1, "a name for the column"));
-        }
-        Ok((at + 2, Some(token.text.clone())))
-    }
-
-    fn folded(&self, at: usize, end: usize) -> Result<Option<(usize, Value)>, Stop> {
-        if self.is(at, end, "count") || (self.is(at, end, "number") && self.is(at + 1, end, "of")) {
-            return self.count(at + 1 + usize::from(self.is(at, end, "number")), end).map(Some);
-        }
-        let folds = [
-            (Fold::Sum, ["sum", "total"].as_slice()),
-            (Fold::Average, &["average", "mean", "avg"]),
-            (Fold::Smallest, &["minimum", "smallest", "lowest", "min", "earliest"]),
-            (Fold::Largest, &["maximum", "largest", "highest", "max", "latest"]),
-        ];
-        let Some((fold, _)) = folds.into_iter().find(|(_, words)| words.iter().any(|word| self.is(at, end, word)))
-        else {
-            return Ok(None);
-        };
-        // `total` may be a column.
-        let own = self.data.names.column(&self.data.said[at..end], self.base);
-        // `total amount` is the column of that name, if there is one.
-        if own.as_ref().is_some_and(|own| {
-            own.length > 1 || !self.data.said[at].text.eq_ignore_ascii_case(&self.data.said[at].words.concat())
-        }) {
-            return Ok(None);
-        }
-        let own = own.is_some();
-        let behind = at + 1 + usize::from(self.is(at + 1, end, "of"));
-        match self.phrase.column(behind, end) {
-            Ok((_, place))
-                if matches!(fold, Fold::Sum | Fold::Average) && self.family(&place) != Family::Number && !own =>
-            {
-                Err(Stop::at(behind, "a column with numbers"))
-            }
-            Ok((behind, place)) => Ok(Some((behind, Value::Folded(fold, place)))),
-            Err(_) if own => Ok(None),
-            Err(stop) => Err(stop),
-        }
-    }
-
-    /// Behind `count`: rows of the table, or different values of a column.
-    fn count(&self, at: usize, end: usize) -> Result<(usize, Value), Stop> {
-        let at = at + usize::from(self.is(at, end, "of"));
-        if self.is(at, end, "distinct") || self.is(at, end, "different") {
-            let (behind, place) = self.phrase.column(at + 1, end)?;
-            return Ok((behind, Value::Distinct(place)));
-        }
-        match self.table(at, end) {
-            Some(behind) => Ok((behind, Value::Rows)),
-            // `count and sum of amount of payments`
-            None if self.is(at, end, "and") || self.is(at, end, ",") || at == end => Ok((at, Value::Rows)),
-            None => Err(Stop::at(at, "the table whose rows are counted, or 'distinct' and a column")),
-        }
-    }
-
-    /// `how many orders`, `how many different customers have orders`
-    fn how_many(&self, at: usize, end: usize, selection: &mut Selection) -> Result<(), Stop> {
-        let is_distinct = self.is(at, end, "different") || self.is(at, end, "distinct");
-        let start = at + usize::from(is_distinct);
-        let there = |at: usize| at + if self.is(at, end, "are") && self.is(at + 1, end, "there") { 2 } else { 0 };
-        let value = if self.table(start, end).map(there) == Some(end) && !is_distinct {
-            Value::Rows
-        } else {
-            let who = self.data.names.table(&self.data.said[start..end]).ok_or_else(|| self.data.no_table(start))?;
-            let have = start + who.length;
-            if !self.is(have, end, "have") || self.table(have + 1, end) != Some(end) {
-                return Err(Stop::at(have, "'have' and the table that refers to them"));
-            }
-            let known = self.data.names.known;
-            let ways = who.meanings.iter().flat_map(|table| routes(known, self.base, *table)).collect::<Vec<_>>();
-            match ways.as_slice() {
-                [way] if way.len() == 1 && way[0].from.len() == 1 => {
-                    Value::Distinct(Place { route: Vec::new(), column: way[0].from[0] })
-                }
-                _ => return Err(Stop::at(start, "a table that the other one refers to by one key")),
-            }
-        };
-        selection.items.push(Item { value, name: None });
-        Ok(())
-    }
-
-    /// `3 category names by sum of quantity of order items`
-    fn top(&self, at: usize, end: usize, selection: &mut Selection) -> Result<(), Stop> {
-        let count = self.said(at, end).and_then(|token| token.text.parse().ok());
-        let count = count.filter(|count| *count > 0).ok_or_else(|| Stop::at(at, "a number of rows"))?;
-        let by = (at..end).find(|place| self.is(*place, end, "by")).ok_or_else(|| Stop::at(end, "'by' and a value"))?;
-        let mut group = Selection::of(self.base);
-        let behind = match self.table(at + 1, by) {
-            Some(behind) if behind == by => by,
-            _ => self.items(at + 1, by, &mut group)?,
-        };
-        if behind < by {
-            return Err(Stop::at(behind, "'by' and a value"));
-        }
-        let (behind, value) = self.item(by + 1, end)?;
-        if behind < end {
-            return Err(Stop::at(behind, "the end of the value, or a word that begins the next part"));
-        }
-        let is_folded = value.value.is_folded();
-        if is_folded && group.items.is_empty() {
-            return Err(Stop::at(at + 1, "the columns that the value is of, such as the name"));
-        }
-        selection.top = Some(Top { count, ascending: false, by: value.value.clone() });
-        match is_folded {
-            true => {
-                selection.groups = group.items;
-                selection.items = vec![value];
-            }
-            false => selection.items = group.items,
-        }
-        Ok(())
-    }
-
-    /// Columns beside folded values would need a group of their own: a sentence that leaves it out is not guessed at.
-    fn settle(&self, selection: &mut Selection) -> Result<(), Stop> {
-        let folds = selection.items.iter().any(|item| item.value.is_folded());
-        let plain = selection.items.iter().any(|item| !item.value.is_folded());
-        let repeated = selection.items.iter().any(
-            |item| matches!(&item.value, Value::Folded(Fold::Sum | Fold::Average, place) if !place.route.is_empty()),
-        );
-        if repeated {
-            return Err(Stop::at(
-                0,
-                "values of the rows that are read: those of another table would count once for each row",
-            ));
-        }
-        if !self.can_stay(selection) {
-            return Err(Stop::at(0, "'also' without conditions on other tables and without distinct values"));
-        }
-        if folds && plain {
-            return Err(Stop::at(0, "folded values alone; the columns that they are folded by stand behind 'per'"));
-        }
-        if !folds && !selection.groups.is_empty() && !selection.items.is_empty() {
-            return Err(Stop::at(0, "a value for each group, such as 'count' or 'sum of' a column"));
-        }
-        Ok(())
-    }
-
-    /// Whether rows that have no partner can stay as a sentence says: a condition on the partner, or a value that counts partners of partners, leaves it open.
-    fn can_stay(&self, selection: &Selection) -> bool {
-        let on_kept = selection
-            .conditions
-            .iter()
-            .any(|condition| condition.place.route.iter().any(|hop| selection.keeps.contains(&hop.table)));
-        let counts =
-            selection.items.iter().all(|item| item.value.is_folded() && !matches!(item.value, Value::Distinct(_)));
-        let direct = |table: &TableId| {
-            hops(self.data.names.known, self.base).iter().filter(|hop| hop.table == *table).count() == 1
-        };
-        let on_base = selection.conditions.iter().all(|condition| condition.place.route.is_empty());
-        let whole = match selection.whole.as_slice() {
-            [] => true,
-            [only] => counts && !selection.items.is_empty() && direct(only) && on_base,
-            _ => false,
-        };
-        !on_kept && whole
     }
 
     pub(super) fn family(&self, place: &Place) -> Family {
@@ -447,5 +256,27 @@ impl Reader<'_> {
 
     pub(super) fn ended(&self, at: usize, end: usize, expected: &str) -> Result<(), Stop> {
         if at < end { Err(Stop::at(at, expected)) } else { Ok(()) }
+    }
+
+    fn clause(
+        &self,
+        clause: Clause,
+        part: Range<usize>,
+        selection: &mut Selection,
+        rank: &mut Rank,
+    ) -> Result<(), Stop> {
+        let inner = part.start + 1..part.end;
+        match clause {
+            Clause::Where => self.conditions(self.data.behind(&part, &["only", "where", "whose"]), selection),
+            Clause::Per => self.groups(self.data.behind(&part, &["per", "by"]), selection),
+            Clause::With => self.with(inner, selection, rank),
+            Clause::Without => self.without(self.data.behind(&part, &["with", "no", "without", "any"]), selection),
+            Clause::Also => self.also(inner, selection),
+            Clause::Only => self.only(inner, selection),
+            Clause::Over => self.over(part, selection),
+            Clause::Joined => self.joined(part, selection),
+            Clause::Extreme => self.extreme(part, selection),
+            Clause::Sorted => self.sorted(part, selection),
+        }
     }
 }

@@ -7,9 +7,10 @@ use headwater_pipelines::spec::{CheckTask, Columns, ExtractTask, LoadTask, OnFai
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
 
+use super::lexer::Token;
+use super::loads::{Load, Request};
 use super::period::Period;
 use super::selection::{Selection, Test, Unit};
-use super::sentence::{Load, Request};
 use super::sql::{self, Writing};
 use super::stop::Stop;
 use super::{Setting, literals};
@@ -20,7 +21,7 @@ use crate::words::split_name;
 /// The tables that a selection reads.
 pub(super) fn tables(selection: &Selection) -> Vec<TableId> {
     let routes = selection.places().flat_map(|place| place.route.iter().map(|hop| hop.table));
-    let others = selection.without.iter().map(|(table, _)| *table);
+    let others = selection.partners.iter().map(|partners| partners.table);
     let mut all: Vec<TableId> =
         std::iter::once(selection.base).chain(routes).chain(others).chain(selection.whole.iter().copied()).collect();
     all.sort_unstable();
@@ -30,12 +31,12 @@ pub(super) fn tables(selection: &Selection) -> Vec<TableId> {
 
 /// What a selection takes for granted.
 pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
-    let routes = selection.places().map(|place| &place.route).chain(selection.without.iter().map(|(_, route)| route));
-    let hops = routes.flatten().filter(|hop| hop.is_assumed);
+    let routes = selection.places().flat_map(|place| &place.route);
+    let hops = routes.chain(selection.partners.iter().map(|partners| &partners.hop)).filter(|hop| hop.is_assumed);
     let left = selection.places().flat_map(|place| &place.route).filter(|hop| {
         let said =
             [&selection.keeps, &selection.drops, &selection.whole].iter().any(|tables| tables.contains(&hop.table));
-        hop.is_optional && !hop.is_assumed && !said
+        hop.is_optional && !said
     });
     let left: Vec<String> = left
         .filter_map(|hop| {
@@ -51,6 +52,7 @@ pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
             Some(format!("{} refers to {} of {table}: the names say so, no foreign key does", from.name, to.name))
         })
         .chain(left)
+        .chain(selection.notes.iter().cloned())
         .collect();
     all.sort();
     all.dedup();
@@ -58,9 +60,10 @@ pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
 }
 
 /// Makes the spec.
-pub(super) fn draft(sentence: &str, request: &Request, setting: &Setting<'_>) -> Result<Drafted, Stop> {
+pub(super) fn draft(sentence: &str, said: &[Token], request: &Request, setting: &Setting<'_>) -> Result<Drafted, Stop> {
     let mut drafting = Drafting {
         sentence,
+        said,
         setting,
         schedule: request.schedule.as_ref().map(|(schedule, _)| schedule),
         tasks: IndexMap::new(),
@@ -102,6 +105,7 @@ pub(super) fn draft(sentence: &str, request: &Request, setting: &Setting<'_>) ->
 
 struct Drafting<'a> {
     sentence: &'a str,
+    said: &'a [Token],
     setting: &'a Setting<'a>,
     schedule: Option<&'a Schedule>,
     tasks: IndexMap<String, Task>,
@@ -115,6 +119,13 @@ struct Drafting<'a> {
 impl Drafting<'_> {
     fn load(&mut self, load: &Load) -> Result<(), Stop> {
         let quote = self.sentence[load.words.clone()].trim_end_matches([',', ' ']).to_owned();
+        if load.selection.top.as_ref().is_some_and(|top| top.count.is_none()) {
+            return Err(Stop::at(0, "rows without an order: those of a table have none"));
+        }
+        if load.moves {
+            let target = &load.target;
+            self.assumptions.push(format!("the rows stay where they are, and {target} gets a copy of them"));
+        }
         self.must_keep_or_leave(load)?;
         self.assumptions.extend(assumptions(&load.selection, self.setting.known));
         let mut input = match load.selection.is_copy() {
@@ -165,7 +176,7 @@ impl Drafting<'_> {
         let columns = selection.items.iter().filter_map(|item| item.value.place());
         let lost = columns.flat_map(|place| &place.route).find(|hop| {
             let said = selection.keeps.contains(&hop.table) || selection.drops.contains(&hop.table);
-            hop.is_optional && !hop.is_assumed && !said
+            hop.is_optional && !said
         });
         let Some(hop) = lost else { return Ok(()) };
         let filtered = selection.conditions.iter().any(|condition| condition.place.route.contains(hop));
@@ -218,7 +229,8 @@ impl Drafting<'_> {
     fn transform(&mut self, load: &Load) -> Result<String, Stop> {
         let extracts: BTreeMap<TableId, String> =
             tables(&load.selection).into_iter().map(|id| (id, self.extract(id))).collect();
-        let table = |id: TableId| extracts.get(&id).cloned().unwrap_or_default();
+        // A task may be called like a word of SQL.
+        let table = |id: TableId| extracts.get(&id).map(|task| sql::identifier(task)).unwrap_or_default();
         let schedule = self.schedule;
         let zone = zone_of(schedule, self.setting);
         let bounds = |period: Period, kind: &str| bounds(period, kind, schedule, self.setting);
@@ -236,7 +248,7 @@ impl Drafting<'_> {
             _ => None,
         });
         let at = relative.map_or(0, |(_, _, start)| start);
-        let token = super::lexer::cut(self.sentence).iter().position(|token| token.span.start >= at).unwrap_or(0);
+        let token = self.said.iter().position(|token| token.span.start >= at).unwrap_or(0);
         let expected = match relative {
             Some((unit, 1, _)) => {
                 format!("a schedule that runs when the {} ends, e.g. {}", unit.as_str(), at_the_end_of(unit))
@@ -279,7 +291,12 @@ fn zone_of(schedule: Option<&Schedule>, setting: &Setting<'_>) -> String {
 
 /// The bounds of a period in a pipeline: literals if they are fixed, else the run's interval, which must be the period.
 fn bounds(period: Period, kind: &str, schedule: Option<&Schedule>, setting: &Setting<'_>) -> Option<(String, String)> {
-    let Period::Relative(unit, before) = period else { return literals(period, kind, setting) };
+    let (unit, before) = match period {
+        Period::Fixed(..) => return literals(period, kind, setting),
+        Period::Relative(unit, before) => (unit, before),
+        // Which year's it is would depend on the day of writing.
+        Period::Month(_) => return None,
+    };
     let cron = schedule?.cron.as_deref()?;
     if before != 1 || cron != cron_at_the_end_of(unit)? {
         return None;
@@ -287,7 +304,8 @@ fn bounds(period: Period, kind: &str, schedule: Option<&Schedule>, setting: &Set
     let zone = zone_of(schedule, setting);
     let local = |name: &str| match (kind.starts_with("Timestamp"), sql::is_zoned(kind)) {
         (true, true) => format!("${name}"),
-        (true, false) => format!("${name} AT TIME ZONE '{zone}'"),
+        // A time without a zone is compared with the clock of the zone; the cast alone would give that of UTC.
+        (true, false) => format!("to_local_time(${name} AT TIME ZONE '{zone}')"),
         _ => format!("CAST(${name} AT TIME ZONE '{zone}' AS date)"),
     };
     Some((local("interval_start"), local("interval_end")))

@@ -18,7 +18,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    fn new(text: &str, span: Range<usize>, is_quoted: bool) -> Self {
+    pub(super) fn new(text: &str, span: Range<usize>, is_quoted: bool) -> Self {
         Self { text: text.to_owned(), words: if is_quoted { Vec::new() } else { tokens(text) }, span, is_quoted }
     }
 
@@ -91,9 +91,12 @@ fn word_length(rest: &str) -> usize {
     while let Some(c) = rest[length..].chars().next() {
         let behind = &rest[length + c.len_utf8()..];
         if c == '.' && behind.starts_with('"') {
-            let Some(end) = behind[1..].find('"') else { return length };
+            let Some(end) = end_of_name(&behind[1..]) else { return length };
             length += 1 + end + 2;
-        } else if c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | ':' | '-' | '+' | '*' | '$') {
+        } else if c.is_alphanumeric()
+            || matches!(c, '_' | '.' | '/' | ':' | '-' | '+' | '*' | '$')
+            || (matches!(c, '\'' | '’') && length > 0 && joins(behind))
+        {
             length += c.len_utf8();
         } else if length == 0 {
             return c.len_utf8();
@@ -102,6 +105,24 @@ fn word_length(rest: &str) -> usize {
         }
     }
     length
+}
+
+/// Where the quote is that ends a name: two of them are one within it.
+fn end_of_name(rest: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let end = from + rest[from..].find('"')?;
+        if !rest[end + 1..].starts_with('"') {
+            return Some(end);
+        }
+        from = end + 2;
+    }
+}
+
+/// Whether an apostrophe before these letters is within a word, as in `isn't`; `'s` is an ending of its own.
+fn joins(behind: &str) -> bool {
+    let letters = behind.find(|c: char| !c.is_alphanumeric()).map_or(behind, |end| &behind[..end]);
+    !letters.is_empty() && letters != "s"
 }
 
 #[cfg(test)]
@@ -126,6 +147,7 @@ mod tests {
     #[test]
     fn an_ending_is_told_from_a_quote() {
         assert_eq!(texts("the account's name as 'The Name'"), ["the", "account", "'s", "name", "as", "The Name"]);
+        assert_eq!(texts("it isn't at 6 o'clock"), ["it", "isn't", "at", "6", "o'clock"]);
         assert_eq!(texts("where status = “paid”"), ["where", "status", "=", "paid"]);
         assert!(cut("is 'a b'")[1].is_quoted);
     }

@@ -13,29 +13,38 @@ pub(super) enum Period {
     Relative(Unit, u32),
     /// From a day up to another one, which is not in it.
     Fixed(NaiveDate, NaiveDate),
+    /// A month by its name alone: the one of this year, if it has begun.
+    Month(u32),
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
+/// The months in English and German.
+const MONTHS: [[&str; 2]; 12] = [
+    ["january", "januar"],
+    ["february", "februar"],
+    ["march", "märz"],
+    ["april", "april"],
+    ["may", "mai"],
+    ["june", "juni"],
+    ["july", "juli"],
+    ["august", "august"],
+    ["september", "september"],
+    ["october", "oktober"],
+    ["november", "november"],
+    ["december", "dezember"],
 ];
 
 /// Reads a period from the first tokens; answers with how many it took.
 pub(super) fn read(said: &[Token]) -> Option<(usize, Period)> {
-    let skipped = usize::from(said.first().is_some_and(|token| token.is("in") || token.is("on") || token.is("during")));
+    const OPENING: [&str; 6] = ["in", "on", "during", "of", "for", "within"];
+    let skipped = usize::from(said.first().is_some_and(|token| OPENING.iter().any(|word| token.is(word))));
+    let named = said.get(skipped).is_some_and(|token| ["year", "jahr"].iter().any(|word| token.is(word)));
+    let skipped = skipped + usize::from(named);
     let rest = &said[skipped..];
-    let (length, period) =
-        relative(rest).or_else(|| quarter(rest)).or_else(|| month(rest)).or_else(|| day_or_year(rest))?;
+    let (length, period) = relative(rest)
+        .or_else(|| quarter(rest))
+        .or_else(|| day_in_words(rest))
+        .or_else(|| month(rest))
+        .or_else(|| day_or_year(rest))?;
     Some((skipped + length, period))
 }
 
@@ -69,14 +78,14 @@ fn relative(said: &[Token]) -> Option<(usize, Period)> {
 /// A unit of time by its name.
 pub(super) fn unit(token: &Token) -> Option<Unit> {
     let units = [
-        ("hour", Unit::Hour),
-        ("day", Unit::Day),
-        ("week", Unit::Week),
-        ("month", Unit::Month),
-        ("quarter", Unit::Quarter),
-        ("year", Unit::Year),
+        (["hour", "stunde", "stunden"], Unit::Hour),
+        (["day", "tag", "tage"], Unit::Day),
+        (["week", "woche", "kalenderwoche"], Unit::Week),
+        (["month", "monat", "monats"], Unit::Month),
+        (["quarter", "quartal", "quartals"], Unit::Quarter),
+        (["year", "jahr", "jahres"], Unit::Year),
     ];
-    units.into_iter().find(|(word, _)| token.is(word)).map(|(_, unit)| unit)
+    units.into_iter().find(|(words, _)| words.iter().any(|word| token.is(word))).map(|(_, unit)| unit)
 }
 
 /// `Q1 2026`, `the first quarter of 2026`.
@@ -108,26 +117,57 @@ fn quarter_of(number: u32, year: i32) -> Option<Period> {
 /// `March 2026`, `2026-03`.
 fn month(said: &[Token]) -> Option<(usize, Period)> {
     let first = said.first()?;
-    let whole = |start: NaiveDate| Some(Period::Fixed(start, start.checked_add_months(Months::new(1))?));
-    if let Some(number) = (1..).zip(MONTHS).find(|(_, name)| is_month(first, name)).map(|(number, _)| number) {
-        let start = NaiveDate::from_ymd_opt(year_of(said.get(1)?)?, number, 1)?;
-        return Some((2, whole(start)?));
+    if let Some(number) = month_of(first) {
+        return Some(match said.get(1).and_then(year_of) {
+            Some(year) => (2, Period::month(year, number)?),
+            None => (1, Period::Month(number)),
+        });
     }
     let (year, month) = first.text.split_once('-')?;
-    let start = NaiveDate::from_ymd_opt(year.parse().ok().filter(|_| year.len() == 4)?, month.parse().ok()?, 1)?;
-    Some((1, whole(start)?))
+    Some((1, Period::month(year.parse().ok().filter(|_| year.len() == 4)?, month.parse().ok()?)?))
 }
 
-/// The name of a month, or its first three letters.
-fn is_month(token: &Token, name: &str) -> bool {
-    token.is(name) || token.is(&name[..3])
+/// The number of a month by its name, or its first three letters.
+fn month_of(token: &Token) -> Option<u32> {
+    let said = token.text.to_lowercase();
+    let short = |name: &str| said.chars().count() == 3 && name.chars().take(3).eq(said.chars());
+    let is = |name: &&str| said == **name || short(name);
+    (1..).zip(MONTHS).find(|(_, names)| !token.is_quoted && names.iter().any(is)).map(|(number, _)| number)
+}
+
+/// `March 31, 2026`, `1 April 2026`, `1st of April 2026`, `31.03.2026`.
+fn day_in_words(said: &[Token]) -> Option<(usize, Period)> {
+    let first = said.first()?;
+    let day = |year: i32, month: u32, day: u32| Period::of_day(NaiveDate::from_ymd_opt(year, month, day)?);
+    let parts: Vec<&str> = first.text.split('.').collect();
+    if let [date, month, year] = parts.as_slice()
+        && year.len() == 4
+    {
+        return Some((1, day(year.parse().ok()?, month.parse().ok()?, date.parse().ok()?)?));
+    }
+    if let Some(month) = month_of(first) {
+        let date = said.get(1).and_then(day_of_month)?;
+        let comma = usize::from(said.get(2)?.is(","));
+        return Some((3 + comma, day(year_of(said.get(2 + comma)?)?, month, date)?));
+    }
+    let date = day_of_month(first)?;
+    let of = usize::from(said.get(1)?.is("of"));
+    let month = month_of(said.get(1 + of)?)?;
+    Some((3 + of, day(year_of(said.get(2 + of)?)?, month, date)?))
+}
+
+/// `1`, `1.`, `1st`
+fn day_of_month(token: &Token) -> Option<u32> {
+    let text = token.text.to_lowercase();
+    let number = ["st", "nd", "rd", "th", "."].iter().find_map(|ending| text.strip_suffix(ending)).unwrap_or(&text);
+    number.parse().ok().filter(|number: &u32| (1..=31).contains(number))
 }
 
 /// `2026-03-29`, `2026`.
 fn day_or_year(said: &[Token]) -> Option<(usize, Period)> {
     let first = said.first()?;
     if let Ok(day) = first.text.parse::<NaiveDate>() {
-        return Some((1, Period::Fixed(day, day.succ_opt()?)));
+        return Some((1, Period::of_day(day)?));
     }
     let year = year_of(first)?;
     Some((1, Period::Fixed(NaiveDate::from_ymd_opt(year, 1, 1)?, NaiveDate::from_ymd_opt(year + 1, 1, 1)?)))
@@ -139,10 +179,40 @@ fn year_of(token: &Token) -> Option<i32> {
 }
 
 impl Period {
+    pub(super) fn month(year: i32, month: u32) -> Option<Self> {
+        let start = NaiveDate::from_ymd_opt(year, month, 1)?;
+        Some(Self::Fixed(start, start.checked_add_months(Months::new(1))?))
+    }
+
+    fn of_day(day: NaiveDate) -> Option<Self> {
+        Some(Self::Fixed(day, day.succ_opt()?))
+    }
+
+    pub(super) fn is_day(self) -> bool {
+        match self {
+            Self::Fixed(start, end) => start.succ_opt() == Some(end),
+            Self::Relative(unit, _) => unit == Unit::Day,
+            Self::Month(_) => false,
+        }
+    }
+
+    /// From the beginning of this one to the end of another one; both have to be fixed.
+    pub(super) fn through(self, last: Self) -> Option<Self> {
+        match (self, last) {
+            (Self::Fixed(start, _), Self::Fixed(_, end)) => Some(Self::Fixed(start, end)),
+            _ => None,
+        }
+    }
+
     /// The days it begins at and ends before, as they are in a zone at a moment. Weeks begin on Monday.
     pub(super) fn days(self, now: DateTime<Utc>, zone: Tz) -> Option<(NaiveDate, NaiveDate)> {
         match self {
             Self::Fixed(start, end) => Some((start, end)),
+            Self::Month(month) => {
+                let today = now.with_timezone(&zone).date_naive();
+                // A month that is yet to come may be last year's: only its year tells.
+                Self::month(today.year(), month).filter(|_| month <= today.month())?.days(now, zone)
+            }
             Self::Relative(unit, before) => {
                 let today = now.with_timezone(&zone).date_naive();
                 let start = back(unit.start(today)?, unit, before)?;
@@ -241,11 +311,26 @@ mod tests {
         for words in ["in Q1 2026", "the first quarter of 2026"] {
             assert_eq!(instants(words, "2020-01-01T00:00:00Z", berlin), quarter);
         }
+        let day = ("2026-03-30T22:00Z".to_owned(), "2026-03-31T22:00Z".to_owned());
+        for words in ["31.03.2026", "March 31, 2026", "the 31st of March 2026", "am 31. März 2026", "on 31 mar 2026"] {
+            assert_eq!(
+                instants(words.trim_start_matches("the ").trim_start_matches("am "), "2020-01-01T00:00:00Z", berlin),
+                day
+            );
+        }
         assert_eq!(instants("last quarter", "2026-04-02T00:00:00Z", berlin), quarter);
         let march = ("2026-02-28T23:00Z".to_owned(), "2026-03-31T22:00Z".to_owned());
         for words in ["in March 2026", "mar 2026", "in 2026-03"] {
             assert_eq!(instants(words, "2020-01-01T00:00:00Z", berlin), march);
         }
+    }
+
+    #[test]
+    fn a_month_without_its_year_is_the_one_of_this_year_once_it_has_begun() {
+        let march = ("2026-03-01T00:00Z".to_owned(), "2026-04-01T00:00Z".to_owned());
+        assert_eq!(instants("in March", "2026-03-02T00:00:00Z", Tz::UTC), march);
+        let (_, period) = read(&cut("in March")).unwrap();
+        assert_eq!(period.instants("2026-02-28T23:00:00Z".parse().unwrap(), Tz::UTC), None);
     }
 
     #[test]
@@ -257,7 +342,7 @@ mod tests {
 
     #[test]
     fn other_words_are_no_period() {
-        for words in ["last", "this table", "20260", "in Berlin", "march", "q5 2026", "2026-13"] {
+        for words in ["last", "this table", "20260", "in Berlin", "marches", "q5 2026", "2026-13", "32 March 2026"] {
             assert_eq!(read(&cut(words)), None, "{words}");
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Phrase<'a> {
     pub(super) said: &'a [Token],
     pub(super) names: &'a Names<'a>,
     pub(super) base: TableId,
+    /// Places of words in front of a table, which are read on their own.
+    pub(super) skipped: &'a [usize],
 }
 
 /// A column that was read, and the token behind it.
@@ -30,13 +32,9 @@ impl<'a> Phrase<'a> {
         let said = &self.said[start..end];
         let mut found: Vec<(usize, Result<Place, Stop>)> = Vec::new();
         if let Some(own) = self.names.column(said, self.base) {
-            // Of columns that read alike the one that is written so is meant.
-            let is_exact = |column: &&ColumnId| {
-                own.length == 1 && self.names.known.column(**column).is_some_and(|known| known.name == said[0].text)
-            };
             let place = match own.meanings.as_slice() {
                 [only] => Ok(*only),
-                several => several.iter().find(is_exact).copied().ok_or_else(|| self.no_column(start)),
+                several => Err(Stop::Ask(self.which_column(start..start + own.length, several))),
             };
             found.push((start + own.length, place.map(|column| Place { route: Route::new(), column })));
         }
@@ -123,10 +121,10 @@ impl<'a> Phrase<'a> {
         let mut via = None;
         if at < end
             && self.said[at].is("via")
-            && let Some(key) = self.names.column(&self.said[at + 1..end], self.base)
+            && let Some(key) = self.key(at + 1, end)
         {
-            via = key.meanings.first().copied();
-            at += 1 + key.length;
+            via = Some(key.1);
+            at += 1 + key.0;
         }
         (at, self.routed(start..at, &stops, column, via))
     }
@@ -136,7 +134,7 @@ impl<'a> Phrase<'a> {
         words: std::ops::Range<usize>,
         stops: &[TableId],
         column: ColumnId,
-        via: Option<ColumnId>,
+        via: Option<Vec<ColumnId>>,
     ) -> Result<Place, Stop> {
         let mut ways: Vec<Route> = vec![Route::new()];
         let mut from = self.base;
@@ -149,9 +147,18 @@ impl<'a> Phrase<'a> {
             from = *table;
         }
         if let Some(via) = via {
-            ways.retain(|way| way.first().is_some_and(|hop| hop.from.contains(&via)));
+            ways.retain(|way| way.iter().any(|hop| hop.from.iter().any(|column| via.contains(column))));
         }
         self.only(words, ways, column)
+    }
+
+    /// The columns that a key's name stands for, in whatever table: the ways say which one is on them.
+    fn key(&self, at: usize, end: usize) -> Option<(usize, Vec<ColumnId>)> {
+        let found = self.names.known.tables().filter_map(|(table, _)| self.names.column(&self.said[at..end], table));
+        let found: Vec<_> = found.collect();
+        let length = found.iter().map(|column| column.length).max()?;
+        let columns = found.into_iter().filter(|column| column.length == length);
+        Some((length, columns.flat_map(|column| column.meanings).collect()))
     }
 
     /// A column that the table lacks and one of the tables that it refers to has.
@@ -171,7 +178,21 @@ impl<'a> Phrase<'a> {
         let behind = start + longest;
         match places.as_slice() {
             [] => None,
-            [only] => Some((behind, Ok(only.clone()))),
+            [only] => {
+                // A table that is further away may have the column as well.
+                let near = only.route.last().map(|hop| hop.table);
+                let others = reach(known, self.base, |table| {
+                    table != self.base && Some(table) != near && length_in(table) == longest
+                });
+                let others: Vec<Place> = others.into_iter().filter_map(place).collect();
+                Some((
+                    behind,
+                    match others.is_empty() {
+                        true => Ok(only.clone()),
+                        false => Err(Stop::Ask(self.which(start..behind, &[places.as_slice(), &others].concat()))),
+                    },
+                ))
+            }
             several => Some((behind, Err(Stop::Ask(self.which(start..behind, several))))),
         }
     }
@@ -190,9 +211,13 @@ impl<'a> Phrase<'a> {
         let known = self.names.known;
         let span = self.said[words.start].span.start..self.said[words.end - 1].span.end;
         let quote = &self.sentence[span.clone()];
+        // By the first key in which the ways differ.
+        let step = (0..)
+            .take_while(|step| places.iter().all(|place| place.route.len() > *step))
+            .find(|step| places.iter().any(|place| place.route[*step].from != places[0].route[*step].from));
         let choices = places.iter().filter_map(|place| {
-            let first = place.route.first()?;
-            let key = known.column(*first.from.first()?)?;
+            let way = place.route.get(step.unwrap_or(0))?;
+            let key = known.column(*way.from.first()?)?;
             let column = known.column(place.column)?;
             let table = known.table(place.route.last()?.table)?;
             let said = format!("\"{}\" of \"{}\" via \"{}\"", column.name, table.name(), key.name);
@@ -202,14 +227,31 @@ impl<'a> Phrase<'a> {
         Question { text: format!("Which '{quote}' is meant?"), choices: choices.collect() }
     }
 
+    /// Asks which of several columns is meant that read alike: in quotes each is written as it is.
+    fn which_column(&self, words: std::ops::Range<usize>, columns: &[ColumnId]) -> Question {
+        let span = self.said[words.start].span.start..self.said[words.end - 1].span.end;
+        let quote = &self.sentence[span.clone()];
+        let choices = columns.iter().filter_map(|column| {
+            let name = &self.names.known.column(*column)?.name;
+            let sentence = format!("{}\"{name}\"{}", &self.sentence[..span.start], &self.sentence[span.end..]);
+            Some(Choice { text: name.clone(), sentence })
+        });
+        Question {
+            text: format!("Several columns are called '{quote}'. Which one is meant?"),
+            choices: choices.collect(),
+        }
+    }
+
     fn is_of(&self, at: usize) -> bool {
         self.said.get(at).is_some_and(|token| token.is("of"))
     }
 
     /// The place behind articles.
     pub(super) fn skip_articles(&self, at: usize, end: usize) -> usize {
-        let is_article = |token: &Token| ["the", "a", "an", "each", "their", "its"].iter().any(|word| token.is(word));
-        (at..end).find(|place| !is_article(&self.said[*place])).unwrap_or(end)
+        const ARTICLES: [&str; 10] = ["the", "a", "an", "each", "their", "its", "all", "our", "any", "every"];
+        let is_article = |token: &Token| ARTICLES.iter().any(|word| token.is(word));
+        let is_skipped = |place: &usize| is_article(&self.said[*place]) || self.skipped.contains(place);
+        (at..end).find(|place| !is_skipped(place)).unwrap_or(end)
     }
 
     fn no_column(&self, at: usize) -> Stop {

@@ -27,7 +27,10 @@ pub(super) fn read(sentence: &str, said: &[Token], at: usize, zone: Tz) -> Optio
     if let Some(every) = reading.period() {
         return Some(Ok((reading.at, Schedule { every: Some(every), ..Schedule::default() })));
     }
+    // `at 6:30 every day`
+    let before = if reading.take(&["at"]) { Some(reading.time()?) } else { None };
     let (dates, named_time) = reading.dates()?;
+    let named_time = named_time.or(before);
     Some(reading.timed(sentence, start, &dates, named_time, zone))
 }
 
@@ -315,6 +318,7 @@ mod tests {
             ("every 10 minutes", "600s"),
             ("Every 6 hours", "21600s"),
             ("hourly", "3600s"),
+            ("at 6:30 every weekday in Europe/Berlin", "30 6 * * 1-5 Europe/Berlin"),
             ("every night", "asks: At which time, every night?"),
         ] {
             assert_eq!(cron(words), expected, "{words}");

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use chrono::NaiveDate;
-
 use super::period::Period;
-use super::routes::Route;
+use super::routes::{Hop, Route};
 use crate::known::{ColumnId, TableId};
 
 /// A column, and the way to its table from the table that is selected from.
@@ -88,22 +86,45 @@ pub(super) enum Test {
     Among(Vec<String>),
     Between(String, String),
     During(Period),
-    /// Before a day begins, or from its beginning on.
-    Before(NaiveDate),
-    From(NaiveDate),
+    /// Before a period begins, from its beginning on, up to its end, and after it.
+    Before(Period),
+    From(Period),
+    Until(Period),
+    After(Period),
     /// Text that holds, begins or ends with another one: the pattern of a LIKE.
     Like(String),
     /// None of the others.
     Not(Box<Test>),
 }
 
-/// The first rows by a value.
+/// How rows are ordered, and how many of them are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Top {
-    pub(super) count: u64,
+    /// All rows if absent.
+    pub(super) count: Option<u64>,
     /// The smallest come first.
     pub(super) ascending: bool,
     pub(super) by: Value,
+}
+
+/// Rows of another table that refer to the rows that are read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Partners {
+    pub(super) table: TableId,
+    /// From the other table to this one.
+    pub(super) hop: Hop,
+    pub(super) number: Number,
+    /// Which of them count.
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// How many partners a row has to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    None,
+    Some,
+    /// `=`, `<`, `<=`, `>` or `>=` and a number.
+    Is(&'static str, u64),
 }
 
 /// One SELECT.
@@ -122,13 +143,17 @@ pub(super) struct Selection {
     /// What folded values are folded by; stands before them.
     pub(super) groups: Vec<Item>,
     pub(super) conditions: Vec<Condition>,
-    /// Rows that no row of these tables refers to, with the route back.
-    pub(super) without: Vec<(TableId, Route)>,
+    /// How many rows of other tables refer to a row.
+    pub(super) partners: Vec<Partners>,
     /// Rows stay that have no partner in one of these tables.
     pub(super) keeps: Vec<TableId>,
     /// Rows of these tables stay that no row of the table refers to; they have nothing to fold.
     pub(super) whole: Vec<TableId>,
     pub(super) top: Option<Top>,
+    /// The words of the groups.
+    pub(super) group_words: Option<Range<usize>>,
+    /// What was taken for granted.
+    pub(super) notes: Vec<String>,
 }
 
 impl Selection {
@@ -141,10 +166,12 @@ impl Selection {
             drops: Vec::new(),
             groups: Vec::new(),
             conditions: Vec::new(),
-            without: Vec::new(),
+            partners: Vec::new(),
             keeps: Vec::new(),
             whole: Vec::new(),
             top: None,
+            group_words: None,
+            notes: Vec::new(),
         }
     }
 
@@ -154,7 +181,7 @@ impl Selection {
             |item: &Item| matches!(&item.value, Value::Column(place) if place.route.is_empty()) && item.name.is_none();
         self.groups.is_empty()
             && self.conditions.is_empty()
-            && self.without.is_empty()
+            && self.partners.is_empty()
             && self.whole.is_empty()
             && self.top.is_none()
             && self.items.iter().all(plain)

@@ -1,10 +1,10 @@
 //! A selection as SQL.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::period::Period;
 use super::routes::{Hop, Route};
-use super::selection::{Condition, Fold, Item, Place, Selection, Test, Top, Unit, Value};
+use super::selection::{Condition, Fold, Item, Number, Partners, Place, Selection, Test, Top, Unit, Value};
 use crate::known::{ColumnId, Known, TableId};
 use crate::words::split_name;
 
@@ -97,7 +97,8 @@ impl Writing<'_> {
         // What ties is ordered by its own columns, so that the same rows come each time.
         let rest = selection.groups.iter().chain(&selection.items).filter(|item| item.value != top.by);
         let rest: Vec<String> = rest.map(|item| format!(", {}", self.value(&item.value, selection, aliases))).collect();
-        format!("\nORDER BY {by} {direction} NULLS LAST{}\nLIMIT {}", rest.concat(), top.count)
+        let limit = top.count.map(|count| format!("\nLIMIT {count}")).unwrap_or_default();
+        format!("\nORDER BY {by} {direction} NULLS LAST{}{limit}", rest.concat())
     }
 
     fn from(&self, selection: &Selection, aliases: &Aliases) -> Option<String> {
@@ -147,20 +148,45 @@ impl Writing<'_> {
         for condition in selection.conditions.iter().filter(on_base) {
             filters.push(self.condition(condition, selection, aliases)?);
         }
-        for (number, (table, route)) in selection.without.iter().enumerate() {
-            let hop = route.first()?;
+        for (number, partners) in selection.partners.iter().enumerate() {
             let mut alias = format!("other{}", if number == 0 { String::new() } else { number.to_string() });
             while aliases.base == alias || aliases.routes.iter().any(|(_, taken)| *taken == alias) {
                 alias.push('_');
             }
-            let pairs = hop.from.iter().zip(&hop.to);
-            let pairs: Vec<String> = pairs
-                .map(|(one, to)| format!("{alias}.{} = {}.{}", self.name(*one), aliases.base, self.name(*to)))
-                .collect();
-            let other = (self.table)(*table);
-            filters.push(format!("NOT EXISTS (SELECT 1 FROM {other} AS {alias} WHERE {})", pairs.join(" AND ")));
+            filters.push(self.partners(partners, &alias, &aliases.base)?);
         }
         Some(filters)
+    }
+
+    /// Whether so many rows of another table refer to a row.
+    fn partners(&self, partners: &Partners, alias: &str, base: &str) -> Option<String> {
+        let mut filters = Vec::new();
+        for condition in &partners.conditions {
+            let column = format!("{alias}.{}", self.name(condition.place.column));
+            filters.push(self.test(&column, &condition.test, condition.place.column)?);
+        }
+        let other = (self.table)(partners.table);
+        let pairs: Vec<(String, String)> = partners
+            .hop
+            .from
+            .iter()
+            .zip(&partners.hop.to)
+            .map(|(one, to)| (format!("{alias}.{}", self.name(*one)), format!("{base}.{}", self.name(*to))))
+            .collect();
+        let Number::Is(sign, number) = partners.number else {
+            let not = if partners.number == Number::None { "NOT " } else { "" };
+            let meets = pairs.iter().map(|(one, to)| format!("{one} = {to}")).chain(filters);
+            let meets = meets.collect::<Vec<_>>().join(" AND ");
+            return Some(format!("{not}EXISTS (SELECT 1 FROM {other} AS {alias} WHERE {meets})"));
+        };
+        // A row without partners is in no group: of tests that none passes, the opposite is looked for.
+        let none_passes = matches!(sign, "<" | "<=") || (sign == "=" && number == 0) || (sign == ">=" && number == 0);
+        let (not, sign) = if none_passes { ("NOT ", opposite(sign)) } else { ("", sign) };
+        let [(from, to)] = pairs.as_slice() else { return None };
+        let meets = std::iter::once(format!("{from} IS NOT NULL")).chain(filters).collect::<Vec<_>>().join(" AND ");
+        Some(format!(
+            "{to} {not}IN (SELECT {from} FROM {other} AS {alias} WHERE {meets} GROUP BY {from} HAVING count(*) {sign} {number})"
+        ))
     }
 
     fn condition(&self, condition: &Condition, selection: &Selection, aliases: &Aliases) -> Option<String> {
@@ -180,11 +206,12 @@ impl Writing<'_> {
             Test::Between(low, high) => format!("{column} BETWEEN {low} AND {high}"),
             Test::Like(pattern) => format!("{column} LIKE {pattern}"),
             Test::Not(test) => format!("NOT ({})", self.test(column, test, of)?),
-            Test::Before(day) | Test::From(day) => {
+            Test::Before(period) | Test::From(period) | Test::Until(period) | Test::After(period) => {
                 let kind = &self.known.column(of)?.arrow_type;
-                let (start, _) = (self.bounds)(Period::Fixed(*day, day.succ_opt()?), kind)?;
-                let sign = if matches!(test, Test::From(_)) { ">=" } else { "<" };
-                format!("{column} {sign} {start}")
+                let (start, end) = (self.bounds)(*period, kind)?;
+                let sign = if matches!(test, Test::From(_) | Test::After(_)) { ">=" } else { "<" };
+                let bound = if matches!(test, Test::Before(_) | Test::From(_)) { start } else { end };
+                format!("{column} {sign} {bound}")
             }
             Test::During(period) => {
                 let kind = &self.known.column(of)?.arrow_type;
@@ -251,6 +278,18 @@ impl Writing<'_> {
     }
 }
 
+/// The sign that holds where another one does not.
+pub(super) fn opposite(sign: &str) -> &'static str {
+    match sign {
+        "=" => "<>",
+        "<>" => "=",
+        "<" => ">=",
+        "<=" => ">",
+        ">" => "<=",
+        _ => "<",
+    }
+}
+
 /// Whether a type is a time with a zone.
 pub(super) fn is_zoned(arrow_type: &str) -> bool {
     arrow_type.starts_with("Timestamp") && arrow_type.contains('"')
@@ -264,7 +303,7 @@ struct Aliases {
 
 impl Aliases {
     fn of(selection: &Selection, known: &Known) -> Self {
-        let mut taken: HashMap<String, usize> = HashMap::new();
+        let mut taken: HashSet<String> = HashSet::new();
         let mut name = |table: TableId| {
             let words = known.table(table).map(|table| split_name(table.name())).unwrap_or_default();
             let plain: String = words.join("_").chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
@@ -273,9 +312,11 @@ impl Aliases {
             } else {
                 format!("t_{plain}")
             };
-            let count = taken.entry(plain.clone()).or_default();
-            *count += 1;
-            if *count == 1 { plain } else { format!("{plain}{count}") }
+            let numbered = (2..).map(|number| format!("{plain}{number}"));
+            let mut names = std::iter::once(plain.clone()).chain(numbered);
+            let free = names.find(|name| !taken.contains(name)).unwrap_or_default();
+            taken.insert(free.clone());
+            free
         };
         let base = name(selection.base);
         let mut routes: Vec<(Route, String)> = Vec::new();

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod follow;
+mod random;
+
 use super::*;
 use crate::known::KnownTable;
 use crate::known::tests::{refers, table};
@@ -98,6 +101,19 @@ fn questions_become_statements() {
         "count orders per month of ordered at in 2026",
         "count products per \"id\" of \"brands\" and name of brands, also brands without products",
         "orders where status is one of paid, 'in transit' and new and total is not between 1 and 5.50",
+        "How many orders did we get in March?",
+        "Wie viele Bestellungen gab es im März 2026 pro Status?",
+        "customers who never ordered",
+        "customers with more than 3 orders in 2025",
+        "How many different customers ordered last week?",
+        "show me the 10 newest orders",
+        "Which products cost more than 50?",
+        "the 5 most expensive active products",
+        "orders per customer, sorted by number of orders descending",
+        "Which 3 customers have the most orders?",
+        "How many products have no brand?",
+        "orders placed between March 1, 2026 and 15.03.2026 per month",
+        "sum of total of orders by status, highest first",
     ];
     let all: Vec<String> = questions.iter().map(|question| format!("-- {question}\n{}\n", sql(question))).collect();
     insta::assert_snapshot!(all.join("\n"));
@@ -157,6 +173,10 @@ fn what_is_not_understood_is_quoted_with_what_is_near() {
             ("sum of total of orders per status please quickly", "please", None),
             ("orders where total is expensive", "expensive", None),
             ("why is revenue down", "why", None),
+            ("cancelled orders", "cancelled", None),
+            ("orders in Germany", "in", None),
+            ("5 orders", "5", None),
+            ("shipments in 2025", "shipments", None),
         ] {
             let Outcome::NotUnderstood(words) = ask(text, setting) else { panic!("{text}: {:?}", ask(text, setting)) };
             assert_eq!(words.quote, quote, "{text}: {words:?}");
@@ -237,6 +257,13 @@ fn what_would_be_read_wrongly_is_not_read() {
             "orders where total is one of 1,000 and 2000",
             "sum of name of products",
             "count orders per name of the brand",
+            "count customers with orders per id",
+            "orders from 2025",
+            "orders until March 2026",
+            "top 5 products by quantity of order items",
+            "2026 orders by status",
+            "products with the highest price",
+            "latest order total of orders per status",
         ] {
             let asked = ask(text, setting);
             assert!(matches!(asked, Outcome::NotUnderstood(_)), "{text}: {asked:?}");
@@ -298,4 +325,92 @@ fn tables_of_one_name_are_asked_about_and_the_target_is_no_source() {
     assert_eq!(draft.spec.tasks["brands"].extract.as_ref().unwrap().from.as_deref(), Some("shop.public.brands"));
     let itself = compile("load lake.brands into lake.brands, append", &setting);
     assert!(matches!(itself, Outcome::NotUnderstood(_)), "{itself:?}");
+}
+
+#[test]
+fn every_example_of_the_guide_is_read() {
+    let guide = include_str!("../../../docs/offline-grammar.md");
+    let mut kind = "";
+    let mut read = 0;
+    for line in guide.lines() {
+        if let Some(opened) = line.strip_prefix("```") {
+            kind = opened;
+        } else if kind == "ask" || kind == "compile" {
+            read += 1;
+            match kind {
+                "ask" => drop(sql(line)),
+                _ => drop(yaml(line)),
+            }
+        }
+    }
+    assert!(read > 20, "{read} examples");
+}
+
+#[test]
+fn names_that_differ_in_case_alone_are_asked_about_unless_they_are_in_quotes() {
+    let known = Known::new(vec![typed(&["Loads"], &["id int key", "Status text", "status text", "total num"])]);
+    let (now, targets) = ("2026-03-31T22:30:00Z".parse().unwrap(), ["lake".to_owned()]);
+    let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
+    for text in ["count loads per status", "loads where Status is open", "sum of total of loads per STATUS"] {
+        let Outcome::Asked(question) = ask(text, &setting) else { panic!("{text}: {:?}", ask(text, &setting)) };
+        let made: Vec<String> = question
+            .choices
+            .iter()
+            .map(|choice| match ask(&choice.sentence, &setting) {
+                Outcome::Made(statement) => statement.sql,
+                other => panic!("{}: {other:?}", choice.sentence),
+            })
+            .collect();
+        assert_eq!(made.len(), 2, "{text}");
+        assert_ne!(made[0], made[1], "{text}");
+    }
+}
+
+#[test]
+fn tables_that_differ_in_case_alone_are_told_apart_by_their_full_names() {
+    let known = Known::new(vec![typed(&["Load"], &["id int key"]), typed(&["load"], &["id int key"])]);
+    let (now, targets) = ("2026-03-31T22:30:00Z".parse().unwrap(), ["lake".to_owned()]);
+    let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
+    let Outcome::Asked(question) = ask("count load", &setting) else { panic!("{:?}", ask("count load", &setting)) };
+    let made: Vec<bool> =
+        question.choices.iter().map(|choice| matches!(ask(&choice.sentence, &setting), Outcome::Made(_))).collect();
+    assert_eq!(made, [true, true], "{question:?}");
+}
+
+#[test]
+fn a_task_that_is_called_like_a_word_of_sql_is_quoted() {
+    let known = Known::new(vec![typed(&["order"], &["id int key", "total num"])]);
+    let (now, targets) = ("2026-03-31T22:30:00Z".parse().unwrap(), ["lake".to_owned()]);
+    let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
+    let made = compile("load order where total is over 5 into lake.big, overwrite", &setting);
+    let Outcome::Made(drafted) = made else { panic!("{made:?}") };
+    let sql = drafted.spec.tasks["big"].transform.clone().unwrap();
+    assert!(sql.contains("FROM \"order\" AS t_order"), "{sql}");
+}
+
+#[test]
+fn among_two_thousand_tables_that_look_alike_a_sentence_is_read_at_once() {
+    let tables = (0..2_000).map(|number| {
+        let name = format!("meter_readings_{number}");
+        let mut made =
+            typed(&["grid", &name], &["id int key", "meter_id int", "read_at time", "kwh num", "state text"]);
+        refers(&mut made, "meter_id", &["grid", &format!("meter_readings_{}", (number * 7 + 1) % 2_000)]);
+        made
+    });
+    let mut lake = typed(&["tariffs"], &["id int key", "name text"]);
+    lake.connection = "lake".to_owned();
+    let known = Known::new(tables.chain([lake]).collect());
+    let (now, targets) = ("2026-03-31T22:30:00Z".parse().unwrap(), ["lake".to_owned()]);
+    let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
+    let started = std::time::Instant::now();
+    for text in [
+        "sum of kwh of meter_readings_77 per state in March 2026",
+        "count meter readings 1999 per month",
+        "count meter_readings_5 per name of the customer",
+        "which meter_readings_12 have no frequency",
+    ] {
+        let _ = ask(text, &setting);
+    }
+    assert!(matches!(ask("sum of kwh of meter_readings_77 per state in March 2026", &setting), Outcome::Made(_)));
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }

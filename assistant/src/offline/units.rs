@@ -75,12 +75,18 @@ fn unit_of(phrase: &Phrase<'_>, selection: &Selection, place: &Place) -> Option<
     })
 }
 
-/// By the end of its name, or by what its author says of a column with text.
+/// Words that stand beside that of a unit in the name of its column.
+const BESIDE: [&str; 12] = ["3", "alpha", "code", "id", "iso", "key", "measure", "name", "of", "ref", "symbol", "type"];
+
+/// By its name, or by what its author says of a column with text.
 fn is_unit(column: &ColumnInfo, counts: bool) -> bool {
     let is = |word: &String| UNITS.contains(&word.as_str()) || (!counts && CURRENCIES.contains(&word.as_str()));
     let said = column.comment.as_deref().map(tokens).unwrap_or_default();
-    tokens(&column.name).last().is_some_and(is)
-        || (Family::of(&column.arrow_type) == Family::Text && said.iter().any(is))
+    let mut name = tokens(&column.name);
+    while name.len() > 1 && name.last().is_some_and(|word| BESIDE.contains(&word.as_str())) {
+        name.pop();
+    }
+    name.last().is_some_and(is) || (Family::of(&column.arrow_type) == Family::Text && said.iter().any(is))
 }
 
 fn question(phrase: &Phrase<'_>, selection: &Selection, place: &Place, unit: &Place) -> Question {
