@@ -55,7 +55,11 @@ const REPLACING: [&str; 8] = ["instead", "stattdessen", "now", "jetzt", "nun", "
 const ADDING: [&str; 3] = ["also", "auch", "additionally"];
 
 /// Makes a statement of a question, or, if it is none alone, of it and the one before. The second value is the whole question in the words of the grammar.
-pub(crate) fn ask_after(before: Option<&str>, question: &str, setting: &Setting<'_>) -> (Outcome<Statement>, Option<String>) {
+pub(crate) fn ask_after(
+    before: Option<&str>,
+    question: &str,
+    setting: &Setting<'_>,
+) -> (Outcome<Statement>, Option<String>) {
     let alone = ask(question, setting);
     let Outcome::NotUnderstood(_) = &alone else { return (alone, Some(question.to_owned())) };
     let Some(before) = before else { return (alone, None) };

@@ -128,10 +128,12 @@ impl Reader<'_> {
             match self.data.names.column(&self.data.said[at..end], self.base) {
                 // `number of items` is the column of that name.
                 Some(own) if own.length > 1 => return Ok(None),
-                Some(_) => {
-                    return Err(Stop::at(at, "'number of rows', or 'sum of' and the column: there is one of this name"));
+                // `count orders` counts them; `by count` and `count of orders` could be of the column.
+                Some(_) if at + 1 == end || self.is(at + 1, end, "of") => {
+                    let expected = "'number of rows', or 'sum of' and the column: there is one of this name";
+                    return Err(Stop::at(at, expected));
                 }
-                None => {}
+                _ => {}
             }
             let start = at + 1 + usize::from(self.is(at + 1, end, "of"));
             // `count and sum of amount of payments`

@@ -2,6 +2,7 @@
 
 mod follow;
 mod random;
+mod traps;
 
 use super::*;
 use crate::known::KnownTable;

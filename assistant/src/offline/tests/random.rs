@@ -229,7 +229,7 @@ fn bare(mut selection: Selection) -> Selection {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(crate::typed::seeded(1_500))]
 
     #[test]
     fn a_sentence_is_read_as_what_it_says(known in catalogs(), picks in prop::collection::vec(any::<Index>(), 12)) {
