@@ -115,6 +115,27 @@ impl Chart {
     }
 }
 
+/// A question without the words at its end that say how its answer is drawn.
+pub(crate) fn without_words(question: &str) -> &str {
+    const ENDS: [&str; 10] = [
+        "as a bar chart",
+        "as bar chart",
+        "as bars",
+        "as a line chart",
+        "as line chart",
+        "as a line",
+        "as a chart",
+        "als balkendiagramm",
+        "als liniendiagramm",
+        "als diagramm",
+    ];
+    let plain = question.trim_end_matches(['?', '!', '.', ' ']);
+    let lower = plain.to_lowercase();
+    // Lower case of ASCII words alone keeps their length.
+    let end = ENDS.iter().find(|end| lower.ends_with(*end) && plain.is_char_boundary(plain.len() - end.len()));
+    end.map_or(question, |end| plain[..plain.len() - end.len()].trim_end_matches([',', ' ']))
+}
+
 /// The kind that a question asks for.
 fn wanted(question: &str) -> Option<ChartKind> {
     let words: Vec<String> = crate::words::tokens(question);

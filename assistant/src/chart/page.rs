@@ -16,6 +16,23 @@ const BAR: u32 = 26;
 const LABEL: usize = 24;
 const TITLE: usize = 90;
 
+/// Colours of series, told apart by people who do not see red and green, too: those of Okabe and Ito, and two greys.
+const COLORS: [RGBColor; super::MOST_SERIES] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+    RGBColor(240, 228, 66),
+    RGBColor(0, 0, 0),
+    RGBColor(110, 110, 110),
+    RGBColor(180, 180, 180),
+];
+
+/// Lines behind the drawing.
+const GRID: RGBColor = RGBColor(222, 222, 222);
+
 /// What went wrong in the drawing.
 #[derive(Debug, thiserror::Error)]
 #[error("the chart can't be drawn: {0}")]
@@ -68,9 +85,11 @@ fn bars(chart: &Chart, svg: &mut String) -> Drawn {
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(190)
-        .build_cartesian_2d(low..high, (0..labels.len()).into_segmented())?;
+        .build_cartesian_2d(low..high, (0..labels.len() - 1).into_segmented())?;
     area.configure_mesh()
         .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
         .x_desc(cut(&chart.y, LABEL))
         .y_labels(labels.len())
         .y_label_formatter(&|segment| match segment {
@@ -81,8 +100,9 @@ fn bars(chart: &Chart, svg: &mut String) -> Drawn {
         .draw()?;
     area.draw_series(chart.points.iter().enumerate().map(|(row, point)| {
         let at = place(row);
-        let corners = [(0.0, SegmentValue::Exact(at)), (point.value, SegmentValue::Exact(at + 1))];
-        let mut bar = Rectangle::new(corners, Palette99::pick(0).filled());
+        let above = if at + 1 == labels.len() { SegmentValue::Last } else { SegmentValue::Exact(at + 1) };
+        let corners = [(0.0, SegmentValue::Exact(at)), (point.value, above)];
+        let mut bar = Rectangle::new(corners, COLORS[0].filled());
         bar.set_margin(4, 4, 0, 0);
         bar
     }))?;
@@ -111,6 +131,8 @@ fn lines(chart: &Chart, svg: &mut String) -> Drawn {
         .x_desc(cut(&chart.x, LABEL))
         .y_desc(cut(&chart.y, LABEL))
         .x_labels(8)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
         .x_label_formatter(&label)
         .y_label_formatter(&|value| number(*value))
         .draw()?;
@@ -121,7 +143,7 @@ fn lines(chart: &Chart, svg: &mut String) -> Drawn {
         }
     }
     for (index, name) in names.iter().enumerate() {
-        let color = Palette99::pick(index);
+        let color = COLORS[index % COLORS.len()];
         let points = chart.points.iter().filter(|point| point.series.as_deref() == *name);
         let points = points.filter_map(|point| Some((point.place?, point.value)));
         let drawn = area.draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(2))?;
@@ -132,7 +154,8 @@ fn lines(chart: &Chart, svg: &mut String) -> Drawn {
         }
     }
     if chart.series.is_some() {
-        area.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
+        let legend = SeriesLabelPosition::UpperLeft;
+        area.configure_series_labels().position(legend).background_style(WHITE.mix(0.8)).border_style(GRID).draw()?;
     }
     root.present()
 }

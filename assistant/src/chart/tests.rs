@@ -58,6 +58,13 @@ fn the_question_may_say_which_chart_it_wants() {
 }
 
 #[test]
+fn words_that_say_how_an_answer_is_drawn_are_no_part_of_the_question() {
+    assert_eq!(without_words("orders per day as a bar chart?"), "orders per day");
+    assert_eq!(without_words("Umsatz pro Tag, als Balkendiagramm"), "Umsatz pro Tag");
+    assert_eq!(without_words("orders per day"), "orders per day");
+}
+
+#[test]
 fn a_single_row_rows_without_a_number_and_too_many_bars_have_no_chart() {
     let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     assert_eq!(chart("count orders", vec![("orders", one)]), None);

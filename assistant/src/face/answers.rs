@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::drafts::chosen;
 use super::{Asked, Assistant};
+use crate::chart::without_words;
 use crate::draft::{NotUnderstood, Outcome, Question, Refusal};
 use crate::model::{self, Trail};
 use crate::offline::{self, Statement};
@@ -182,7 +183,8 @@ impl Assistant {
         let Turn { open, asked, earlier, meaning } = turn;
         let Some(gateway) = self.models(asked)? else {
             let before = earlier.last().map(|(question, _)| question.as_str());
-            let (outcome, whole) = offline::ask_after(before, &asked.text, &seen.setting(asked));
+            let text = without_words(&asked.text);
+            let (outcome, whole) = offline::ask_after(before, text, &seen.setting(asked));
             let whole = whole.filter(|whole| *whole != asked.text);
             return Ok(Stated { outcome, meaning: whole.or_else(|| meaning.clone()), trail: None });
         };

@@ -172,6 +172,9 @@ impl Compile<'_> {
             faults = verify::meaning(plan, contract, &spec, &report);
         }
         if faults.is_empty() {
+            faults = verify::own_targets(&spec);
+        }
+        if faults.is_empty() {
             let stays = self.base.and_then(|base| base.schedule.as_ref());
             faults = verify::schedule(plan, contract, said, (stays, self.asked.zone()));
         }

@@ -9,6 +9,7 @@ use headwater_pipelines::diagnostic::{Diagnostic, Severity};
 use headwater_pipelines::path::TaskPath;
 use headwater_pipelines::schedule::{Times, in_words};
 use headwater_pipelines::spec::{Schedule, Spec, Task};
+use headwater_pipelines::sql::split_name;
 use indexmap::IndexMap;
 
 use crate::offline;
@@ -89,6 +90,24 @@ fn fires_as(one: &Schedule, other: &Schedule) -> bool {
         (Some(one), Some(other)) => one == other,
         _ => fires(one) == fires(other),
     }
+}
+
+/// Loads into a table that the draft reads: they would change their source.
+pub(super) fn own_targets(spec: &Spec) -> Vec<Fault> {
+    let tasks = flat(&spec.tasks);
+    let read: Vec<Vec<String>> =
+        tasks.values().filter_map(|task| split_name(task.extract.as_ref()?.from.as_ref()?).ok()).collect();
+    let is_read = |into: &[String]| {
+        let Some((connection, path)) = into.split_first() else { return false };
+        read.iter().any(|from| from.first() == Some(connection) && from[1..].ends_with(path))
+    };
+    let loads = tasks.iter().filter_map(|(path, task)| Some((path, task.load.as_ref()?)));
+    let own = loads.filter(|(_, load)| split_name(&load.into).is_ok_and(|into| is_read(&into)));
+    own.map(|(path, load)| {
+        let message = format!("{} is read by this draft, and a source is never written", load.into);
+        Fault::new(Phase::Meaning, "source_is_target", path, &message)
+    })
+    .collect()
 }
 
 /// Every task by its path.

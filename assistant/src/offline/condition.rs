@@ -330,70 +330,19 @@ pub(super) fn beside(sign: &str, period: Period) -> Test {
 }
 
 /// Words that say something of a column rather than being in it; as a text they stand in quotes.
+#[rustfmt::skip]
+const PREDICATES: [&str; 68] = [
+    "unique", "duplicated", "duplicate", "duplicates", "valid", "invalid", "distinct", "not", "like", "in",
+    "set", "unset", "present", "the", "a", "an", "no", "one", "either", "neither", "between", "more", "less",
+    "at", "over", "under", "above", "below", "most", "fewest", "highest", "lowest", "per", "by", "before",
+    "after", "since", "until", "from", "than", "sorted", "descending", "ascending", "only", "which", "that",
+    "who", "with", "without", "today", "yesterday", "empty", "null", "missing", "blank", "none", "nothing",
+    "is", "are", "and", "masked", "hidden", "hashed", "encrypted", "removed", "dropped", "renamed",
+    "anonymised",
+];
+
 fn is_predicate(word: &str) -> bool {
-    const WORDS: [&str; 60] = [
-        "unique",
-        "duplicated",
-        "duplicate",
-        "duplicates",
-        "valid",
-        "invalid",
-        "distinct",
-        "not",
-        "like",
-        "in",
-        "set",
-        "unset",
-        "present",
-        "the",
-        "a",
-        "an",
-        "no",
-        "one",
-        "either",
-        "neither",
-        "between",
-        "more",
-        "less",
-        "at",
-        "over",
-        "under",
-        "above",
-        "below",
-        "most",
-        "fewest",
-        "highest",
-        "lowest",
-        "per",
-        "by",
-        "before",
-        "after",
-        "since",
-        "until",
-        "from",
-        "than",
-        "sorted",
-        "descending",
-        "ascending",
-        "only",
-        "which",
-        "that",
-        "who",
-        "with",
-        "without",
-        "today",
-        "yesterday",
-        "empty",
-        "null",
-        "missing",
-        "blank",
-        "none",
-        "nothing",
-        "is",
-        "are",
-        "and",
-    ];
-    WORDS.iter().any(|predicate| word.eq_ignore_ascii_case(predicate))
+    PREDICATES.iter().any(|predicate| word.eq_ignore_ascii_case(predicate))
 }
 
 fn negated(not: bool, test: Test) -> Test {

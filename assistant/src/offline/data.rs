@@ -6,6 +6,7 @@ use std::ops::Range;
 use headwater_pipelines::diagnostic::nearest;
 
 use super::condition::Family;
+use super::drafting;
 use super::lexer::Token;
 use super::names::Names;
 use super::parts::{self, Clause};
@@ -67,8 +68,9 @@ impl<'a> Data<'a> {
                 let tables: Vec<TableId> = read.iter().map(|(table, _)| *table).collect();
                 return Err(Stop::Ask(self.which(words, &tables)));
             }
-            if let Some((base, selection)) = read.pop() {
-                return match Some(base) == self.target {
+            if let Some((_, selection)) = read.pop() {
+                let reads = |target| drafting::tables(&selection).contains(&target);
+                return match self.target.is_some_and(reads) {
                     true => Err(Stop::at(words.start, "a table other than the one that is loaded into")),
                     false => Ok(selection),
                 };

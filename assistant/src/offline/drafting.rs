@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use super::lexer::Token;
 use super::loads::{Load, Request};
 use super::period::Period;
+use super::routes::reach;
 use super::selection::{Selection, Test, Unit};
 use super::sql::{self, Writing};
 use super::stop::Stop;
@@ -52,11 +53,38 @@ pub(super) fn assumptions(selection: &Selection, known: &Known) -> Vec<String> {
             Some(format!("{} refers to {} of {table}: the names say so, no foreign key does", from.name, to.name))
         })
         .chain(left)
+        .chain(nearest(selection, known))
+        .chain(unknown_left_out(selection, known))
         .chain(selection.notes.iter().cloned())
         .collect();
     all.sort();
     all.dedup();
     all
+}
+
+/// What is not a value leaves out the rows that have none.
+fn unknown_left_out(selection: &Selection, known: &Known) -> Vec<String> {
+    let not = selection.conditions.iter().filter(|condition| match &condition.test {
+        Test::Compare(sign, _) => *sign == "<>",
+        Test::Not(inner) => !matches!(**inner, Test::Empty | Test::NotEmpty),
+        _ => false,
+    });
+    let nullable = not.filter_map(|condition| known.column(condition.place.column).filter(|column| column.nullable));
+    nullable.map(|column| format!("rows without a value in {} are left out", column.name)).collect()
+}
+
+/// Columns that a table further away has as well.
+fn nearest(selection: &Selection, known: &Known) -> Vec<String> {
+    let said = selection.places().filter_map(|place| {
+        let table = place.route.last()?.table;
+        let column = known.column(place.column)?;
+        let has = |other| known.columns(other).any(|(_, own)| own.name.eq_ignore_ascii_case(&column.name));
+        let others = reach(known, selection.base, |other| other != selection.base && other != table && has(other));
+        let other = known.table(others.first()?.last()?.table)?;
+        let name = known.table(table)?.name();
+        Some(format!("{} is that of {name}, which is nearer than {}", column.name, other.name()))
+    });
+    said.collect()
 }
 
 /// Makes the spec.

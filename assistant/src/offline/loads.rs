@@ -12,6 +12,7 @@ use super::schedule;
 use super::selection::Selection;
 use super::stop::Stop;
 use crate::draft::{Choice, Question, Refusal, RefusalReason};
+use crate::known::KnownTable;
 
 /// A load that a sentence asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub(super) struct Load {
 pub(super) struct Request {
     pub(super) loads: Vec<Load>,
     pub(super) schedule: Option<(Schedule, Range<usize>)>,
+    /// Whether something was said of all loads together.
+    pub(super) shared: bool,
 }
 
 /// Reads sentences.
@@ -130,7 +133,7 @@ impl Reader<'_> {
         refuse_changes(self.said)?;
         self.refuse_unfinished()?;
         let mut at = usize::from(self.is(0, "please"));
-        let mut request = Request { loads: Vec::new(), schedule: None };
+        let mut request = Request { loads: Vec::new(), schedule: None, shared: false };
         let mut pending: Vec<Pending> = Vec::new();
         let mut verb = None;
         if let Some(behind) = self.scheduled(at, &mut request)? {
@@ -277,7 +280,14 @@ impl Reader<'_> {
 
     pub(super) fn data(&self, target: Option<&str>) -> Data<'_> {
         let parts = target.and_then(|target| headwater_pipelines::sql::split_name(target).ok());
-        let target = parts.and_then(|parts| self.names.known.find(parts.first()?, &parts[1..]));
+        // A schema may be left out.
+        let is_at = |table: &KnownTable, parts: &[String]| {
+            parts.first() == Some(&table.connection) && parts.len() > 1 && table.table.path.ends_with(&parts[1..])
+        };
+        let target = parts.and_then(|parts| {
+            let mut tables = self.names.known.tables();
+            tables.find(|(_, table)| is_at(table, &parts)).map(|(id, _)| id)
+        });
         Data { sentence: self.sentence, said: self.said, names: self.names, target }
     }
 

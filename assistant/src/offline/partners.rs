@@ -104,7 +104,11 @@ impl Reader<'_> {
                 }
                 let of_other = Reader { data: self.data, phrase: Phrase { base: *table, ..self.phrase }, base: *table };
                 let mut theirs = Selection::of(*table);
-                let behind = of_other.rest(words.end, end, &mut theirs)?;
+                // No sentence could say of which column of the other table a question is.
+                let behind = of_other.rest(words.end, end, &mut theirs).map_err(|stop| match stop {
+                    Stop::Ask(_) => Stop::at(words.end, "no period: the other table has several dates or times"),
+                    other => other,
+                })?;
                 if !theirs.partners.is_empty() || theirs.top.is_some() {
                     return Err(Stop::at(words.end, "the end of the part"));
                 }

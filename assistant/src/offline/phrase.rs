@@ -178,21 +178,7 @@ impl<'a> Phrase<'a> {
         let behind = start + longest;
         match places.as_slice() {
             [] => None,
-            [only] => {
-                // A table that is further away may have the column as well.
-                let near = only.route.last().map(|hop| hop.table);
-                let others = reach(known, self.base, |table| {
-                    table != self.base && Some(table) != near && length_in(table) == longest
-                });
-                let others: Vec<Place> = others.into_iter().filter_map(place).collect();
-                Some((
-                    behind,
-                    match others.is_empty() {
-                        true => Ok(only.clone()),
-                        false => Err(Stop::Ask(self.which(start..behind, &[places.as_slice(), &others].concat()))),
-                    },
-                ))
-            }
+            [only] => Some((behind, Ok(only.clone()))),
             several => Some((behind, Err(Stop::Ask(self.which(start..behind, several))))),
         }
     }

@@ -32,6 +32,7 @@ impl Reader<'_> {
             return Err(self.not_yet(feature, place));
         }
         if let Some((mode, all, behind)) = self.mode(at) {
+            request.shared |= all && pending.len() > 1;
             let loads =
                 if all { &mut *pending } else { pending.last_mut().map(std::slice::from_mut).unwrap_or_default() };
             for load in loads {
@@ -46,14 +47,24 @@ impl Reader<'_> {
         if let Some(load) = pending.last_mut()
             && let Some(behind) = self.narrowed(at, &mut load.selection)?
         {
+            self.of_one(at, request)?;
             return Ok(Some(behind));
         }
         let Some((on_failure, start)) = self.opening(at) else { return Ok(None) };
+        self.of_one(at, request)?;
         let inverted = self.is(start, "if") || self.is(start, "when");
         let Some(load) = pending.last_mut() else { return Ok(None) };
         let (behind, rule) = self.rule(start + usize::from(inverted), &load.selection, inverted)?;
         load.rules.push((rule, on_failure, self.span(at..behind)));
         Ok(Some(behind))
+    }
+
+    /// Behind what was said of several loads, a rule or a condition could be of each or of the last.
+    fn of_one(&self, at: usize, request: &Request) -> Result<(), Stop> {
+        match request.shared {
+            true => Err(Stop::at(at, "a schedule or the end: what is of one load stands behind its own target")),
+            false => Ok(()),
+        }
     }
 
     /// How a check begins, and where its rule does.

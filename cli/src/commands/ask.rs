@@ -91,7 +91,9 @@ pub(super) async fn ask(context: &Context, args: AskArgs) -> Result<ExitCode> {
     if let Some(drawing) = drawing {
         drawing.draw(&question, &ran)?;
     }
-    output::error_line(&format!("to go on: headwater ask --in {} \"…\"", answered.conversation_id));
+    if args.format == SqlFormat::Table {
+        output::error_line("to go on: headwater ask --in last \"…\"");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -151,7 +153,10 @@ fn show(made: &StatementReport) {
 
 pub(super) fn show_other(report: &AskReport) {
     match report {
-        AskReport::Question(question) => show_question(question),
+        AskReport::Question(question) => {
+            show_question(question);
+            output::error_line("answer with `headwater ask --in last NUMBER`");
+        }
         AskReport::Refusal(refusal) => show_refusal(refusal),
         AskReport::NotUnderstood(words) => show_not_understood(words),
         AskReport::Statement(_) => {}

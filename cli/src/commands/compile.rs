@@ -207,6 +207,11 @@ pub(super) fn show_not_understood(words: &NotUnderstood) {
     if !words.candidates.is_empty() {
         output::error_line(&format!("  near: {}", output::shown(&words.candidates.join(", "))));
     }
+    if words.expected.starts_with("a table") || words.expected.contains("target") {
+        output::error_line(
+            "  tables and targets are those of the stored catalogs: headwater connections list, headwater connections catalog NAME --refresh",
+        );
+    }
     output::error_line("  docs/offline-grammar.md says which sentences are understood, such as:");
     output::error_line("    count orders per country of the customer where status is paid");
     output::error_line("    load orders into lake.orders, overwrite, every day at 6:00 in Europe/Berlin");

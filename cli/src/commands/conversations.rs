@@ -68,8 +68,10 @@ fn show(report: &ConversationReport) {
     for turn in &report.turns {
         output::line(&format!("{}. {}", turn.turn, output::shown(&turn.question)));
         turn.steps.iter().for_each(|step| show_step(&step.step));
-        if !turn.steps.last().is_some_and(|step| step.step.is_end()) {
-            output::line("   (not ended)");
+        match turn.steps.last().map(|step| &step.step) {
+            Some(Step::Statement(_)) => output::line("   (not run)"),
+            Some(step) if step.is_end() => {}
+            _ => output::line("   (not ended)"),
         }
     }
 }

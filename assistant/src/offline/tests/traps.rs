@@ -34,7 +34,7 @@ fn outcome_of(question: &str) -> Outcome<Statement> {
 fn draft_of(sentence: &str) -> Outcome<Drafted> {
     let known = traps();
     let now = "2026-03-31T22:30:00Z".parse().unwrap();
-    let targets = ["lake".to_owned()];
+    let targets = ["lake".to_owned(), "shop".to_owned()];
     compile(sentence, &Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::Europe::Berlin, now })
 }
 
@@ -93,7 +93,9 @@ fn a_column_of_one_table_that_the_rows_refer_to_is_found_however_far_it_is() {
 
 #[test]
 fn the_nearest_of_two_tables_is_not_taken_silently() {
-    assert!(matches!(outcome_of("count orders where name is North"), Outcome::Asked(_)));
+    let Outcome::Made(statement) = outcome_of("count orders where name is North") else { panic!("it is understood") };
+    assert!(statement.sql.contains("customers.name"), "{}", statement.sql);
+    assert!(statement.assumptions.contains(&"name is that of customers, which is nearer than regions".to_owned()));
 }
 
 #[test]
@@ -122,4 +124,36 @@ fn a_day_of_a_time_without_a_zone_is_that_of_the_schedules_zone() {
     let Outcome::Made(drafted) = draft_of(sentence) else { panic!("{:?}", draft_of(sentence)) };
     let yaml = headwater_pipelines::write::yaml(&drafted.spec, &drafted.comments);
     assert!(yaml.contains("to_local_time($interval_start AT TIME ZONE 'Europe/Berlin')"), "{yaml}");
+}
+
+#[test]
+fn a_source_is_no_target_under_whatever_name() {
+    for target in ["shop.public.orders", "shop.orders", "shop.\"orders\""] {
+        let sentence = format!("load orders where status is paid into {target}, overwrite");
+        assert!(!matches!(draft_of(&sentence), Outcome::Made(_)), "{sentence}");
+    }
+}
+
+#[test]
+fn what_is_said_behind_several_loads_is_not_put_on_the_last_alone() {
+    let both = "copy orders to lake.a and customers to lake.b, overwrite all of them";
+    assert!(matches!(draft_of(both), Outcome::Made(_)), "{:?}", draft_of(both));
+    for more in ["check that id is unique", "skip rows without a status", "warn if status is open"] {
+        let sentence = format!("{both}, {more}");
+        assert!(!matches!(draft_of(&sentence), Outcome::Made(_)), "{sentence}");
+    }
+}
+
+#[test]
+fn rows_that_a_denied_value_leaves_out_for_want_of_one_are_named() {
+    let Outcome::Made(statement) = outcome_of("count customers where country is not DE") else {
+        panic!("it is understood")
+    };
+    assert!(statement.assumptions.contains(&"rows without a value in country are left out".to_owned()));
+}
+
+#[test]
+fn a_column_with_an_adjective_behind_it_is_no_condition() {
+    let sentence = "load customers with name masked into lake.n, overwrite";
+    assert!(!matches!(draft_of(sentence), Outcome::Made(_)), "{:?}", draft_of(sentence));
 }
