@@ -6,6 +6,7 @@ mod clauses;
 mod condition;
 mod data;
 mod drafting;
+mod entities;
 mod follow;
 mod german;
 mod heads;

@@ -15,6 +15,7 @@ mod nodes;
 mod ordered;
 mod said;
 mod schema;
+mod size;
 mod sql;
 mod strict;
 mod target;

@@ -15,12 +15,9 @@ use super::nodes::{self, KEPT, KINDS};
 use super::ordered::{self, ModeSaid};
 use super::said::Said;
 use super::target::{self, Target};
-use super::{Contract, TypedPlan, sql};
+use super::{Contract, TypedPlan, size, sql};
 use crate::draft::{Choice, Question, Requirement};
 use crate::known::{ColumnId, Known};
-
-/// The most parts of a transform's plan, with those of what it reads.
-const MOST_PARTS: usize = 400;
 
 /// What an answer is read with.
 pub(crate) struct Frame<'a> {
@@ -74,7 +71,9 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
         compiler.task(path, node, &names);
     }
     compiler.order = nodes;
-    compiler.bound();
+    let paths: Vec<&TaskPath> = compiler.order.iter().map(|(path, _)| path).collect();
+    let faults = size::faults(&paths, &compiler.reads);
+    compiler.faults.extend(faults);
     let quotes = compiler.quotes();
     if !compiler.faults.is_empty() {
         compiler.faults.sort();
@@ -269,35 +268,6 @@ impl Compiler<'_> {
         self.mode(path, node, &target)?;
         node.insert("into".to_owned(), target.into());
         Ok(())
-    }
-
-    /// A dataset that is read twice is planned twice, and so is what it reads: plans of too many parts never end.
-    fn bound(&mut self) {
-        let paths: Vec<&TaskPath> = self.order.iter().map(|(path, _)| path).collect();
-        let find = |name: &String| paths.iter().copied().find(|path| sql::names_of(path).contains(name));
-        let mut parts: BTreeMap<&TaskPath, usize> = BTreeMap::new();
-        // As many rounds as a chain can be long.
-        for _ in 0..paths.len() {
-            let counted: BTreeMap<&TaskPath, usize> = self
-                .reads
-                .iter()
-                .map(|(path, reads)| {
-                    let inputs =
-                        reads.iter().map(|name| find(name).and_then(|path| parts.get(path)).copied().unwrap_or(1));
-                    (path, inputs.fold(1, usize::saturating_add))
-                })
-                .collect();
-            if counted == parts {
-                break;
-            }
-            parts = counted;
-        }
-        let over = parts.into_iter().filter(|(_, count)| *count > MOST_PARTS);
-        let faults: Vec<Fault> = over.map(|(path, count)| {
-            let message = format!("its plan has {count} parts and may have {MOST_PARTS}: it reads tasks again and again that read others");
-            Fault::structure(path, &message)
-        }).collect();
-        self.faults.extend(faults);
     }
 
     /// How rows are written is the person's to say. A target of the pipeline that is edited keeps its mode.
