@@ -78,7 +78,8 @@ pub struct Statement {
 
 /// Makes a draft of a sentence.
 pub fn compile(sentence: &str, setting: &Setting<'_>) -> Outcome<Drafted> {
-    let names = Names::of(setting.known, setting.terms);
+    let mut names = Names::of(setting.known, setting.terms);
+    names.is_german = spoken::is_german(sentence);
     let said = spoken::hear(sentence, &names);
     let reader = Reader { sentence, said: &said, names: &names, targets: setting.targets, zone: setting.zone };
     let made = readable(sentence, &said).and_then(|()| reader.read()).and_then(|request| {
@@ -92,7 +93,8 @@ pub fn compile(sentence: &str, setting: &Setting<'_>) -> Outcome<Drafted> {
 
 /// Makes a statement of a question.
 pub fn ask(question: &str, setting: &Setting<'_>) -> Outcome<Statement> {
-    let names = Names::of(setting.known, setting.terms);
+    let mut names = Names::of(setting.known, setting.terms);
+    names.is_german = spoken::is_german(question);
     let said = spoken::hear(question, &names);
     let made = readable(question, &said).and_then(|()| statement(question, &said, &names, setting));
     outcome(made, question, &said)

@@ -7,7 +7,7 @@ use headwater_pipelines::spec::{CheckTask, Columns, ExtractTask, LoadTask, OnFai
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
 
-use super::lexer::Token;
+use super::lexer::{self, Token};
 use super::loads::{Load, Request};
 use super::period::Period;
 use super::routes::reach;
@@ -219,8 +219,14 @@ impl Drafting<'_> {
             sentence: self.sentence.replacen(words, &format!("{words}, {said},"), 1),
         };
         let choices = vec![
-            choice(format!("also {base} without {other}"), format!("also \"{base}\" without \"{other}\"")),
-            choice(format!("only {base} with {other}"), format!("only \"{base}\" with \"{other}\"")),
+            choice(
+                format!("also {base} without {other}"),
+                format!("also {} without {}", lexer::as_name(base), lexer::as_name(other)),
+            ),
+            choice(
+                format!("only {base} with {other}"),
+                format!("only {} with {}", lexer::as_name(base), lexer::as_name(other)),
+            ),
         ];
         Err(Stop::Ask(Question { text: format!("Should {base} without {other} be loaded, too?"), choices }))
     }

@@ -44,11 +44,13 @@ pub(super) fn cut(sentence: &str) -> Vec<Token> {
         let rest = &sentence[at..];
         if c.is_whitespace() {
             at += c.len_utf8();
-        } else if let Some(inner) = quoted(rest) {
-            let quote = c.len_utf8();
-            let end = at + quote + inner.len();
-            tokens.push(Token::new(inner, at..end + quote, true));
-            at = end + quote;
+        } else if let Some(length) = quoted_path(rest) {
+            tokens.push(Token::new(&rest[..length], at..at + length, false));
+            at += length;
+        } else if let Some((inner, length)) = quoted(rest) {
+            let doubled = format!("{c}{c}");
+            tokens.push(Token::new(&inner.replace(&doubled, &c.to_string()), at..at + length, true));
+            at += length;
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             tokens.push(Token::new(sign, at..at + sign.len(), false));
             at += sign.len();
@@ -69,8 +71,21 @@ pub(super) fn cut(sentence: &str) -> Vec<Token> {
     tokens
 }
 
-/// The text between two quotes, if the rest begins with a quote that has its partner.
-fn quoted(rest: &str) -> Option<&str> {
+/// A name as a sentence writes it so that it is nothing else.
+pub(super) fn as_name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `"Sales"."Orders"`: the length of a path that begins with a quoted part.
+fn quoted_path(rest: &str) -> Option<usize> {
+    let end = 2 + end_of_name(rest.strip_prefix('"')?)?;
+    let behind = rest.get(end..)?;
+    let is_path = behind.starts_with('.') && behind[1..].starts_with(|c: char| c == '"' || c.is_alphabetic());
+    is_path.then(|| end + word_length(behind))
+}
+
+/// The text between two quotes and the length of all, if the rest begins with a quote that has its partner. Two quotes in the text are one.
+fn quoted(rest: &str) -> Option<(&str, usize)> {
     let first = rest.chars().next()?;
     let partner = match first {
         '"' | '\'' | '`' => first,
@@ -79,10 +94,20 @@ fn quoted(rest: &str) -> Option<&str> {
         _ => return None,
     };
     let inner = &rest[first.len_utf8()..];
-    let end = inner.find(|c| c == partner || (first == '„' && c == '“'))?;
+    let is_partner = |c: char| c == partner || (first == '„' && c == '“');
+    let mut from = 0;
+    let (end, quote) = loop {
+        let end = from + inner[from..].find(is_partner)?;
+        let quote = inner[end..].chars().next()?.len_utf8();
+        if first != partner || !inner[end + quote..].starts_with(first) {
+            break (end, quote);
+        }
+        from = end + 2 * quote;
+    };
     // `'s` is an ending and no quote; nothing is quoted over the end of a line.
     let is_ending = first == '\'' && inner.starts_with("s ");
-    (!is_ending && !inner[..end].contains('\n')).then(|| &inner[..end])
+    let is_text = !is_ending && !inner[..end].contains('\n');
+    is_text.then(|| (&inner[..end], first.len_utf8() + end + quote))
 }
 
 /// The length of a word: letters, digits and what joins them in names, times, dates and zones. A part in quotes after a dot belongs to it.
@@ -148,6 +173,8 @@ mod tests {
     fn an_ending_is_told_from_a_quote() {
         assert_eq!(texts("the account's name as 'The Name'"), ["the", "account", "'s", "name", "as", "The Name"]);
         assert_eq!(texts("it isn't at 6 o'clock"), ["it", "isn't", "at", "6", "o'clock"]);
+        assert_eq!(texts("of \"a \"\"b\"\"\" is \"\" or 'O''Neill'"), ["of", "a \"b\"", "is", "", "or", "O'Neill"]);
+        assert_eq!(texts("count \"My Shop\".\"Orders\" per x"), ["count", "\"My Shop\".\"Orders\"", "per", "x"]);
         assert_eq!(texts("where status = “paid”"), ["where", "status", "=", "paid"]);
         assert!(cut("is 'a b'")[1].is_quoted);
     }

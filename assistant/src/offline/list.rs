@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::lexer::as_name;
 use super::phrase::Phrase;
 use super::selection::Place;
 use super::stop::Stop;
@@ -48,7 +49,7 @@ fn question(phrase: &Phrase<'_>, bare: &Range<usize>, other: TableId) -> Questio
     let words = &phrase.sentence[start..end];
     let choices = [phrase.base, other].map(|table| {
         let name = phrase.names.known.table(table).map_or("", KnownTable::name);
-        let said = format!("{words} of \"{name}\"");
+        let said = format!("{words} of {}", as_name(name));
         Choice {
             text: format!("{words} of {name}"),
             sentence: format!("{}{said}{}", &phrase.sentence[..start], &phrase.sentence[end..]),

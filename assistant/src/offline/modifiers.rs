@@ -2,6 +2,7 @@
 
 use super::condition::{self, Family};
 use super::data::Reader;
+use super::lexer::as_name;
 use super::ranks::count_of;
 use super::selection::{Condition, Number, Place, Selection, Test, Top, Value};
 use super::stop::Stop;
@@ -46,6 +47,29 @@ const PERIODS: [&str; 22] = [
 pub(super) fn time_columns(known: &Known, table: TableId) -> Vec<ColumnId> {
     let is_time = |arrow_type: &str| Family::of(arrow_type) == Family::Time;
     known.columns(table).filter(|(_, column)| is_time(&column.arrow_type)).map(|(id, _)| id).collect()
+}
+
+/// Whether a column that may be empty says when rows end rather than when they came to be.
+fn ends_rows(name: &str) -> bool {
+    const ENDS: [&str; 16] = [
+        "to",
+        "until",
+        "till",
+        "end",
+        "ended",
+        "ends",
+        "expires",
+        "expired",
+        "expiry",
+        "deleted",
+        "cancelled",
+        "closed",
+        "churned",
+        "ende",
+        "bis",
+        "archived",
+    ];
+    tokens(name).iter().any(|word| ENDS.contains(&word.as_str()))
 }
 
 impl Reader<'_> {
@@ -129,7 +153,8 @@ impl Reader<'_> {
             None => time_columns(self.data.names.known, self.base),
         };
         let is_sure = |column: &ColumnId| {
-            own.is_some() || self.data.names.known.column(*column).is_some_and(|known| !known.nullable)
+            let known = self.data.names.known.column(*column);
+            own.is_some() || known.is_some_and(|known| !known.nullable || !ends_rows(&known.name))
         };
         let column = match columns.as_slice() {
             [] => return Err(Stop::at(start, "a period of a column: the table has no dates or times")),
@@ -151,14 +176,19 @@ impl Reader<'_> {
         Some(format!("'{words}' is by {column}, the only date or time of {table}"))
     }
 
-    /// `shipped` for `shipped_at`: the only column with dates or times that begins so.
+    /// `shipped` for `shipped_at`, `hired` for `hire_date`, `due` for `due_date`: the only column with dates or times that is called so.
     fn verb_column(&self, verb: &str) -> Option<ColumnId> {
+        const ENDS: [&str; 9] = ["at", "on", "date", "day", "dt", "time", "dat", "ts", "am"];
         let known = self.data.names.known;
         let [verb]: [String; 1] = tokens(verb).try_into().ok()?;
-        let named =
-            |column: &ColumnId| known.column(*column).is_some_and(|column| tokens(&column.name).first() == Some(&verb));
-        let is_verb = verb.ends_with("ed") || ["sent", "paid", "sold", "seen"].contains(&verb.as_str());
-        let mut found = time_columns(known, self.base).into_iter().filter(|column| is_verb && named(column));
+        let stems = [Some(verb.as_str()), verb.strip_suffix("ed"), verb.strip_suffix('d')];
+        let named = |column: &ColumnId| {
+            let words = known.column(*column).map(|column| tokens(&column.name)).unwrap_or_default();
+            let [name, rest @ ..] = words.as_slice() else { return false };
+            let is_end = |word: &String| ENDS.contains(&word.as_str());
+            !rest.is_empty() && rest.iter().all(is_end) && stems.iter().flatten().any(|stem| stem == name)
+        };
+        let mut found = time_columns(known, self.base).into_iter().filter(named);
         let only = found.next()?;
         found.next().is_none().then_some(only)
     }
@@ -168,7 +198,7 @@ impl Reader<'_> {
         let sentence = self.data.sentence;
         let choices = columns.iter().filter_map(|column| {
             let name = &self.data.names.known.column(*column)?.name;
-            let said = format!("with \"{name}\" {}", &sentence[period.clone()]);
+            let said = format!("with {} {}", as_name(name), &sentence[period.clone()]);
             let sentence = format!("{}{said}{}", &sentence[..all.start], &sentence[all.end..]);
             Some(Choice { text: name.clone(), sentence })
         });

@@ -29,6 +29,8 @@ pub(super) struct Names<'a> {
     /// What comments call tables and columns that have no such name.
     called_tables: HashMap<Vec<String>, Vec<TableId>>,
     called_columns: HashMap<TableId, HashMap<Vec<String>, Vec<ColumnId>>>,
+    /// Capitals begin every noun, so they tell nothing of how a name is written.
+    pub(super) is_german: bool,
 }
 
 /// A name that was found, and how many tokens it takes.
@@ -50,6 +52,7 @@ impl<'a> Names<'a> {
             columns: HashMap::new(),
             called_tables: HashMap::new(),
             called_columns: HashMap::new(),
+            is_german: false,
         };
         for (id, table) in known.tables() {
             for form in forms(table) {
@@ -65,6 +68,11 @@ impl<'a> Names<'a> {
                 if let Some(called) = info.comment.as_deref().and_then(called) {
                     add(others, called, column);
                 }
+            }
+            // `orders.status`
+            for (column, info) in known.columns(id) {
+                let path = [tokens(table.name()), tokens(&info.name)].concat();
+                columns.entry(path).or_insert_with(|| vec![column]);
             }
         }
         for term in terms {
@@ -102,8 +110,10 @@ impl<'a> Names<'a> {
         let own = self.columns.get(&table)?;
         if let Some(mut found) = longest(said, own) {
             let written = &said[0];
+            let has_capital = written.text.chars().any(char::is_uppercase) && written.span.start > 0;
             let is_exact = |id: &ColumnId| {
-                written.is_quoted && self.known.column(*id).is_some_and(|column| column.name == written.text)
+                (written.is_quoted || (has_capital && !self.is_german))
+                    && self.known.column(*id).is_some_and(|column| column.name == written.text)
             };
             if found.meanings.iter().any(is_exact) {
                 found.meanings.retain(is_exact);

@@ -1,6 +1,6 @@
 //! Columns in words: `total`, `the customer's country`, `bez of the abt of the masch`, `city of addresses via shipping address id`.
 
-use super::lexer::Token;
+use super::lexer::{Token, as_name};
 use super::names::Names;
 use super::routes::{Route, reach, routes};
 use super::selection::Place;
@@ -206,7 +206,7 @@ impl<'a> Phrase<'a> {
             let key = known.column(*way.from.first()?)?;
             let column = known.column(place.column)?;
             let table = known.table(place.route.last()?.table)?;
-            let said = format!("\"{}\" of \"{}\" via \"{}\"", column.name, table.name(), key.name);
+            let said = format!("{} of {} via {}", as_name(&column.name), as_name(table.name()), as_name(&key.name));
             let sentence = format!("{}{said}{}", &self.sentence[..span.start], &self.sentence[span.end..]);
             Some(Choice { text: format!("{} of {} by {}", column.name, table.name(), key.name), sentence })
         });
@@ -219,7 +219,7 @@ impl<'a> Phrase<'a> {
         let quote = &self.sentence[span.clone()];
         let choices = columns.iter().filter_map(|column| {
             let name = &self.names.known.column(*column)?.name;
-            let sentence = format!("{}\"{name}\"{}", &self.sentence[..span.start], &self.sentence[span.end..]);
+            let sentence = format!("{}{}{}", &self.sentence[..span.start], as_name(name), &self.sentence[span.end..]);
             Some(Choice { text: name.clone(), sentence })
         });
         Question {

@@ -68,6 +68,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("such that", "where"),
 ];
 
+pub(super) fn is_german(sentence: &str) -> bool {
+    german::is_german(&lexer::cut(sentence))
+}
+
 /// The words of a sentence.
 pub(super) fn hear(sentence: &str, names: &Names<'_>) -> Vec<Token> {
     let said = lexer::cut(sentence);

@@ -34,6 +34,8 @@ pub(super) fn columns(selection: &Selection, known: &Known) -> Vec<String> {
         {
             name = format!("{}_{name}", split_name(table.name()).join("_"));
         }
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let name = std::iter::once(name.clone()).chain(numbered).find(|name| !names.contains(name)).unwrap_or_default();
         names.push(name);
     }
     names
@@ -357,6 +359,7 @@ current current_date current_role current_time current_timestamp current_user de
 foreign from full grant group having in initially inner intersect into interval is isnull join lateral leading left like limit localtime localtimestamp \
 natural not notnull null offset on only or order outer over overlaps partition placing primary range references returning right row rows select \
 session_user similar some symmetric table then time timestamp to trailing true union unique user using values variadic verbose view when where window \
-with year month day hour minute second date ";
+with year month day hour minute second date extract floor ceil trim substring overlay convert try_cast map struct position prior set qualify pivot unpivot sample \
+semi anti sort cluster minus global match percent describe explain call merge ";
     WORDS.contains(&format!(" {name} "))
 }

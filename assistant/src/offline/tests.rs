@@ -352,7 +352,12 @@ fn names_that_differ_in_case_alone_are_asked_about_unless_they_are_in_quotes() {
     let known = Known::new(vec![typed(&["Loads"], &["id int key", "Status text", "status text", "total num"])]);
     let (now, targets) = ("2026-03-31T22:30:00Z".parse().unwrap(), ["lake".to_owned()]);
     let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
-    for text in ["count loads per status", "loads where Status is open", "sum of total of loads per STATUS"] {
+    for text in [
+        "count loads per status",
+        "loads where status is open",
+        "sum of total of loads per STATUS",
+        "Anzahl der loads je Status",
+    ] {
         let Outcome::Asked(question) = ask(text, &setting) else { panic!("{text}: {:?}", ask(text, &setting)) };
         let made: Vec<String> = question
             .choices
@@ -363,6 +368,7 @@ fn names_that_differ_in_case_alone_are_asked_about_unless_they_are_in_quotes() {
             })
             .collect();
         assert_eq!(made.len(), 2, "{text}");
+        assert!(matches!(ask("count loads per Status", &setting), Outcome::Made(_)), "a capital is meant");
         assert_ne!(made[0], made[1], "{text}");
     }
 }

@@ -3,6 +3,7 @@
 use headwater_engine::connector::ColumnInfo;
 
 use super::condition::Family;
+use super::lexer::as_name;
 use super::phrase::Phrase;
 use super::routes::{Route, hops};
 use super::selection::{Fold, Place, Selection, Test, Value};
@@ -94,8 +95,10 @@ fn question(phrase: &Phrase<'_>, selection: &Selection, place: &Place, unit: &Pl
     let name = |column: ColumnId| known.column(column).map(|column| column.name.clone()).unwrap_or_default();
     let (value, unit_name) = (name(place.column), name(unit.column));
     let table = known.table(unit.column.table).map(|table| table.name().to_owned()).unwrap_or_default();
-    let said =
-        if unit.route.is_empty() { format!("\"{unit_name}\"") } else { format!("\"{unit_name}\" of \"{table}\"") };
+    let said = match unit.route.is_empty() {
+        true => as_name(&unit_name),
+        false => format!("{} of {}", as_name(&unit_name), as_name(&table)),
+    };
     let sentence = phrase.sentence.trim_end_matches(['.', '?', '!', ' ']);
     // Behind the groups that there are, or as the only one, before a target.
     let target = [" into ", " to "].iter().filter_map(|word| sentence.find(word)).min();
