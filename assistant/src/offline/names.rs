@@ -69,11 +69,6 @@ impl<'a> Names<'a> {
                     add(others, called, column);
                 }
             }
-            // `orders.status`
-            for (column, info) in known.columns(id) {
-                let path = [tokens(table.name()), tokens(&info.name)].concat();
-                columns.entry(path).or_insert_with(|| vec![column]);
-            }
         }
         for term in terms {
             add(&mut names.tables, tokens(&term.phrase), term.table);

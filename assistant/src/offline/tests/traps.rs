@@ -157,3 +157,15 @@ fn a_column_with_an_adjective_behind_it_is_no_condition() {
     let sentence = "load customers with name masked into lake.n, overwrite";
     assert!(!matches!(draft_of(sentence), Outcome::Made(_)), "{:?}", draft_of(sentence));
 }
+
+#[test]
+fn a_column_that_is_true_or_false_behind_its_table_is_a_condition_and_no_column_to_show() {
+    for question in ["Welche Customers sind newsletter?", "customers newsletter"] {
+        match outcome_of(question) {
+            Outcome::Made(statement) => {
+                assert!(statement.sql.contains("WHERE customers.newsletter"), "{question}: {}", statement.sql)
+            }
+            other => assert!(matches!(other, Outcome::NotUnderstood(_) | Outcome::Asked(_)), "{question}: {other:?}"),
+        }
+    }
+}
