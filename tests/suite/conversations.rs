@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::assistant::world;
 use crate::models::{Server, Shown, json_of, run};
-use crate::support::World;
+use crate::support::{World, eventually};
 
 fn newest(world: &World) -> Value {
     world.json(&["conversations", "show", "last", "--json"])
@@ -59,6 +59,20 @@ fn a_failed_statement_is_kept_with_its_reason() {
     assert_eq!(failed.code(), Some(1), "{failed}");
     let conversation = newest(&world);
     assert_eq!(steps(&conversation["turns"][0]), ["statement", "failed"], "{conversation:#}");
+}
+
+#[test]
+fn a_statement_that_is_interrupted_ends_its_question_as_canceled() {
+    let world = world();
+    world.query("CREATE VIEW slow AS SELECT id, pg_sleep(60)::text AS nap FROM orders");
+    world.succeed(&["connections", "catalog", "shop", "--refresh"]);
+    let running = world.start(world.command(&["ask", "nap of slow"]));
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%slow%' AND wait_event = 'PgSleep'";
+    eventually("the source executes the statement", || world.query(asleep) != "0");
+    running.signal("INT");
+    let done = running.wait();
+    assert!(done.code() == Some(1) && done.stderr.contains("interrupted"), "{done}");
+    assert_eq!(steps(&newest(&world)["turns"][0]), ["statement", "canceled"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod assistant;
 mod bad_input;
+mod bound;
 mod catalog;
 mod chaos;
 mod control_plane;

@@ -10,7 +10,7 @@ use headwater_assistant::{AnswerReport, AskReport, Asked, Assistant, Chart, MOST
 use headwater_operations::{OperationError, Step};
 
 use super::compile::{ReadingArgs, show_not_understood, show_question, show_refusal};
-use super::sql::{self, Ran, SqlFormat};
+use super::sql::{self, Interrupted, Ran, SqlFormat};
 use crate::context::Context;
 use crate::failure::hinted;
 use crate::output;
@@ -113,13 +113,8 @@ async fn answer(
 async fn run(context: &Context, turn: &Turn, made: &StatementReport, reading: sql::Reading) -> Result<Ran> {
     let start = Instant::now();
     let within = Duration::from_secs(reading.seconds);
-    let ran = tokio::select! {
-        ran = tokio::time::timeout(within, sql::run(context, &made.statement.sql, &reading)) => ran,
-        () = super::interrupted() => {
-            turn.step(Step::Canceled).await?;
-            anyhow::bail!("interrupted");
-        }
-    };
+    // Reading rows ends by itself when it is interrupted.
+    let ran = tokio::time::timeout(within, sql::run(context, &made.statement.sql, &reading)).await;
     let ran = ran.unwrap_or_else(|_| {
         let message = format!("the statement did not end within {} s", reading.seconds);
         Err(hinted(message, "narrow the question, or allow more with --seconds"))
@@ -129,6 +124,7 @@ async fn run(context: &Context, turn: &Turn, made: &StatementReport, reading: sq
             let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
             Step::Rows { rows: ran.rows, more: ran.more, took_ms }
         }
+        Err(error) if error.is::<Interrupted>() => Step::Canceled,
         Err(error) => match error.downcast_ref::<OperationError>() {
             Some(error) => Step::failed(error),
             None => Step::Failed { message: error.to_string(), hint: None },

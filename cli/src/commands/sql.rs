@@ -81,6 +81,18 @@ pub(super) struct Reading {
     pub(super) seconds: u64,
 }
 
+/// The person did not wait for the rows.
+#[derive(Debug)]
+pub(super) struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// What came of a statement.
 pub(super) struct Ran {
     pub(super) schema: SchemaRef,
@@ -133,7 +145,7 @@ async fn write(rows: &mut Rows, format: SqlFormat, path: Option<&Path>, limit: u
     let mut ran = Ran { schema: rows.schema(), batches: Vec::new(), rows: 0, more: false };
     let copied = tokio::select! {
         copied = copy(rows, &mut sink, limit, (&mut ran, kept)) => copied,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        _ = tokio::signal::ctrl_c() => Err(Interrupted.into()),
     };
     match copied {
         Ok(()) => sink.finish(ran.more, limit).map(|()| ran),
