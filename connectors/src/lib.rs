@@ -12,8 +12,7 @@ mod postgres;
 mod settings;
 mod writers;
 
-/// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.
-pub const NATIVE_TYPE: &str = "headwater.native_type";
+pub use headwater_engine::NATIVE_TYPE;
 
 /// Every connector, sorted by name.
 pub fn registry() -> Registry {

@@ -20,6 +20,7 @@ pub mod samples;
 pub mod select;
 pub mod session;
 pub mod settings;
+mod sql;
 pub mod stage;
 pub mod staging;
 pub mod stores;
@@ -29,6 +30,9 @@ pub mod type_names;
 mod yielding;
 
 pub use error::{EngineError, ErrorKind, Result};
+
+/// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.
+pub const NATIVE_TYPE: &str = "headwater.native_type";
 
 /// This machine's name, which says who can read staged files on a local disk.
 pub fn host_name() -> String {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::config::Dialect;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
@@ -76,7 +77,11 @@ impl SessionFactory {
     ///
     /// `hash_joins` off makes equality joins sort and merge, which can spill; a hash join can't.
     pub fn session(&self, pool: Arc<dyn MemoryPool>, hash_joins: bool) -> Result<SessionContext> {
-        Ok(SessionContext::new_with_state(self.state(self.runtime(pool)?, hash_joins)))
+        let mut state = self.state(self.runtime(pool)?, hash_joins);
+        for aggregate in crate::sql::aggregates() {
+            state.register_udaf(aggregate)?;
+        }
+        Ok(SessionContext::new_with_state(state))
     }
 
     fn runtime(&self, pool: Arc<dyn MemoryPool>) -> Result<Arc<RuntimeEnv>> {
@@ -102,6 +107,7 @@ impl SessionFactory {
         SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
+            .with_expr_planners(vec![Arc::new(crate::sql::Planner)])
             .with_default_features()
             .with_query_planner(Arc::new(Planner))
             .with_physical_optimizer_rule(Arc::new(YieldingJoins))

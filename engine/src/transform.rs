@@ -1,10 +1,9 @@
 //! One SELECT of a transform, planned: columns settled, types checked, every mistake found in one go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -18,6 +17,7 @@ use headwater_pipelines::sql::SqlFinding;
 use crate::columns;
 use crate::error::EngineError;
 use crate::relations::Relations;
+use crate::sql;
 
 /// Values of `$name` in SQL, typed.
 pub type Parameters = BTreeMap<String, ScalarValue>;
@@ -59,11 +59,10 @@ async fn statement_to_plan(
     parameters: &Parameters,
 ) -> Result<LogicalPlan, DataFusionError> {
     let state = relations.session().state();
-    let statement = DfStatement::Statement(Box::new(Statement::Query(Box::new(query.clone()))));
+    let mut query = query.clone();
+    sql::rewrite(&mut query, parameters);
+    let statement = DfStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let plan = state.statement_to_plan(statement).await?;
-    let values: HashMap<String, ScalarAndMetadata> =
-        parameters.iter().map(|(name, value)| (name.clone(), ScalarAndMetadata::from(value.clone()))).collect();
-    let plan = plan.with_param_values(ParamValues::Map(values))?;
     // Analysis coerces types, which is where operators on types that don't fit are found.
     state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     Ok(plan)

@@ -15,6 +15,7 @@ use crate::diagnostic::{Code, Finding};
 use crate::plan::Relation;
 
 mod depth;
+mod qualifiers;
 mod resolver;
 
 use resolver::{Parameters, Resolver};
@@ -94,8 +95,9 @@ pub trait Scope {
 /// Parses one SELECT and resolves its relations.
 pub fn resolve(sql: &str, scope: &dyn Scope) -> Result<Resolved, Vec<SqlFinding>> {
     let mut query = parse(sql).map_err(|finding| vec![finding])?;
-    let mut resolver = Resolver::new(scope);
+    let mut resolver = Resolver::new(scope, qualifiers::visible_names(&mut query));
     let _ = query.visit(&mut resolver);
+    qualifiers::settle(&mut query, std::mem::take(&mut resolver.written));
     if resolver.findings.is_empty() { Ok(Resolved { query, reads: resolver.reads }) } else { Err(resolver.findings) }
 }
 

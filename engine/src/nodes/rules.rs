@@ -1,7 +1,6 @@
 //! Check rules compiled to conditions that are true for rows which violate them.
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
@@ -11,6 +10,7 @@ use headwater_pipelines::spec::{Rule, RuleKind, Values};
 use headwater_pipelines::sql::{self, SqlFinding};
 
 use crate::columns;
+use crate::sql as postgres;
 use crate::transform::Parameters;
 
 /// A rule, ready to run.
@@ -151,26 +151,14 @@ fn condition(
     if !findings.is_empty() {
         return Err(at(findings));
     }
+    postgres::rewrite(&mut tree, parameters);
     let wrong = |message: String| vec![finding("sql", None, Finding::error(Code::SqlType, message))];
     let expr = state
         .create_logical_expr_from_sql_expr(ExprWithAlias { expr: tree, alias: None }, schema)
-        .and_then(|expr| bound(expr, parameters))
         .map_err(|error| wrong(columns::planning_message(&error)))?;
     let data_type = expr.get_type(schema).map_err(|error| wrong(columns::planning_message(&error)))?;
     if !matches!(data_type, DataType::Boolean | DataType::Null) {
         return Err(wrong(format!("the condition is {data_type}; expected true or false")));
     }
     Ok(CheckRule::Row { label, violation: cast(expr, DataType::Boolean).is_false() })
-}
-
-/// The condition with the parameters' values in place of their names.
-fn bound(expr: Expr, parameters: &Parameters) -> datafusion::error::Result<Expr> {
-    let replaced = expr.transform_up(|part| {
-        let value = match &part {
-            Expr::Placeholder(placeholder) => parameters.get(placeholder.id.trim_start_matches('$')),
-            _ => None,
-        };
-        Ok(value.map_or_else(|| Transformed::no(part), |value| Transformed::yes(Expr::Literal(value.clone(), None))))
-    })?;
-    Ok(replaced.data)
 }

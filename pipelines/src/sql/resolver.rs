@@ -1,14 +1,14 @@
 //! Relations of a statement, each rewritten to its one internal name and visible under the name that was written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableFactor,
-    Value, ValueWithSpan, VisitMut, VisitorMut, With,
+    Ident, ObjectName, Query, TableAlias, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut, With,
 };
 use sqlparser::tokenizer::Span;
 
+use super::qualifiers::Written;
 use super::{Part, Scope, SqlFinding};
 use crate::casing::{Meaning, quoted_forms, settle};
 use crate::diagnostic::{Code, Finding};
@@ -24,8 +24,10 @@ pub(super) struct Resolver<'a> {
     ctes: Vec<Vec<String>>,
     /// WITH clauses that were visited by hand, taken out so that they are not visited twice.
     hidden: Vec<Option<With>>,
-    /// Names of several parts as written, and the alias under which each is visible.
-    written: Vec<(Vec<String>, String)>,
+    /// How often a name is the visible one of a table, in lower case.
+    visible: BTreeMap<String, usize>,
+    /// Names as written, and the alias that each got.
+    pub(super) written: Vec<Written>,
     /// The relations that were found.
     pub(super) reads: BTreeSet<Relation>,
     /// The names that mean nothing.
@@ -33,11 +35,12 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(scope: &'a dyn Scope) -> Self {
+    pub(super) fn new(scope: &'a dyn Scope, visible: BTreeMap<String, usize>) -> Self {
         Self {
             scope,
             ctes: Vec::new(),
             hidden: Vec::new(),
+            visible,
             written: Vec::new(),
             reads: BTreeSet::new(),
             findings: Vec::new(),
@@ -77,17 +80,28 @@ impl<'a> Resolver<'a> {
             Ok(relation) => {
                 let visible = visible_name(&relation);
                 if alias.is_none() {
-                    let name = quoted(visible.clone(), span);
+                    let own = self.alias_of(&parts, visible);
+                    let name = quoted(own.clone(), span);
                     *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
-                    if parts.len() > 1 {
-                        self.written.push((parts.into_iter().map(|part| part.text).collect(), visible));
-                    }
+                    self.written.push(Written { parts: parts.into_iter().map(|part| part.text).collect(), alias: own });
                 }
                 *name = ObjectName::from(vec![quoted(relation.internal_name(), span)]);
                 self.reads.insert(relation);
             }
             Err(finding) => self.findings.push(SqlFinding::new(span, finding)),
         }
+    }
+
+    /// The visible name, or where the statement has it more than once an alias that no other table has.
+    fn alias_of(&self, parts: &[Part], visible: String) -> String {
+        let is_alone = self.visible.get(&visible.to_lowercase()).is_none_or(|count| *count < 2);
+        if is_alone {
+            return visible;
+        }
+        let whole = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+        let is_taken = |name: &String| self.written.iter().any(|written| written.alias == *name);
+        let names = (1..).map(|count| if count == 1 { whole.clone() } else { format!("{whole} {count}") });
+        names.into_iter().find(|name| !is_taken(name)).unwrap_or(visible)
     }
 
     /// The common table expression that a name means; inner ones hide outer ones.
@@ -127,9 +141,6 @@ impl VisitorMut for Resolver<'_> {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         self.ctes.pop();
         query.with = self.hidden.pop().flatten();
-        if !self.written.is_empty() {
-            let _ = query.order_by.visit(&mut Qualifiers { written: &self.written });
-        }
         ControlFlow::Continue(())
     }
 
@@ -147,23 +158,6 @@ impl VisitorMut for Resolver<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Qualified columns are settled last: the select list comes before the FROM clause that names its tables.
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        if !self.written.is_empty() {
-            let mut qualifiers = Qualifiers { written: &self.written };
-            for item in &mut select.projection {
-                if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item {
-                    let parts: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
-                    if let Some(alias) = qualifiers.alias(&parts) {
-                        *name = ObjectName::from(vec![alias]);
-                    }
-                }
-            }
-            let _ = select.visit(&mut qualifiers);
-        }
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
         if !matches!(value.value, Value::Placeholder(_)) || self.findings.len() >= MAX_FINDINGS {
             return ControlFlow::Continue(());
@@ -171,44 +165,6 @@ impl VisitorMut for Resolver<'_> {
         let mut parameters = Parameters { valid: &self.scope.parameters(), findings: Vec::new() };
         parameters.value(value);
         self.findings.append(&mut parameters.findings);
-        ControlFlow::Continue(())
-    }
-}
-
-/// Shortens `group.task.column` to `task.column`, the alias under which the table is visible.
-struct Qualifiers<'a> {
-    written: &'a [(Vec<String>, String)],
-}
-
-impl Qualifiers<'_> {
-    fn alias(&self, qualifier: &[Ident]) -> Option<Ident> {
-        let span = qualifier.first()?.span;
-        let fits = |exactly: bool| {
-            let found = self.written.iter().find(|(parts, _)| {
-                let pairs = parts.iter().zip(qualifier);
-                parts.len() == qualifier.len() && pairs.into_iter().all(|(part, ident)| alike(part, ident, exactly))
-            });
-            found.map(|(_, alias)| quoted(alias.clone(), span))
-        };
-        if qualifier.len() < 2 { None } else { fits(true).or_else(|| fits(false)) }
-    }
-}
-
-fn alike(part: &str, ident: &Ident, exactly: bool) -> bool {
-    part == ident.value
-        || (!exactly && ident.quote_style.is_none() && part.to_lowercase() == ident.value.to_lowercase())
-}
-
-impl VisitorMut for Qualifiers<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundIdentifier(parts) = expr
-            && let Some((column, qualifier)) = parts.split_last()
-            && let Some(alias) = self.alias(qualifier)
-        {
-            *parts = vec![alias, column.clone()];
-        }
         ControlFlow::Continue(())
     }
 }

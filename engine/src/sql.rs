@@ -1,0 +1,39 @@
+//! SQL means here what it means in Postgres, or is refused when it is planned.
+//!
+//! DataFusion's own semantics differ in silence: integers wrap, literals with a point are floats, casts cut. So the syntax
+//! tree is rewritten (`syntax`) such that a planner of ours (`planner`) is asked about each construct with the types of its
+//! operands, as Postgres resolves operators: it inserts the casts and chooses the function. Comparisons stay DataFusion's
+//! own, so that filters still reach sources. docs/sql.md lists what is Postgres' and what is refused.
+
+mod aggregates;
+mod arithmetic;
+mod cast;
+mod compare;
+mod conditionals;
+mod dates;
+mod formats;
+mod frames;
+mod functions;
+mod intervals;
+mod kernel;
+mod list_functions;
+mod lists;
+mod moments;
+mod names;
+mod number_functions;
+mod parameters;
+mod patterns;
+mod planner;
+mod regexes;
+mod sums;
+mod syntax;
+mod text;
+mod text_functions;
+mod time_functions;
+mod times;
+mod totals;
+mod types;
+
+pub(crate) use planner::Planner;
+pub(crate) use sums::all as aggregates;
+pub(crate) use syntax::rewrite;

@@ -1,0 +1,127 @@
+//! Aggregates and functions of windows: which there are, what they take, and the types that Postgres gives them.
+
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::planner::{RawAggregateExpr, RawWindowExpr};
+use datafusion::logical_expr::{Cast, Expr};
+
+use super::cast;
+use super::types::{Operand, Type, refused};
+
+/// What an aggregate takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Takes {
+    Anything,
+    /// What has an order: no conditions.
+    Ordered,
+    /// Numbers and intervals.
+    Summable,
+    Floats,
+    Integers,
+    Conditions,
+    Texts,
+}
+
+fn takes(name: &str) -> Option<Takes> {
+    Some(match name {
+        "count" | "array_agg" | "first_value" | "last_value" | "nth_value" | "lag" | "lead" | "ntile"
+        | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "grouping" | "percentile_cont" => {
+            Takes::Anything
+        }
+        "min" | "max" => Takes::Ordered,
+        "sum" | "avg" => Takes::Summable,
+        "stddev" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "corr" | "covar_pop" | "covar_samp"
+        | "regr_avgx" | "regr_avgy" | "regr_count" | "regr_intercept" | "regr_r2" | "regr_slope" | "regr_sxx"
+        | "regr_sxy" | "regr_syy" => Takes::Floats,
+        "bit_and" | "bit_or" | "bit_xor" => Takes::Integers,
+        "bool_and" | "bool_or" => Takes::Conditions,
+        "string_agg" => Takes::Texts,
+        _ => return None,
+    })
+}
+
+/// An argument of an aggregate, as its name and its place say: `sum 0`.
+pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
+    let (name, place) = what.split_once(' ').unwrap_or((what, "0"));
+    let operand = operands.into_iter().next().ok_or_else(|| refused(format!("{name} needs an argument")))?;
+    let takes = takes(name).ok_or_else(|| refused(format!("there is no aggregate {name} here")))?;
+    if place != "0" && matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
+        return further(name, place, operand);
+    }
+    if name == "string_agg" && place == "1" && operand.literal().is_none() {
+        return Err(refused("string_agg takes a quoted separator"));
+    }
+    let none = |kind: &Type| refused(format!("there is no aggregate {name}({kind})"));
+    let kind = match (takes, &operand.kind) {
+        (_, Type::Char) => Type::Text,
+        (Takes::Anything, _) => return Ok(operand.expr),
+        (Takes::Ordered, Type::Bool | Type::Array(_) | Type::Bytea | Type::Other(_) | Type::Interval) => {
+            return Err(none(&operand.kind));
+        }
+        (Takes::Ordered, Type::Unknown) | (Takes::Texts, Type::Unknown) => Type::Text,
+        (Takes::Ordered, kind) => kind.clone(),
+        (Takes::Summable, kind) if kind.is_number() || *kind == Type::Interval => kind.clone(),
+        (Takes::Floats, kind) if kind.is_float() => Type::Float8,
+        (Takes::Floats, kind) if kind.is_number() => {
+            return Err(refused(format!("{name} of {kind} has more digits in Postgres: cast it to double precision")));
+        }
+        (Takes::Integers, kind) if kind.is_integer() => kind.clone(),
+        (Takes::Conditions, Type::Bool | Type::Unknown) => Type::Bool,
+        (Takes::Texts, Type::Text) => Type::Text,
+        (_, kind) => return Err(none(kind)),
+    };
+    let is_extreme = takes == Takes::Ordered;
+    let operand = cast::implicit(operand, &kind)?;
+    if is_extreme && kind.is_float() {
+        return super::compare::key(operand);
+    }
+    Ok(operand.expr)
+}
+
+/// Offsets and defaults of functions of windows.
+fn further(name: &str, place: &str, operand: Operand) -> Result<Expr> {
+    match (&operand.expr, place) {
+        (Expr::Literal(ScalarValue::Int32(Some(0)), _), "1") if name == "nth_value" => {
+            Err(refused("the rows of nth_value are counted from 1"))
+        }
+        (Expr::Literal(ScalarValue::Int32(Some(offset)), _), "1") => {
+            Ok(Expr::Literal(ScalarValue::Int64(Some(i64::from(*offset))), None))
+        }
+        (Expr::Literal(ScalarValue::Int32(_), _), _) => Ok(operand.expr),
+        (Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _), "2") => Ok(operand.expr),
+        (_, "1") => Err(refused(format!("{name} takes a number as its offset"))),
+        _ => Err(refused(format!("{name} takes a whole number, a quoted value or NULL as its default"))),
+    }
+}
+
+/// Whether these are the arguments of `count(*)`, which DataFusion's own planner knows.
+#[expect(deprecated, reason = "the planner says so of * in an argument")]
+pub(super) fn is_count_of_rows(args: &[Expr]) -> bool {
+    args.is_empty() || args.iter().any(|arg| matches!(arg, Expr::Wildcard { .. }))
+}
+
+/// The call of an aggregate, under the name that the statement uses.
+pub(super) fn aggregate(raw: RawAggregateExpr) -> Result<Expr> {
+    let RawAggregateExpr { func, args, distinct, filter, order_by, null_treatment } = raw;
+    if distinct && order_by.is_empty() && matches!(func.name(), "array_agg" | "string_agg") {
+        return Err(refused(format!("{}(DISTINCT …) needs ORDER BY: its order says what comes out", func.name())));
+    }
+    Ok(Expr::AggregateFunction(AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment)))
+}
+
+/// The call of a function of windows, with the type that Postgres gives it.
+pub(super) fn window(raw: RawWindowExpr) -> Result<Expr> {
+    let RawWindowExpr { func_def, args, partition_by, order_by, window_frame, filter, null_treatment, distinct } = raw;
+    let kind = match func_def.name() {
+        "row_number" | "rank" | "dense_rank" => Some(Type::Int8),
+        "ntile" => Some(Type::Int4),
+        _ => None,
+    };
+    let params = WindowFunctionParams { args, partition_by, order_by, window_frame, filter, null_treatment, distinct };
+    let call = Expr::WindowFunction(Box::new(WindowFunction { fun: func_def, params }));
+    Ok(match kind {
+        Some(kind) => Expr::Cast(Cast::new(Box::new(call), kind.arrow())),
+        None => call,
+    })
+}

@@ -1,0 +1,121 @@
+//! Comparisons. They stay DataFusion's own expressions, so that filters reach sources; only their operands are cast.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+
+use super::kernel::{Form, Kernel};
+use super::types::{MAX_DIGITS, Operand, Type, refused};
+use super::{cast, moments};
+
+/// Compares two operands.
+pub(super) fn compare(op: Operator, left: Operand, right: Operand) -> Result<Expr> {
+    let (left, right) = comparable(op, left, right)?;
+    Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
+}
+
+/// IS DISTINCT FROM
+pub(super) fn distinct(operands: Vec<Operand>) -> Result<Expr> {
+    let [left, right] = <[Operand; 2]>::try_from(operands).map_err(|_| refused("IS DISTINCT FROM has two operands"))?;
+    compare(Operator::IsDistinctFrom, left, right)
+}
+
+/// AND, OR
+pub(super) fn logic(op: Operator, left: Operand, right: Operand) -> Result<Expr> {
+    let side = |operand: Operand| match operand.kind {
+        Type::Bool | Type::Unknown => Ok(Box::new(cast::implicit(operand, &Type::Bool)?.expr)),
+        kind => Err(refused(format!("{op} needs conditions; this is {kind}"))),
+    };
+    Ok(Expr::BinaryExpr(BinaryExpr::new(side(left)?, op, side(right)?)))
+}
+
+fn comparable(op: Operator, left: Operand, right: Operand) -> Result<(Expr, Expr)> {
+    let none = |left: &Operand, right: &Operand| {
+        refused(format!("there is no operator {} {op} {}: cast one side", left.kind, right.kind))
+    };
+    let kind = match (&left.kind, &right.kind) {
+        (Type::Unknown, Type::Unknown) => Type::Text,
+        (Type::Char, Type::Char | Type::Unknown) | (Type::Unknown, Type::Char) => Type::Text,
+        (Type::Float4, Type::Float4) => Type::Float4,
+        (l, r) if l.is_float() && r.is_number() || r.is_float() && l.is_number() => Type::Float8,
+        // These two DataFusion compares exactly, and moves the cast to the literal.
+        (l, r) if l.is_number() && r.is_number() => return Ok((left.expr, right.expr)),
+        (l, r) => l.unify(r).ok_or_else(|| none(&left, &right))?,
+    };
+    let is_padded = left.kind == Type::Char || right.kind == Type::Char;
+    // A quoted literal is a char(n), too, beside one; a text keeps its blanks.
+    let trims = (left.kind != Type::Text, right.kind != Type::Text);
+    let (left, right) = (cast::implicit(left, &kind)?, cast::implicit(right, &kind)?);
+    if is_padded {
+        return Ok((
+            if trims.0 { trimmed(left) } else { left.expr },
+            if trims.1 { trimmed(right) } else { right.expr },
+        ));
+    }
+    match kind {
+        Type::Float4 | Type::Float8 if !is_plain(&left.expr) && !is_plain(&right.expr) => {
+            Ok((one_zero(left), one_zero(right)))
+        }
+        Type::Interval => Ok((length(left), length(right))),
+        Type::Array(_) if !matches!(op, Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom) => {
+            Err(refused("arrays are compared by = and <> alone"))
+        }
+        _ => Ok((left.expr, right.expr)),
+    }
+}
+
+/// A float that neither is zero nor NaN compares as in Postgres with whatever is on the other side.
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => *value != 0.0 && !value.is_nan(),
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) => *value != 0.0 && !value.is_nan(),
+        Expr::Literal(ScalarValue::Int32(Some(value)), _) => *value != 0,
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_plain(&cast.expr),
+        _ => false,
+    }
+}
+
+/// Arrow orders -0 before 0 and tells NaNs apart; to Postgres there is one of each.
+fn one_zero(operand: Operand) -> Expr {
+    Kernel::call("one_zero", Form::Cast, operand.kind, zeros, vec![operand.expr])
+}
+
+fn zeros(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
+    Ok(match kind {
+        DataType::Float32 => Arc::new(
+            columns[0]
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value + 0.0 }),
+        ),
+        _ => Arc::new(
+            columns[0]
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
+        ),
+    })
+}
+
+fn trimmed(operand: Operand) -> Expr {
+    Kernel::call("cast", Form::Cast, Type::Text, super::text::without_blanks, vec![operand.expr])
+}
+
+/// A float as the key of an order: -0 and 0 are equal, and so are all NaNs; bytes as text, which is ordered alike.
+pub(super) fn key(operand: Operand) -> Result<Expr> {
+    match &operand.kind {
+        Type::Float4 | Type::Float8 => Ok(one_zero(operand)),
+        // A frame by RANGE adds to the key, which must not end at the type's own limit.
+        Type::Int2 | Type::Int4 => cast::convert(operand, &Type::Int8, false),
+        Type::Bytea | Type::Char => cast::convert(operand, &Type::Text, false),
+        Type::Interval => Ok(length(operand)),
+        _ => Ok(operand.expr),
+    }
+}
+
+fn length(operand: Operand) -> Expr {
+    Kernel::call("length", Form::Cast, Type::Numeric(MAX_DIGITS, 0), moments::lengths, vec![operand.expr])
+}

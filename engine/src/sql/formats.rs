@@ -1,0 +1,396 @@
+//! to_char, to_date and to_timestamp with Postgres' patterns. A pattern that is not listed here is refused when it is planned.
+//!
+//! See "Data Type Formatting Functions" in Postgres' manual.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use chrono::{Datelike, NaiveDate};
+use datafusion::error::Result;
+
+use super::arithmetic::out_of_range;
+use super::dates::{DAY, days, from_days};
+use super::text::invalid;
+use super::types::{Type, refused};
+
+/// Patterns that are fields, in capitals. A longer one stands before its own beginning.
+const FIELDS: [&str; 47] = [
+    "HH24", "HH12", "HH", "MI", "SSSSS", "SSSS", "SS", "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "A.M.",
+    "P.M.", "AM", "PM", "Y,YYY", "YYYY", "YYY", "YY", "Y", "IYYY", "IYY", "IY", "IW", "IDDD", "ID", "I", "B.C.",
+    "A.D.", "BC", "AD", "MONTH", "MON", "MM", "DAY", "DDD", "DD", "DY", "D", "WW", "W", "CC", "J",
+];
+
+/// Fields that only to_char has, beside those.
+const MORE: [&str; 6] = ["Q", "RM", "TZH", "TZM", "TZ", "OF"];
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
+
+/// How letters of a field are written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Case {
+    Upper,
+    Lower,
+    Title,
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Literal(String),
+    Field { name: &'static str, case: Case, is_filled: bool, ordinal: Option<Case> },
+}
+
+/// The pieces of a format; what it holds that is not supported.
+fn pieces(format: &str) -> std::result::Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = format;
+    let mut is_filled = true;
+    while !rest.is_empty() {
+        if let Some(behind) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
+            is_filled = false;
+            rest = behind;
+            continue;
+        }
+        if let Some(modifier) = ["TM", "tm", "FX", "fx", "SP"].into_iter().find(|word| rest.starts_with(word)) {
+            return Err(modifier.to_owned());
+        }
+        if let Some((name, case, length)) = field(rest) {
+            rest = &rest[length..];
+            let ordinal = match rest.get(..2) {
+                Some("TH") => Some(Case::Upper),
+                Some("th") => Some(Case::Lower),
+                _ => None,
+            };
+            if ordinal.is_some() {
+                rest = &rest[2..];
+            }
+            pieces.push(Piece::Field { name, case, is_filled, ordinal });
+            is_filled = true;
+            continue;
+        }
+        rest = literal(rest, &mut pieces);
+    }
+    Ok(pieces)
+}
+
+fn field(text: &str) -> Option<(&'static str, Case, usize)> {
+    let names = FIELDS.into_iter().chain(MORE);
+    let fits = |name: &&'static str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let case = |name: &str| {
+        let start = text.get(..name.len())?;
+        let title = format!("{}{}", &name[..1], name[1..].to_lowercase());
+        match start {
+            start if start == name => Some(Case::Upper),
+            start if start == name.to_lowercase() => Some(Case::Lower),
+            start if matches!(name, "MONTH" | "MON" | "DAY" | "DY") && start == title => Some(Case::Title),
+            _ => None,
+        }
+    };
+    let found = names.filter(fits).filter_map(|name| case(name).map(|case| (name, case)));
+    found.max_by_key(|(name, _)| name.len()).map(|(name, case)| (name, case, name.len()))
+}
+
+/// Text in quotes, or one character that is no pattern.
+fn literal<'a>(text: &'a str, pieces: &mut Vec<Piece>) -> &'a str {
+    let mut rest = text.chars();
+    let mut found = String::new();
+    match rest.next() {
+        Some('"') => {
+            while let Some(next) = rest.next() {
+                match next {
+                    '"' => break,
+                    '\\' => found.extend(rest.next()),
+                    other => found.push(other),
+                }
+            }
+        }
+        Some('\\') if rest.as_str().starts_with('"') => found.extend(rest.next()),
+        Some(other) => found.push(other),
+        None => {}
+    }
+    if let Some(Piece::Literal(last)) = pieces.last_mut() {
+        last.push_str(&found);
+    } else {
+        pieces.push(Piece::Literal(found));
+    }
+    rest.as_str()
+}
+
+/// Whether a format can be written.
+pub(super) fn check(format: &str) -> Result<()> {
+    pieces(format).map(|_| ()).map_err(|part| refused(format!("the pattern '{part}' of to_char is not supported")))
+}
+
+/// Whether a format can be read: fields of the date and of the clock.
+pub(super) fn check_input(format: &str) -> Result<()> {
+    let wrong = |part: &str| refused(format!("the pattern '{part}' can't be read into a date here"));
+    for piece in pieces(format).map_err(|part| wrong(&part))? {
+        if let Piece::Field { name, ordinal, .. } = piece
+            && (ordinal.is_some() || !READ.contains(&name))
+        {
+            return Err(wrong(name));
+        }
+    }
+    Ok(())
+}
+
+/// Fields that are read.
+const READ: [&str; 14] = ["YYYY", "MM", "DD", "MON", "MONTH", "HH24", "HH12", "HH", "MI", "SS", "MS", "US", "AM", "PM"];
+
+/// to_char of a moment.
+pub(super) fn written(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+    let is_instant = Type::of(columns[0].data_type()) == Type::Timestamptz;
+    let moments = columns[0].as_primitive::<TimestampMicrosecondType>();
+    let formats = columns[1].as_string::<i32>();
+    let mut known: Option<(&str, Vec<Piece>)> = None;
+    let mut texts = Vec::with_capacity(moments.len());
+    for row in 0..moments.len() {
+        if moments.is_null(row) || formats.is_null(row) || formats.value(row).is_empty() {
+            texts.push(None);
+            continue;
+        }
+        let format = formats.value(row);
+        if known.as_ref().is_none_or(|(last, _)| *last != format) {
+            known = Some((format, pieces(format).map_err(|part| invalid("format", &part))?));
+        }
+        let micros = moments.value(row);
+        let day = i32::try_from(micros.div_euclid(DAY)).map_err(|_| out_of_range("timestamp"))?;
+        let moment = Moment { date: from_days(day)?, clock: micros.rem_euclid(DAY), is_instant };
+        let pieces = known.iter().flat_map(|(_, pieces)| pieces);
+        texts.push(Some(pieces.map(|piece| moment.piece(piece)).collect::<String>()));
+    }
+    Ok(Arc::new(StringArray::from(texts)))
+}
+
+struct Moment {
+    date: NaiveDate,
+    clock: i64,
+    is_instant: bool,
+}
+
+impl Moment {
+    fn piece(&self, piece: &Piece) -> String {
+        match piece {
+            Piece::Literal(text) => text.clone(),
+            Piece::Field { name, case, is_filled, ordinal } => {
+                let text = match self.number(name, *is_filled) {
+                    Some(number) => number,
+                    None => self.word(name, *case, *is_filled),
+                };
+                match ordinal {
+                    Some(case) => format!("{text}{}", suffix(&text, *case)),
+                    None => text,
+                }
+            }
+        }
+    }
+
+    fn number(&self, name: &str, is_filled: bool) -> Option<String> {
+        let date = self.date;
+        let year = if date.year() > 0 { date.year() } else { 1 - date.year() };
+        let iso = date.iso_week();
+        let hour = self.clock / 3_600_000_000;
+        let fraction = self.clock % 1_000_000;
+        let seconds = self.clock / 1_000_000;
+        let hour12 = if hour % 12 == 0 { 12 } else { hour % 12 };
+        let filled = |value: i64, width: usize| if is_filled { format!("{value:0width$}") } else { value.to_string() };
+        let tail =
+            |year: i32, width: u32| filled(i64::from(year) % 10_i64.pow(width), usize::try_from(width).unwrap_or(0));
+        Some(match name {
+            "HH24" => filled(hour, 2),
+            "HH12" | "HH" => filled(hour12, 2),
+            "MI" => filled(seconds / 60 % 60, 2),
+            "SS" => filled(seconds % 60, 2),
+            "SSSS" | "SSSSS" => seconds.to_string(),
+            "MS" => filled(fraction / 1000, 3),
+            "US" => filled(fraction, 6),
+            "FF1" => format!("{:01}", fraction / 100_000),
+            "FF2" => format!("{:02}", fraction / 10_000),
+            "FF3" => format!("{:03}", fraction / 1_000),
+            "FF4" => format!("{:04}", fraction / 100),
+            "FF5" => format!("{:05}", fraction / 10),
+            "FF6" => format!("{fraction:06}"),
+            "YYYY" => filled(year.into(), 4),
+            "Y,YYY" => format!("{},{:03}", year / 1000, year % 1000),
+            "YYY" => tail(year, 3),
+            "YY" => tail(year, 2),
+            "Y" => tail(year, 1),
+            "IYYY" => filled(iso.year().into(), 4),
+            "IYY" => tail(iso.year(), 3),
+            "IY" => tail(iso.year(), 2),
+            "I" => tail(iso.year(), 1),
+            "IW" => filled(iso.week().into(), 2),
+            "IDDD" => filled(i64::from(iso.week0() * 7 + date.weekday().number_from_monday()), 3),
+            "ID" => date.weekday().number_from_monday().to_string(),
+            "MM" => filled(date.month().into(), 2),
+            "DDD" => filled(date.ordinal().into(), 3),
+            "DD" => filled(date.day().into(), 2),
+            "D" => date.weekday().number_from_sunday().to_string(),
+            "WW" => filled(i64::from(date.ordinal0() / 7 + 1), 2),
+            "W" => (date.day0() / 7 + 1).to_string(),
+            "CC" => filled(i64::from((year + 99) / 100), 2),
+            "J" => (i64::from(days(date)) + 2_440_588).to_string(),
+            "Q" => (date.month0() / 3 + 1).to_string(),
+            _ => return None,
+        })
+    }
+
+    fn word(&self, name: &str, case: Case, is_filled: bool) -> String {
+        let month = MONTHS[usize::try_from(self.date.month0()).unwrap_or(0).min(11)];
+        let day = DAYS[usize::try_from(self.date.weekday().num_days_from_sunday()).unwrap_or(0).min(6)];
+        let is_morning = self.clock < DAY / 2;
+        let (word, width) = match name {
+            "MONTH" => (month, 9),
+            "MON" => (&month[..3], 0),
+            "DAY" => (day, 9),
+            "DY" => (&day[..3], 0),
+            "AM" | "PM" => (if is_morning { "AM" } else { "PM" }, 0),
+            "A.M." | "P.M." => (if is_morning { "A.M." } else { "P.M." }, 0),
+            "BC" | "AD" => (if self.date.year() > 0 { "AD" } else { "BC" }, 0),
+            "B.C." | "A.D." => (if self.date.year() > 0 { "A.D." } else { "B.C." }, 0),
+            "RM" => (ROMAN[usize::try_from(self.date.month0()).unwrap_or(0).min(11)], 4),
+            "TZ" if self.is_instant => ("UTC", 0),
+            "TZH" | "OF" => ("+00", 0),
+            "TZM" => ("00", 0),
+            _ => ("", 0),
+        };
+        let word = match case {
+            Case::Upper => word.to_uppercase(),
+            Case::Lower => word.to_lowercase(),
+            Case::Title => word.to_owned(),
+        };
+        if is_filled { format!("{word:width$}") } else { word }
+    }
+}
+
+fn suffix(number: &str, case: Case) -> &'static str {
+    let digits = number.as_bytes();
+    let is_teen = digits.len() > 1 && digits[digits.len() - 2] == b'1';
+    let suffix = match digits.last() {
+        Some(b'1') if !is_teen => ["ST", "st"],
+        Some(b'2') if !is_teen => ["ND", "nd"],
+        Some(b'3') if !is_teen => ["RD", "rd"],
+        _ => ["TH", "th"],
+    };
+    suffix[usize::from(case != Case::Upper)]
+}
+
+/// to_date and to_timestamp: texts in a format.
+pub(super) fn read(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
+    let (texts, formats) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
+    let rows = (0..texts.len()).map(|row| {
+        if texts.is_null(row) || formats.is_null(row) {
+            return Ok(None);
+        }
+        let (text, format) = (texts.value(row), formats.value(row));
+        let pieces = pieces(format).map_err(|part| invalid("format", &part))?;
+        reading(text, &pieces).map(Some).ok_or_else(|| invalid(&format!("date in the format '{format}'"), text))
+    });
+    let found = rows.collect::<std::result::Result<Vec<Option<(i32, i64)>>, ArrowError>>()?;
+    Ok(match kind {
+        DataType::Date32 => {
+            let values = found.into_iter().map(|found| found.map(|(day, _)| day));
+            Arc::new(arrow::array::PrimitiveArray::<Date32Type>::from_iter(values))
+        }
+        _ => {
+            let values = found.into_iter().map(|found| found.map(|(day, clock)| i64::from(day) * DAY + clock));
+            let values = arrow::array::PrimitiveArray::<TimestampMicrosecondType>::from_iter(values);
+            Arc::new(values.with_data_type(kind.clone()))
+        }
+    })
+}
+
+/// The day and the time of day that a text names.
+fn reading(text: &str, pieces: &[Piece]) -> Option<(i32, i64)> {
+    // Without a year it is the one before Christ, as in Postgres.
+    let (mut year, mut month, mut day) = (0_i64, 1_i64, 1_i64);
+    let (mut hour, mut minute, mut second, mut micros) = (0_i64, 0_i64, 0_i64, 0_i64);
+    let (mut is_afternoon, mut is_twelve) = (None, false);
+    let mut rest = text.trim_start();
+    for piece in pieces {
+        match piece {
+            Piece::Literal(literal) => {
+                for _ in literal.chars() {
+                    let next = rest.chars().next();
+                    if next.is_some_and(|next| !next.is_alphanumeric()) || literal.chars().any(char::is_alphanumeric) {
+                        rest = next.map_or(rest, |next| &rest[next.len_utf8()..]);
+                    }
+                }
+            }
+            Piece::Field { name, .. } => {
+                rest = rest.trim_start();
+                match *name {
+                    "MON" | "MONTH" => {
+                        let found = MONTHS.iter().position(|month| {
+                            let word = if *name == "MON" { &month[..3] } else { month };
+                            rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+                        })?;
+                        rest = &rest[if *name == "MON" { 3 } else { MONTHS[found].len() }..];
+                        month = i64::try_from(found).ok()? + 1;
+                    }
+                    "AM" | "PM" => {
+                        let word = rest.get(..2)?;
+                        is_afternoon = Some(word.eq_ignore_ascii_case("pm"));
+                        if !word.eq_ignore_ascii_case("am") && !word.eq_ignore_ascii_case("pm") {
+                            return None;
+                        }
+                        rest = &rest[2..];
+                    }
+                    name => {
+                        let width = match name {
+                            "YYYY" => 4,
+                            "MS" => 3,
+                            "US" => 6,
+                            _ => 2,
+                        };
+                        let count = rest.bytes().take(width).take_while(u8::is_ascii_digit).count();
+                        let digits = &rest[..count];
+                        let value: i64 = digits.parse().ok()?;
+                        rest = &rest[count..];
+                        match name {
+                            "YYYY" => year = value,
+                            "MM" => month = value,
+                            "DD" => day = value,
+                            "MI" => minute = value,
+                            "SS" => second = value,
+                            "MS" | "US" => {
+                                let digits = u32::try_from(6 - count).ok()?;
+                                micros = value * 10_i64.pow(digits);
+                            }
+                            _ => {
+                                hour = value;
+                                is_twelve = name != "HH24";
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if is_twelve {
+        if !(1..=12).contains(&hour) {
+            return None;
+        }
+        hour = hour % 12 + if is_afternoon == Some(true) { 12 } else { 0 };
+    }
+    let date =
+        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
+    let is_clock = hour < 24 && minute < 60 && second < 60;
+    is_clock.then_some((days(date), ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros))
+}

@@ -1,0 +1,149 @@
+//! Functions of regular expressions. Patterns are those of the `regex` crate, which reads the common part of Postgres' in the
+//! same way; what it can't read is refused.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
+use arrow::error::ArrowError;
+use datafusion::error::Result;
+
+use super::functions::Takes::Text;
+use super::functions::{Function, ours};
+use super::types::{Operand, Type};
+
+/// All of them.
+pub(super) const FUNCTIONS: &[Function] = &[
+    ours("regexp_replace", &[Text, Text, Text], text, |c, _| replaced(c)),
+    ours("regexp_replace", &[Text, Text, Text, Text], text, |c, _| replaced(c)),
+    ours(
+        "regexp_like",
+        &[Text, Text],
+        |_| Type::Bool,
+        |c, _| {
+            let found = rows(c, None, |regex, row| regex.is_match(row[0]))?;
+            Ok(Arc::new(arrow::array::BooleanArray::from(found)))
+        },
+    ),
+    ours(
+        "regexp_count",
+        &[Text, Text],
+        |_| Type::Int4,
+        |c, _| {
+            let found = rows(c, None, |regex, row| i32::try_from(regex.find_iter(row[0]).count()).unwrap_or(i32::MAX))?;
+            Ok(Arc::new(Int32Array::from(found)))
+        },
+    ),
+    ours("regexp_substr", &[Text, Text], text, |c, _| {
+        let found = rows(c, None, |regex, row| regex.find(row[0]).map(|found| found.as_str().to_owned()))?;
+        Ok(Arc::new(found.into_iter().map(Option::flatten).collect::<StringArray>()))
+    }),
+];
+
+fn text(_: &[Operand]) -> Type {
+    Type::Text
+}
+
+/// What Postgres' patterns write in another way. Letters and digits are Unicode's, numbers ASCII's.
+const TRANSLATED: [(&str, &str); 15] = [
+    ("\\d", "[0-9]"),
+    ("\\D", "[^0-9]"),
+    ("\\w", "[\\p{L}\\p{N}_]"),
+    ("\\W", "[^\\p{L}\\p{N}_]"),
+    ("\\m", "\\b{start}"),
+    ("\\M", "\\b{end}"),
+    ("\\y", "\\b"),
+    ("[:upper:]", "\\p{Lu}"),
+    ("[:lower:]", "\\p{Ll}"),
+    ("[:alpha:]", "\\p{L}"),
+    ("[:alnum:]", "\\p{L}\\p{N}"),
+    ("[:digit:]", "0-9"),
+    ("[:space:]", "\\s"),
+    ("[:punct:]", "\\p{P}\\p{S}\\p{M}"),
+    ("[:word:]", "\\p{L}\\p{N}_"),
+];
+
+/// The pattern as Postgres reads it: a dot is any character, `\d` a digit of ASCII.
+pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Regex, ArrowError> {
+    let wrong = || ArrowError::CastError(format!("the regular expression '{text}' is not supported"));
+    let mut builder = String::from("(?s");
+    for flag in flags.chars() {
+        match flag {
+            'i' => builder.push('i'),
+            'g' | 'c' => {}
+            _ => return Err(wrong()),
+        }
+    }
+    builder.push(')');
+    let translated = TRANSLATED.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+    builder.push_str(&translated);
+    regex::Regex::new(&builder).map_err(|_| wrong())
+}
+
+/// What is made of each row's text and further texts; the first is matched with the second.
+fn rows<T>(
+    columns: &[ArrayRef],
+    flags: Option<usize>,
+    make: impl Fn(&regex::Regex, &[&str]) -> T,
+) -> Result<Vec<Option<T>>> {
+    let texts: Vec<&StringArray> = columns.iter().map(|column| column.as_string::<i32>()).collect();
+    let mut known: Option<(String, String, regex::Regex)> = None;
+    let mut found = Vec::with_capacity(texts[0].len());
+    for row in 0..texts[0].len() {
+        if texts.iter().any(|column| column.is_null(row)) {
+            found.push(None);
+            continue;
+        }
+        let values: Vec<&str> = texts.iter().map(|column| column.value(row)).collect();
+        let wanted = flags.map_or("", |index| values[index]);
+        if known.as_ref().is_none_or(|(text, flags, _)| text != values[1] || flags != wanted) {
+            known = Some((values[1].to_owned(), wanted.to_owned(), pattern(values[1], wanted)?));
+        }
+        found.push(known.as_ref().map(|(_, _, regex)| make(regex, &values)));
+    }
+    Ok(found)
+}
+
+fn replaced(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let flags = (columns.len() > 3).then_some(3);
+    let is_global =
+        columns.get(3).is_some_and(|flags| flags.as_string::<i32>().iter().flatten().any(|flags| flags.contains('g')));
+    if is_global && rows(columns, flags, |regex, _| regex.is_match(""))?.into_iter().flatten().any(|empty| empty) {
+        let message = "a pattern that matches nothing at all can't be replaced everywhere".to_owned();
+        return Err(ArrowError::CastError(message).into());
+    }
+    let found = rows(columns, flags, |regex, row| {
+        let limit = usize::from(!row.get(3).is_some_and(|flags| flags.contains('g')));
+        let replacement = |captures: &regex::Captures<'_>| replacement(row[2], captures);
+        regex.replacen(row[0], limit, replacement).into_owned()
+    })?;
+    Ok(Arc::new(StringArray::from(found)))
+}
+
+/// `\1` is a group, `\&` the whole match, `\\` a backslash.
+fn replacement(text: &str, captures: &regex::Captures<'_>) -> String {
+    let mut made = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(next) = rest.next() {
+        if next != '\\' {
+            made.push(next);
+            continue;
+        }
+        match rest.peek().copied() {
+            Some(digit @ '1'..='9') => {
+                rest.next();
+                let group = usize::try_from(u32::from(digit) - u32::from('0')).unwrap_or(0);
+                made.push_str(captures.get(group).map_or("", |found| found.as_str()));
+            }
+            Some('&') => {
+                rest.next();
+                made.push_str(&captures[0]);
+            }
+            Some('\\') => {
+                rest.next();
+                made.push('\\');
+            }
+            _ => made.push('\\'),
+        }
+    }
+    made
+}

@@ -1,0 +1,400 @@
+//! Rewrites the syntax tree so that the planner of expressions sees every construct whose meaning depends on types.
+//!
+//! DataFusion asks a planner about operators and dictionaries alone, so all other constructs are written as a dictionary:
+//! its first key names the construct, its values are the operands. No statement can hold a dictionary of its own: Postgres
+//! has none, and its parser knows none.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, CeilFloorKind, DictionaryField, Expr, Fetch, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, NamedWindowExpr, ObjectName,
+    OrderByKind, Query, Select, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    WindowFrameBound, WindowSpec, WindowType,
+};
+
+use super::parameters;
+use crate::transform::Parameters;
+
+/// Rewrites a statement or condition, with the parameters' values in place of their names.
+pub(crate) fn rewrite(tree: &mut impl VisitMut, parameters: &Parameters) {
+    let _ = tree.visit(&mut Rewriter { parameters });
+    let _ = tree.visit(&mut Unmark);
+}
+
+/// Takes the marks away again.
+struct Unmark;
+
+impl VisitorMut for Unmark {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Value::Number(_, is_kept) = &mut value.value {
+            *is_kept = false;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Rewriter<'a> {
+    parameters: &'a Parameters,
+}
+
+/// A construct with its operands.
+pub(super) fn construct(name: impl Into<String>, operands: Vec<Expr>) -> Expr {
+    let head = (name.into(), Expr::Value(Value::Null.with_empty_span()));
+    let operands = operands.into_iter().map(|operand| (String::new(), operand));
+    let field =
+        |(key, value): (String, Expr)| DictionaryField { key: Ident::with_quote('\'', key), value: Box::new(value) };
+    Expr::Dictionary(std::iter::once(head).chain(operands).map(field).collect())
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.with_empty_span())
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(expr))) }
+}
+
+/// Numbers that are a position or a count stay as they are: the flag, which no number of Postgres has, marks them.
+fn keep(expr: &mut Expr) {
+    if let Expr::Value(value) = expr
+        && let Value::Number(_, is_kept) = &mut value.value
+    {
+        *is_kept = true;
+    }
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(order) = &mut query.order_by
+            && let OrderByKind::Expressions(list) = &mut order.kind
+        {
+            list.iter_mut().for_each(|order| keep(&mut order.expr));
+        }
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                limit.iter_mut().for_each(keep);
+                offset.iter_mut().for_each(|offset| keep(&mut offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => [offset, limit].into_iter().for_each(keep),
+            None => {}
+        }
+        if let Some(Fetch { quantity: Some(quantity), .. }) = &mut query.fetch {
+            keep(quantity);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(list, _) = &mut select.group_by {
+            list.iter_mut().for_each(keep);
+        }
+        for window in &mut select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = &mut window.1 {
+                self.window(window);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let Some(WindowType::WindowSpec(window)) = &mut function.over
+        {
+            self.window(window);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let whole = std::mem::replace(expr, null());
+        *expr = self.rewritten(whole);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter<'_> {
+    /// Bounds of a frame are numbers as they are; what orders and divides it is compared as Postgres compares.
+    fn window(&self, window: &mut WindowSpec) {
+        if let Some(frame) = &mut window.window_frame {
+            for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
+                if let WindowFrameBound::Preceding(Some(bound)) | WindowFrameBound::Following(Some(bound)) = bound {
+                    keep(bound);
+                }
+            }
+        }
+        let keys = window.partition_by.iter_mut().chain(window.order_by.iter_mut().map(|order| &mut order.expr));
+        for key in keys {
+            let whole = std::mem::replace(key, null());
+            *key = construct("key", vec![whole]);
+        }
+    }
+
+    fn rewritten(&self, expr: Expr) -> Expr {
+        match expr {
+            Expr::Value(ref value) => match &value.value {
+                Value::Number(text, false) => construct(format!("number {text}"), Vec::new()),
+                Value::UnicodeStringLiteral(text) | Value::EscapedStringLiteral(text) => {
+                    Expr::Value(Value::SingleQuotedString(text.clone()).with_empty_span())
+                }
+                // Strings of bits, which no column holds.
+                Value::HexStringLiteral(_) | Value::SingleQuotedByteStringLiteral(_) => {
+                    construct("cast bit", vec![null()])
+                }
+                Value::Placeholder(name) => match self.parameters.get(name.trim_start_matches('$')) {
+                    Some(value) => parameters::literal(value),
+                    None => expr,
+                },
+                _ => expr,
+            },
+            Expr::UnaryOp { op, expr } => unary(op, *expr),
+            Expr::Cast { kind, expr, data_type, array: false, format: None } => {
+                let verb = match kind {
+                    CastKind::Cast | CastKind::DoubleColon => "cast",
+                    CastKind::TryCast | CastKind::SafeCast => "try_cast",
+                };
+                construct(format!("{verb} {data_type}"), vec![*expr])
+            }
+            Expr::TypedString(typed) => construct(format!("cast {}", typed.data_type), vec![Expr::Value(typed.value)]),
+            Expr::Between { expr, negated, low, high } => {
+                let between = binary(
+                    binary((*expr).clone(), BinaryOperator::GtEq, *low),
+                    BinaryOperator::And,
+                    binary(*expr, BinaryOperator::LtEq, *high),
+                );
+                if negated { not(between) } else { between }
+            }
+            Expr::BinaryOp { left, op, right } => match (*left, *right) {
+                (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == right.len() => rows(left, &op, right),
+                (left, right) => binary(left, op, right),
+            },
+            Expr::InList { expr, list, negated } => {
+                let found = match (*expr, list) {
+                    (Expr::Tuple(left), list) => list
+                        .into_iter()
+                        .map(|right| match right {
+                            Expr::Tuple(right) if right.len() == left.len() => {
+                                rows(left.clone(), &BinaryOperator::Eq, right)
+                            }
+                            other => binary(Expr::Tuple(left.clone()), BinaryOperator::Eq, other),
+                        })
+                        .reduce(|left, right| binary(left, BinaryOperator::Or, right))
+                        .unwrap_or_else(null),
+                    (expr, list) => construct("in", std::iter::once(expr).chain(list).collect()),
+                };
+                if negated { not(found) } else { found }
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
+                let name = if operand.is_some() { "case of" } else { "case" };
+                let branches = conditions.into_iter().flat_map(|when| [when.condition, when.result]);
+                let result = else_result.map_or_else(null, |result| *result);
+                construct(name, operand.map(|operand| *operand).into_iter().chain(branches).chain([result]).collect())
+            }
+            Expr::IsDistinctFrom(left, right) => construct("is distinct from", vec![*left, *right]),
+            Expr::IsNotDistinctFrom(left, right) => not(construct("is distinct from", vec![*left, *right])),
+            Expr::AnyOp { left, compare_op, right, .. } if !matches!(*right, Expr::Subquery(_)) => {
+                construct(format!("any {compare_op}"), vec![*left, *right])
+            }
+            Expr::AllOp { left, compare_op, right } if !matches!(*right, Expr::Subquery(_)) => {
+                construct(format!("all {compare_op}"), vec![*left, *right])
+            }
+            Expr::IsNull(inner) => match *inner {
+                Expr::Tuple(parts) => every(parts, |part| Expr::IsNull(Box::new(part))),
+                other => Expr::IsNull(Box::new(other)),
+            },
+            Expr::IsNotNull(inner) => match *inner {
+                Expr::Tuple(parts) => every(parts, |part| Expr::IsNotNull(Box::new(part))),
+                other => Expr::IsNotNull(Box::new(other)),
+            },
+            Expr::Interval(Interval { value, leading_field: None, last_field: None, .. }) => {
+                construct("cast interval", vec![*value])
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => construct("call timezone", vec![*time_zone, *timestamp]),
+            other => matched(other),
+        }
+    }
+}
+
+/// A row is NULL if all its columns are, and not NULL if none is.
+fn every(parts: Vec<Expr>, is: fn(Expr) -> Expr) -> Expr {
+    let all = parts.into_iter().map(is).reduce(|left, right| binary(left, BinaryOperator::And, right));
+    Expr::Nested(Box::new(all.unwrap_or_else(null)))
+}
+
+/// Patterns and functions, under whatever syntax.
+fn matched(expr: Expr) -> Expr {
+    let escape = |escape: Option<ValueWithSpan>| escape.map(Expr::Value);
+    let pattern = |name: &str, negated: bool, operands: [Box<Expr>; 2], escape: Option<Expr>| {
+        let operands = operands.into_iter().map(|operand| *operand).chain(escape).collect();
+        let found = construct(name, operands);
+        if negated { not(found) } else { found }
+    };
+    match expr {
+        Expr::Like { negated, any: false, expr, pattern: text, escape_char } => {
+            pattern("like", negated, [expr, text], escape(escape_char))
+        }
+        Expr::ILike { negated, any: false, expr, pattern: text, escape_char } => {
+            pattern("ilike", negated, [expr, text], escape(escape_char))
+        }
+        Expr::SimilarTo { negated, expr, pattern: text, escape_char } => {
+            pattern("similar to", negated, [expr, text], escape(escape_char))
+        }
+        Expr::Extract { field, expr, .. } => {
+            construct(format!("extract {}", field.to_string().to_lowercase()), vec![*expr])
+        }
+        Expr::Position { expr, r#in } => construct("call strpos", vec![*r#in, *expr]),
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            let from = substring_from.map_or_else(|| construct("number 1", Vec::new()), |from| *from);
+            construct(
+                "call substring",
+                [Some(*expr), Some(from), substring_for.map(|length| *length)].into_iter().flatten().collect(),
+            )
+        }
+        Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
+            let name = match trim_where {
+                Some(TrimWhereField::Leading) => "call ltrim",
+                Some(TrimWhereField::Trailing) => "call rtrim",
+                Some(TrimWhereField::Both) | None => "call btrim",
+            };
+            let characters = trim_what.map(|what| *what).into_iter().chain(trim_characters.into_iter().flatten());
+            construct(name, std::iter::once(*expr).chain(characters).collect())
+        }
+        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            let operands = [Some(expr), Some(overlay_what), Some(overlay_from), overlay_for];
+            construct("call overlay", operands.into_iter().flatten().map(|operand| *operand).collect())
+        }
+        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(_) } => construct("call ceil", vec![*expr]),
+        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => construct("call floor", vec![*expr]),
+        Expr::Function(function) => called(function),
+        other => other,
+    }
+}
+
+/// A call of a function that gives a value for each row. Aggregates and windows keep their syntax.
+fn called(mut function: Function) -> Expr {
+    let name = function.name.to_string().to_lowercase();
+    let name = match name.as_str() {
+        "every" => "bool_and".to_owned(),
+        "variance" => "var_samp".to_owned(),
+        _ => name,
+    };
+    if matches!(name.as_str(), "bool_and" | "var_samp") {
+        function.name = ObjectName::from(vec![Ident::new(name.clone())]);
+    }
+    let is_scalar = function.over.is_none() && function.within_group.is_empty() && function.filter.is_none();
+    if !is_scalar || !super::functions::is_scalar(&name) {
+        return aggregate(&name, function);
+    }
+    match function.args {
+        FunctionArguments::None => construct(format!("call {name}"), Vec::new()),
+        FunctionArguments::List(ref list)
+            if list.duplicate_treatment.is_none()
+                && list.clauses.is_empty()
+                && list.args.iter().all(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)))) =>
+        {
+            let operands = list.args.iter().filter_map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            });
+            construct(format!("call {name}"), operands.collect())
+        }
+        _ => Expr::Function(function),
+    }
+}
+
+/// A call of an aggregate or a function of windows: its arguments are looked at by its name.
+fn aggregate(name: &str, mut function: Function) -> Expr {
+    if matches!(name, "unnest" | "grouping") {
+        return Expr::Function(function);
+    }
+    if let FunctionArguments::List(list) = &mut function.args {
+        // DISTINCT needs the very expression that is aggregated.
+        for clause in list.clauses.iter_mut().filter(|_| list.duplicate_treatment.is_none()) {
+            if let FunctionArgumentClause::OrderBy(orders) = clause {
+                for order in orders {
+                    let whole = std::mem::replace(&mut order.expr, null());
+                    order.expr = construct("key", vec![whole]);
+                }
+            }
+        }
+        for (place, arg) in list.args.iter_mut().enumerate() {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+                let whole = std::mem::replace(expr, null());
+                *expr = construct(format!("argument {name} {place}"), vec![whole]);
+            }
+        }
+    }
+    Expr::Function(function)
+}
+
+/// A sign before a number belongs to the number, as Postgres' grammar has it: so -2147483648 is an integer.
+fn unary(op: UnaryOperator, operand: Expr) -> Expr {
+    // In Postgres a sign binds more tightly than a power.
+    let operand = match operand {
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } if op == UnaryOperator::Minus => {
+            return binary(unary(op, *left), BinaryOperator::PGExp, *right);
+        }
+        other => other,
+    };
+    let bare = match &operand {
+        Expr::Nested(inner) => inner.as_ref(),
+        other => other,
+    };
+    if op == UnaryOperator::Minus
+        && let Expr::Dictionary(fields) = bare
+        && let [only] = fields.as_slice()
+        && let Some(number) = only.key.value.strip_prefix("number ")
+    {
+        let signed = number.strip_prefix('-').map_or_else(|| format!("-{number}"), str::to_owned);
+        return construct(format!("number {signed}"), Vec::new());
+    }
+    match op {
+        UnaryOperator::Minus => construct("negative", vec![operand]),
+        UnaryOperator::Plus => construct("positive", vec![operand]),
+        UnaryOperator::Not => construct("not", vec![operand]),
+        UnaryOperator::BitwiseNot => construct("call ~", vec![operand]),
+        UnaryOperator::PGSquareRoot => construct("call |/", vec![operand]),
+        UnaryOperator::PGCubeRoot => construct("call cbrt", vec![operand]),
+        UnaryOperator::PGAbs => construct("call abs", vec![operand]),
+        op => Expr::UnaryOp { op, expr: Box::new(operand) },
+    }
+}
+
+/// Two rows compared column by column.
+///
+/// See "Row Constructor Comparison" in Postgres' manual.
+fn rows(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Expr {
+    let pairs = || left.iter().cloned().zip(right.iter().cloned());
+    let all = |op: &BinaryOperator, join: BinaryOperator| {
+        pairs()
+            .map(|(left, right)| binary(left, op.clone(), right))
+            .reduce(|left, right| Expr::Nested(Box::new(binary(left, join.clone(), right))))
+    };
+    match op {
+        BinaryOperator::Eq => all(op, BinaryOperator::And).unwrap_or_else(null),
+        BinaryOperator::NotEq => all(op, BinaryOperator::Or).unwrap_or_else(null),
+        BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
+            let strict = match op {
+                BinaryOperator::Lt | BinaryOperator::LtEq => BinaryOperator::Lt,
+                _ => BinaryOperator::Gt,
+            };
+            let mut pairs: Vec<(Expr, Expr)> = pairs().collect();
+            let Some((left, right)) = pairs.pop() else { return null() };
+            let last = binary(left, op.clone(), right);
+            pairs.into_iter().rev().fold(last, |rest, (left, right)| {
+                let equal = binary(left.clone(), BinaryOperator::Eq, right.clone());
+                let both = Expr::Nested(Box::new(binary(equal, BinaryOperator::And, rest)));
+                Expr::Nested(Box::new(binary(binary(left, strict.clone(), right), BinaryOperator::Or, both)))
+            })
+        }
+        _ => binary(Expr::Tuple(left), op.clone(), Expr::Tuple(right)),
+    }
+}

@@ -1,0 +1,218 @@
+//! Types as Postgres names them, and which Arrow types hold their values.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, ExprSchemable};
+
+use crate::NATIVE_TYPE;
+
+/// Digits that a decimal holds at most.
+pub(super) const MAX_DIGITS: u8 = 38;
+
+/// The type of an expression.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Type {
+    /// A quoted literal or NULL, whose type its surroundings decide.
+    Unknown,
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    /// Digits altogether and behind the point.
+    Numeric(u8, u8),
+    Float4,
+    Float8,
+    Text,
+    /// char(n): blanks at its end say nothing.
+    Char,
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Array(Box<Type>),
+    /// A type of Arrow that SQL passes on and does nothing else with.
+    Other(DataType),
+}
+
+impl Type {
+    /// The type whose values an Arrow type holds.
+    pub(super) fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Null => Self::Unknown,
+            DataType::Boolean => Self::Bool,
+            DataType::Int8 | DataType::Int16 | DataType::UInt8 => Self::Int2,
+            DataType::Int32 | DataType::UInt16 => Self::Int4,
+            DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Self::Int8,
+            DataType::Decimal128(precision, scale) if *scale >= 0 => Self::Numeric(*precision, scale.unsigned_abs()),
+            DataType::Float32 => Self::Float4,
+            DataType::Float64 => Self::Float8,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Bytea,
+            DataType::Date32 => Self::Date,
+            DataType::Time64(_) | DataType::Time32(_) => Self::Time,
+            DataType::Timestamp(_, None) => Self::Timestamp,
+            DataType::Timestamp(_, Some(_)) => Self::Timestamptz,
+            DataType::Interval(_) => Self::Interval,
+            DataType::List(field) | DataType::LargeList(field) => Self::Array(Box::new(Self::of(field.data_type()))),
+            other => Self::Other(other.clone()),
+        }
+    }
+
+    /// The Arrow type that holds its values; what is still unknown is text.
+    pub(super) fn arrow(&self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int2 => DataType::Int16,
+            Self::Int4 => DataType::Int32,
+            Self::Int8 => DataType::Int64,
+            Self::Numeric(precision, scale) => {
+                DataType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX))
+            }
+            Self::Float4 => DataType::Float32,
+            Self::Float8 => DataType::Float64,
+            Self::Unknown | Self::Text | Self::Char => DataType::Utf8,
+            Self::Bytea => DataType::Binary,
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
+            Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            Self::Array(element) => DataType::List(Arc::new(Field::new_list_field(element.arrow(), true))),
+            Self::Other(other) => other.clone(),
+        }
+    }
+
+    pub(super) fn is_integer(&self) -> bool {
+        matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
+    }
+
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self, Self::Float4 | Self::Float8)
+    }
+
+    pub(super) fn is_number(&self) -> bool {
+        self.is_integer() || self.is_float() || matches!(self, Self::Numeric(..))
+    }
+
+    /// Whether it is a point in time.
+    pub(super) fn is_moment(&self) -> bool {
+        matches!(self, Self::Date | Self::Timestamp | Self::Timestamptz)
+    }
+
+    /// Digits and scale of a number that a numeric holds exactly.
+    pub(super) fn digits(&self) -> Option<(u8, u8)> {
+        match self {
+            Self::Int2 => Some((5, 0)),
+            Self::Int4 => Some((10, 0)),
+            Self::Int8 => Some((19, 0)),
+            Self::Numeric(precision, scale) => Some((*precision, *scale)),
+            _ => None,
+        }
+    }
+
+    /// The one type that CASE, COALESCE, arrays, IN and set operations give two types, as Postgres chooses it.
+    ///
+    /// See "UNION, CASE, and Related Constructs" in Postgres' manual.
+    pub(super) fn unify(&self, other: &Self) -> Option<Self> {
+        if self == other {
+            return Some(self.clone());
+        }
+        match (self, other) {
+            (Self::Unknown, kind) | (kind, Self::Unknown) => Some(kind.clone()),
+            (Self::Char, Self::Text) | (Self::Text, Self::Char) => Some(Self::Text),
+            (Self::Float8, kind) | (kind, Self::Float8) if kind.is_number() => Some(Self::Float8),
+            (Self::Float4, Self::Float4) => Some(Self::Float4),
+            (Self::Float4, kind) | (kind, Self::Float4) if kind.is_number() => Some(Self::Float4),
+            (left, right) if left.is_integer() && right.is_integer() => {
+                Some([Self::Int8, Self::Int4].into_iter().find(|kind| kind == left || kind == right)?)
+            }
+            (left, right) if left.is_number() && right.is_number() => {
+                let ((p1, s1), (p2, s2)) = (left.digits()?, right.digits()?);
+                let scale = s1.max(s2);
+                Some(Self::Numeric((p1 - s1).max(p2 - s2).saturating_add(scale).min(MAX_DIGITS), scale))
+            }
+            (left, right) if left.is_moment() && right.is_moment() => {
+                Some([Self::Timestamptz, Self::Timestamp].into_iter().find(|kind| kind == left || kind == right)?)
+            }
+            (Self::Array(left), Self::Array(right)) if **left == Self::Unknown => Some(Self::Array(right.clone())),
+            (Self::Array(left), Self::Array(right)) if **right == Self::Unknown => Some(Self::Array(left.clone())),
+            (Self::Array(left), Self::Array(right)) => match (left.as_ref(), right.as_ref()) {
+                (Self::Numeric(..), Self::Numeric(..)) => Some(Self::Array(Box::new(left.unify(right)?))),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// The name of a type as a message says it.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Unknown => "unknown",
+            Self::Bool => "boolean",
+            Self::Int2 => "smallint",
+            Self::Int4 => "integer",
+            Self::Int8 => "bigint",
+            Self::Numeric(..) => "numeric",
+            Self::Float4 => "real",
+            Self::Float8 => "double precision",
+            Self::Text => "text",
+            Self::Char => "character",
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Timestamp => "timestamp",
+            Self::Timestamptz => "timestamptz",
+            Self::Interval => "interval",
+            Self::Array(element) => return write!(f, "{element}[]"),
+            Self::Other(other) => return write!(f, "{other}"),
+        };
+        f.write_str(name)
+    }
+}
+
+/// An expression and its type.
+#[derive(Debug, Clone)]
+pub(super) struct Operand {
+    pub(super) expr: Expr,
+    pub(super) kind: Type,
+}
+
+impl Operand {
+    /// An expression over a schema. A quoted literal is unknown until it is cast.
+    pub(super) fn new(expr: Expr, schema: &DFSchema) -> Result<Self> {
+        let kind = match &expr {
+            Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _) => Type::Unknown,
+            _ => {
+                let field = expr.to_field(schema)?.1;
+                let is_padded =
+                    field.metadata().get(NATIVE_TYPE).is_some_and(|native| native.starts_with("character("));
+                match Type::of(field.data_type()) {
+                    Type::Text if is_padded => Type::Char,
+                    kind => kind,
+                }
+            }
+        };
+        Ok(Self { expr, kind })
+    }
+
+    /// The text of a quoted literal.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match &self.expr {
+            Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A mistake that planning finds.
+pub(super) fn refused(message: impl Into<String>) -> DataFusionError {
+    DataFusionError::Plan(message.into())
+}
