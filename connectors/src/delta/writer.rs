@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use deltalake::datafile::writer::DeltaWriter;
@@ -153,6 +153,7 @@ impl Partitions {
 
     fn count(&mut self, batch: &RecordBatch) -> Result<()> {
         let Some(converter) = &self.converter else { return Ok(()) };
+        self.refuse_empty_texts(batch)?;
         let columns: Vec<_> = self.columns.iter().map(|index| std::sync::Arc::clone(batch.column(*index))).collect();
         let rows = converter.convert_columns(&columns).map_err(|error| EngineError::bug(error.to_string()))?;
         for row in &rows {
@@ -166,6 +167,23 @@ impl Partitions {
                 self.names
             ))
             .hint("partition by a column with few values, e.g. a month instead of a timestamp"));
+        }
+        Ok(())
+    }
+
+    /// The protocol writes an empty text and NULL alike, so that the one would come back as the other.
+    fn refuse_empty_texts(&self, batch: &RecordBatch) -> Result<()> {
+        for index in &self.columns {
+            let texts = batch.column(*index).as_string_opt::<i32>();
+            if texts.is_some_and(|texts| texts.iter().flatten().any(str::is_empty)) {
+                let name = batch.schema_ref().field(*index).name().clone();
+                return Err(EngineError::data(format!(
+                    "the partition column {name} holds an empty text, which a Delta table can't tell from NULL"
+                ))
+                .hint(format!(
+                    "give it another value in a transform, e.g. nullif({name}, ''), or partition by another column"
+                )));
+            }
         }
         Ok(())
     }
