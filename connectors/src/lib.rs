@@ -15,6 +15,9 @@ mod writers;
 /// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.
 pub const NATIVE_TYPE: &str = "headwater.native_type";
 
+/// Metadata key of the Arrow type under which that type was read. The remembered type counts only while the column still has it.
+pub const NATIVE_FORM: &str = "headwater.native_form";
+
 /// Every connector, sorted by name.
 pub fn registry() -> Registry {
     let connectors: Vec<Arc<dyn Connector>> =

@@ -94,7 +94,9 @@ fn date(days: i32) -> Result<i32, &'static str> {
         i32::MAX | i32::MIN => Err("infinity is not a date that can be carried"),
         days => match days.checked_add(EPOCH_DAYS) {
             Some(days) if days >= FIRST_DAY => Ok(days),
-            _ => Err("a date before the year 1 can't be carried"),
+            Some(_) => Err("a date before the year 1 can't be carried"),
+            // Only days after the epoch can overflow.
+            None => Err("a date is too far in the future to be carried"),
         },
     }
 }
@@ -105,7 +107,8 @@ fn timestamp(micros: i64) -> Result<i64, &'static str> {
         i64::MAX | i64::MIN => Err("infinity is not a timestamp that can be carried"),
         micros => match micros.checked_add(EPOCH_MICROS) {
             Some(micros) if micros >= FIRST => Ok(micros),
-            _ => Err("a timestamp before the year 1 can't be carried"),
+            Some(_) => Err("a timestamp before the year 1 can't be carried"),
+            None => Err("a timestamp after the year 294246 is out of the range that can be carried"),
         },
     }
 }
@@ -228,9 +231,10 @@ fn elements(bytes: &[u8], start: u32, spans: &mut Vec<FieldSpan>) -> Result<(), 
     }
     match read_i32(bytes, 0) {
         0 => return Ok(()),
-        1 if bytes.len() >= 20 => {}
-        1 => return Err(MALFORMED),
-        _ => return Err("an array of several dimensions can't be carried"),
+        1 if bytes.len() < 20 => return Err(MALFORMED),
+        1 if read_i32(bytes, 16) == 1 => {}
+        1 => return Err("an array whose first subscript is not 1 can't be carried as a list"),
+        _ => return Err("an array of several dimensions can't be carried as a list"),
     }
     let count = read_i32(bytes, 12);
     let mut position = 20;

@@ -93,6 +93,10 @@ impl BaseType {
         self.oid == oid::NUMERIC && self.modifier < 0
     }
 
+    pub(super) fn is_array(&self) -> bool {
+        self.element.is_some()
+    }
+
     /// How a column of this type is read; `bare_scale` is the profiled scale of a bare numeric.
     pub(super) fn read_as(&self, bare_scale: u8) -> ReadAs {
         if let Some(wire) = scalar(self.oid, self.modifier, self.kind, bare_scale) {
