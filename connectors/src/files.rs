@@ -40,7 +40,6 @@ mod sink;
 mod source;
 mod text;
 mod upload;
-mod values;
 mod words;
 mod write;
 

@@ -10,6 +10,7 @@ mod files;
 mod location;
 mod postgres;
 mod settings;
+mod values;
 mod writers;
 
 /// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.

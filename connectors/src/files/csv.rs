@@ -11,7 +11,8 @@ use headwater_engine::{EngineError, Result};
 
 use super::data::DataFile;
 use super::records::{Broken, Marks, Reader, Records, Value};
-use super::{Settings, io_error, text, values, words};
+use super::{Settings, io_error, text, words};
+use crate::values;
 
 /// How the CSV files of a connection are written.
 #[derive(Debug, Clone)]

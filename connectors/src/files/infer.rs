@@ -8,7 +8,7 @@ use headwater_engine::Result;
 
 use super::csv::{Dialect, text_schema};
 use super::data::DataFile;
-use super::values::{self, Digits, digits, is_double};
+use crate::values::{self, Digits, digits, is_double};
 
 /// Rows looked at in one go.
 const BATCH: usize = 8192;

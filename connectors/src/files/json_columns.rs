@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Members, Text};
 use super::json_types::MOST_DEEP;
-use super::values;
+use crate::values;
 
 /// A column in the making. Scalars are gathered as texts, which a type then reads exactly or refuses.
 pub(super) enum Column {

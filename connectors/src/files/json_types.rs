@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::data::DataFile;
 use super::json::{Line, Lines, Members};
-use super::values::{Digits, digits, is_double};
+use crate::values::{Digits, digits, is_double};
 
 /// Objects and lists may be nested this deep.
 pub(super) const MOST_DEEP: usize = 64;

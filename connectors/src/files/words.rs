@@ -1,4 +1,4 @@
-//! Values as texts, as Postgres' COPY writes them: what `values` reads back to the same value.
+//! Values as texts, as Postgres' COPY writes them: what `crate::values` reads back to the same value.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -103,8 +103,8 @@ mod tests {
     use arrow::array::{BinaryArray, Date32Array, Float32Array, Float64Array, TimestampMicrosecondArray};
     use proptest::prelude::*;
 
-    use super::super::values;
     use super::*;
+    use crate::values;
 
     fn text(array: ArrayRef) -> String {
         of(&array).unwrap().value(0).to_owned()

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 use super::numeric::{self, Unfit};
 use super::rows::{self, Column, FieldSpan, SHORT, read_i32};
 use super::types::{ElementType, Wire, list_item};
+use crate::values::{self, Wrong};
 
 /// Days from 1970 to 2000, where Postgres counts from.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
@@ -54,6 +55,9 @@ pub(super) fn decode(wire: &Wire, column: Column<'_>) -> Decoded<ArrayRef> {
         Wire::Uuid => Arc::new(uuids(column)?),
         Wire::Bytea => Arc::new(binaries(column)),
         Wire::Array(element) => Arc::new(lists(column, element)?),
+        Wire::Parsed(wire) => {
+            values::column(&texts(column, 0)?, &wire.arrow()).map_err(|Wrong { row, what }| problem(row, what))?
+        }
     })
 }
 

@@ -1,13 +1,15 @@
 //! Between two tables of Postgres every value stays what it is, or is refused; an overwritten table stays what it was.
 
+use std::sync::Arc;
+
 use headwater_engine::connector::Connection;
 use headwater_engine::testing::attempt;
 use headwater_pipelines::spec::WriteMode;
-use std::sync::Arc;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cluster::Database;
-use crate::load::{copy, delta, postgres, session, sink, table, with_columns};
+use crate::load::{copy, delta, postgres, session, show, sink, table, with_columns};
 
 const COLUMNS: &str =
     "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attnum > 0 AND attrelid = ";
@@ -121,7 +123,7 @@ async fn a_name_that_postgres_would_cut_is_refused_before_and_after_there_is_a_t
     let long = "customer_satisfaction_survey_question_forty_two_answer_in_english_v1";
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.csv"), format!("id,{long}\n1,2\n")).unwrap();
-    let drop = crate::load::open("files", serde_json::json!({ "location": folder.path().to_str().unwrap() }));
+    let drop = crate::load::open("files", json!({ "location": folder.path().to_str().unwrap() }));
     let rows = table(&drop, "t.csv").await.unwrap();
     let target = sink(&postgres(&database.url), "public.t", WriteMode::Append).await;
     for make in ["SELECT 1", "CREATE TABLE t (id text)"] {
@@ -217,7 +219,68 @@ async fn an_array_that_was_read_as_text_fits_its_own_type() {
     let database = Database::new().await;
     database.run("CREATE TABLE source AS SELECT '{{1,2}}'::int[] AS a; CREATE TABLE target (a int[])").await;
     let shop = postgres(&database.url);
-    let source = with_columns(&shop, "public.source", serde_json::json!({ "a": "text" })).await.unwrap();
+    let source = with_columns(&shop, "public.source", json!({ "a": "text" })).await.unwrap();
     copy(source, &sink(&shop, "public.target", WriteMode::Append).await).await.unwrap();
     assert_eq!(database.rows("SELECT a FROM target").await, ["{{1,2}}"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_of_texts_is_read_under_another_type_exactly_or_not_at_all() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE source (id int PRIMARY KEY, fine text, late text, n text);
+             INSERT INTO source VALUES (1, '2024-01-01 10:00:00.123456000', '2024-01-01 10:00:00.123456789', '1.5'),
+                                       (2, NULL, '2024-01-01 10:00:00+02', 'x')",
+        )
+        .await;
+    let shop = postgres(&database.url);
+    let read = async |columns: Value| {
+        let source = with_columns(&shop, "public.source", columns).await.unwrap();
+        crate::load::sql(source, "SELECT * FROM t").await
+    };
+    let fine = read(json!({ "fine": "timestamp" })).await.unwrap();
+    assert!(show(&fine)[0].starts_with("1|2024-01-01T10:00:00.123456|"), "{fine:?}");
+    for (columns, words) in [
+        (json!({ "late": "timestamp" }), "column late: '2024-01-01 10:00:00.123456789' is finer than a microsecond"),
+        (json!({ "n": "double" }), "column n: 'x' is not a number in the row with id = 2"),
+    ] {
+        let error = read(columns).await.unwrap_err();
+        assert!(error.message.contains(words), "{error}");
+    }
+    database.run("DELETE FROM source WHERE id = 1").await;
+    let shop = postgres(&database.url);
+    let source = with_columns(&shop, "public.source", json!({ "late": "timestamp" })).await.unwrap();
+    let error = crate::load::sql(source, "SELECT * FROM t").await.unwrap_err();
+    assert!(error.message.contains("has an offset, which a timestamp without time zone can't hold"), "{error}");
+}
+
+const EVERY_TYPE: &str = "
+    CREATE TABLE source (id int, b bool, i2 smallint, i8 bigint, f4 real, f8 float8, n numeric(38,10), t text, y bytea, d date, ts timestamp,
+                         tz timestamptz);
+    INSERT INTO source VALUES
+      (1, true, -32768, 9223372036854775807, '1e-45', 5e-324, 1234567890123456789012345678.0123456789, E'a\\b\t\"x\"\r\n', '\\x00ff',
+       '15000-12-31', '15000-12-31 23:59:59.999999', '0001-01-01 00:00:00.000001+00'),
+      (2, false, 0, -9223372036854775808, 3.4028235e38, 1.7976931348623157e308, -0.0000000001, '', '', '0001-01-01',
+       '1969-12-31 23:59:59.9', '2024-07-01 00:00+02'),
+      (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+      (4, true, 1, 2, 0.1, 0.1, 1, 'NULL', '\\x5c78', '1582-10-10', '0099-01-01 00:00:00', '9999-12-31 23:59:59.999999+00')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_type_comes_back_from_csv_and_json_lines() {
+    let database = Database::new().await;
+    database.run(EVERY_TYPE).await;
+    let folder = tempfile::tempdir().unwrap();
+    let drop = crate::load::open("files", json!({ "location": folder.path().to_str().unwrap() }));
+    let types = json!({ "id": "int", "b": "boolean", "i2": "smallint", "i8": "bigint", "f4": "real", "f8": "double", "n": "decimal(38,10)",
+        "t": "text", "y": "bytea", "d": "date", "ts": "timestamp", "tz": "timestamptz" });
+    let shop = postgres(&database.url);
+    let rows = async |name: &str| database.rows(&format!("SELECT t::text FROM {name} t ORDER BY id")).await;
+    for (file, target) in [("t.csv", "from_csv"), ("t.jsonl", "from_json")] {
+        let out = sink(&drop, file, WriteMode::Overwrite).await;
+        copy(table(&shop, "public.source").await.unwrap(), &out).await.unwrap();
+        let back = with_columns(&drop, file, types.clone()).await.unwrap();
+        copy(back, &sink(&shop, &format!("public.{target}"), WriteMode::Append).await).await.unwrap();
+        assert_eq!(rows(target).await, rows("source").await, "{file}");
+    }
 }

@@ -21,7 +21,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A text that is no value of the type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(crate) struct Wrong {
     pub row: usize,
     /// e.g. `'x' is not an integer`.
     pub what: String,
@@ -30,7 +30,7 @@ pub(super) struct Wrong {
 type Parsed<T> = Result<T, String>;
 
 /// A column of texts as a column of a type.
-pub(super) fn column(texts: &StringArray, to: &DataType) -> Result<ArrayRef, Wrong> {
+pub(crate) fn column(texts: &StringArray, to: &DataType) -> Result<ArrayRef, Wrong> {
     Ok(match to {
         DataType::Utf8 => Arc::new(texts.clone()),
         DataType::Boolean => {
@@ -141,7 +141,7 @@ fn float<T: std::str::FromStr + Copy + Into<f64>>(text: &str, infinite: impl Fn(
 
 /// The parts of a number's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Digits<'a> {
+pub(crate) struct Digits<'a> {
     pub negative: bool,
     pub whole: &'a str,
     pub fraction: &'a str,
@@ -149,7 +149,7 @@ pub(super) struct Digits<'a> {
 }
 
 /// Takes a number's text apart; nothing if it is none.
-pub(super) fn digits(text: &str) -> Option<Digits<'_>> {
+pub(crate) fn digits(text: &str) -> Option<Digits<'_>> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -166,7 +166,7 @@ pub(super) fn digits(text: &str) -> Option<Digits<'_>> {
 }
 
 /// Whether a double keeps every digit of a number's text: printed at its shortest, it has the same ones.
-pub(super) fn is_double(text: &str) -> bool {
+pub(crate) fn is_double(text: &str) -> bool {
     // So many digits always come back.
     const SURE_DIGITS: usize = 15;
     if digits(text)
@@ -214,7 +214,7 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Parsed<i128> {
 }
 
 /// Days since 1970.
-pub(super) fn date(text: &str) -> Parsed<i32> {
+pub(crate) fn date(text: &str) -> Parsed<i32> {
     day(text).map(|day| day.num_days_from_ce() - EPOCH_FROM_CE).ok_or_else(|| not_a(text, "a date such as 2024-12-31"))
 }
 
@@ -232,7 +232,7 @@ fn day(text: &str) -> Option<NaiveDate> {
 }
 
 /// Microseconds since 1970. With a zone the text may have an offset, and without one means UTC; without a zone an offset is refused.
-pub(super) fn timestamp(text: &str, zone: bool) -> Parsed<i64> {
+pub(crate) fn timestamp(text: &str, zone: bool) -> Parsed<i64> {
     let wrong = || not_a(text, "a timestamp such as 2024-12-31 23:59:59.5");
     let (day_text, time) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], text[at + 1..].trim_ascii()),
