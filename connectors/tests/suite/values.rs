@@ -290,7 +290,7 @@ async fn what_json_has_no_word_for_is_refused_and_other_values_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_text_as_a_partition_value_is_refused() {
+async fn a_text_that_names_no_folder_is_refused_as_a_partition_value() {
     let folder = tempfile::tempdir().unwrap();
     let request =
         SinkRequest { path: path("t"), mode: WriteMode::Append, keys: Vec::new(), partition_by: vec!["p".to_owned()] };
@@ -306,6 +306,8 @@ async fn an_empty_text_as_a_partition_value_is_refused() {
     };
     let error = load(Some("")).await.unwrap_err();
     assert!(error.message.contains("partition column p holds an empty text"), "{error}");
+    let error = load(Some(&"x".repeat(300))).await.unwrap_err();
+    assert!(error.message.contains("longer than the name of a folder may be"), "{error}");
     load(None).await.unwrap();
     assert_eq!(show(&read(table(&lake, "t").await.unwrap()).await.unwrap()), ["NULL|1"]);
 }
