@@ -181,30 +181,40 @@ pub(crate) fn cast_column(name: &str, array: &ArrayRef, to: &DataType) -> Result
     if array.data_type() == to {
         return Ok(Arc::clone(array));
     }
-    if let (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(TimeUnit::Microsecond, _)) =
-        (array.data_type(), to)
-    {
-        refuse_nanoseconds(name, array)?;
+    if holds_nanoseconds(array, to) {
+        return Err(EngineError::data(format!(
+            "column {name} holds a time finer than a microsecond, which can't be stored"
+        ))
+        .hint(format!("round it in a transform, e.g. date_trunc('microsecond', {name})")));
     }
     cast_with_options(array, to, &STRICT).map_err(|error| {
         EngineError::data(format!("column {name}: a value of type {} is not a {to}: {error}", array.data_type()))
     })
 }
 
-fn refuse_nanoseconds(name: &str, array: &ArrayRef) -> Result<()> {
-    let exact = array.as_primitive::<TimestampNanosecondType>().iter().flatten().all(|value| value % 1000 == 0);
-    if exact {
-        return Ok(());
+/// Whether a cast would cut a time, which may be an item or a field.
+fn holds_nanoseconds(array: &ArrayRef, to: &DataType) -> bool {
+    match (array.data_type(), to) {
+        (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(TimeUnit::Microsecond, _)) => {
+            array.as_primitive::<TimestampNanosecondType>().iter().flatten().any(|value| value % 1000 != 0)
+        }
+        (DataType::List(_), DataType::List(item)) => {
+            array.as_list::<i32>().iter().flatten().any(|items| holds_nanoseconds(&items, item.data_type()))
+        }
+        (DataType::Struct(_), DataType::Struct(fields)) => {
+            let columns = array.as_struct().columns().iter();
+            columns.zip(fields).any(|(column, field)| holds_nanoseconds(column, field.data_type()))
+        }
+        _ => false,
     }
-    Err(EngineError::data(format!("column {name} holds a time finer than a microsecond, which can't be stored"))
-        .hint(format!("round it in a transform, e.g. date_trunc('microsecond', {name})")))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use arrow::array::{Int32Array, StringViewArray, TimestampNanosecondArray};
+    use arrow::array::{Int32Array, ListArray, StringViewArray, TimestampNanosecondArray};
+    use arrow::buffer::OffsetBuffer;
 
     use super::*;
 
@@ -227,6 +237,14 @@ mod tests {
         let array: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![Some(1_001), None]));
         let error = cast_column("t", &array, &DataType::Timestamp(TimeUnit::Microsecond, None)).unwrap_err();
         assert!(error.message.contains("finer than a microsecond"), "{error}");
+        let items = |value| {
+            let items: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![value]));
+            let field = Arc::new(Field::new("item", items.data_type().clone(), true));
+            Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([1]), items, None)) as ArrayRef
+        };
+        let list = lake_type("t", items(0).data_type()).unwrap();
+        assert!(cast_column("t", &items(1_001), &list).is_err());
+        assert!(cast_column("t", &items(1_000), &list).is_ok());
     }
 
     #[test]

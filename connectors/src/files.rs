@@ -1,7 +1,8 @@
 //! Files in a folder or an object store: CSV, JSON lines and Parquet.
 //!
 //! Reads: one file, a glob (`drop."2026/*.csv.gz"`) or a dataset folder; `.gz` and `.zst` are unpacked while reading. CSV
-//! columns are text unless typed by `columns:` or `infer: true`; a broken row is named by file and line.
+//! columns are text unless typed by `columns:` or `infer: true`; a broken row is named by file and line. A value that its type can't hold
+//! exactly is an error.
 //! Writes: hidden temporaries first, in an object store uploads that are not completed; then a manifest named by the load id, put only
 //! if absent, picks the winner, whose files anyone may then complete. Limits: to foreign readers a set of files becomes visible file by
 //! file. An attempt that is killed leaves incomplete uploads: let a rule of the bucket end them, and give it a day or more.
@@ -28,14 +29,18 @@ mod data;
 mod format;
 mod infer;
 mod json;
+mod json_columns;
+mod json_types;
 mod listing;
 mod manifest;
 mod place;
+mod records;
 mod scan;
 mod sink;
 mod source;
 mod text;
 mod upload;
+mod words;
 mod write;
 
 use format::Format;
@@ -70,22 +75,25 @@ pub(crate) struct Settings {
     /// CSV: the character around fields that hold delimiters or line ends.
     #[serde(default = "quote")]
     quote: char,
-    /// CSV: the character that takes the next one as it is; a quote is doubled if absent.
+    /// CSV: the character that takes the next one of a quoted field as it is; a quote is doubled if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     escape: Option<char>,
     /// CSV: whether the first line names the columns.
     #[serde(default = "yes")]
     header: bool,
-    /// CSV: the text that means NULL.
+    /// CSV: the text that means NULL where it is not in quotes; nothing at all by default. An empty text is written in quotes.
     #[serde(default)]
     null: String,
+    /// CSV: whether that text means NULL in quotes too, as in files that quote every field. An empty text can't be written then.
+    #[serde(default)]
+    null_in_quotes: bool,
     /// CSV: the files' encoding, by its WHATWG name, e.g. `windows-1252`.
     #[serde(default = "utf8")]
     encoding: String,
     /// CSV: whether a byte order mark is written. When reading, one is skipped anyway.
     #[serde(default)]
     bom: bool,
-    /// CSV: derives types from all the values instead of reading text.
+    /// CSV: derives types from all the values instead of reading text. What a type would change (leading zeros, more digits than it holds) stays text.
     #[serde(default)]
     infer: bool,
 }

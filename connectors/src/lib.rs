@@ -10,9 +10,13 @@ mod files;
 mod location;
 mod postgres;
 mod settings;
+mod values;
 mod writers;
 
 pub use headwater_engine::NATIVE_TYPE;
+
+/// Metadata key of the Arrow type under which that type was read. The remembered type counts only while the column still has it.
+pub const NATIVE_FORM: &str = "headwater.native_form";
 
 /// Every connector, sorted by name.
 pub fn registry() -> Registry {

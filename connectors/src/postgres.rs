@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 
 use crate::settings;
 
+mod casts;
 mod catalog;
 #[cfg(test)]
 mod codec_tests;
@@ -39,7 +40,6 @@ mod rows;
 mod scan;
 mod session;
 mod sink;
-
 mod snapshot;
 mod source;
 mod swap;

@@ -160,6 +160,15 @@ impl Checker<'_> {
             ExtractSource::Query { .. } => ["extract", "query"],
         };
         let steps = self.steps(task, &place);
+        // Under the types that it asks for an extract may be readable where it is not without them. Only if it isn't are the names looked at.
+        let described = !self.connections.are_catalogs() || matches!(source, ExtractSource::Table(_));
+        if columns.is_some()
+            && described
+            && self.inability(source).is_none()
+            && let Ok(provider) = self.connections.source(source, columns, &self.cancel).await
+        {
+            return self.keep(task, |relations, progress| relations.add_table(task, provider, progress));
+        }
         let Some(plain) = self.source(source, None, &steps).await else { return };
         let provider = match columns {
             None => plain,

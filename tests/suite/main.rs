@@ -27,4 +27,5 @@ mod staging;
 #[path = "../../connectors/tests/suite/stores.rs"]
 mod stores;
 mod support;
+mod values;
 mod wire;

@@ -63,7 +63,9 @@ impl DeltaSink {
         let schema = conform::lake_schema(incoming)?;
         for name in &self.partition_by {
             let field = schema.field_with_name(name).map_err(|_| write::no_column(name))?;
-            if matches!(field.data_type(), DataType::List(_) | DataType::Struct(_) | DataType::Binary) {
+            // A float has no one text, and the text of a small one is longer than a file's name may be.
+            let is_float = matches!(field.data_type(), DataType::Float32 | DataType::Float64);
+            if is_float || matches!(field.data_type(), DataType::List(_) | DataType::Struct(_) | DataType::Binary) {
                 return Err(EngineError::config(format!(
                     "a table can't be partitioned by {name} ({})",
                     field.data_type()

@@ -47,6 +47,11 @@ impl Location {
         Ok(Self { label, place, url })
     }
 
+    /// Whether it is a folder of a local disk.
+    pub(super) fn is_folder(&self) -> bool {
+        matches!(self.place, location::Location::Folder(_))
+    }
+
     /// The table at its latest version, if there is one.
     pub(super) async fn open(&self) -> Result<Option<DeltaTable>> {
         if !self.has_log().await? {

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use deltalake::datafile::writer::DeltaWriter;
@@ -43,6 +43,9 @@ const TRY_AGAIN_BYTES: usize = 192 << 20;
 /// Each open partition value holds a row group in work.
 const MOST_PARTITIONS: usize = 500;
 
+/// File systems have no longer names.
+const MOST_FOLDER_BYTES: usize = 255;
+
 /// How files are written whose row groups have this encoded size.
 pub(super) fn properties(row_group_bytes: usize) -> Result<WriterProperties> {
     Ok(writers::parquet(row_group_bytes)?.set_max_row_group_row_count(Some(ROW_GROUP_ROWS)).build())
@@ -71,7 +74,7 @@ impl Writer {
         held: Held,
         mut batches: mpsc::Receiver<RecordBatch>,
     ) -> Result<Vec<Add>> {
-        let partitions = Partitions::new(&layout.schema, &layout.partition_by)?;
+        let partitions = Partitions::new(&layout.schema, &layout.partition_by, location.is_folder())?;
         let open = DeltaWriter::new(location.store()?, layout.config.clone());
         let row_group_bytes = ROW_GROUP_BYTES;
         let mut writer = Self { location, layout, held, partitions, open, row_group_bytes, taken: 0, adds: Vec::new() };
@@ -129,8 +132,16 @@ impl Writer {
     }
 }
 
+/// Bytes of the name of a partition's folder. What is not plain is escaped by Delta, and the escapes are escaped by the object store.
+fn folder_bytes(name: &str, value: &str) -> usize {
+    let escaped = |byte: u8| if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') { 1 } else { 5 };
+    name.bytes().chain(value.bytes()).map(escaped).sum::<usize>() + 1
+}
+
 /// Counts the distinct partition values.
 struct Partitions {
+    /// Each has a folder of a local disk.
+    in_folders: bool,
     columns: Vec<usize>,
     converter: Option<RowConverter>,
     seen: HashSet<Vec<u8>>,
@@ -138,7 +149,7 @@ struct Partitions {
 }
 
 impl Partitions {
-    fn new(schema: &SchemaRef, partition_by: &[String]) -> Result<Self> {
+    fn new(schema: &SchemaRef, partition_by: &[String], in_folders: bool) -> Result<Self> {
         let columns = partition_by.iter().map(|name| schema.index_of(name).map_err(|_| no_column(name)));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let fields = columns.iter().map(|index| SortField::new(schema.field(*index).data_type().clone())).collect();
@@ -148,11 +159,12 @@ impl Partitions {
                 EngineError::config(format!("a table can't be partitioned by {}: {error}", partition_by.join(", ")))
             })?),
         };
-        Ok(Self { columns, converter, seen: HashSet::new(), names: partition_by.join(", ") })
+        Ok(Self { in_folders, columns, converter, seen: HashSet::new(), names: partition_by.join(", ") })
     }
 
     fn count(&mut self, batch: &RecordBatch) -> Result<()> {
         let Some(converter) = &self.converter else { return Ok(()) };
+        self.refuse_texts(batch)?;
         let columns: Vec<_> = self.columns.iter().map(|index| std::sync::Arc::clone(batch.column(*index))).collect();
         let rows = converter.convert_columns(&columns).map_err(|error| EngineError::bug(error.to_string()))?;
         for row in &rows {
@@ -166,6 +178,28 @@ impl Partitions {
                 self.names
             ))
             .hint("partition by a column with few values, e.g. a month instead of a timestamp"));
+        }
+        Ok(())
+    }
+
+    /// Refuses texts that can't name a folder. The protocol writes an empty one as it writes NULL, so that the one would come back as the other.
+    fn refuse_texts(&self, batch: &RecordBatch) -> Result<()> {
+        for index in &self.columns {
+            let Some(texts) = batch.column(*index).as_string_opt::<i32>() else { continue };
+            let name = batch.schema_ref().field(*index).name();
+            let refuse = |what: &str| {
+                let message = format!("the partition column {name} holds {what}");
+                let other = format!(
+                    "give it another value in a transform, e.g. nullif({name}, ''), or partition by another column"
+                );
+                Err(EngineError::data(message).hint(other))
+            };
+            if texts.iter().flatten().any(str::is_empty) {
+                return refuse("an empty text, which a Delta table can't tell from NULL");
+            }
+            if self.in_folders && texts.iter().flatten().any(|text| folder_bytes(name, text) > MOST_FOLDER_BYTES) {
+                return refuse("a text that is longer than the name of a folder may be");
+            }
         }
         Ok(())
     }

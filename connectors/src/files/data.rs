@@ -5,8 +5,9 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, TimeUnit};
 use bytes::{Buf, Bytes};
+use datafusion::datasource::file_format::parquet::Int96Coercer;
 use headwater_engine::stores::Store;
 use headwater_engine::{EngineError, Result};
 use object_store::path::Path;
@@ -98,7 +99,12 @@ impl DataFile {
             }
         };
         match loaded {
-            Ok(metadata) => Ok(SchemaRef::clone(metadata.schema())),
+            // INT96 counts nanoseconds of a day and days, which 64 bits of nanoseconds hold from 1677 to 2262 only.
+            Ok(metadata) => {
+                let described = metadata.metadata().file_metadata().schema_descr();
+                let coerced = Int96Coercer::new(described, metadata.schema(), &TimeUnit::Microsecond).coerce();
+                Ok(coerced.map_or_else(|| SchemaRef::clone(metadata.schema()), SchemaRef::new))
+            }
             Err(ParquetError::External(error)) => Err(match error.downcast::<object_store::Error>() {
                 Ok(error) => io_error("reading", self, io_failure(*error)),
                 Err(error) => EngineError::data(format!("reading {self}: {error}")),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use headwater_engine::Result;
 
 use super::csv::{Dialect, text_schema};
 use super::data::DataFile;
+use crate::values::{self, Digits, digits, is_double};
 
 /// Rows looked at in one go.
 const BATCH: usize = 8192;
@@ -32,12 +32,14 @@ impl Candidate {
     fn look(&mut self, value: &str) {
         self.seen = true;
         let number = is_plain_number(value);
-        self.integer &= number && value.parse::<i64>().is_ok();
-        self.float &= number && value.parse::<f64>().is_ok();
+        self.integer &= number && value != "-0" && value.parse::<i64>().is_ok();
+        self.float &= number && is_double(value);
         self.boolean &= matches!(value, "true" | "false");
-        self.date &= NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok() && value.len() == 10;
-        self.timestamp &= is_timestamp(value);
-        self.timestamptz &= DateTime::parse_from_rfc3339(&value.replacen(' ', "T", 1)).is_ok();
+        self.date &= value.len() == 10 && value.find('-') == Some(4) && values::date(value).is_ok();
+        let time = value.contains(':');
+        self.timestamp &= time && values::timestamp(value, false).is_ok();
+        // Without an offset it would be another instant wherever it is read.
+        self.timestamptz &= time && values::timestamp(value, false).is_err() && values::timestamp(value, true).is_ok();
     }
 
     fn data_type(self) -> DataType {
@@ -54,17 +56,14 @@ impl Candidate {
     }
 }
 
-/// A number whose text would come back the same: no leading zeros or plus, as post codes and phone numbers have.
+/// A number as programs write it: no leading zeros or plus, as post codes and phone numbers have, and no bare exponent, as the article number 32E0134 has.
 fn is_plain_number(value: &str) -> bool {
-    let digits = value.strip_prefix('-').unwrap_or(value);
-    let whole = digits.split(['.', 'e', 'E']).next().unwrap_or_default();
-    let plain = whole.bytes().all(|byte| byte.is_ascii_digit()) && !whole.is_empty();
-    plain && (whole == "0" || !whole.starts_with('0'))
-}
-
-fn is_timestamp(value: &str) -> bool {
-    let value = value.replacen('T', " ", 1);
-    NaiveDateTime::parse_from_str(&value, "%Y-%m-%d %H:%M:%S%.f").is_ok()
+    let Some(Digits { whole, fraction, exponent, .. }) = digits(value).filter(|_| !value.starts_with('+')) else {
+        return false;
+    };
+    let signed = exponent.is_some_and(|exponent| exponent.starts_with(['-', '+']));
+    let whole_is_plain = whole == "0" || (!whole.is_empty() && !whole.starts_with('0'));
+    whole_is_plain && !value.ends_with('.') && (exponent.is_none() || signed || !fraction.is_empty())
 }
 
 /// Reads all files and gives every column the narrowest type that holds all its values.
@@ -104,11 +103,30 @@ mod tests {
             DataType::Timestamp(TimeUnit::Microsecond, None)
         );
         assert_eq!(infer(&["true", "no"]), DataType::Utf8);
+        assert_eq!(infer(&["1e-05", "2.5"]), DataType::Float64);
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC")));
+        assert_eq!(infer(&["2026-01-01T10:00:00Z", "2026-01-01 10:00:00+02"]), utc);
     }
 
     #[test]
     fn leading_zeros_stay_text() {
         assert_eq!(infer(&["01099", "80331"]), DataType::Utf8);
         assert_eq!(infer(&["0", "0.5"]), DataType::Float64);
+    }
+
+    #[test]
+    fn digits_that_a_number_cannot_hold_stay_text() {
+        for values in [
+            ["12345678901234567890", "1"],
+            ["9007199254740993", "0.5"],
+            ["32E0134", "32E0135"],
+            ["0.12345678901234567890", "1"],
+            ["+49", "1"],
+            ["2026-01-01 10:00:00.123456789", "2026-01-01 10:00:00"],
+            ["2026-01-01 10:00:00Z", "2026-01-01 10:00:00"],
+            ["", "1"],
+        ] {
+            assert_eq!(infer(&values), DataType::Utf8, "{values:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
@@ -18,7 +18,7 @@ use super::data::DataFile;
 use super::format::Format;
 use super::listing::{self, Selection};
 use super::scan::{FilesScan, Reading};
-use super::{Shared, blocking, csv, infer, json};
+use super::{Shared, blocking, csv, infer, json_types};
 use crate::conform;
 
 /// Opens the files that a path names.
@@ -58,7 +58,15 @@ fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> 
                 false => csv::text_schema(&names),
             }
         }
-        Format::Jsonl => json::schema(&selection.files)?,
+        Format::Jsonl => {
+            // What is not read need not agree, and what has been given a type is read under that.
+            let free = |name: &str| match columns {
+                Some(Columns::Override(rules)) => rules.contains_key(name),
+                Some(Columns::Only(names)) => !names.iter().any(|read| read == name),
+                None => false,
+            };
+            json_types::schema(&selection.files, &free)?
+        }
         Format::Parquet => return parquet_schema(&selection.files),
     };
     let Some(Columns::Override(overrides)) = columns else { return Ok(schema) };
@@ -79,21 +87,23 @@ fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> 
 
 /// The columns of CSV files, which must be the same in all of them.
 fn same_columns(shared: &Shared, files: &[DataFile]) -> Result<Vec<String>> {
-    let first = shared.dialect.columns(&files[0])?;
-    for file in &files[1..] {
-        let names = shared.dialect.columns(file)?;
-        if names != first {
-            return Err(EngineError::data(format!(
-                "{} has the columns {}, and {} has {}",
-                files[0],
-                first.join(", "),
-                file,
-                names.join(", ")
-            ))
-            .hint("files that are read together need the same columns in the same order"));
+    let mut first: Option<(&DataFile, Vec<String>)> = None;
+    for file in files {
+        // A file without a byte has no rows, and without a header it need not have columns.
+        let Some(names) = shared.dialect.columns(file)? else { continue };
+        match &first {
+            None => first = Some((file, names)),
+            Some((other, columns)) if *columns != names => {
+                let (columns, names) = (columns.join(", "), names.join(", "));
+                return Err(EngineError::data(format!("{other} has the columns {columns}, and {file} has {names}"))
+                    .hint("files that are read together need the same columns in the same order"));
+            }
+            Some(_) => {}
         }
     }
-    Ok(first)
+    first.map(|(_, names)| names).ok_or_else(|| {
+        EngineError::data(format!("{} is empty: it has no line that says how many columns there are", files[0]))
+    })
 }
 
 fn parquet_schema(files: &[DataFile]) -> Result<Schema> {
@@ -110,12 +120,22 @@ fn parquet_schema(files: &[DataFile]) -> Result<Schema> {
 
 /// Types that every later step knows, e.g. text instead of views and dictionaries.
 fn plain(schema: &Schema) -> Result<Schema> {
-    let fields = schema.fields().iter().map(|field| {
-        let data_type =
-            conform::lake_type(field.name(), field.data_type()).unwrap_or_else(|_| field.data_type().clone());
-        Ok(Field::new(field.name(), data_type, true))
-    });
-    Ok(Schema::new(fields.collect::<Result<Vec<_>>>()?))
+    let fields =
+        schema.fields().iter().map(|field| Field::new(field.name(), plain_type(field.name(), field.data_type()), true));
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn plain_type(column: &str, data_type: &DataType) -> DataType {
+    let nested = |field: &FieldRef| Arc::new(Field::new(field.name(), plain_type(column, field.data_type()), true));
+    match data_type {
+        // Whether a time needs its nanoseconds is seen where it is stored: read as microseconds, it would be cut.
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+            DataType::Timestamp(TimeUnit::Nanosecond, zone.as_ref().map(|_| Arc::from("UTC")))
+        }
+        DataType::List(field) | DataType::LargeList(field) => DataType::List(nested(field)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nested).collect()),
+        other => conform::lake_type(column, other).unwrap_or_else(|_| other.clone()),
+    }
 }
 
 fn parquet_table(selection: &Selection, schema: Schema) -> Result<Arc<dyn TableProvider>> {
@@ -128,7 +148,7 @@ fn parquet_table(selection: &Selection, schema: Schema) -> Result<Arc<dyn TableP
         };
         ListingTableUrl::try_new(url, None).map_err(EngineError::from)
     });
-    let format = ParquetFormat::default().with_force_view_types(false);
+    let format = ParquetFormat::default().with_force_view_types(false).with_coerce_int96(Some("us".to_owned()));
     // Files are named one by one, whatever their endings.
     let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
     let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<Vec<_>>>()?)

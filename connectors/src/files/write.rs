@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::csv::Dialect;
 use super::format::{Compression, Format};
-use super::io_error;
 use super::upload::{Gauge, Hidden, Output, Upload};
+use super::{io_error, words};
 use crate::writers::Held;
 
 /// A row group's encoded size; what a Parquet writer holds in memory until it is written.
@@ -93,9 +93,25 @@ struct Writer {
 }
 
 enum Encoder {
-    Csv(Box<arrow::csv::Writer<Packed>>),
+    Csv(Box<Csv>),
     Jsonl(Box<arrow::json::Writer<Packed, LineDelimited>>),
     Parquet(Box<ArrowWriter<BufWriter<Output>>>),
+}
+
+/// CSV in work.
+struct Csv {
+    packed: Packed,
+    dialect: Dialect,
+    /// The text of one batch.
+    text: Vec<u8>,
+}
+
+impl Csv {
+    fn flush_text(&mut self) -> io::Result<()> {
+        self.packed.write_all(&self.text)?;
+        self.text.clear();
+        Ok(())
+    }
 }
 
 impl Writer {
@@ -123,11 +139,13 @@ impl Encoder {
                 if shape.dialect.bom {
                     packed.write_all(&[0xEF, 0xBB, 0xBF]).map_err(failed)?;
                 }
-                let mut writer = shape.dialect.writer(true).build(packed);
+                let mut csv = Csv { packed, dialect: shape.dialect.clone(), text: Vec::new() };
                 // The header is there even if no row is.
-                let empty = RecordBatch::new_empty(Arc::clone(schema));
-                writer.write(&empty).map_err(|error| arrow_error(path, error))?;
-                Self::Csv(Box::new(writer))
+                if csv.dialect.header {
+                    csv.dialect.write_header(schema, &mut csv.text);
+                }
+                csv.flush_text().map_err(failed)?;
+                Self::Csv(Box::new(csv))
             }
             Format::Jsonl => {
                 let packed = Packed::new(file, shape.compression).map_err(failed)?;
@@ -146,8 +164,14 @@ impl Encoder {
 
     fn write(&mut self, path: &Hidden, batch: &RecordBatch) -> Result<()> {
         match self {
-            Self::Csv(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
-            Self::Jsonl(writer) => writer.write(batch).map_err(|error| arrow_error(path, error)),
+            Self::Csv(csv) => {
+                csv.dialect.write(batch, &mut csv.text).map_err(|error| arrow_error(path, error))?;
+                csv.flush_text().map_err(|error| io_error("writing", path, error))
+            }
+            Self::Jsonl(writer) => {
+                let batch = json_values(path, batch)?;
+                writer.write(&batch).map_err(|error| arrow_error(path, error))
+            }
             Self::Parquet(writer) => writer.write(batch).map_err(|error| arrow_error(path, error.into())),
         }
     }
@@ -163,7 +187,7 @@ impl Encoder {
     fn finish(self, path: &Hidden) -> Result<Output> {
         let failed = |error: io::Error| io_error("writing", path, error);
         match self {
-            Self::Csv(writer) => writer.into_inner().finish().map_err(failed),
+            Self::Csv(csv) => csv.packed.finish().map_err(failed),
             Self::Jsonl(mut writer) => {
                 writer.finish().map_err(|error| arrow_error(path, error))?;
                 writer.into_inner().finish().map_err(failed)
@@ -197,6 +221,42 @@ pub(super) fn file(
     }
     let (bytes, upload) = writer.encoder.finish(path)?.finish().map_err(|error| io_error("writing", path, error))?;
     Ok(Finished { rows, bytes, upload })
+}
+
+/// A batch as JSON can hold it: bytes as text, in the form that is read back. What JSON has no word for is refused.
+fn json_values(path: &Hidden, batch: &RecordBatch) -> Result<RecordBatch> {
+    let (schema, columns, _) = batch.clone().into_parts();
+    let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut values = Vec::with_capacity(columns.len());
+    for (field, column) in fields.iter_mut().zip(columns) {
+        if holds_not_a_number(&column) {
+            return Err(EngineError::data(format!(
+                "column {} holds NaN or infinity, which JSON has no number for",
+                field.name()
+            ))
+            .hint(format!("cast it in a transform, e.g. CAST({} AS text), or make it NULL", field.name())));
+        }
+        values.push(match field.data_type() {
+            DataType::Binary => {
+                *field = field.clone().with_data_type(DataType::Utf8);
+                Arc::new(words::of(&column).map_err(|error| arrow_error(path, error))?)
+            }
+            _ => column,
+        });
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), values, &options)
+        .map_err(|error| arrow_error(path, error))
+}
+
+fn holds_not_a_number(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().iter().flatten().any(|value| !value.is_finite()),
+        DataType::Float64 => array.as_primitive::<Float64Type>().iter().flatten().any(|value| !value.is_finite()),
+        DataType::List(_) => array.as_list::<i32>().iter().flatten().any(|items| holds_not_a_number(&items)),
+        DataType::Struct(_) => array.as_struct().columns().iter().any(holds_not_a_number),
+        _ => false,
+    }
 }
 
 fn arrow_error(path: &Hidden, error: ArrowError) -> EngineError {

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 use super::numeric::{self, Unfit};
 use super::rows::{self, Column, FieldSpan, SHORT, read_i32};
 use super::types::{ElementType, Wire, list_item};
+use crate::values::{self, Wrong};
 
 /// Days from 1970 to 2000, where Postgres counts from.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
@@ -54,6 +55,9 @@ pub(super) fn decode(wire: &Wire, column: Column<'_>) -> Decoded<ArrayRef> {
         Wire::Uuid => Arc::new(uuids(column)?),
         Wire::Bytea => Arc::new(binaries(column)),
         Wire::Array(element) => Arc::new(lists(column, element)?),
+        Wire::Parsed(wire) => {
+            values::column(&texts(column, 0)?, &wire.arrow()).map_err(|Wrong { row, what }| problem(row, what))?
+        }
     })
 }
 
@@ -94,7 +98,9 @@ fn date(days: i32) -> Result<i32, &'static str> {
         i32::MAX | i32::MIN => Err("infinity is not a date that can be carried"),
         days => match days.checked_add(EPOCH_DAYS) {
             Some(days) if days >= FIRST_DAY => Ok(days),
-            _ => Err("a date before the year 1 can't be carried"),
+            Some(_) => Err("a date before the year 1 can't be carried"),
+            // Only days after the epoch can overflow.
+            None => Err("a date is too far in the future to be carried"),
         },
     }
 }
@@ -105,7 +111,8 @@ fn timestamp(micros: i64) -> Result<i64, &'static str> {
         i64::MAX | i64::MIN => Err("infinity is not a timestamp that can be carried"),
         micros => match micros.checked_add(EPOCH_MICROS) {
             Some(micros) if micros >= FIRST => Ok(micros),
-            _ => Err("a timestamp before the year 1 can't be carried"),
+            Some(_) => Err("a timestamp before the year 1 can't be carried"),
+            None => Err("a timestamp after the year 294246 is out of the range that can be carried"),
         },
     }
 }
@@ -228,9 +235,10 @@ fn elements(bytes: &[u8], start: u32, spans: &mut Vec<FieldSpan>) -> Result<(), 
     }
     match read_i32(bytes, 0) {
         0 => return Ok(()),
-        1 if bytes.len() >= 20 => {}
-        1 => return Err(MALFORMED),
-        _ => return Err("an array of several dimensions can't be carried"),
+        1 if bytes.len() < 20 => return Err(MALFORMED),
+        1 if read_i32(bytes, 16) == 1 => {}
+        1 => return Err("an array whose first subscript is not 1 can't be carried as a list"),
+        _ => return Err("an array of several dimensions can't be carried as a list"),
     }
     let count = read_i32(bytes, 12);
     let mut position = 20;

@@ -124,6 +124,7 @@ impl<'a> Cells<'a> {
             Wire::Bytea => Self::Joined(Joined::of(array.as_binary::<i32>(), &[])),
             Wire::Numeric { scale, .. } => Self::Joined(Joined::numerics(array.as_primitive(), *scale)?),
             Wire::Array(element) => Self::Joined(Joined::lists(array.as_list(), element)?),
+            Wire::Parsed(wire) => return Err(format!("a text is not written as {wire:?}")),
         })
     }
 

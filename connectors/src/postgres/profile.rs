@@ -1,11 +1,11 @@
-//! The scale of numerics that don't declare one, from a bounded look at their values.
+//! What types don't say of their values, from a bounded look at them: the scale of numerics that declare none, the form of arrays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use headwater_engine::Result;
 
 use super::names::ident;
-use super::session::Session;
+use super::session::{Session, TextRow};
 use super::types::{MAX_PRECISION, MIN_BARE_SCALE};
 
 /// Rows that are looked at; enough to meet the usual scale, few enough to answer at once.
@@ -23,28 +23,46 @@ pub(super) async fn scales(session: &Session, from: &str, columns: &[&str]) -> R
     if columns.is_empty() {
         return Ok(HashMap::new());
     }
-    let names: Vec<String> = columns.iter().map(|name| ident(name)).collect();
-    let largest: Vec<String> = names.iter().map(|name| format!("max(scale({name}))")).collect();
-    let sql = format!(
-        "SELECT {} FROM (SELECT {} FROM {from} LIMIT {SAMPLE_ROWS}) AS sample",
-        largest.join(", "),
-        names.join(", ")
-    );
-    session
-        .run("preparing a profile", &format!("BEGIN READ ONLY; SET LOCAL statement_timeout = '{SAMPLE_TIME}'"))
-        .await?;
-    let answer = session.rows("profiling numerics", &sql).await;
-    session.run("profiling numerics", "ROLLBACK").await?;
-    let row = match answer {
-        Ok(rows) => rows.into_iter().next().unwrap_or_default(),
-        Err(error) => {
-            tracing::debug!(%error, "no profile; numerics get the least scale");
-            Vec::new()
-        }
-    };
+    let row = sample(session, from, columns, |name| format!("max(scale({name}))")).await?;
     let scale = |index: usize| {
         let found = row.get(index).cloned().flatten().and_then(|text| text.parse::<u16>().ok()).unwrap_or_default();
         u8::try_from(found).unwrap_or(MAX_SCALE).clamp(MIN_BARE_SCALE, MAX_SCALE)
     };
     Ok(columns.iter().enumerate().map(|(index, name)| ((*name).to_owned(), scale(index))).collect())
+}
+
+/// Array columns with values that a list can't hold: of several dimensions, or whose first subscript is not 1. As with scales, a value that the sample
+/// misses fails when it is read.
+pub(super) async fn odd_arrays(session: &Session, from: &str, columns: &[&str]) -> Result<HashSet<String>> {
+    if columns.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let odd = |name: &str| format!("bool_or(array_ndims({name}) > 1 OR array_lower({name}, 1) <> 1)");
+    let row = sample(session, from, columns, odd).await?;
+    let is_odd = |index: usize| row.get(index).and_then(Option::as_deref) == Some("t");
+    let odd = columns.iter().enumerate().filter(|(index, _)| is_odd(*index));
+    Ok(odd.map(|(_, name)| (*name).to_owned()).collect())
+}
+
+/// One value for each column, of the first rows; nothing if they take too long.
+async fn sample(session: &Session, from: &str, columns: &[&str], of: impl Fn(&str) -> String) -> Result<TextRow> {
+    let names: Vec<String> = columns.iter().map(|name| ident(name)).collect();
+    let values: Vec<String> = names.iter().map(|name| of(name)).collect();
+    let sql = format!(
+        "SELECT {} FROM (SELECT {} FROM {from} LIMIT {SAMPLE_ROWS}) AS sample",
+        values.join(", "),
+        names.join(", ")
+    );
+    session
+        .run("preparing a profile", &format!("BEGIN READ ONLY; SET LOCAL statement_timeout = '{SAMPLE_TIME}'"))
+        .await?;
+    let answer = session.rows("profiling values", &sql).await;
+    session.run("profiling values", "ROLLBACK").await?;
+    match answer {
+        Ok(rows) => Ok(rows.into_iter().next().unwrap_or_default()),
+        Err(error) => {
+            tracing::debug!(%error, "no profile of {from}");
+            Ok(TextRow::new())
+        }
+    }
 }

@@ -12,6 +12,8 @@ pub(super) struct ColumnMeta {
     pub name: String,
     /// e.g. `numeric(12,2)`.
     pub native: String,
+    /// The same without what limits its values, e.g. `numeric`. A cast to it changes none.
+    pub unlimited: String,
     pub base: BaseType,
     pub nullable: bool,
     /// Position in the primary key, from 1.
@@ -84,7 +86,7 @@ const COLUMNS: &str = "
 SELECT c.oid, a.attname, format_type(a.atttypid, a.atttypmod), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
        a.attnotnull, CASE WHEN i.indexrelid IS NOT NULL THEN array_position(i.indkey::int2[], a.attnum) + 1 END,
        col_description(c.oid, a.attnum), coalesce(co.collisdeterministic, true), s.avg_width,
-       a.attgenerated <> '', a.atthasdef OR a.attidentity <> ''
+       a.attgenerated <> '', a.atthasdef OR a.attidentity <> '', format_type(a.atttypid, -1)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -121,6 +123,7 @@ fn column(row: &TextRow) -> Result<ColumnMeta> {
     Ok(ColumnMeta {
         name: text(row, 1)?,
         native: text(row, 2)?,
+        unlimited: text(row, 15)?,
         base,
         nullable: !flag(row, 8),
         primary_key: optional(row, 9),
@@ -145,7 +148,7 @@ pub(super) async fn described(session: &Session, columns: &[(String, u32, i32)])
     // The same columns as `COLUMNS` answers, so that one function reads both.
     let sql = format!(
         "SELECT 0, q.name, format_type(q.oid, q.modifier), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
-                false, NULL, NULL, false, NULL, false, false
+                false, NULL, NULL, false, NULL, false, false, format_type(q.oid, -1)
          FROM (VALUES {}) q(position, name, oid, modifier)
          CROSS JOIN LATERAL (
            WITH RECURSIVE d(oid, typmod, typtype, typbasetype, typtypmod, typelem, typcategory) AS (

@@ -14,17 +14,18 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Shared;
+use super::casts;
 use super::encode;
 use super::loads::{self, Backend};
 use super::names::{self, ident, literal};
 use super::relation::{self, Relation};
 use super::session::Session;
 use super::swap;
-use super::target::{self, Fit};
+use super::target::{self, Fit, NewColumn};
 use crate::conform::Caster;
 
 /// A table that another session holds for longer than this fails the attempt, which is tried again.
-const LOCK_TIMEOUT: &str = "60s";
+pub(super) const LOCK_TIMEOUT: &str = "60s";
 
 /// A frozen process may hold its open transaction this long; a successor ends it sooner.
 const IDLE_TIMEOUT: &str = "15min";
@@ -34,9 +35,6 @@ const SEND_BYTES: usize = 256 << 10;
 
 /// Buffers that may be waiting to be sent.
 const WAITING_BUFFERS: usize = 16;
-
-/// The temporary table through which texts pass that the server has to cast.
-const INCOMING: &str = "_hw_incoming";
 
 /// Appends to or overwrites one table.
 #[derive(Debug)]
@@ -54,6 +52,13 @@ struct Open {
     rows: u64,
     /// The target and the table built beside it.
     swap: Option<(Relation, String)>,
+}
+
+/// What a session is in the middle of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Nothing,
+    Transaction,
 }
 
 /// The target as it is now.
@@ -92,7 +97,10 @@ impl PostgresSink {
     }
 
     /// Looks at the target and fits the dataset to it, or to the table that would be made.
-    async fn look(&self, session: &Session, incoming: &SchemaRef) -> Result<Target> {
+    async fn look(&self, session: &Session, incoming: &SchemaRef, within: Within) -> Result<Target> {
+        let names = incoming.fields().iter().map(|field| ("column", field.name().as_str()));
+        names::refuse_long(session, names.chain([("schema", self.schema.as_str()), ("table", self.name.as_str())]))
+            .await?;
         let quoted = names::path(&[&self.schema, &self.name]);
         let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(&quoted));
         if session.value("looking for the target", &exists).await?.as_deref() != Some("t") {
@@ -100,7 +108,7 @@ impl PostgresSink {
             let columns = known_types(session, columns).await?;
             return Ok(Target {
                 relation: None,
-                fit: self.fit_new(session, incoming, &columns).await?,
+                fit: self.fit_new(session, incoming, &columns, within).await?,
                 create: target::create_statements(&self.schema, &self.name, &columns),
                 dependents: Vec::new(),
             });
@@ -123,33 +131,52 @@ impl PostgresSink {
     }
 
     /// Fits the dataset to a table that doesn't exist, by the types that its columns would have.
-    async fn fit_new(&self, session: &Session, incoming: &SchemaRef, columns: &[(String, String)]) -> Result<Fit> {
-        let casts: Vec<String> =
-            columns.iter().map(|(name, kind)| format!("CAST(NULL AS {kind}) AS {}", ident(name))).collect();
-        session.run("preparing to describe the table", "BEGIN READ ONLY").await?;
+    async fn fit_new(
+        &self,
+        session: &Session,
+        incoming: &SchemaRef,
+        columns: &[NewColumn],
+        within: Within,
+    ) -> Result<Fit> {
+        let casts: Vec<String> = columns
+            .iter()
+            .map(|column| format!("CAST(NULL AS {}) AS {}", column.native, ident(&column.name)))
+            .collect();
+        if within == Within::Nothing {
+            session.run("preparing to describe the table", "BEGIN READ ONLY").await?;
+        }
         let described = session.describe("describing the new table", &format!("SELECT {}", casts.join(", "))).await;
-        session.run("describing the new table", "ROLLBACK").await?;
+        if within == Within::Nothing {
+            session.run("describing the new table", "ROLLBACK").await?;
+        }
         let mut metas = relation::described(session, &described?).await?;
         metas.iter_mut().for_each(|meta| meta.nullable = true);
         target::fit(&self.label(), incoming, &metas)
     }
 
-    /// Begins the transaction and makes the table that the rows go into; answers what follows COPY.
+    /// Begins the transaction, looks at the target in it and makes the table that the rows go into; answers what follows COPY.
     async fn begin(
         &self,
         session: &Session,
         load: &LoadContext,
-        target: &Target,
-    ) -> Result<(String, Option<(Relation, String)>)> {
+        incoming: &SchemaRef,
+    ) -> Result<(Target, String, Option<(Relation, String)>)> {
         let begin = format!(
             "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}';
              SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'"
         );
         session.run("beginning the load", &begin).await?;
+        let mut into = names::path(&[&self.schema, &self.name]);
+        let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(&into));
+        let exists = session.value("looking for the target", &exists).await?.as_deref() == Some("t");
+        // Who replaces or makes the table has it to themselves, and only then looks at it.
+        if self.mode == WriteMode::Overwrite || !exists {
+            swap::exclude_others(session, load, &self.schema, &into).await?;
+        }
+        let target = self.look(session, incoming, Within::Transaction).await?;
         for statement in &target.create {
             session.run(&format!("making {}", self.label()), statement).await?;
         }
-        let mut into = names::path(&[&self.schema, &self.name]);
         let mut swapped = None;
         if let (WriteMode::Overwrite, Some(relation)) = (self.mode, &target.relation) {
             if target.dependents.is_empty() {
@@ -158,10 +185,11 @@ impl PostgresSink {
                 into = names::path(&[self.schema.as_str(), &beside]);
                 swapped = Some((relation.clone(), beside));
             } else {
-                session.run("deleting the old rows", &format!("DELETE FROM {into}")).await?;
+                let delete = format!("LOCK TABLE {into} IN SHARE ROW EXCLUSIVE MODE; DELETE FROM {into}");
+                session.run("deleting the old rows", &delete).await?;
             }
         }
-        Ok((into, swapped))
+        Ok((target, into, swapped))
     }
 
     /// Sends all rows; answers their number and bytes.
@@ -176,31 +204,11 @@ impl PostgresSink {
         if !fit.casts() {
             return copy(session, fit, &format!("COPY {into}{columns} FROM STDIN (FORMAT BINARY)"), input).await;
         }
-        let declared: Vec<String> = fit
-            .columns
-            .iter()
-            .map(|column| match &column.cast {
-                Some(_) => format!("CAST(NULL AS text) AS {}", ident(&column.name)),
-                None => ident(&column.name),
-            })
-            .collect();
-        let make = format!(
-            "CREATE TEMP TABLE {INCOMING} ON COMMIT DROP AS SELECT {} FROM {into} WITH NO DATA",
-            declared.join(", ")
-        );
-        session.run("making room for the texts", &make).await?;
-        let sent = copy(session, fit, &format!("COPY {INCOMING}{columns} FROM STDIN (FORMAT BINARY)"), input).await?;
-        let values: Vec<String> = fit
-            .columns
-            .iter()
-            .map(|column| match &column.cast {
-                Some(kind) => format!("CAST({} AS {kind})", ident(&column.name)),
-                None => ident(&column.name),
-            })
-            .collect();
-        let insert =
-            format!("INSERT INTO {into}{columns} OVERRIDING SYSTEM VALUE SELECT {} FROM {INCOMING}", values.join(", "));
-        session.run("casting the texts", &insert).await?;
+        session.run("making room for the texts", &casts::create(fit, into)).await?;
+        let into_incoming = format!("COPY {}{columns} FROM STDIN (FORMAT BINARY)", casts::INCOMING);
+        let sent = copy(session, fit, &into_incoming, input).await?;
+        casts::refuse_changed(session, fit).await?;
+        session.run("casting the texts", &casts::insert(fit, into)).await?;
         Ok(sent)
     }
 
@@ -220,7 +228,7 @@ impl PostgresSink {
 #[async_trait]
 impl Sink for PostgresSink {
     async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan> {
-        let target = self.shared.ask(async |session| self.look(session, schema).await).await?;
+        let target = self.shared.ask(async |session| self.look(session, schema, Within::Nothing).await).await?;
         let mut notes = target.fit.notes;
         if !target.dependents.is_empty() {
             notes.push(format!(
@@ -240,9 +248,8 @@ impl Sink for PostgresSink {
         let backend = Backend::of(&session).await?;
         load.record_handle(backend.to_handle()).await?;
         loads::ensure(&session, &self.schema).await?;
-        let target = self.look(&session, &input.schema()).await?;
         let work = async {
-            let (into, swap) = self.begin(&session, load, &target).await?;
+            let (target, into, swap) = self.begin(&session, load, &input.schema()).await?;
             let (rows, bytes) = self.send(&session, &target.fit, &into, input).await?;
             Ok::<_, EngineError>((rows, bytes, swap))
         };
@@ -290,26 +297,21 @@ impl Sink for PostgresSink {
     }
 }
 
-/// Types that a table in this database can have; a remembered type that doesn't exist here (an enum, an extension) is text.
-async fn known_types(session: &Session, columns: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+/// Types that a table in this database can have, in place of those that it doesn't.
+async fn known_types(session: &Session, mut columns: Vec<NewColumn>) -> Result<Vec<NewColumn>> {
     let kinds: Vec<String> =
-        columns.iter().map(|(_, kind)| format!("to_regtype({}) IS NOT NULL", literal(plain(kind)))).collect();
+        columns.iter().map(|column| format!("to_regtype({}) IS NOT NULL", literal(plain(&column.native)))).collect();
     if kinds.is_empty() {
         return Ok(columns);
     }
     let sql = format!("SELECT {}", kinds.join(", "));
     let row = session.rows("looking for types", &sql).await?.into_iter().next().unwrap_or_default();
-    let known = |(index, (name, kind)): (usize, (String, String))| {
-        let kind = if relation::flag(&row, index) {
-            kind
-        } else if kind.ends_with("[]") {
-            "text[]".to_owned()
-        } else {
-            "text".to_owned()
-        };
-        (name, kind)
-    };
-    Ok(columns.into_iter().enumerate().map(known).collect())
+    for (index, column) in columns.iter_mut().enumerate() {
+        if !relation::flag(&row, index) {
+            column.native = column.fallback.clone();
+        }
+    }
+    Ok(columns)
 }
 
 /// A type's name without its modifier, which not every version of `to_regtype` reads.
@@ -334,6 +336,7 @@ async fn copy(session: &Session, fit: &Fit, sql: &str, mut input: SendableRecord
         encode::header(&mut buffer);
         while let Some(batch) = input.next().await {
             let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
+            fit.check(&batch)?;
             // A large batch is encoded in slices, so that the buffer stays small.
             for start in (0..batch.num_rows()).step_by(1024) {
                 let slice = batch.slice(start, 1024.min(batch.num_rows() - start));

@@ -21,8 +21,8 @@ use super::profile;
 use super::relation::{self, ColumnMeta, Part, Relation};
 use super::scan::{CopyScan, Piece, ScanColumn};
 use super::session::Session;
-use super::types::{MIN_BARE_SCALE, Override, ReadAs};
-use crate::NATIVE_TYPE;
+use super::types::{BaseType, MIN_BARE_SCALE, Override, ReadAs, Wire};
+use crate::{NATIVE_FORM, NATIVE_TYPE};
 
 /// Blocks of one range: 64 MB, so that ranges of unequal density still even out between readers.
 const BLOCKS_PER_RANGE: u64 = 8192;
@@ -234,8 +234,9 @@ fn expression(name: &str, read: &ReadAs) -> String {
 
 fn field(read: &Read) -> Field {
     let data_type: DataType = read.read.wire.arrow();
+    let form = data_type.to_string();
     Field::new(&read.meta.name, data_type, read.meta.nullable)
-        .with_metadata([(NATIVE_TYPE.to_owned(), read.native.clone())].into())
+        .with_metadata([(NATIVE_TYPE.to_owned(), read.native.clone()), (NATIVE_FORM.to_owned(), form)].into())
 }
 
 /// The columns of a query, asked of the server without running it.
@@ -276,18 +277,18 @@ fn choose(label: &str, metas: Vec<ColumnMeta>, columns: Option<&Columns>) -> Res
     }
 }
 
-/// Decides how each column is read; profiles bare numerics that no override names.
+/// Decides how each column is read; profiles bare numerics and arrays that no override names.
 async fn decide(session: &Session, from: &str, metas: Vec<ColumnMeta>, columns: Option<&Columns>) -> Result<Vec<Read>> {
     let wanted = |name: &str| match columns {
         Some(Columns::Override(overrides)) => overrides.get(name),
         _ => None,
     };
-    let bare: Vec<&str> = metas
-        .iter()
-        .filter(|meta| meta.base.is_bare_numeric() && wanted(&meta.name).is_none())
-        .map(|meta| meta.name.as_str())
-        .collect();
-    let scales = profile::scales(session, from, &bare).await?;
+    let unnamed = |is: fn(&BaseType) -> bool| -> Vec<&str> {
+        let chosen = metas.iter().filter(|meta| is(&meta.base) && wanted(&meta.name).is_none());
+        chosen.map(|meta| meta.name.as_str()).collect()
+    };
+    let scales = profile::scales(session, from, &unnamed(BaseType::is_bare_numeric)).await?;
+    let odd = profile::odd_arrays(session, from, &unnamed(BaseType::is_array)).await?;
     let decide = |meta: ColumnMeta| {
         let read = match wanted(&meta.name) {
             Some(ColumnOverride::Type(text)) => return overridden(meta, text),
@@ -300,6 +301,8 @@ async fn decide(session: &Session, from: &str, metas: Vec<ColumnMeta>, columns: 
                     None => meta.base.read_as(MIN_BARE_SCALE),
                 }
             }
+            // As text it keeps its dimensions and subscripts, and between tables of Postgres its type.
+            None if odd.contains(&meta.name) => ReadAs { wire: Wire::Text, cast: Some("text".to_owned()) },
             None => meta.base.read_as(scales.get(&meta.name).copied().unwrap_or(MIN_BARE_SCALE)),
         };
         Ok(Read { native: meta.native.clone(), meta, read })
@@ -315,7 +318,6 @@ fn overridden(meta: ColumnMeta, text: &str) -> Result<Read> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::Wire;
     use super::*;
 
     #[test]

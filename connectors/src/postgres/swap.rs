@@ -1,10 +1,13 @@
 //! Replacing a table's rows: built beside and swapped, or deleted and inserted where something depends on the table.
 
-use headwater_engine::Result;
+use headwater_engine::connector::LoadContext;
+use headwater_engine::{EngineError, Result};
 
+use super::loads::LOADS;
 use super::names::{ident, literal, path};
-use super::relation::{Relation, text};
+use super::relation::{Relation, flag, optional, text};
 use super::session::Session;
+use super::sink::LOCK_TIMEOUT;
 
 /// Everything that a swap would break or lose, each with its name for the plan. LIKE … INCLUDING ALL carries the rest:
 /// columns, defaults, checks, indexes, comments on columns, extended statistics.
@@ -26,6 +29,7 @@ UNION ALL SELECT 'a rule' FROM pg_rewrite WHERE ev_class = $T AND rulename <> '_
 UNION ALL SELECT 'privileges on columns' FROM pg_attribute WHERE attrelid = $T AND attacl IS NOT NULL HAVING count(*) > 0
 UNION ALL SELECT 'row security' FROM pg_class WHERE oid = $T AND (relrowsecurity OR relforcerowsecurity)
 UNION ALL SELECT 'storage options' FROM pg_class WHERE oid = $T AND reloptions IS NOT NULL
+UNION ALL SELECT 'its tablespace' FROM pg_class WHERE oid = $T AND reltablespace <> 0
 UNION ALL SELECT 'its replica identity' FROM pg_class WHERE oid = $T AND relreplident <> 'd'
 UNION ALL SELECT 'being a partitioned or unlogged table' FROM pg_class WHERE oid = $T AND (relkind <> 'r' OR relpersistence <> 'p')
 UNION ALL SELECT 'a row type in use' FROM pg_attribute a JOIN pg_class c ON c.reltype = a.atttypid WHERE c.oid = $T
@@ -38,6 +42,28 @@ pub(super) async fn dependents(session: &Session, table: &Relation) -> Result<Ve
     let sql = DEPENDENTS.replace("$T", &format!("{}::oid", table.oid));
     let rows = session.rows("looking for what depends on the table", &sql).await?;
     rows.iter().map(|row| text(row, 0)).collect()
+}
+
+/// How long another load into the same table may take. Whoever is killed is waited for no longer than its open transaction lasts.
+const OTHERS_TIMEOUT: &str = "20min";
+
+/// Waits until no other load replaces or makes the table, and keeps them out until the transaction ends. (A lock on the table itself would be too late:
+/// two that copy its definition would wait for each other.)
+pub(super) async fn exclude_others(session: &Session, load: &LoadContext, schema: &str, table: &str) -> Result<()> {
+    let key = format!("hashtextextended({}, 0)", literal(&format!("headwater load into {table}")));
+    let free = format!("SELECT pg_try_advisory_xact_lock({key})");
+    if session.value("asking for other loads", &free).await?.as_deref() != Some("t") {
+        load.progress.wait_for(Some(format!("another load into {table}")));
+        let wait = format!(
+            "SET LOCAL lock_timeout = '{OTHERS_TIMEOUT}'; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
+        );
+        let waited = session.run("waiting for another load into the table", &wait).await;
+        load.progress.wait_for(None);
+        waited?;
+    }
+    // A session looks for a table in its own cache, which it renews when it locks something: what another load has made is seen from here on.
+    let renew = format!("LOCK TABLE {} IN ACCESS SHARE MODE", path(&[schema, LOADS]));
+    session.run("looking for what other loads have made", &renew).await
 }
 
 /// The name under which the new table is built.
@@ -54,7 +80,8 @@ pub(super) fn create_beside(table: &Relation, beside: &str) -> String {
 pub(super) async fn swap(session: &Session, table: &Relation, beside: &str) -> Result<()> {
     let new = path(&[table.schema.as_str(), beside]);
     session.run("locking the target", &format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.sql())).await?;
-    let mut statements = privileges(session, table, &new).await?;
+    refuse_changed(session, table).await?;
+    let mut statements = belongings(session, table, &new).await?;
     let indexes = index_names(session, table, &new).await?;
     statements.push(format!("DROP TABLE {}", table.sql()));
     statements.push(format!("ALTER TABLE {new} RENAME TO {}", ident(&table.name)));
@@ -65,26 +92,83 @@ pub(super) async fn swap(session: &Session, table: &Relation, beside: &str) -> R
     session.run("swapping the tables", &statements.join("; ")).await
 }
 
-/// Statements that give the new table the owner, privileges and comment of the old one.
-async fn privileges(session: &Session, table: &Relation, new: &str) -> Result<Vec<String>> {
+/// The table may have been replaced, or got what a swap would lose, since the load looked at it.
+async fn refuse_changed(session: &Session, table: &Relation) -> Result<()> {
+    let same = format!("SELECT to_regclass({}) = {}::oid", literal(&table.sql()), table.oid);
+    let is_same = session.value("looking at the target again", &same).await?.as_deref() == Some("t");
+    let new = if is_same { dependents(session, table).await? } else { vec!["another table of its name".to_owned()] };
+    match new.first() {
+        None => Ok(()),
+        Some(first) => {
+            let message = format!("{} changed while the load ran: it has {first} now", table.label());
+            Err(EngineError::transient(message).hint("run again: the next load sees the table as it is then"))
+        }
+    }
+}
+
+/// Statements that give the new table what the old one has beyond its definition: owner, privileges, comment, what its columns tell the planner.
+async fn belongings(session: &Session, table: &Relation, new: &str) -> Result<Vec<String>> {
     let sql = format!(
-        "SELECT pg_get_userbyid(c.relowner), obj_description(c.oid, 'pg_class') FROM pg_class c WHERE c.oid = {}",
+        "SELECT pg_get_userbyid(c.relowner), obj_description(c.oid, 'pg_class'), c.relacl IS NOT NULL FROM pg_class c
+         WHERE c.oid = {}",
         table.oid
     );
     let row = session.rows("reading the owner", &sql).await?.into_iter().next().unwrap_or_default();
-    let mut statements = vec![format!("ALTER TABLE {new} OWNER TO {}", ident(&text(&row, 0)?))];
+    let owner = text(&row, 0)?;
+    let mut statements = vec![format!("ALTER TABLE {new} OWNER TO {}", ident(&owner))];
     if let Some(comment) = row.get(1).cloned().flatten() {
         statements.push(format!("COMMENT ON TABLE {new} IS {}", literal(&comment)));
     }
+    let of_owner = flag(&row, 2).then_some(owner.as_str());
+    statements.extend(privileges(session, table, new, of_owner).await?);
+    statements.extend(statistics(session, table, new).await?);
+    Ok(statements)
+}
+
+/// Exactly the privileges that were there. A new table gets some by default, which may have been revoked on this one. The owner's own are named if any are
+/// written down; else the owner has all.
+async fn privileges(session: &Session, table: &Relation, new: &str, owner: Option<&str>) -> Result<Vec<String>> {
+    let all = format!(
+        "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+         FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = {}::regclass AND a.grantee <> c.relowner",
+        literal(new)
+    );
+    let mut statements = Vec::new();
+    for row in session.rows("reading the new table's privileges", &all).await? {
+        statements.push(format!("REVOKE ALL ON {new} FROM {}", text(&row, 0)?));
+    }
+    if let Some(owner) = owner {
+        statements.push(format!("REVOKE ALL ON {new} FROM {}", ident(owner)));
+    }
     let sql = format!(
         "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, a.privilege_type,
-                a.is_grantable
-         FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = {} AND a.grantee <> c.relowner",
+                a.is_grantable AND a.grantee <> c.relowner
+         FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = {}",
         table.oid
     );
     for row in session.rows("reading the privileges", &sql).await? {
-        let option = if super::relation::flag(&row, 2) { " WITH GRANT OPTION" } else { "" };
+        let option = if flag(&row, 2) { " WITH GRANT OPTION" } else { "" };
         statements.push(format!("GRANT {} ON {new} TO {}{option}", text(&row, 1)?, text(&row, 0)?));
+    }
+    Ok(statements)
+}
+
+/// Targets and options of the columns' statistics.
+async fn statistics(session: &Session, table: &Relation, new: &str) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT quote_ident(attname), attstattarget, array_to_string(attoptions, ', ') FROM pg_attribute
+         WHERE attrelid = {} AND attnum > 0 AND NOT attisdropped AND (attstattarget >= 0 OR attoptions IS NOT NULL)",
+        table.oid
+    );
+    let mut statements = Vec::new();
+    for row in session.rows("reading the statistics targets", &sql).await? {
+        let column = text(&row, 0)?;
+        if let Some(target) = optional::<i32>(&row, 1).filter(|target| *target >= 0) {
+            statements.push(format!("ALTER TABLE {new} ALTER COLUMN {column} SET STATISTICS {target}"));
+        }
+        if let Some(options) = row.get(2).cloned().flatten() {
+            statements.push(format!("ALTER TABLE {new} ALTER COLUMN {column} SET ({options})"));
+        }
     }
     Ok(statements)
 }

@@ -2,22 +2,43 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use headwater_engine::{EngineError, Result};
 
 use super::names::{ident, list, path};
 use super::relation::ColumnMeta;
-use super::types::{MAX_PRECISION, ReadAs, Wire};
-use crate::NATIVE_TYPE;
+use super::types::{BaseType, MAX_PRECISION, ReadAs, Wire, oid};
 use crate::conform::{lake_type, widens};
+use crate::{NATIVE_FORM, NATIVE_TYPE};
 
 /// How one column travels into the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Written {
     pub name: String,
     pub wire: Wire,
-    /// The column's type, when its text has to be cast by the server.
-    pub cast: Option<String>,
+    /// When the server has to cast it.
+    pub cast: Option<Cast>,
+    /// What the column would change of a value without an error.
+    pub limit: Option<Limit>,
+}
+
+/// A cast by the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cast {
+    /// The type without what limits its values: an assignment refuses what is too long, where a cast cuts it.
+    pub to: String,
+    /// The whole type.
+    pub native: String,
+}
+
+/// What Postgres changes silently when it stores a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Digits of a second's fraction: more are rounded.
+    Fraction(u32),
+    /// Characters: blanks beyond them are cut.
+    Characters(usize),
 }
 
 /// How a dataset is written.
@@ -34,6 +55,17 @@ impl Fit {
         let fields: Vec<Field> =
             columns.iter().map(|column| Field::new(&column.name, column.wire.arrow(), true)).collect();
         Self { columns, schema: Arc::new(Schema::new(fields)), notes }
+    }
+
+    /// Refuses values that the table would change.
+    pub(super) fn check(&self, batch: &RecordBatch) -> Result<()> {
+        self.columns.iter().zip(batch.columns()).try_for_each(|(column, values)| match column.limit {
+            Some(limit) => limit.check(values).map_err(|what| {
+                EngineError::data(format!("column {}: {what}", column.name))
+                    .hint("change the values in a transform, where it is visible, or the column's type")
+            }),
+            None => Ok(()),
+        })
     }
 
     /// The columns, quoted.
@@ -93,14 +125,58 @@ pub(super) fn fit(label: &str, incoming: &Schema, table: &[ColumnMeta]) -> Resul
 fn fit_column(field: &Field, column: &ColumnMeta) -> Result<Option<Written>> {
     let incoming = lake_type(field.name(), field.data_type())?;
     let ReadAs { wire, cast } = column.base.read_as(bare_scale(&incoming));
-    let written = |wire: Wire, cast: Option<String>| Some(Written { name: column.name.clone(), wire, cast });
-    Ok(match (cast, &incoming) {
+    let written = |wire: Wire, casts: bool| {
+        let cast = casts.then(|| Cast { to: column.unlimited.clone(), native: column.native.clone() });
+        let limit = Limit::of(&column.base).filter(|_| !casts);
+        Some(Written { name: column.name.clone(), wire, cast, limit })
+    };
+    Ok(match (&cast, &incoming) {
         // The server reads the type's own text form.
-        (Some(_), DataType::Utf8) => written(Wire::Text, Some(column.native.clone())),
-        (Some(_), _) => None,
-        (None, incoming) if widens(incoming, &wire.arrow()) => written(wire, None),
-        (None, _) => None,
+        (Some(_), DataType::Utf8) => written(Wire::Text, true),
+        (None, DataType::Utf8) if column.base.is_array() => written(Wire::Text, true),
+        (cast, incoming) if widens(incoming, &wire.arrow()) => written(wire, cast.is_some()),
+        _ => None,
     })
+}
+
+impl Limit {
+    fn of(base: &BaseType) -> Option<Self> {
+        let element = base.element.map_or(base.oid, |(element, _)| element);
+        match element {
+            oid::TIMESTAMP | oid::TIMESTAMPTZ => {
+                u32::try_from(base.modifier).ok().filter(|digits| *digits < 6).map(Self::Fraction)
+            }
+            // The modifier counts four bytes of a header.
+            oid::VARCHAR => usize::try_from(base.modifier - 4).ok().map(Self::Characters),
+            _ => None,
+        }
+    }
+
+    fn check(self, values: &ArrayRef) -> std::result::Result<(), String> {
+        if let Some(lists) = values.as_list_opt::<i32>() {
+            return lists.iter().flatten().try_for_each(|items| self.check(&items));
+        }
+        match self {
+            Self::Fraction(digits) => {
+                let unit = 10i64.pow(6u32.saturating_sub(digits));
+                let times = values.as_primitive_opt::<TimestampMicrosecondType>();
+                let finer = times.is_some_and(|times| times.iter().flatten().any(|micros| micros % unit != 0));
+                if finer {
+                    Err(format!("a time has a fraction of a second that timestamp({digits}) would round"))
+                } else {
+                    Ok(())
+                }
+            }
+            Self::Characters(most) => {
+                let cut = |text: &str| text.ends_with(' ') && text.chars().count() > most;
+                let texts = values.as_string_opt::<i32>();
+                if texts.is_some_and(|texts| texts.iter().flatten().any(cut)) {
+                    return Err(format!("a text has blanks at its end that character varying({most}) would cut"));
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// A numeric column without precision takes any decimal as it is.
@@ -115,60 +191,30 @@ fn bare_scale(incoming: &DataType) -> u8 {
     }
 }
 
-/// Columns of a table that is to be made: name and type in Postgres.
-pub(super) fn new_columns(incoming: &Schema) -> Result<Vec<(String, String)>> {
-    incoming.fields().iter().map(|field| Ok((field.name().clone(), new_type(field)?))).collect()
+/// A column of a table that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewColumn {
+    pub name: String,
+    /// Its type in Postgres: the remembered one, if the column still has the form in which that was read.
+    pub native: String,
+    /// The type that holds the Arrow type, for databases that don't have the remembered one (an enum, an extension).
+    pub fallback: String,
 }
 
-/// The remembered type if the column still has its shape, else the one that holds the Arrow type.
-fn new_type(field: &Field) -> Result<String> {
+/// Columns of a table that is to be made.
+pub(super) fn new_columns(incoming: &Schema) -> Result<Vec<NewColumn>> {
+    incoming.fields().iter().map(|field| new_column(field)).collect()
+}
+
+fn new_column(field: &Field) -> Result<NewColumn> {
     let stored = lake_type(field.name(), field.data_type())?;
-    match field.metadata().get(NATIVE_TYPE) {
-        Some(native) if shape_of(native) == shape(&stored) => Ok(native.clone()),
-        _ => type_of(field.name(), &stored),
-    }
-}
-
-/// Families of types between which a remembered name is only trusted if they agree.
-#[derive(Debug, PartialEq, Eq)]
-enum Shape {
-    Exact(DataType),
-    Decimal,
-    Timestamp { utc: bool },
-    List,
-    Text,
-    Other,
-}
-
-fn shape(data_type: &DataType) -> Shape {
-    match data_type {
-        DataType::Utf8 => Shape::Text,
-        DataType::Decimal128(..) => Shape::Decimal,
-        DataType::Timestamp(_, zone) => Shape::Timestamp { utc: zone.is_some() },
-        DataType::List(_) => Shape::List,
-        DataType::Struct(_) => Shape::Other,
-        other => Shape::Exact(other.clone()),
-    }
-}
-
-fn shape_of(native: &str) -> Shape {
-    match native {
-        _ if native.ends_with("[]") => Shape::List,
-        "boolean" => Shape::Exact(DataType::Boolean),
-        "smallint" => Shape::Exact(DataType::Int16),
-        "integer" => Shape::Exact(DataType::Int32),
-        "bigint" => Shape::Exact(DataType::Int64),
-        "oid" => Shape::Other,
-        "real" => Shape::Exact(DataType::Float32),
-        "double precision" => Shape::Exact(DataType::Float64),
-        "bytea" => Shape::Exact(DataType::Binary),
-        "date" => Shape::Exact(DataType::Date32),
-        _ if native.starts_with("numeric") => Shape::Decimal,
-        _ if native.starts_with("timestamp") => {
-            Shape::Timestamp { utc: native.contains("with time zone") || native.starts_with("timestamptz") }
-        }
-        _ => Shape::Text,
-    }
+    let fallback = type_of(field.name(), &stored)?;
+    let metadata = field.metadata();
+    let native = match (metadata.get(NATIVE_TYPE), metadata.get(NATIVE_FORM)) {
+        (Some(native), Some(form)) if *form == stored.to_string() => native.clone(),
+        _ => fallback.clone(),
+    };
+    Ok(NewColumn { name: field.name().clone(), native, fallback })
 }
 
 fn type_of(column: &str, data_type: &DataType) -> Result<String> {
@@ -196,8 +242,9 @@ fn type_of(column: &str, data_type: &DataType) -> Result<String> {
 }
 
 /// The statements that make the table, and its schema first.
-pub(super) fn create_statements(schema: &str, name: &str, columns: &[(String, String)]) -> Vec<String> {
-    let columns: Vec<String> = columns.iter().map(|(name, kind)| format!("{} {kind}", ident(name))).collect();
+pub(super) fn create_statements(schema: &str, name: &str, columns: &[NewColumn]) -> Vec<String> {
+    let columns: Vec<String> =
+        columns.iter().map(|column| format!("{} {}", ident(&column.name), column.native)).collect();
     vec![
         format!("CREATE SCHEMA IF NOT EXISTS {}", ident(schema)),
         format!("CREATE TABLE {} ({})", path(&[schema, name]), columns.join(", ")),
@@ -208,18 +255,39 @@ pub(super) fn create_statements(schema: &str, name: &str, columns: &[(String, St
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+    use arrow::array::{StringArray, TimestampMicrosecondArray};
+
     use super::*;
 
-    fn field(data_type: DataType, native: &str) -> Field {
-        Field::new("c", data_type, true).with_metadata([(NATIVE_TYPE.to_owned(), native.to_owned())].into())
+    fn field(data_type: DataType, native: &str, form: &DataType) -> Field {
+        let metadata = [(NATIVE_TYPE.to_owned(), native.to_owned()), (NATIVE_FORM.to_owned(), form.to_string())].into();
+        Field::new("c", data_type, true).with_metadata(metadata)
+    }
+
+    fn kept(data_type: DataType, native: &str) -> String {
+        new_column(&field(data_type.clone(), native, &data_type)).unwrap().native
     }
 
     #[test]
-    fn a_remembered_type_is_used_while_the_column_keeps_its_shape() {
-        assert_eq!(new_type(&field(DataType::Utf8, "uuid")).unwrap(), "uuid");
-        assert_eq!(new_type(&field(DataType::Decimal128(38, 10), "numeric")).unwrap(), "numeric");
-        assert_eq!(new_type(&field(DataType::Utf8, "integer")).unwrap(), "text");
-        assert_eq!(new_type(&field(DataType::Int64, "uuid")).unwrap(), "bigint");
-        assert_eq!(new_type(&Field::new("c", DataType::UInt64, true)).unwrap(), "numeric(20,0)");
+    fn a_remembered_type_is_used_while_the_column_keeps_its_form() {
+        assert_eq!(kept(DataType::Utf8, "uuid"), "uuid");
+        assert_eq!(kept(DataType::Decimal128(38, 10), "numeric"), "numeric");
+        assert_eq!(kept(DataType::Int32, "positive"), "positive");
+        assert_eq!(kept(DataType::Int64, "oid"), "oid");
+        assert_eq!(kept(DataType::Utf8, "integer[]"), "integer[]");
+        let changed = new_column(&field(DataType::Int64, "uuid", &DataType::Utf8)).unwrap();
+        assert_eq!((changed.native.as_str(), changed.fallback.as_str()), ("bigint", "bigint"));
+        assert_eq!(new_column(&Field::new("c", DataType::UInt64, true)).unwrap().native, "numeric(20,0)");
+    }
+
+    #[test]
+    fn values_that_a_column_would_round_or_cut_are_refused() {
+        let times = |micros: i64| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(vec![Some(micros), None])) };
+        assert!(Limit::Fraction(0).check(&times(1_500_000)).unwrap_err().contains("timestamp(0) would round"));
+        assert!(Limit::Fraction(1).check(&times(1_500_000)).is_ok());
+        let texts = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+        assert!(Limit::Characters(2).check(&texts("ab ")).unwrap_err().contains("would cut"));
+        // What is too long otherwise is refused by the server.
+        assert!(Limit::Characters(2).check(&texts("abc")).is_ok() && Limit::Characters(3).check(&texts("ab ")).is_ok());
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Wire {
         utc: bool,
     },
     Array(Box<ElementType>),
+    /// The bytes are a text, which is read as a value of another type here: a cast by the server would round it.
+    Parsed(Box<Wire>),
 }
 
 /// The element of an array.
@@ -91,6 +93,10 @@ impl BaseType {
     /// A numeric without precision and scale: its scale is profiled.
     pub(super) fn is_bare_numeric(&self) -> bool {
         self.oid == oid::NUMERIC && self.modifier < 0
+    }
+
+    pub(super) fn is_array(&self) -> bool {
+        self.element.is_some()
     }
 
     /// How a column of this type is read; `bare_scale` is the profiled scale of a bare numeric.
@@ -173,6 +179,7 @@ impl Wire {
             Self::Date => DataType::Date32,
             Self::Timestamp { utc } => DataType::Timestamp(TimeUnit::Microsecond, utc.then(|| Arc::from("UTC"))),
             Self::Array(element) => DataType::List(Arc::new(list_item(element.wire.arrow()))),
+            Self::Parsed(wire) => wire.arrow(),
         }
     }
 
@@ -237,7 +244,9 @@ impl Override {
             (Wire::Date, Wire::Timestamp { .. }) | (Wire::Timestamp { .. }, Wire::Timestamp { .. }) => {
                 Some(self.native.clone())
             }
-            _ if is_text => Some(self.native.clone()),
+            // The server knows more forms of bytes.
+            (_, Wire::Bytea) if is_text => Some(self.native.clone()),
+            _ if is_text => return Ok(ReadAs { wire: Wire::Parsed(Box::new(self.wire.clone())), cast: own.cast }),
             _ => {
                 return Err(EngineError::config(format!(
                     "column {column} of type {native} can't be read as {} without changing values",
@@ -275,6 +284,14 @@ mod tests {
     fn an_unknown_type_is_read_as_text() {
         let interval = base(1186, -1).read_as(10);
         assert_eq!(interval, ReadAs { wire: Wire::Text, cast: Some("text".to_owned()) });
+    }
+
+    #[test]
+    fn a_text_is_read_as_another_type_without_a_cast_that_could_round() {
+        let wanted = Override::parse("x", "timestamp").unwrap();
+        let read = wanted.apply("x", "text", &base(oid::TEXT, -1)).unwrap();
+        assert_eq!(read, ReadAs { wire: Wire::Parsed(Box::new(Wire::Timestamp { utc: false })), cast: None });
+        assert_eq!(read.wire.arrow(), DataType::Timestamp(TimeUnit::Microsecond, None));
     }
 
     #[test]

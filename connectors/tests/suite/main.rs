@@ -19,6 +19,8 @@ mod postgres_connect;
 mod postgres_filters;
 mod postgres_sink;
 mod postgres_source;
+mod postgres_values;
 mod store_faults;
 mod stores;
 mod stores_conformance;
+mod values;
