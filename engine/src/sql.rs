@@ -24,6 +24,7 @@ mod number_functions;
 mod parameters;
 mod patterns;
 mod planner;
+mod queries;
 mod regexes;
 mod sums;
 mod syntax;
@@ -33,7 +34,9 @@ mod time_functions;
 mod times;
 mod totals;
 mod types;
+mod unions;
 
 pub(crate) use planner::Planner;
 pub(crate) use sums::all as aggregates;
 pub(crate) use syntax::rewrite;
+pub(crate) use unions::check;

@@ -63,6 +63,7 @@ async fn statement_to_plan(
     sql::rewrite(&mut query, parameters);
     let statement = DfStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let plan = state.statement_to_plan(statement).await?;
+    sql::check(&plan)?;
     // Analysis coerces types, which is where operators on types that don't fit are found.
     state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     Ok(plan)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNanoType};
 use datafusion::datasource::MemTable;
 use datafusion::physical_plan::collect;
 use futures::FutureExt;
@@ -501,21 +501,36 @@ fn lines(batches: &[RecordBatch]) -> Vec<String> {
 
 fn texts(column: &ArrayRef) -> Vec<Option<String>> {
     let options = arrow::util::display::FormatOptions::default()
+        .with_null("NULL")
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
         .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00"));
     let formatter = arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap();
     let one = |row: usize| match column.data_type() {
         DataType::Boolean => if column.as_boolean().value(row) { "t" } else { "f" }.to_owned(),
         DataType::Decimal128(_, _) | DataType::Float64 | DataType::Float32 => {
-            rounded(&formatter.value(row).to_string())
+            rounded(&formatter.value(row).to_string()).replace("inf", "Infinity")
+        }
+        DataType::Interval(_) => clock(column.as_primitive::<IntervalMonthDayNanoType>().value(row).nanoseconds),
+        DataType::Timestamp(_, _) => {
+            let text = formatter.value(row).to_string();
+            let (clock, zone) = text.strip_suffix("+00").map_or((text.as_str(), ""), |clock| (clock, "+00"));
+            let clock = if clock.contains('.') { clock.trim_end_matches('0').trim_end_matches('.') } else { clock };
+            format!("{clock}{zone}")
         }
         DataType::List(_) => formatter.value(row).to_string().replace('[', "{").replace(']', "}").replace(", ", ","),
         _ => formatter.value(row).to_string(),
     };
-    (0..column.len()).map(|row| column.is_valid(row).then(|| one(row))).collect()
+    let is_valid = |row: usize| column.is_valid(row) && *column.data_type() != DataType::Null;
+    (0..column.len()).map(|row| is_valid(row).then(|| one(row))).collect()
 }
 
-/// A number to twelve digits behind the point.
+/// The time of an interval that has nothing else.
+fn clock(nanoseconds: i64) -> String {
+    let seconds = nanoseconds / 1_000_000_000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A number to nine digits behind the point.
 fn rounded(text: &str) -> String {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => digits(&format!("{value:.9}")),

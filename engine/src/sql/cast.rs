@@ -107,7 +107,7 @@ pub(super) fn explicit_list(operand: Operand, element: &Type) -> Result<Expr> {
 /// The expression with the other type.
 pub(super) fn convert(operand: Operand, kind: &Type, is_try: bool) -> Result<Expr> {
     if operand.kind == Type::Char && *kind == Type::Text {
-        return Ok(Kernel::call("cast", Form::Cast, Type::Text, text::without_blanks, vec![operand.expr]));
+        return Ok(Kernel::call("trimmed", Form::Call, Type::Text, text::without_blanks, vec![operand.expr]));
     }
     if operand.kind == Type::Char && *kind != Type::Char {
         let text = convert(operand, &Type::Text, is_try)?;

@@ -82,7 +82,7 @@ fn is_plain(expr: &Expr) -> bool {
 
 /// Arrow orders -0 before 0 and tells NaNs apart; to Postgres there is one of each.
 fn one_zero(operand: Operand) -> Expr {
-    Kernel::call("one_zero", Form::Cast, operand.kind, zeros, vec![operand.expr])
+    Kernel::call("one_zero", Form::Call, operand.kind, zeros, vec![operand.expr])
 }
 
 fn zeros(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
@@ -101,7 +101,7 @@ fn zeros(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
 }
 
 fn trimmed(operand: Operand) -> Expr {
-    Kernel::call("cast", Form::Cast, Type::Text, super::text::without_blanks, vec![operand.expr])
+    Kernel::call("trimmed", Form::Call, Type::Text, super::text::without_blanks, vec![operand.expr])
 }
 
 /// A float as the key of an order: -0 and 0 are equal, and so are all NaNs; bytes as text, which is ordered alike.
@@ -117,5 +117,5 @@ pub(super) fn key(operand: Operand) -> Result<Expr> {
 }
 
 fn length(operand: Operand) -> Expr {
-    Kernel::call("length", Form::Cast, Type::Numeric(MAX_DIGITS, 0), moments::lengths, vec![operand.expr])
+    Kernel::call("length", Form::Call, Type::Numeric(MAX_DIGITS, 0), moments::lengths, vec![operand.expr])
 }

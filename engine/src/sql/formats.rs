@@ -316,81 +316,115 @@ pub(super) fn read(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     })
 }
 
+/// What has been read of a text. Without a year it is the one before Christ, as in Postgres.
+struct Reading<'a> {
+    rest: &'a str,
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    micros: i64,
+    is_afternoon: bool,
+    has_halves: bool,
+}
+
 /// The day and the time of day that a text names.
 fn reading(text: &str, pieces: &[Piece]) -> Option<(i32, i64)> {
-    // Without a year it is the one before Christ, as in Postgres.
-    let (mut year, mut month, mut day) = (0_i64, 1_i64, 1_i64);
-    let (mut hour, mut minute, mut second, mut micros) = (0_i64, 0_i64, 0_i64, 0_i64);
-    let (mut is_afternoon, mut is_twelve) = (None, false);
-    let mut rest = text.trim_start();
+    let mut reading = Reading {
+        rest: text.trim_start(),
+        year: 0,
+        month: 1,
+        day: 1,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        micros: 0,
+        is_afternoon: false,
+        has_halves: false,
+    };
     for piece in pieces {
         match piece {
-            Piece::Literal(literal) => {
-                for _ in literal.chars() {
-                    let next = rest.chars().next();
-                    if next.is_some_and(|next| !next.is_alphanumeric()) || literal.chars().any(char::is_alphanumeric) {
-                        rest = next.map_or(rest, |next| &rest[next.len_utf8()..]);
-                    }
-                }
-            }
+            Piece::Literal(literal) => reading.literal(literal),
             Piece::Field { name, .. } => {
-                rest = rest.trim_start();
+                reading.rest = reading.rest.trim_start();
                 match *name {
-                    "MON" | "MONTH" => {
-                        let found = MONTHS.iter().position(|month| {
-                            let word = if *name == "MON" { &month[..3] } else { month };
-                            rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-                        })?;
-                        rest = &rest[if *name == "MON" { 3 } else { MONTHS[found].len() }..];
-                        month = i64::try_from(found).ok()? + 1;
-                    }
-                    "AM" | "PM" => {
-                        let word = rest.get(..2)?;
-                        is_afternoon = Some(word.eq_ignore_ascii_case("pm"));
-                        if !word.eq_ignore_ascii_case("am") && !word.eq_ignore_ascii_case("pm") {
-                            return None;
-                        }
-                        rest = &rest[2..];
-                    }
-                    name => {
-                        let width = match name {
-                            "YYYY" => 4,
-                            "MS" => 3,
-                            "US" => 6,
-                            _ => 2,
-                        };
-                        let count = rest.bytes().take(width).take_while(u8::is_ascii_digit).count();
-                        let digits = &rest[..count];
-                        let value: i64 = digits.parse().ok()?;
-                        rest = &rest[count..];
-                        match name {
-                            "YYYY" => year = value,
-                            "MM" => month = value,
-                            "DD" => day = value,
-                            "MI" => minute = value,
-                            "SS" => second = value,
-                            "MS" | "US" => {
-                                let digits = u32::try_from(6 - count).ok()?;
-                                micros = value * 10_i64.pow(digits);
-                            }
-                            _ => {
-                                hour = value;
-                                is_twelve = name != "HH24";
-                            }
-                        }
-                    }
+                    "MON" | "MONTH" => reading.month(*name == "MON")?,
+                    "AM" | "PM" => reading.half()?,
+                    name => reading.number(name)?,
                 }
             }
         }
     }
-    if is_twelve {
-        if !(1..=12).contains(&hour) {
-            return None;
+    reading.finish()
+}
+
+impl Reading<'_> {
+    /// A separator stands for any other one, or for none.
+    fn literal(&mut self, literal: &str) {
+        let is_text = literal.chars().any(char::is_alphanumeric);
+        for _ in literal.chars() {
+            let next = self.rest.chars().next();
+            if let Some(next) = next.filter(|next| is_text || !next.is_alphanumeric()) {
+                self.rest = &self.rest[next.len_utf8()..];
+            }
         }
-        hour = hour % 12 + if is_afternoon == Some(true) { 12 } else { 0 };
     }
-    let date =
-        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
-    let is_clock = hour < 24 && minute < 60 && second < 60;
-    is_clock.then_some((days(date), ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros))
+
+    fn month(&mut self, is_short: bool) -> Option<()> {
+        let word = |month: &'static str| if is_short { &month[..3] } else { month };
+        let found = MONTHS.iter().position(|month| {
+            let word = word(month);
+            self.rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        })?;
+        self.rest = &self.rest[word(MONTHS[found]).len()..];
+        self.month = i64::try_from(found).ok()? + 1;
+        Some(())
+    }
+
+    fn half(&mut self) -> Option<()> {
+        let word = self.rest.get(..2)?;
+        self.is_afternoon = word.eq_ignore_ascii_case("pm");
+        self.rest = &self.rest[2..];
+        (self.is_afternoon || word.eq_ignore_ascii_case("am")).then_some(())
+    }
+
+    fn number(&mut self, name: &str) -> Option<()> {
+        let width = match name {
+            "YYYY" => 4,
+            "MS" => 3,
+            "US" => 6,
+            _ => 2,
+        };
+        let count = self.rest.bytes().take(width).take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at(count);
+        let value: i64 = digits.parse().ok()?;
+        self.rest = rest;
+        match name {
+            "YYYY" => self.year = value,
+            "MM" => self.month = value,
+            "DD" => self.day = value,
+            "MI" => self.minute = value,
+            "SS" => self.second = value,
+            "MS" | "US" => self.micros = value * 10_i64.pow(u32::try_from(6 - count).ok()?),
+            _ => {
+                self.hour = value;
+                self.has_halves = name != "HH24";
+            }
+        }
+        Some(())
+    }
+
+    fn finish(self) -> Option<(i32, i64)> {
+        let hour = match self.has_halves {
+            true if (1..=12).contains(&self.hour) => self.hour % 12 + if self.is_afternoon { 12 } else { 0 },
+            true => return None,
+            false => self.hour,
+        };
+        let parts = (i32::try_from(self.year).ok()?, u32::try_from(self.month).ok()?, u32::try_from(self.day).ok()?);
+        let date = NaiveDate::from_ymd_opt(parts.0, parts.1, parts.2)?;
+        let is_clock = hour < 24 && self.minute < 60 && self.second < 60;
+        is_clock.then_some((days(date), ((hour * 60 + self.minute) * 60 + self.second) * 1_000_000 + self.micros))
+    }
 }

@@ -134,6 +134,11 @@ static NOT_SCALAR: LazyLock<HashSet<String>> = LazyLock::new(|| {
     aggregates.chain(windows).chain(["unnest".to_owned(), "grouping".to_owned()]).collect()
 });
 
+/// Whether a name is that of an aggregate.
+pub(super) fn is_aggregate(name: &str) -> bool {
+    NOT_SCALAR.contains(name) && !matches!(name, "unnest" | "grouping")
+}
+
 /// Whether a name is one of these functions, or of none at all.
 pub(super) fn is_scalar(name: &str) -> bool {
     !NOT_SCALAR.contains(name)

@@ -38,11 +38,11 @@ pub(super) fn like(operands: Vec<Operand>, case_insensitive: bool) -> Result<Exp
     let is_literal = pattern.literal().is_some();
     let (value, pattern) = (text(value)?, text(pattern)?);
     let pattern =
-        if is_literal { pattern } else { Kernel::call("pattern", Form::Cast, Type::Text, checked, vec![pattern]) };
+        if is_literal { pattern } else { Kernel::call("pattern", Form::Call, Type::Text, checked, vec![pattern]) };
     // Letters are mapped one by one, as Postgres maps them; LIKE on both in lower case is ILIKE.
     let lower = |expr: Expr| {
         let body: Body = |columns, _| Ok(Arc::new(text_functions::lowered(&columns[0])));
-        Kernel::call("lower", Form::Cast, Type::Text, body, vec![expr])
+        Kernel::call("lower", Form::Call, Type::Text, body, vec![expr])
     };
     let (value, pattern) = if case_insensitive { (lower(value), lower(pattern)) } else { (value, pattern) };
     Ok(Expr::Like(Like::new(false, Box::new(value), Box::new(pattern), None, false)))

@@ -145,6 +145,7 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "case" => conditionals::case(operands, detail == "of"),
         "in" => conditionals::within(operands),
         "is" => compare::distinct(operands),
+        "refused" => Err(refused(detail)),
         "any" | "all" => quantified(detail, verb == "all", operands),
         "argument" => aggregates::argument(detail, operands),
         "like" => patterns::like(operands, false),
@@ -159,6 +160,12 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
                 "positive" => positive(operand),
                 "not" => Ok(Expr::Not(Box::new(cast::implicit(operand, &Type::Bool)?.expr))),
                 "key" => compare::key(operand),
+                "flat" => match &operand.kind {
+                    Type::Array(element) if matches!(**element, Type::Array(_)) => {
+                        Err(refused("unnest of arrays of several dimensions is not supported"))
+                    }
+                    _ => Ok(operand.expr),
+                },
                 "extract" => times::extract(detail, operand),
                 _ => Err(refused(format!("SQL knows no {verb} here"))),
             }

@@ -7,13 +7,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, DictionaryField, Expr, Fetch, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, CastKind, CeilFloorKind, DictionaryField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, NamedWindowExpr, ObjectName,
-    OrderByKind, Query, Select, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Query, Select, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
     WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::parameters;
+use super::{parameters, queries};
 use crate::transform::Parameters;
 
 /// Rewrites a statement or condition, with the parameters' values in place of their names.
@@ -40,6 +40,12 @@ struct Rewriter<'a> {
     parameters: &'a Parameters,
 }
 
+fn keep_argument(argument: &mut FunctionArg) {
+    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
+        keep(expr);
+    }
+}
+
 /// A construct with its operands.
 pub(super) fn construct(name: impl Into<String>, operands: Vec<Expr>) -> Expr {
     let head = (name.into(), Expr::Value(Value::Null.with_empty_span()));
@@ -49,7 +55,7 @@ pub(super) fn construct(name: impl Into<String>, operands: Vec<Expr>) -> Expr {
     Expr::Dictionary(std::iter::once(head).chain(operands).map(field).collect())
 }
 
-fn null() -> Expr {
+pub(super) fn null() -> Expr {
     Expr::Value(Value::Null.with_empty_span())
 }
 
@@ -62,7 +68,7 @@ fn not(expr: Expr) -> Expr {
 }
 
 /// Numbers that are a position or a count stay as they are: the flag, which no number of Postgres has, marks them.
-fn keep(expr: &mut Expr) {
+pub(super) fn keep(expr: &mut Expr) {
     if let Expr::Value(value) = expr
         && let Value::Number(_, is_kept) = &mut value.value
     {
@@ -74,11 +80,7 @@ impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        if let Some(order) = &mut query.order_by
-            && let OrderByKind::Expressions(list) = &mut order.kind
-        {
-            list.iter_mut().for_each(|order| keep(&mut order.expr));
-        }
+        queries::settle(query);
         match &mut query.limit_clause {
             Some(LimitClause::LimitOffset { limit, offset, .. }) => {
                 limit.iter_mut().for_each(keep);
@@ -87,8 +89,19 @@ impl VisitorMut for Rewriter<'_> {
             Some(LimitClause::OffsetCommaLimit { offset, limit }) => [offset, limit].into_iter().for_each(keep),
             None => {}
         }
-        if let Some(Fetch { quantity: Some(quantity), .. }) = &mut query.fetch {
-            keep(quantity);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        match factor {
+            // DataFusion reads the arguments of its functions of tables as they are written.
+            TableFactor::Table { args: Some(args), .. } => args.args.iter_mut().for_each(keep_argument),
+            TableFactor::Function { args, .. } => args.iter_mut().for_each(keep_argument),
+            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter_mut().for_each(|array| {
+                let whole = std::mem::replace(array, null());
+                *array = construct("flat", vec![whole]);
+            }),
+            _ => {}
         }
         ControlFlow::Continue(())
     }
@@ -124,6 +137,10 @@ impl VisitorMut for Rewriter<'_> {
 impl Rewriter<'_> {
     /// Bounds of a frame are numbers as they are; what orders and divides it is compared as Postgres compares.
     fn window(&self, window: &mut WindowSpec) {
+        // DataFusion passes over the window that this one builds on.
+        if window.window_name.is_some() {
+            window.partition_by.push(construct("refused a window can't build on another: write it out", Vec::new()));
+        }
         if let Some(frame) = &mut window.window_frame {
             for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
                 if let WindowFrameBound::Preceding(Some(bound)) | WindowFrameBound::Following(Some(bound)) = bound {
@@ -164,42 +181,6 @@ impl Rewriter<'_> {
                 construct(format!("{verb} {data_type}"), vec![*expr])
             }
             Expr::TypedString(typed) => construct(format!("cast {}", typed.data_type), vec![Expr::Value(typed.value)]),
-            Expr::Between { expr, negated, low, high } => {
-                let between = binary(
-                    binary((*expr).clone(), BinaryOperator::GtEq, *low),
-                    BinaryOperator::And,
-                    binary(*expr, BinaryOperator::LtEq, *high),
-                );
-                if negated { not(between) } else { between }
-            }
-            Expr::BinaryOp { left, op, right } => match (*left, *right) {
-                (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == right.len() => rows(left, &op, right),
-                (left, right) => binary(left, op, right),
-            },
-            Expr::InList { expr, list, negated } => {
-                let found = match (*expr, list) {
-                    (Expr::Tuple(left), list) => list
-                        .into_iter()
-                        .map(|right| match right {
-                            Expr::Tuple(right) if right.len() == left.len() => {
-                                rows(left.clone(), &BinaryOperator::Eq, right)
-                            }
-                            other => binary(Expr::Tuple(left.clone()), BinaryOperator::Eq, other),
-                        })
-                        .reduce(|left, right| binary(left, BinaryOperator::Or, right))
-                        .unwrap_or_else(null),
-                    (expr, list) => construct("in", std::iter::once(expr).chain(list).collect()),
-                };
-                if negated { not(found) } else { found }
-            }
-            Expr::Case { operand, conditions, else_result, .. } => {
-                let name = if operand.is_some() { "case of" } else { "case" };
-                let branches = conditions.into_iter().flat_map(|when| [when.condition, when.result]);
-                let result = else_result.map_or_else(null, |result| *result);
-                construct(name, operand.map(|operand| *operand).into_iter().chain(branches).chain([result]).collect())
-            }
-            Expr::IsDistinctFrom(left, right) => construct("is distinct from", vec![*left, *right]),
-            Expr::IsNotDistinctFrom(left, right) => not(construct("is distinct from", vec![*left, *right])),
             Expr::AnyOp { left, compare_op, right, .. } if !matches!(*right, Expr::Subquery(_)) => {
                 construct(format!("any {compare_op}"), vec![*left, *right])
             }
@@ -218,8 +199,57 @@ impl Rewriter<'_> {
                 construct("cast interval", vec![*value])
             }
             Expr::AtTimeZone { timestamp, time_zone } => construct("call timezone", vec![*time_zone, *timestamp]),
-            other => matched(other),
+            other => conditions(other),
         }
+    }
+}
+
+/// Conditions and what depends on them.
+fn conditions(expr: Expr) -> Expr {
+    match expr {
+        Expr::Between { expr, negated, low, high } => {
+            let between = binary(
+                binary((*expr).clone(), BinaryOperator::GtEq, *low),
+                BinaryOperator::And,
+                binary(*expr, BinaryOperator::LtEq, *high),
+            );
+            if negated { not(between) } else { between }
+        }
+        Expr::BinaryOp { left, op, right } => match (*left, *right) {
+            (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == right.len() => rows(left, &op, right),
+            (left, right) => binary(left, op, right),
+        },
+        Expr::InList { expr, list, negated } => {
+            let found = match (*expr, list) {
+                (Expr::Tuple(left), list) => list
+                    .into_iter()
+                    .map(|right| match right {
+                        Expr::Tuple(right) if right.len() == left.len() => {
+                            rows(left.clone(), &BinaryOperator::Eq, right)
+                        }
+                        other => binary(Expr::Tuple(left.clone()), BinaryOperator::Eq, other),
+                    })
+                    .reduce(|left, right| binary(left, BinaryOperator::Or, right))
+                    .unwrap_or_else(null),
+                (expr, list) => construct("in", std::iter::once(expr).chain(list).collect()),
+            };
+            if negated { not(found) } else { found }
+        }
+        Expr::Exists { ref subquery, .. } | Expr::InSubquery { ref subquery, .. } if queries::skips(subquery) => {
+            construct("refused OFFSET inside EXISTS and IN is not supported", Vec::new())
+        }
+        Expr::Exists { subquery, negated } if queries::is_one_row(&subquery) => {
+            Expr::Value(Value::Boolean(!negated).with_empty_span())
+        }
+        Expr::Case { operand, conditions, else_result, .. } => {
+            let name = if operand.is_some() { "case of" } else { "case" };
+            let branches = conditions.into_iter().flat_map(|when| [when.condition, when.result]);
+            let result = else_result.map_or_else(null, |result| *result);
+            construct(name, operand.map(|operand| *operand).into_iter().chain(branches).chain([result]).collect())
+        }
+        Expr::IsDistinctFrom(left, right) => construct("is distinct from", vec![*left, *right]),
+        Expr::IsNotDistinctFrom(left, right) => not(construct("is distinct from", vec![*left, *right])),
+        other => matched(other),
     }
 }
 

@@ -79,7 +79,12 @@ impl Scoped {
                     Some(written) => is_end(&written.parts, qualifier, exactly),
                     None => qualifier.len() == 1 && alike(alias, &qualifier[0], exactly),
                 };
-                if let Some(alias) = frame.iter().find(fits) {
+                let mut found = frame.iter().filter(fits);
+                if let Some(alias) = found.next() {
+                    // Two tables that the qualifier could mean: it stays as it is, and nothing answers to it.
+                    if found.next().is_some() {
+                        return None;
+                    }
                     let is_own = self.written.iter().any(|written| written.alias == *alias);
                     return is_own.then(|| Ident { value: alias.clone(), quote_style: Some('"'), span });
                 }
