@@ -12,8 +12,8 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF};
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, cast, conditionals, formats, list_functions, number_functions, regexes, text_functions, time_functions,
-    times,
+    arithmetic, cast, conditionals, formats, list_functions, moments, number_functions, regexes, text_functions,
+    time_functions, times,
 };
 
 /// A type that a function takes.
@@ -155,6 +155,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             (None, _) => {}
         }
     }
+    let operands = if name == "date_trunc" { operands.into_iter().map(moments::cut).collect() } else { operands };
     match (name, operands.len()) {
         ("coalesce", 1..) => conditionals::coalesce(operands),
         ("nullif", 2) => conditionals::nullif(operands),

@@ -7,10 +7,11 @@ use arrow::compute::kernels::numeric;
 use arrow::compute::{try_binary, try_unary};
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    TimestampMicrosecondType,
+    TimestampMicrosecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
 
 use super::arithmetic::{Op, out_of_range};
 use super::cast;
@@ -154,6 +155,38 @@ pub(super) fn lengths(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef>
     let intervals = columns[0].as_primitive::<IntervalMonthDayNanoType>();
     let lengths: arrow::array::Decimal128Array = intervals.unary(intervals::length);
     Ok(Arc::new(lengths.with_data_type(kind.clone())))
+}
+
+/// Name of the kernel that reads nanoseconds.
+const EXACT: &str = "microseconds";
+
+/// A moment of nanoseconds as one of microseconds; one that has more digits is an error.
+pub(super) fn microseconds(expr: Expr, kind: &Type) -> Expr {
+    Kernel::call(EXACT, Form::Call, kind.clone(), |columns, kind| finer(columns, kind, true), vec![expr])
+}
+
+/// The same for date_trunc, which cuts digits anyway.
+pub(super) fn cut(operand: Operand) -> Operand {
+    match operand.expr {
+        Expr::ScalarFunction(call) if call.name() == EXACT => {
+            let body: Body = |columns, kind| finer(columns, kind, false);
+            let expr = Kernel::call("whole_microseconds", Form::Call, operand.kind.clone(), body, call.args);
+            Operand { expr, kind: operand.kind }
+        }
+        expr => Operand { expr, kind: operand.kind },
+    }
+}
+
+fn finer(columns: &[ArrayRef], kind: &DataType, is_exact: bool) -> Result<ArrayRef> {
+    let moments = columns[0].as_primitive::<TimestampNanosecondType>();
+    let result = moments.try_unary::<_, TimestampMicrosecondType, ArrowError>(|nanos| {
+        if is_exact && nanos % 1000 != 0 {
+            let message = "a time is finer than a microsecond: date_trunc('microsecond', …) cuts it".to_owned();
+            return Err(ArrowError::CastError(message));
+        }
+        Ok(nanos.div_euclid(1000))
+    })?;
+    Ok(Arc::new(result.with_data_type(kind.clone())))
 }
 
 /// timestamp(n): fewer digits of a second, rounded.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 
 use crate::NATIVE_TYPE;
 
@@ -186,19 +186,26 @@ pub(super) struct Operand {
 }
 
 impl Operand {
-    /// An expression over a schema. A quoted literal is unknown until it is cast.
+    /// An expression over a schema. A quoted literal is unknown until it is cast; values of other widths than those of
+    /// Postgres, as files have them, get the next one that holds them all.
     pub(super) fn new(expr: Expr, schema: &DFSchema) -> Result<Self> {
-        let kind = match &expr {
-            Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _) => Type::Unknown,
-            _ => {
-                let field = expr.to_field(schema)?.1;
-                let is_padded =
-                    field.metadata().get(NATIVE_TYPE).is_some_and(|native| native.starts_with("character("));
-                match Type::of(field.data_type()) {
-                    Type::Text if is_padded => Type::Char,
-                    kind => kind,
-                }
+        if let Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _) = &expr {
+            return Ok(Self { expr, kind: Type::Unknown });
+        }
+        let field = expr.to_field(schema)?.1;
+        let is_padded = field.metadata().get(NATIVE_TYPE).is_some_and(|native| native.starts_with("character("));
+        let kind = match (Type::of(field.data_type()), field.data_type()) {
+            (Type::Text, _) if is_padded => Type::Char,
+            (_, DataType::UInt64) => Type::Numeric(20, 0),
+            (kind, _) => kind,
+        };
+        let expr = match field.data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => super::moments::microseconds(expr, &kind),
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                return Ok(Self { expr, kind: Type::Other(field.data_type().clone()) });
             }
+            data_type if is_canonical(data_type, &kind) => expr,
+            _ => Expr::Cast(Cast::new(Box::new(expr), kind.arrow())),
         };
         Ok(Self { expr, kind })
     }
@@ -209,6 +216,16 @@ impl Operand {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// Whether values are in the form that the kernels here read.
+fn is_canonical(data_type: &DataType, kind: &Type) -> bool {
+    match (data_type, kind) {
+        (DataType::List(field), Type::Array(element)) => is_canonical(field.data_type(), element),
+        (DataType::Null, Type::Unknown) | (_, Type::Other(_)) => true,
+        (DataType::Timestamp(unit, _), _) => *unit == TimeUnit::Microsecond,
+        _ => *data_type == kind.arrow(),
     }
 }
 
