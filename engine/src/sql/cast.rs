@@ -36,7 +36,12 @@ pub(super) fn explicit(operand: Operand, type_name: &str, is_try: bool) -> Resul
     if !is_castable(&operand.kind, &kind) {
         return Err(refused(format!("there is no cast of {} to {kind}", operand.kind)));
     }
+    let is_bare =
+        matches!(target.kind, names::Kind::Numeric) && (operand.kind.is_float() || operand.kind == Type::Text);
     let expr = match (&operand.kind, &kind) {
+        _ if is_bare && !is_try => {
+            Kernel::call("cast", Form::Cast, kind.clone(), |columns, kind| bare(&columns[0], kind), vec![operand.expr])
+        }
         (Type::Unknown, Type::Text) => Expr::Cast(Cast::new(Box::new(operand.expr), DataType::Utf8)),
         (Type::Unknown, _) if is_try => convert(Operand { kind: Type::Text, ..operand }, &kind, true)?,
         _ => convert(operand, &kind, is_try)?,
@@ -46,6 +51,17 @@ pub(super) fn explicit(operand: Operand, type_name: &str, is_try: bool) -> Resul
         None => expr,
     };
     Ok(Operand { expr, kind })
+}
+
+/// A numeric without digits of its own, of a float or a text: one that needs more digits than it gets is an error.
+fn bare(column: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
+    let texts = match column.data_type() {
+        DataType::Float32 => text::digits(column, 6)?,
+        DataType::Float64 => text::digits(column, 15)?,
+        _ => Arc::clone(column),
+    };
+    text::exactly(&texts, scale_of(kind))?;
+    text::parsed(&texts, kind)
 }
 
 fn number(value: i32) -> Expr {

@@ -178,6 +178,22 @@ pub(super) fn literal_numeric(text: &str) -> Result<Type> {
     }
 }
 
+/// Whether numbers have at most this many digits behind the point.
+pub(super) fn exactly(column: &ArrayRef, scale: u8) -> Result<()> {
+    let finer = |text: &&str| {
+        split(text).is_some_and(|parts| {
+            let zeros = parts.digits.len() - parts.digits.trim_end_matches('0').len();
+            parts.scale - i64::try_from(zeros).unwrap_or(0) > i64::from(scale) && zeros < parts.digits.len()
+        })
+    };
+    match column.as_string::<i32>().iter().flatten().find(finer) {
+        Some(text) => {
+            Err(invalid(&format!("numeric with {scale} digits behind the point (write numeric(p, s))"), text).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Hexadecimal, or the escape format.
 fn bytes(text: &str) -> Parsed<Vec<u8>> {
     let wrong = || invalid("bytea", text);
