@@ -49,6 +49,11 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
     if place != "0" && matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
         return further(name, place, operand);
     }
+    if name == "percentile_cont" && !is_quarter(&operand) {
+        return Err(refused(
+            "percentile_cont is exact for 0, 0.25, 0.5, 0.75 and 1, and not supported for other fractions",
+        ));
+    }
     if name == "string_agg" && place == "1" && operand.literal().is_none() {
         return Err(refused("string_agg takes a quoted separator"));
     }
@@ -56,7 +61,10 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
     let kind = match (takes, &operand.kind) {
         (_, Type::Char) => Type::Text,
         (Takes::Anything, _) => return Ok(operand.expr),
-        (Takes::Ordered, Type::Bool | Type::Array(_) | Type::Bytea | Type::Other(_) | Type::Interval) => {
+        (
+            Takes::Ordered,
+            Type::Native(_) | Type::Bool | Type::Array(_) | Type::Bytea | Type::Other(_) | Type::Interval,
+        ) => {
             return Err(none(&operand.kind));
         }
         (Takes::Ordered, Type::Unknown) | (Takes::Texts, Type::Unknown) => Type::Text,
@@ -77,6 +85,18 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
         return super::compare::key(operand);
     }
     Ok(operand.expr)
+}
+
+/// Whether a fraction is a quarter: DataFusion rounds where it interpolates by others.
+fn is_quarter(fraction: &Operand) -> bool {
+    match &fraction.expr {
+        Expr::Literal(ScalarValue::Int32(Some(0 | 1)), _) => true,
+        Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _) => {
+            let unit = super::arithmetic::power_of_ten(scale.unsigned_abs());
+            (value * 4) % unit == 0 && (0..=unit).contains(value)
+        }
+        _ => false,
+    }
 }
 
 /// Offsets and defaults of functions of windows.

@@ -251,7 +251,8 @@ fn floats4(columns: &[ArrayRef], op: fn(f32, f32) -> f32, kind: Op) -> Result<Ar
     let (left, right) = (columns[0].as_primitive::<Float32Type>(), columns[1].as_primitive::<Float32Type>());
     let result: Float32Array = try_binary(left, right, |l, r| {
         let value = op(l, r);
-        checked(f64::from(l), f64::from(r), f64::from(value), kind).map(|()| value)
+        checked(f64::from(l), f64::from(r), f64::from(value), kind)
+            .map(|()| if value.is_nan() { f32::NAN } else { value })
     })?;
     Ok(Arc::new(result))
 }
@@ -260,7 +261,8 @@ fn floats8(columns: &[ArrayRef], op: fn(f64, f64) -> f64, kind: Op) -> Result<Ar
     let (left, right) = (columns[0].as_primitive::<Float64Type>(), columns[1].as_primitive::<Float64Type>());
     let result: Float64Array = try_binary(left, right, |l, r| {
         let value = op(l, r);
-        checked(l, r, value, kind).map(|()| value)
+        // There is one NaN: the processor makes negative ones.
+        checked(l, r, value, kind).map(|()| if value.is_nan() { f64::NAN } else { value })
     })?;
     Ok(Arc::new(result))
 }
@@ -294,6 +296,14 @@ pub(super) fn negative(operand: Operand) -> Result<Operand> {
     let operand = cast::implicit(operand, &kind)?;
     let body: Body = match kind {
         Type::Interval => moments::negative,
+        Type::Float4 => |columns, _| {
+            let values = columns[0].as_primitive::<Float32Type>();
+            Ok(Arc::new(values.unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { -value })))
+        },
+        Type::Float8 => |columns, _| {
+            let values = columns[0].as_primitive::<Float64Type>();
+            Ok(Arc::new(values.unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { -value })))
+        },
         _ => |columns, kind| {
             let negative = numeric::neg(columns[0].as_ref())?;
             Ok(match negative.as_primitive_opt::<Decimal128Type>() {

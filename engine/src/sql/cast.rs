@@ -81,6 +81,9 @@ fn is_castable(from: &Type, to: &Type) -> bool {
     match (from, to) {
         (Type::Other(_), _) | (_, Type::Other(_)) => from == to,
         (from, to) if from == to => true,
+        (Type::Native(name), Type::Interval) => name.starts_with("interval"),
+        (Type::Native(name), Type::Time) => name.starts_with("time") && !name.contains("with time zone"),
+        (Type::Native(_), to) => *to == Type::Text,
         (Type::Unknown | Type::Text | Type::Char, _) | (_, Type::Text | Type::Char) => true,
         (from, to) if from.is_number() && to.is_number() => true,
         (Type::Bool, Type::Int4) | (Type::Int4, Type::Bool) => true,
@@ -120,6 +123,11 @@ pub(super) fn explicit_list(operand: Operand, element: &Type) -> Result<Expr> {
     convert(operand, &Type::Array(Box::new(element.clone())), false)
 }
 
+/// A text that is known to be a value of the type.
+pub(super) fn read(expr: Expr, kind: &Type) -> Expr {
+    Kernel::call("read", Form::Call, kind.clone(), |columns, kind| array(&columns[0], kind), vec![expr])
+}
+
 /// The expression with the other type.
 pub(super) fn convert(operand: Operand, kind: &Type, is_try: bool) -> Result<Expr> {
     if operand.kind == Type::Char && *kind == Type::Text {
@@ -128,6 +136,9 @@ pub(super) fn convert(operand: Operand, kind: &Type, is_try: bool) -> Result<Exp
     if operand.kind == Type::Char && *kind != Type::Char {
         let text = convert(operand, &Type::Text, is_try)?;
         return convert(Operand { expr: text, kind: Type::Text }, kind, is_try);
+    }
+    if let Type::Native(_) = operand.kind {
+        return convert(Operand { kind: Type::Text, ..operand }, kind, is_try);
     }
     if operand.kind == *kind && *kind != Type::Text {
         return Ok(operand.expr);

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
 use super::kernel::{Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
@@ -33,6 +33,18 @@ pub(super) fn logic(op: Operator, left: Operand, right: Operand) -> Result<Expr>
     Ok(Expr::BinaryExpr(BinaryExpr::new(side(left)?, op, side(right)?)))
 }
 
+/// BETWEEN
+pub(super) fn between(operands: Vec<Operand>) -> Result<Expr> {
+    let [value, low, high] = <[Operand; 3]>::try_from(operands).map_err(|_| refused("BETWEEN has three operands"))?;
+    let (from, low) = comparable(Operator::GtEq, value.clone(), low)?;
+    let (to, high) = comparable(Operator::LtEq, value, high)?;
+    if from == to {
+        return Ok(Expr::Between(Between::new(Box::new(from), false, Box::new(low), Box::new(high))));
+    }
+    let compare = |left, op, right| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+    Ok(compare(from, Operator::GtEq, low).and(compare(to, Operator::LtEq, high)))
+}
+
 fn comparable(op: Operator, left: Operand, right: Operand) -> Result<(Expr, Expr)> {
     let none = |left: &Operand, right: &Operand| {
         refused(format!("there is no operator {} {op} {}: cast one side", left.kind, right.kind))
@@ -44,6 +56,7 @@ fn comparable(op: Operator, left: Operand, right: Operand) -> Result<(Expr, Expr
         (l, r) if l.is_float() && r.is_number() || r.is_float() && l.is_number() => Type::Float8,
         // These two DataFusion compares exactly, and moves the cast to the literal.
         (l, r) if l.is_number() && r.is_number() => return Ok((left.expr, right.expr)),
+        (Type::Native(_), _) | (_, Type::Native(_)) => return Err(none(&left, &right)),
         (l, r) => l.unify(r).ok_or_else(|| none(&left, &right))?,
     };
     let is_padded = left.kind == Type::Char || right.kind == Type::Char;
@@ -107,6 +120,7 @@ fn trimmed(operand: Operand) -> Expr {
 /// A float as the key of an order: -0 and 0 are equal, and so are all NaNs; bytes as text, which is ordered alike.
 pub(super) fn key(operand: Operand) -> Result<Expr> {
     match &operand.kind {
+        Type::Native(name) => Err(refused(format!("{name} is read as text and has another order: cast it"))),
         Type::Float4 | Type::Float8 => Ok(one_zero(operand)),
         // A frame by RANGE adds to the key, which must not end at the type's own limit.
         Type::Int2 | Type::Int4 => cast::convert(operand, &Type::Int8, false),

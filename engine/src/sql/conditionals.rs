@@ -63,6 +63,15 @@ pub(super) fn within(operands: Vec<Operand>) -> Result<Expr> {
     let list: Vec<Operand> = list.collect();
     let kind = list.iter().try_fold(value.kind.clone(), |kind, operand| kind.unify(&operand.kind));
     match kind {
+        // A real is compared with several numbers as a real, and with one as a double.
+        Some(Type::Float4) if list.len() > 1 => {
+            let one = |operand| {
+                let expr = cast::convert(operand, &Type::Float4, false)?;
+                compare(Operator::Eq, value.clone(), Operand { expr, kind: Type::Float4 })
+            };
+            let found = list.into_iter().map(one).collect::<Result<Vec<_>>>()?;
+            any(found).ok_or_else(|| refused("IN needs a list"))
+        }
         Some(kind)
             if !kind.is_float() && !matches!(kind, Type::Interval | Type::Unknown) && value.kind != Type::Char =>
         {
@@ -73,22 +82,38 @@ pub(super) fn within(operands: Vec<Operand>) -> Result<Expr> {
         _ => {
             let found = list.into_iter().map(|operand| compare(Operator::Eq, value.clone(), operand));
             let found = found.collect::<Result<Vec<_>>>()?;
-            found.into_iter().reduce(Expr::or).ok_or_else(|| refused("IN needs a list"))
+            any(found).ok_or_else(|| refused("IN needs a list"))
         }
     }
 }
 
+/// Conditions of which one is enough.
+pub(super) fn either(operands: Vec<Operand>) -> Result<Expr> {
+    let conditions =
+        operands.into_iter().map(|operand| cast::implicit(operand, &Type::Bool).map(|operand| operand.expr));
+    any(conditions.collect::<Result<_>>()?).ok_or_else(|| refused("IN needs a list"))
+}
+
+/// Conditions joined by OR, as a tree that is no deeper than it must be: a list may have thousands.
+fn any(mut conditions: Vec<Expr>) -> Option<Expr> {
+    while conditions.len() > 1 {
+        let mut joined = Vec::with_capacity(conditions.len().div_ceil(2));
+        let mut rest = conditions.into_iter();
+        while let Some(left) = rest.next() {
+            joined.push(match rest.next() {
+                Some(right) => left.or(right),
+                None => left,
+            });
+        }
+        conditions = joined;
+    }
+    conditions.pop()
+}
+
 /// COALESCE
 pub(super) fn coalesce(operands: Vec<Operand>) -> Result<Expr> {
-    let mut operands = unified("COALESCE", operands)?;
-    let last = operands.pop().ok_or_else(|| refused("COALESCE needs an operand"))?;
-    if operands.is_empty() {
-        return Ok(last.expr);
-    }
-    let branches = operands
-        .into_iter()
-        .map(|operand| (Box::new(Expr::IsNotNull(Box::new(operand.expr.clone()))), Box::new(operand.expr)));
-    Ok(Expr::Case(Case::new(None, branches.collect(), Some(Box::new(last.expr)))))
+    let operands = unified("COALESCE", operands)?;
+    super::functions::of_theirs("coalesce", operands.into_iter().map(|operand| operand.expr).collect())
 }
 
 /// NULLIF
@@ -110,14 +135,9 @@ pub(super) fn nullif(operands: Vec<Operand>) -> Result<Expr> {
 
 /// GREATEST and LEAST pass over NULLs.
 pub(super) fn extreme(name: &str, operands: Vec<Operand>) -> Result<Expr> {
-    let op = if name == "greatest" { Operator::Gt } else { Operator::Lt };
-    let mut operands = unified(name, operands)?.into_iter();
-    let first = operands.next().ok_or_else(|| refused(format!("{name} needs an operand")))?;
-    let best = operands.try_fold(first, |best, next| -> Result<Operand> {
-        let is_better = compare(op, best.clone(), next.clone())?;
-        let keeps = is_better.or(Expr::IsNull(Box::new(next.expr.clone())));
-        let case = Case::new(None, vec![(Box::new(keeps), Box::new(best.expr))], Some(Box::new(next.expr)));
-        Ok(Operand { expr: Expr::Case(case), kind: best.kind })
-    })?;
-    Ok(best.expr)
+    let operands = unified(name, operands)?;
+    if operands.iter().any(|operand| matches!(operand.kind, Type::Interval | Type::Array(_) | Type::Other(_))) {
+        return Err(refused(format!("{name} of this type is not supported")));
+    }
+    super::functions::of_theirs(name, operands.into_iter().map(|operand| operand.expr).collect())
 }

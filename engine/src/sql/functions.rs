@@ -155,6 +155,11 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             (None, _) => {}
         }
     }
+    if let ("regexp_replace" | "regexp_substr" | "regexp_count", [_, pattern, ..]) = (name, operands.as_slice())
+        && pattern.literal().is_some_and(|pattern| !regexes::is_plain(pattern))
+    {
+        return Err(refused(regexes::NOT_PLAIN));
+    }
     let operands = if name == "date_trunc" { operands.into_iter().map(moments::cut).collect() } else { operands };
     match (name, operands.len()) {
         ("coalesce", 1..) => conditionals::coalesce(operands),
@@ -206,7 +211,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
 /// The name that Postgres gives a type.
 fn named(operand: Operand) -> Result<Expr> {
     let name = match &operand.kind {
-        Type::Text | Type::Char | Type::Other(_) => {
+        Type::Text | Type::Char | Type::Native(_) | Type::Other(_) => {
             return Err(refused("which type of text this is can't be told here"));
         }
         Type::Timestamp => "timestamp without time zone".to_owned(),
@@ -226,7 +231,7 @@ fn named(operand: Operand) -> Result<Expr> {
 }
 
 fn moment(kind: Type) -> Result<Expr> {
-    let now = theirs_by_name("now", Vec::new())?;
+    let now = of_theirs("now", Vec::new())?;
     let now = Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(now), Type::Timestamptz.arrow()));
     match kind {
         Type::Timestamptz => Ok(now),
@@ -234,7 +239,8 @@ fn moment(kind: Type) -> Result<Expr> {
     }
 }
 
-fn theirs_by_name(name: &str, operands: Vec<Expr>) -> Result<Expr> {
+/// A call of DataFusion's function.
+pub(super) fn of_theirs(name: &str, operands: Vec<Expr>) -> Result<Expr> {
     let function = THEIRS.get(name).ok_or_else(|| refused(format!("there is no function {name}")))?;
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), operands)))
 }
@@ -262,7 +268,7 @@ fn overloaded(name: &str, operands: Vec<Operand>) -> Result<Expr> {
     match function.does {
         Does::Ours(body) => Ok(Kernel::call(function.name, Form::Call, gives, body, exprs)),
         Does::Theirs(theirs) => {
-            let call = theirs_by_name(theirs, exprs)?;
+            let call = of_theirs(theirs, exprs)?;
             Ok(Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(call), gives.arrow())))
         }
     }

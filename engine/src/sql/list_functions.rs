@@ -309,8 +309,12 @@ pub(super) fn quantified(op: Operator, all: bool, value: Operand, list: Operand)
         Type::Unknown => value.kind.clone(),
         kind => return Err(refused(format!("ANY and ALL take an array, not {kind}"))),
     };
-    let kind =
-        value.kind.unify(&element).filter(|kind| !matches!(kind, Type::Unknown | Type::Interval | Type::Array(_)));
+    let is_mixed = value.kind != element && (value.kind.is_float() || element.is_float());
+    let kind = match is_mixed && value.kind.is_number() && element.is_number() {
+        true => Some(Type::Float8),
+        false => value.kind.unify(&element),
+    };
+    let kind = kind.filter(|kind| !matches!(kind, Type::Unknown | Type::Interval | Type::Array(_)));
     let kind =
         kind.ok_or_else(|| refused(format!("there is no operator {} {op} {element}: cast one side", value.kind)))?;
     let value = cast::implicit(value, &kind)?;

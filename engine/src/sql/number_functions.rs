@@ -180,7 +180,8 @@ fn no_value(what: &str) -> ArrowError {
 type Checked = std::result::Result<f64, ArrowError>;
 
 fn floats(columns: &[ArrayRef], op: fn(f64) -> Checked) -> Result<ArrayRef> {
-    let result: PrimitiveArray<Float64Type> = try_unary(columns[0].as_primitive::<Float64Type>(), op)?;
+    let one = |value| op(value).map(|value| if value.is_nan() { f64::NAN } else { value });
+    let result: PrimitiveArray<Float64Type> = try_unary(columns[0].as_primitive::<Float64Type>(), one)?;
     Ok(Arc::new(result))
 }
 

@@ -144,6 +144,8 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "call" => functions::plan(detail, operands),
         "case" => conditionals::case(operands, detail == "of"),
         "in" => conditionals::within(operands),
+        "or" => conditionals::either(operands),
+        "between" => compare::between(operands),
         "is" => compare::distinct(operands),
         "refused" => Err(refused(detail)),
         "any" | "all" => quantified(detail, verb == "all", operands),

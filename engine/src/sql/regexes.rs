@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[Text, Text],
         |_| Type::Bool,
         |c, _| {
-            let found = rows(c, None, |regex, row| regex.is_match(row[0]))?;
+            let found = rows(c, None, false, |regex, row| regex.is_match(row[0]))?;
             Ok(Arc::new(arrow::array::BooleanArray::from(found)))
         },
     ),
@@ -29,12 +29,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[Text, Text],
         |_| Type::Int4,
         |c, _| {
-            let found = rows(c, None, |regex, row| i32::try_from(regex.find_iter(row[0]).count()).unwrap_or(i32::MAX))?;
+            let found =
+                rows(c, None, true, |regex, row| i32::try_from(regex.find_iter(row[0]).count()).unwrap_or(i32::MAX))?;
             Ok(Arc::new(Int32Array::from(found)))
         },
     ),
     ours("regexp_substr", &[Text, Text], text, |c, _| {
-        let found = rows(c, None, |regex, row| regex.find(row[0]).map(|found| found.as_str().to_owned()))?;
+        let found = rows(c, None, true, |regex, row| regex.find(row[0]).map(|found| found.as_str().to_owned()))?;
         Ok(Arc::new(found.into_iter().map(Option::flatten).collect::<StringArray>()))
     }),
 ];
@@ -62,6 +63,9 @@ const TRANSLATED: [(&str, &str); 15] = [
     ("[:word:]", "\\p{L}\\p{N}_"),
 ];
 
+/// Why a pattern is refused where it says which part of a text is meant.
+pub(super) const NOT_PLAIN: &str = "a pattern with |, ?, {} or a repeated group may match another part of the text than in Postgres: write it without them";
+
 /// The pattern as Postgres reads it: a dot is any character, `\d` a digit of ASCII.
 pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Regex, ArrowError> {
     let wrong = || ArrowError::CastError(format!("the regular expression '{text}' is not supported"));
@@ -79,10 +83,35 @@ pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Reg
     regex::Regex::new(&builder).map_err(|_| wrong())
 }
 
+/// Whether a pattern finds the same part of a text in Postgres, which takes the longest match, and here, where the first
+/// alternative wins: alternatives, optional parts and counts could differ.
+pub(super) fn is_plain(pattern: &str) -> bool {
+    let mut rest = pattern.chars().peekable();
+    let mut in_class = false;
+    let mut last = ' ';
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => {
+                rest.next();
+                last = 'a';
+                continue;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '|' | '?' | '{' if !in_class => return false,
+            '*' | '+' if !in_class && last == ')' => return false,
+            _ => {}
+        }
+        last = next;
+    }
+    true
+}
+
 /// What is made of each row's text and further texts; the first is matched with the second.
 fn rows<T>(
     columns: &[ArrayRef],
     flags: Option<usize>,
+    parts: bool,
     make: impl Fn(&regex::Regex, &[&str]) -> T,
 ) -> Result<Vec<Option<T>>> {
     let texts: Vec<&StringArray> = columns.iter().map(|column| column.as_string::<i32>()).collect();
@@ -96,6 +125,9 @@ fn rows<T>(
         let values: Vec<&str> = texts.iter().map(|column| column.value(row)).collect();
         let wanted = flags.map_or("", |index| values[index]);
         if known.as_ref().is_none_or(|(text, flags, _)| text != values[1] || flags != wanted) {
+            if !is_plain(values[1]) && parts {
+                return Err(ArrowError::CastError(NOT_PLAIN.to_owned()).into());
+            }
             known = Some((values[1].to_owned(), wanted.to_owned(), pattern(values[1], wanted)?));
         }
         found.push(known.as_ref().map(|(_, _, regex)| make(regex, &values)));
@@ -107,11 +139,12 @@ fn replaced(columns: &[ArrayRef]) -> Result<ArrayRef> {
     let flags = (columns.len() > 3).then_some(3);
     let is_global =
         columns.get(3).is_some_and(|flags| flags.as_string::<i32>().iter().flatten().any(|flags| flags.contains('g')));
-    if is_global && rows(columns, flags, |regex, _| regex.is_match(""))?.into_iter().flatten().any(|empty| empty) {
+    if is_global && rows(columns, flags, true, |regex, _| regex.is_match(""))?.into_iter().flatten().any(|empty| empty)
+    {
         let message = "a pattern that matches nothing at all can't be replaced everywhere".to_owned();
         return Err(ArrowError::CastError(message).into());
     }
-    let found = rows(columns, flags, |regex, row| {
+    let found = rows(columns, flags, true, |regex, row| {
         let limit = usize::from(!row.get(3).is_some_and(|flags| flags.contains('g')));
         let replacement = |captures: &regex::Captures<'_>| replacement(row[2], captures);
         regex.replacen(row[0], limit, replacement).into_owned()

@@ -208,11 +208,7 @@ impl Rewriter<'_> {
 fn conditions(expr: Expr) -> Expr {
     match expr {
         Expr::Between { expr, negated, low, high } => {
-            let between = binary(
-                binary((*expr).clone(), BinaryOperator::GtEq, *low),
-                BinaryOperator::And,
-                binary(*expr, BinaryOperator::LtEq, *high),
-            );
+            let between = construct("between", vec![*expr, *low, *high]);
             if negated { not(between) } else { between }
         }
         Expr::BinaryOp { left, op, right } => match (*left, *right) {
@@ -221,22 +217,26 @@ fn conditions(expr: Expr) -> Expr {
         },
         Expr::InList { expr, list, negated } => {
             let found = match (*expr, list) {
-                (Expr::Tuple(left), list) => list
-                    .into_iter()
-                    .map(|right| match right {
+                (Expr::Tuple(left), list) => {
+                    let equal = |right: Expr| match right {
                         Expr::Tuple(right) if right.len() == left.len() => {
                             rows(left.clone(), &BinaryOperator::Eq, right)
                         }
                         other => binary(Expr::Tuple(left.clone()), BinaryOperator::Eq, other),
-                    })
-                    .reduce(|left, right| binary(left, BinaryOperator::Or, right))
-                    .unwrap_or_else(null),
+                    };
+                    construct("or", list.into_iter().map(equal).collect())
+                }
                 (expr, list) => construct("in", std::iter::once(expr).chain(list).collect()),
             };
             if negated { not(found) } else { found }
         }
         Expr::Exists { ref subquery, .. } | Expr::InSubquery { ref subquery, .. } if queries::skips(subquery) => {
             construct("refused OFFSET inside EXISTS and IN is not supported", Vec::new())
+        }
+        // An aggregate of everything is one value: DataFusion takes it for none where it reads no row.
+        Expr::InSubquery { expr, subquery, negated } if queries::is_one_row(&subquery) => {
+            let op = if negated { BinaryOperator::NotEq } else { BinaryOperator::Eq };
+            binary(*expr, op, Expr::Subquery(subquery))
         }
         Expr::Exists { subquery, negated } if queries::is_one_row(&subquery) => {
             Expr::Value(Value::Boolean(!negated).with_empty_span())

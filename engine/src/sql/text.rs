@@ -43,7 +43,7 @@ pub(super) fn parsed(column: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
     let texts = cast(column, &DataType::Utf8)?;
     let texts = texts.as_string::<i32>();
     match Type::of(kind) {
-        Type::Text | Type::Char => Ok(cast(column, kind)?),
+        Type::Text | Type::Char | Type::Native(_) => Ok(cast(column, kind)?),
         Type::Bool => {
             let values = texts.iter().map(|text| text.map(boolean).transpose()).collect::<Parsed<Vec<_>>>()?;
             Ok(Arc::new(BooleanArray::from(values)))
@@ -227,7 +227,7 @@ fn bytes(text: &str) -> Parsed<Vec<u8>> {
 pub(super) fn written(column: &ArrayRef) -> Result<ArrayRef> {
     let mut texts = StringBuilder::with_capacity(column.len(), column.len() * 8);
     let write: Box<dyn Fn(usize) -> Parsed<String>> = match Type::of(column.data_type()) {
-        Type::Text | Type::Char | Type::Unknown => return Ok(cast(column, &DataType::Utf8)?),
+        Type::Text | Type::Char | Type::Native(_) | Type::Unknown => return Ok(cast(column, &DataType::Utf8)?),
         Type::Float4 => Box::new(|row| Ok(float(f64::from(column.as_primitive::<Float32Type>().value(row)), true))),
         Type::Float8 => Box::new(|row| Ok(float(column.as_primitive::<Float64Type>().value(row), false))),
         Type::Numeric(_, scale) => {

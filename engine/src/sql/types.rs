@@ -36,6 +36,8 @@ pub(super) enum Type {
     Timestamptz,
     Interval,
     Array(Box<Type>),
+    /// A type of the source that is read as text, and compares and orders in another way than a text.
+    Native(String),
     /// A type of Arrow that SQL passes on and does nothing else with.
     Other(DataType),
 }
@@ -76,7 +78,7 @@ impl Type {
             }
             Self::Float4 => DataType::Float32,
             Self::Float8 => DataType::Float64,
-            Self::Unknown | Self::Text | Self::Char => DataType::Utf8,
+            Self::Unknown | Self::Text | Self::Char | Self::Native(_) => DataType::Utf8,
             Self::Bytea => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
@@ -172,6 +174,7 @@ impl fmt::Display for Type {
             Self::Timestamptz => "timestamptz",
             Self::Interval => "interval",
             Self::Array(element) => return write!(f, "{element}[]"),
+            Self::Native(name) => return f.write_str(name),
             Self::Other(other) => return write!(f, "{other}"),
         };
         f.write_str(name)
@@ -193,13 +196,25 @@ impl Operand {
             return Ok(Self { expr, kind: Type::Unknown });
         }
         let field = expr.to_field(schema)?.1;
-        let is_padded = field.metadata().get(NATIVE_TYPE).is_some_and(|native| native.starts_with("character("));
+        let native = field.metadata().get(NATIVE_TYPE).map_or("", String::as_str);
         let kind = match (Type::of(field.data_type()), field.data_type()) {
-            (Type::Text, _) if is_padded => Type::Char,
+            (Type::Text, _) if native.starts_with("character(") => Type::Char,
+            (Type::Text, _) if is_other_than_text(native) => Type::Native(native.to_owned()),
             (_, DataType::UInt64) => Type::Numeric(20, 0),
             (kind, _) => kind,
         };
+        // Intervals and times of day come as text and are read where they are used.
+        let (expr, kind) = match kind {
+            Type::Native(native) if native.starts_with("interval") => {
+                (super::cast::read(expr, &Type::Interval), Type::Interval)
+            }
+            Type::Native(native) if native.starts_with("time") && !native.contains("with time zone") => {
+                (super::cast::read(expr, &Type::Time), Type::Time)
+            }
+            kind => (expr, kind),
+        };
         let expr = match field.data_type() {
+            DataType::Utf8 if matches!(kind, Type::Interval | Type::Time) => expr,
             DataType::Timestamp(TimeUnit::Nanosecond, _) => super::moments::microseconds(expr, &kind),
             DataType::Time64(TimeUnit::Nanosecond) => {
                 return Ok(Self { expr, kind: Type::Other(field.data_type().clone()) });
@@ -217,6 +232,28 @@ impl Operand {
             _ => None,
         }
     }
+}
+
+/// Whether a type of Postgres is read as text and is none: `'1 mon' = '30 days'` is true of intervals alone.
+fn is_other_than_text(native: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "interval",
+        "time",
+        "json",
+        "money",
+        "inet",
+        "cidr",
+        "macaddr",
+        "bit",
+        "hstore",
+        "ts",
+        "xml",
+        "int4range",
+        "int8range",
+        "numrange",
+    ];
+    let name = native.trim_end_matches("[]");
+    NAMES.iter().any(|start| name.starts_with(start)) || name.ends_with("range")
 }
 
 /// Whether values are in the form that the kernels here read.

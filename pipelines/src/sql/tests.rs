@@ -97,3 +97,27 @@ fn statements_that_are_deeper_than_a_stack_are_refused() {
     let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["1"; 100_000].join(", "));
     assert!(parse(&list).is_ok(), "a long list is flat");
 }
+
+#[test]
+fn a_whole_name_in_a_subquery_means_that_table_though_one_of_the_same_last_name_is_nearer() {
+    struct Shops;
+    impl Scope for Shops {
+        fn relation(&self, parts: &[Part]) -> Result<Relation, Finding> {
+            let path = parts[1..].iter().map(|part| part.text.clone()).collect();
+            Ok(Relation::Table(TableRef { connection: parts[0].text.clone(), path }))
+        }
+        fn parameters(&self) -> Vec<&str> {
+            Vec::new()
+        }
+    }
+    let rewritten = |sql: &str| resolve(sql, &Shops).unwrap().sql();
+    insta::assert_snapshot!(
+        rewritten("SELECT id FROM shop.orders WHERE NOT EXISTS (SELECT 1 FROM crm.orders WHERE orders.id = shop.orders.id)"),
+        @r#"SELECT id FROM "shop.orders" AS "shop.orders" WHERE NOT EXISTS (SELECT 1 FROM "crm.orders" AS "crm.orders" WHERE "crm.orders".id = "shop.orders".id)"#);
+    insta::assert_snapshot!(
+        rewritten("SELECT shop.orders.id FROM shop.orders, crm.orders ORDER BY crm.orders.id"),
+        @r#"SELECT "shop.orders".id FROM "shop.orders" AS "shop.orders", "crm.orders" AS "crm.orders" ORDER BY "crm.orders".id"#);
+    insta::assert_snapshot!(
+        rewritten("SELECT orders.id FROM shop.orders, crm.orders"),
+        @r#"SELECT orders.id FROM "shop.orders" AS "shop.orders", "crm.orders" AS "crm.orders""#);
+}
