@@ -65,7 +65,12 @@ pub fn planning_message(error: &DataFusionError) -> String {
     while let Some(shorter) = prefixes.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = shorter.trim_start();
     }
-    let mut characters = rest.trim_end_matches('.').chars();
+    let rest = rest.trim_end_matches('.');
+    // A word in capitals stays one.
+    if rest.chars().nth(1).is_some_and(char::is_uppercase) {
+        return rest.to_owned();
+    }
+    let mut characters = rest.chars();
     let start: String = characters.next().into_iter().flat_map(char::to_lowercase).collect();
     start + characters.as_str()
 }

@@ -14,7 +14,7 @@ c < vc
 c = vc
 vc = c
 
--- A quotient has 20 to 24 digits behind the point.
+-- A quotient has 20 digits behind the point.
 n / 3 = 3.3333333333333333
 
 -- The rules of this zone before 1967 are those of New York.
@@ -51,6 +51,3 @@ SELECT * FROM shop.orders LEFT ANTI JOIN crm.orders ON true
 
 -- The union of a char(n) and a text is a text.
 SELECT 'a'::char(3) AS x UNION SELECT 'a'::text
-
--- A guard inside another condition comes too late here: NULLIF(i, 0) as the divisor does not.
-i <> 0 AND (CASE WHEN i = 0 THEN false ELSE 100 / i > 1 END)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNanoType};
+use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use datafusion::datasource::MemTable;
 use datafusion::physical_plan::collect;
 use futures::FutureExt;
@@ -108,7 +108,7 @@ impl Both {
     /// Postgres' answers by row.
     async fn postgres(&self, shape: Shape, expression: &str) -> (Vec<Answer>, String) {
         let statement = match shape {
-            Shape::Scalar => format!("'SELECT (' || $1 || ')::text FROM public.v WHERE id = ' || id"),
+            Shape::Scalar => "'SELECT (' || $1 || ')::text FROM public.v WHERE id = ' || id".to_owned(),
             Shape::Aggregate => "'SELECT (' || $1 || ')::text FROM public.v'".to_owned(),
             Shape::Window => {
                 "'SELECT x FROM (SELECT id, (' || $1 || ')::text AS x FROM public.v) w WHERE id = ' || id".to_owned()
@@ -510,7 +510,7 @@ fn texts(column: &ArrayRef) -> Vec<Option<String>> {
         DataType::Decimal128(_, _) | DataType::Float64 | DataType::Float32 => {
             rounded(&formatter.value(row).to_string()).replace("inf", "Infinity")
         }
-        DataType::Interval(_) => clock(column.as_primitive::<IntervalMonthDayNanoType>().value(row).nanoseconds),
+        DataType::Interval(_) => span(column.as_primitive::<IntervalMonthDayNanoType>().value(row)),
         DataType::Timestamp(_, _) => {
             let text = formatter.value(row).to_string();
             let (clock, zone) = text.strip_suffix("+00").map_or((text.as_str(), ""), |clock| (clock, "+00"));
@@ -524,10 +524,16 @@ fn texts(column: &ArrayRef) -> Vec<Option<String>> {
     (0..column.len()).map(|row| is_valid(row).then(|| one(row))).collect()
 }
 
-/// The time of an interval that has nothing else.
-fn clock(nanoseconds: i64) -> String {
-    let seconds = nanoseconds / 1_000_000_000;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+/// An interval of days and time.
+fn span(interval: IntervalMonthDayNano) -> String {
+    let seconds = interval.nanoseconds / 1_000_000_000;
+    let days = match interval.days {
+        0 => String::new(),
+        1 => "1 day ".to_owned(),
+        days => format!("{days} days "),
+    };
+    format!(
+        "{days}"{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A number to nine digits behind the point.

@@ -210,7 +210,7 @@ fn values_of(kind: Option<&str>, literals: &BTreeSet<String>) -> Vec<String> {
         }
         _ => {
             let near = numbers().flat_map(|number| [number, number + 1.0, -number, -number - 1.0]);
-            ("DOUBLE", [-1.0, 0.0, 1.0].into_iter().chain(near).map(|number| number.to_string()).collect())
+            ("DOUBLE PRECISION", [-1.0, 0.0, 1.0].into_iter().chain(near).map(|number| number.to_string()).collect())
         }
     };
     values.push("NULL".to_owned());

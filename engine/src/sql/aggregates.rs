@@ -1,5 +1,9 @@
 //! Aggregates and functions of windows: which there are, what they take, and the types that Postgres gives them.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
@@ -7,6 +11,7 @@ use datafusion::logical_expr::planner::{RawAggregateExpr, RawWindowExpr};
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::cast;
+use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 
 /// What an aggregate takes.
@@ -82,7 +87,7 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
     let is_extreme = takes == Takes::Ordered;
     let operand = cast::implicit(operand, &kind)?;
     if is_extreme && kind.is_float() {
-        return super::compare::key(operand);
+        return Ok(ordered(operand));
     }
     Ok(operand.expr)
 }
@@ -121,13 +126,55 @@ pub(super) fn is_count_of_rows(args: &[Expr]) -> bool {
     args.is_empty() || args.iter().any(|arg| matches!(arg, Expr::Wildcard { .. }))
 }
 
+/// Names of the kernels that make a float comparable as an integer, and back.
+const ORDERED: [&str; 2] = ["ordered4", "ordered8"];
+
+/// A float as an integer of the same order, NaN above all: DataFusion's grouped min and max pass over NaN.
+fn ordered(operand: Operand) -> Expr {
+    let is_single = operand.kind == Type::Float4;
+    let name = ORDERED[usize::from(!is_single)];
+    let body: Body = |columns, _| {
+        let wide = arrow::compute::cast(&columns[0], &DataType::Float64)?;
+        let values = wide.as_primitive::<Float64Type>();
+        Ok(Arc::new(values.unary::<_, Int64Type>(|value| {
+            let bits = if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }.cast_signed();
+            bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+        })))
+    };
+    Kernel::call(name, Form::Cast, Type::Int8, body, vec![operand.expr])
+}
+
+fn ordered_kind(args: &[Expr]) -> Option<Type> {
+    match args {
+        [Expr::ScalarFunction(call)] if call.name() == ORDERED[0] => Some(Type::Float4),
+        [Expr::ScalarFunction(call)] if call.name() == ORDERED[1] => Some(Type::Float8),
+        _ => None,
+    }
+}
+
+/// The float that an ordered integer stands for.
+fn unordered(call: Expr, kind: Option<Type>) -> Expr {
+    let Some(kind) = kind else { return call };
+    let body: Body = |columns, kind| {
+        let values = columns[0].as_primitive::<Int64Type>().unary::<_, Float64Type>(|value| {
+            let bits = value ^ ((value >> 63).cast_unsigned() >> 1).cast_signed();
+            f64::from_bits(bits.cast_unsigned())
+        });
+        let wide: ArrayRef = Arc::new(values);
+        Ok(arrow::compute::cast(&wide, kind)?)
+    };
+    Kernel::call("unordered", Form::Cast, kind, body, vec![call])
+}
+
 /// The call of an aggregate, under the name that the statement uses.
 pub(super) fn aggregate(raw: RawAggregateExpr) -> Result<Expr> {
     let RawAggregateExpr { func, args, distinct, filter, order_by, null_treatment } = raw;
     if distinct && order_by.is_empty() && matches!(func.name(), "array_agg" | "string_agg") {
         return Err(refused(format!("{}(DISTINCT …) needs ORDER BY: its order says what comes out", func.name())));
     }
-    Ok(Expr::AggregateFunction(AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment)))
+    let kind = ordered_kind(&args);
+    let call = AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment);
+    Ok(unordered(Expr::AggregateFunction(call), kind))
 }
 
 /// The call of a function of windows, with the type that Postgres gives it.
@@ -138,10 +185,11 @@ pub(super) fn window(raw: RawWindowExpr) -> Result<Expr> {
         "ntile" => Some(Type::Int4),
         _ => None,
     };
+    let extreme = ordered_kind(&args);
     let params = WindowFunctionParams { args, partition_by, order_by, window_frame, filter, null_treatment, distinct };
     let call = Expr::WindowFunction(Box::new(WindowFunction { fun: func_def, params }));
     Ok(match kind {
         Some(kind) => Expr::Cast(Cast::new(Box::new(call), kind.arrow())),
-        None => call,
+        None => unordered(call, extreme),
     })
 }

@@ -101,14 +101,17 @@ fn result(op: Op, left: &Type, right: &Type) -> Result<Type> {
             "the product has {} digits behind the point, and a numeric holds {MAX_DIGITS}: cast a factor to fewer",
             s1 + s2
         ))),
-        Op::Divide => Ok(Type::Numeric(MAX_DIGITS, quotient_scale(whole1.saturating_add(s2), s1.max(s2)))),
+        Op::Divide => Ok(Type::Numeric(MAX_DIGITS, quotient_scale(s1.max(s2)))),
         Op::Modulo => Ok(wide(whole1.max(whole2), s1.max(s2))),
     }
 }
 
-/// Digits behind the point of a quotient or an average: 20 to 24, where Postgres gives at least 16 significant digits.
-pub(super) fn quotient_scale(whole: u8, least: u8) -> u8 {
-    MAX_DIGITS.saturating_sub(whole).clamp(least.max(20), least.max(24)).min(MAX_DIGITS)
+/// Digits behind the point of a quotient or an average; Postgres gives at least 16 significant digits.
+const QUOTIENT_SCALE: u8 = 20;
+
+/// Digits behind the point of a quotient of numbers that have at most so many.
+pub(super) fn quotient_scale(least: u8) -> u8 {
+    least.clamp(QUOTIENT_SCALE, MAX_DIGITS)
 }
 
 /// An operand of arithmetic on numerics: integers become numerics without digits behind the point.

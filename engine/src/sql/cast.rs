@@ -40,14 +40,16 @@ pub(super) fn explicit(operand: Operand, type_name: &str, is_try: bool) -> Resul
         matches!(target.kind, names::Kind::Numeric) && (operand.kind.is_float() || operand.kind == Type::Text);
     let expr = match (&operand.kind, &kind) {
         _ if is_bare && !is_try => {
-            Kernel::call("cast", Form::Cast, kind.clone(), |columns, kind| bare(&columns[0], kind), vec![operand.expr])
+            Kernel::call("cast", Form::Typed, kind.clone(), |columns, kind| bare(&columns[0], kind), vec![operand.expr])
         }
         (Type::Unknown, Type::Text) => Expr::Cast(Cast::new(Box::new(operand.expr), DataType::Utf8)),
         (Type::Unknown, _) if is_try => convert(Operand { kind: Type::Text, ..operand }, &kind, true)?,
         _ => convert(operand, &kind, is_try)?,
     };
     let expr = match target.length {
-        Some(length) => Kernel::call("cast", Form::Cast, kind.clone(), shortened(&target)?, vec![expr, number(length)]),
+        Some(length) => {
+            Kernel::call("cast", Form::Typed, kind.clone(), shortened(&target)?, vec![expr, number(length)])
+        }
         None => expr,
     };
     Ok(Operand { expr, kind })
@@ -153,7 +155,7 @@ pub(super) fn convert(operand: Operand, kind: &Type, is_try: bool) -> Result<Exp
         true => ("try_cast", |columns, kind| Ok(tried(&columns[0], kind))),
         false => ("cast", |columns, kind| array(&columns[0], kind)),
     };
-    Ok(Kernel::call(name, Form::Cast, kind.clone(), body, vec![operand.expr]))
+    Ok(Kernel::call(name, Form::Typed, kind.clone(), body, vec![operand.expr]))
 }
 
 /// A quoted literal as a value of its type.

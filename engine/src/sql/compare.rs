@@ -9,7 +9,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
 use super::kernel::{Form, Kernel};
-use super::types::{MAX_DIGITS, Operand, Type, refused};
+use super::types::{MAX_DIGITS, Operand, Type, has_labels, refused};
 use super::{cast, moments};
 
 /// Compares two operands.
@@ -49,6 +49,7 @@ fn comparable(op: Operator, left: Operand, right: Operand) -> Result<(Expr, Expr
     let none = |left: &Operand, right: &Operand| {
         refused(format!("there is no operator {} {op} {}: cast one side", left.kind, right.kind))
     };
+    let equals = matches!(op, Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom);
     let kind = match (&left.kind, &right.kind) {
         (Type::Unknown, Type::Unknown) => Type::Text,
         (Type::Char, Type::Char | Type::Unknown) | (Type::Unknown, Type::Char) => Type::Text,
@@ -56,12 +57,17 @@ fn comparable(op: Operator, left: Operand, right: Operand) -> Result<(Expr, Expr
         (l, r) if l.is_float() && r.is_number() || r.is_float() && l.is_number() => Type::Float8,
         // These two DataFusion compares exactly, and moves the cast to the literal.
         (l, r) if l.is_number() && r.is_number() => return Ok((left.expr, right.expr)),
+        (Type::Native(one), Type::Unknown) | (Type::Unknown, Type::Native(one)) if equals && has_labels(one) => {
+            Type::Text
+        }
+        (Type::Native(one), Type::Native(other)) if equals && one == other && has_labels(one) => Type::Text,
         (Type::Native(_), _) | (_, Type::Native(_)) => return Err(none(&left, &right)),
         (l, r) => l.unify(r).ok_or_else(|| none(&left, &right))?,
     };
     let is_padded = left.kind == Type::Char || right.kind == Type::Char;
     // A quoted literal is a char(n), too, beside one; a text keeps its blanks.
     let trims = (left.kind != Type::Text, right.kind != Type::Text);
+    let (left, right) = (labelled(left), labelled(right));
     let (left, right) = (cast::implicit(left, &kind)?, cast::implicit(right, &kind)?);
     if is_padded {
         return Ok((
@@ -111,6 +117,14 @@ fn zeros(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
                 .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
         ),
     })
+}
+
+/// The text of a label.
+fn labelled(operand: Operand) -> Operand {
+    match operand.kind {
+        Type::Native(_) => Operand { kind: Type::Text, ..operand },
+        _ => operand,
+    }
 }
 
 fn trimmed(operand: Operand) -> Expr {

@@ -1,5 +1,10 @@
 //! CASE, COALESCE and their like: several operands of one type.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array};
+use arrow::datatypes::{DataType, Int32Type};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Case, InList};
 use datafusion::logical_expr::{Expr, Operator};
@@ -25,6 +30,9 @@ pub(super) fn unified(what: &str, operands: Vec<Operand>) -> Result<Vec<Operand>
 pub(super) fn case(operands: Vec<Operand>, has_operand: bool) -> Result<Expr> {
     let mut operands = operands.into_iter();
     let subject = if has_operand { operands.next() } else { None };
+    if subject.as_ref().is_some_and(|subject| nesting_of_cases(&subject.expr) >= MAX_NESTING) {
+        return Err(refused("CASE is nested too deeply in its own operand"));
+    }
     let mut conditions = Vec::new();
     let mut results = Vec::new();
     while let Some(first) = operands.next() {
@@ -38,22 +46,32 @@ pub(super) fn case(operands: Vec<Operand>, has_operand: bool) -> Result<Expr> {
         });
         results.push(result);
     }
-    let mut results = unified("CASE", results)?.into_iter().map(|operand| Box::new(opaque(operand)));
+    let results = unified("CASE", results)?;
+    let is_condition = results.first().is_some_and(|operand| operand.kind == Type::Bool);
+    let flag = |operand: Operand| match is_condition {
+        true => Kernel::call("flag", Form::Cast, Type::Int4, flags, vec![operand.expr]),
+        false => operand.expr,
+    };
+    let mut results = results.into_iter().map(|operand| Box::new(flag(operand)));
     let branches = conditions.into_iter().map(Box::new).zip(results.by_ref()).collect();
     let rest = results.next();
-    Ok(Expr::Case(Case::new(None, branches, rest)))
+    let case = Expr::Case(Case::new(None, branches, rest));
+    Ok(match is_condition {
+        true => Kernel::call("truth", Form::Cast, Type::Bool, truths, vec![case]),
+        false => case,
+    })
 }
 
-/// A branch that is true or false for good: DataFusion would make AND and OR of such a CASE, which compute its other branches
-/// for rows that they are not meant for. So it must not see the value.
-fn opaque(operand: Operand) -> Expr {
-    match &operand.expr {
-        Expr::Literal(datafusion::common::ScalarValue::Boolean(_), _) => {
-            let body: super::kernel::Body = |columns, _| Ok(std::sync::Arc::clone(&columns[0]));
-            Kernel::fixed("as_is", Form::Cast, Type::Bool, body, vec![operand.expr])
-        }
-        _ => operand.expr,
-    }
+/// A condition as a number. DataFusion makes AND and OR of a CASE whose branches are conditions, which compute its branches
+/// for rows that they are not meant for: `CASE WHEN i <> 0 THEN 10 / i > 1 ELSE false END`.
+fn flags(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+    let values = columns[0].as_boolean().iter().map(|value| value.map(i32::from));
+    Ok(Arc::new(values.collect::<Int32Array>()))
+}
+
+fn truths(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+    let values = columns[0].as_primitive::<Int32Type>().iter().map(|value| value.map(|value| value != 0));
+    Ok(Arc::new(values.collect::<BooleanArray>()))
 }
 
 /// IN
@@ -73,7 +91,9 @@ pub(super) fn within(operands: Vec<Operand>) -> Result<Expr> {
             any(found).ok_or_else(|| refused("IN needs a list"))
         }
         Some(kind)
-            if !kind.is_float() && !matches!(kind, Type::Interval | Type::Unknown) && value.kind != Type::Char =>
+            if !kind.is_float()
+                && !matches!(kind, Type::Interval | Type::Unknown)
+                && !matches!(value.kind, Type::Char | Type::Native(_)) =>
         {
             let one = |operand| cast::implicit(operand, &kind).map(|operand| operand.expr);
             let (value, list) = (one(value)?, list.into_iter().map(one).collect::<Result<Vec<_>>>()?);
@@ -110,10 +130,36 @@ fn any(mut conditions: Vec<Expr>) -> Option<Expr> {
     conditions.pop()
 }
 
+/// COALESCE within COALESCE: DataFusion writes each value twice, and those within it four times.
+const MAX_NESTING: usize = 6;
+
+fn nesting_of_cases(expr: &Expr) -> usize {
+    let mut inner = 0;
+    let _ = expr.apply_children(|child| {
+        inner = inner.max(nesting_of_cases(child));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    inner + usize::from(matches!(expr, Expr::Case(_)))
+}
+
+fn nesting(expr: &Expr) -> usize {
+    let mut inner = 0;
+    let _ = expr.apply_children(|child| {
+        inner = inner.max(nesting(child));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    let is_one = matches!(expr, Expr::ScalarFunction(call) if call.name() == "coalesce");
+    inner + usize::from(is_one)
+}
+
 /// COALESCE
 pub(super) fn coalesce(operands: Vec<Operand>) -> Result<Expr> {
     let operands = unified("COALESCE", operands)?;
-    super::functions::of_theirs("coalesce", operands.into_iter().map(|operand| operand.expr).collect())
+    let operands: Vec<Expr> = operands.into_iter().map(|operand| operand.expr).collect();
+    if operands.iter().map(nesting).max().unwrap_or(0) >= MAX_NESTING {
+        return Err(refused("COALESCE is nested too deeply: it takes any number of values"));
+    }
+    super::functions::of_theirs("coalesce", operands)
 }
 
 /// NULLIF
@@ -127,6 +173,12 @@ pub(super) fn nullif(operands: Vec<Operand>) -> Result<Expr> {
         }
         _ => left,
     };
+    if left.kind == right.kind && !left.kind.is_float() && !matches!(left.kind, Type::Interval | Type::Array(_)) {
+        return super::functions::of_theirs("nullif", vec![left.expr, right.expr]);
+    }
+    if nesting_of_cases(&left.expr) >= MAX_NESTING {
+        return Err(refused("NULLIF is nested too deeply"));
+    }
     let are_equal = compare(Operator::Eq, left.clone(), right)?;
     let null = Operand { expr: Expr::Literal(datafusion::common::ScalarValue::Null, None), kind: Type::Unknown };
     let null = cast::implicit(null, &left.kind)?;

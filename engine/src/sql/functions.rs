@@ -201,6 +201,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         }
         ("concat" | "concat_ws", 1..) => text_functions::joined(name, operands),
         ("now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp", 0) => moment(Type::Timestamptz),
+        ("random", 0) => of_theirs("random", Vec::new()),
         ("localtimestamp", 0) => moment(Type::Timestamp),
         ("current_date", 0) => moment(Type::Date),
         _ if list_functions::is_polymorphic(name) => list_functions::plan(name, operands),

@@ -28,6 +28,8 @@ pub(super) enum Form {
     Prefix,
     /// `a`
     Cast,
+    /// `a::type`
+    Typed,
 }
 
 /// A function with one body and one type.
@@ -50,12 +52,6 @@ impl Kernel {
         Self::with(signature, name, form, result, body, operands)
     }
 
-    /// The same, and the optimizer doesn't compute it ahead of time.
-    pub(super) fn fixed(name: &'static str, form: Form, result: Type, body: Body, operands: Vec<Expr>) -> Expr {
-        let signature = Signature::any(operands.len(), Volatility::Volatile);
-        Self::with(signature, name, form, result, body, operands)
-    }
-
     fn with(
         signature: Signature,
         name: &'static str,
@@ -73,6 +69,7 @@ impl Kernel {
             (Form::Infix, [left, right]) => format!("{left} {} {right}", self.name),
             (Form::Prefix, [only]) => format!("{} {only}", self.name),
             (Form::Cast, [only, ..]) => only.clone(),
+            (Form::Typed, [only, ..]) => format!("{only}::{}", self.result),
             _ => format!("{}({})", self.name, operands.join(", ")),
         }
     }

@@ -57,7 +57,9 @@ pub(super) fn parse(name: &str) -> Result<Name> {
         "timestamp" | "timestamp without time zone" => sized(Type::Timestamp, number(0), false),
         "timestamptz" | "timestamp with time zone" => sized(Type::Timestamptz, number(0), false),
         "interval" => simple(Type::Interval),
-        _ => Err(refused(format!("SQL knows no type '{name}'"))),
+        "double" => Err(refused("SQL knows no type 'double': write double precision")),
+        "string" => Err(refused("SQL knows no type 'string': write text")),
+        _ => Err(refused(format!("there is no type '{name}' here"))),
     }
 }
 

@@ -119,14 +119,15 @@ pub(super) fn similar(operands: Vec<Operand>) -> Result<Expr> {
                 regex.push(']');
             }
             _ if in_class => regex.push(next),
-            '%' => regex.push_str("(?s:.*)"),
-            '_' => regex.push_str("(?s:.)"),
+            '%' => regex.push_str("(?:.*)"),
+            '_' => regex.push_str("(?:.)"),
             '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' => regex.push(next),
             other => regex.push_str(&regex::escape(&other.to_string())),
         }
     }
     regex.push_str(")$");
-    let pattern = Expr::Literal(ScalarValue::from(regex), None);
+    let regex = super::regexes::pattern(&regex, "")?;
+    let pattern = Expr::Literal(ScalarValue::from(regex.as_str()), None);
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(text(value)?), Operator::RegexMatch, Box::new(pattern))))
 }
 

@@ -4,8 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Offset, OrderByKind, Query,
-    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, Visit, Visitor,
+    BinaryOperator, Distinct, Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Offset,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Visit,
+    Visitor,
 };
 
 use super::syntax::{construct, keep, null};
@@ -15,7 +16,7 @@ pub(super) fn settle(query: &mut Query) {
     limited(query);
     ordered(query);
     let reason = sets(&query.body).or_else(|| match query.body.as_ref() {
-        SetExpr::Select(select) => joins(select),
+        SetExpr::Select(select) => joins(select).or_else(|| subqueries(select)),
         _ => None,
     });
     if let Some(reason) = reason {
@@ -174,6 +175,82 @@ fn joins(select: &Select) -> Option<&'static str> {
         _ => false,
     };
     laterals.into_iter().any(windowed).then_some("a window inside LATERAL is not supported")
+}
+
+/// Whether IN of a subquery stands where NULL and false are two things: DataFusion answers false for both there.
+fn subqueries(select: &Select) -> Option<&'static str> {
+    let listed = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => holds_in(expr),
+        _ => false,
+    });
+    let mut conditions = select.selection.iter().chain(select.having.iter());
+    // The parser takes the second of two texts for a name.
+    let named = select.projection.iter().any(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } => alias.quote_style == Some('\''),
+        _ => false,
+    });
+    if named {
+        return Some("a name stands in double quotes; a text can't go on in another one");
+    }
+    (listed || conditions.any(is_hidden))
+        .then_some("IN of a subquery is a condition of WHERE here: alone, under NOT, or joined by AND and OR")
+}
+
+/// Whether IN of a subquery is anywhere but in conditions that are joined.
+fn is_hidden(expr: &Expr) -> bool {
+    match expr {
+        Expr::InSubquery { expr, .. } => holds_in(expr),
+        Expr::Nested(inner) => is_hidden(inner),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+            let inner = bare(expr);
+            !matches!(inner, Expr::InSubquery { .. }) && holds_in(inner)
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+            is_hidden(left) || is_hidden(right)
+        }
+        other => holds_in(other),
+    }
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => bare(inner),
+        other => other,
+    }
+}
+
+fn holds_in(expr: &Expr) -> bool {
+    struct Ins(usize);
+    impl Visitor for Ins {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::InSubquery { .. } if self.0 == 0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    expr.visit(&mut Ins(0)).is_break()
+}
+
+/// Whether a query orders rows by a window of its own: within IN it would count the rows of all outer rows.
+pub(super) fn is_windowed(query: &Query) -> bool {
+    match query.body.as_ref() {
+        SetExpr::Select(select) => select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(Expr::Function(function))
+            | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => function.over.is_some(),
+            _ => false,
+        }),
+        _ => false,
+    }
 }
 
 fn has_function(query: &Query, is: fn(&Function) -> bool) -> bool {

@@ -44,24 +44,88 @@ fn text(_: &[Operand]) -> Type {
     Type::Text
 }
 
-/// What Postgres' patterns write in another way. Letters and digits are Unicode's, numbers ASCII's.
-const TRANSLATED: [(&str, &str); 15] = [
-    ("\\d", "[0-9]"),
-    ("\\D", "[^0-9]"),
-    ("\\w", "[\\p{L}\\p{N}_]"),
-    ("\\W", "[^\\p{L}\\p{N}_]"),
-    ("\\m", "\\b{start}"),
-    ("\\M", "\\b{end}"),
-    ("\\y", "\\b"),
+/// Escapes that Postgres' patterns and these write in different ways. Letters and digits are Unicode's, numbers ASCII's.
+const ESCAPES: [(char, &str); 15] = [
+    ('d', "[0-9]"),
+    ('D', "[^0-9]"),
+    ('w', "[\\p{L}\\p{N}_]"),
+    ('W', "[^\\p{L}\\p{N}_]"),
+    ('s', "[\\s--[\\x{a0}\\x{2007}\\x{202f}]]"),
+    ('S', "[^\\s--[\\x{a0}\\x{2007}\\x{202f}]]"),
+    ('m', "\\b{start}"),
+    ('M', "\\b{end}"),
+    ('y', "\\b"),
+    ('n', "\\n"),
+    ('t', "\\t"),
+    ('r', "\\r"),
+    ('f', "\\x0c"),
+    ('v', "\\x0b"),
+    ('A', "\\A"),
+];
+
+/// Classes by name.
+const CLASSES: [(&str, &str); 8] = [
     ("[:upper:]", "\\p{Lu}"),
     ("[:lower:]", "\\p{Ll}"),
     ("[:alpha:]", "\\p{L}"),
     ("[:alnum:]", "\\p{L}\\p{N}"),
     ("[:digit:]", "0-9"),
-    ("[:space:]", "\\s"),
+    ("[:space:]", "\\s--[\\x{a0}\\x{2007}\\x{202f}]"),
     ("[:punct:]", "\\p{P}\\p{S}\\p{M}"),
-    ("[:word:]", "\\p{L}\\p{N}_"),
+    ("[:xdigit:]", "0-9A-Fa-f"),
 ];
+
+/// The pattern in the words of the `regex` crate; `None` if it holds what means something else there.
+fn translated(pattern: &str) -> Option<String> {
+    let mut made = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    let mut in_class = false;
+    while let Some(next) = rest.chars().next() {
+        if in_class && let Some((name, ours)) = CLASSES.iter().find(|(name, _)| rest.starts_with(name)) {
+            made.push_str(&format!("[{ours}]"));
+            rest = &rest[name.len()..];
+            continue;
+        }
+        rest = &rest[next.len_utf8()..];
+        match next {
+            '\\' => {
+                let escaped = rest.chars().next()?;
+                rest = &rest[escaped.len_utf8()..];
+                match ESCAPES.iter().find(|(letter, _)| *letter == escaped) {
+                    Some((_, ours)) => made.push_str(ours),
+                    None if escaped.is_alphanumeric() => return None,
+                    None => made.push_str(&regex::escape(&escaped.to_string())),
+                }
+            }
+            '[' if in_class && rest.starts_with([':', '.', '=']) => return None,
+            '[' if in_class => made.push_str("\\["),
+            '[' => {
+                in_class = true;
+                made.push('[');
+                // A bracket or a caret at the start of a class is itself.
+                if let Some(behind) = rest.strip_prefix('^') {
+                    made.push('^');
+                    rest = behind;
+                }
+                if let Some(behind) = rest.strip_prefix(']') {
+                    made.push_str("\\]");
+                    rest = behind;
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                made.push(']');
+            }
+            '&' | '~' if in_class => {
+                made.push('\\');
+                made.push(next);
+            }
+            '(' if !in_class && rest.starts_with('?') && !rest.starts_with("?:") => return None,
+            other => made.push(other),
+        }
+    }
+    Some(made)
+}
 
 /// Why a pattern is refused where it says which part of a text is meant.
 pub(super) const NOT_PLAIN: &str = "a pattern with |, ?, {} or a repeated group may match another part of the text than in Postgres: write it without them";
@@ -78,8 +142,7 @@ pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Reg
         }
     }
     builder.push(')');
-    let translated = TRANSLATED.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
-    builder.push_str(&translated);
+    builder.push_str(&translated(text).ok_or_else(wrong)?);
     regex::Regex::new(&builder).map_err(|_| wrong())
 }
 

@@ -130,7 +130,7 @@ impl AggregateUDFImpl for Sum {
             (Type::Float4, true) | (Type::Unknown, _) => Type::Float8,
             (kind, false) => kind,
             (kind, true) => match kind.digits() {
-                Some((precision, scale)) => Type::Numeric(MAX_DIGITS, quotient_scale(precision - scale, scale)),
+                Some((_, scale)) => Type::Numeric(MAX_DIGITS, quotient_scale(scale)),
                 None => kind,
             },
         };

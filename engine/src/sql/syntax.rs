@@ -233,6 +233,9 @@ fn conditions(expr: Expr) -> Expr {
         Expr::Exists { ref subquery, .. } | Expr::InSubquery { ref subquery, .. } if queries::skips(subquery) => {
             construct("refused OFFSET inside EXISTS and IN is not supported", Vec::new())
         }
+        Expr::InSubquery { ref subquery, .. } if queries::is_windowed(subquery) => {
+            construct("refused a window inside IN is not supported: put it into a subquery of FROM", Vec::new())
+        }
         // An aggregate of everything is one value: DataFusion takes it for none where it reads no row.
         Expr::InSubquery { expr, subquery, negated } if queries::is_one_row(&subquery) => {
             let op = if negated { BinaryOperator::NotEq } else { BinaryOperator::Eq };

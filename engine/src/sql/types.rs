@@ -234,26 +234,17 @@ impl Operand {
     }
 }
 
-/// Whether a type of Postgres is read as text and is none: `'1 mon' = '30 days'` is true of intervals alone.
+/// Whether a type of Postgres is read as text and is none: it compares and orders in a way of its own.
 fn is_other_than_text(native: &str) -> bool {
-    const NAMES: [&str; 14] = [
-        "interval",
-        "time",
-        "json",
-        "money",
-        "inet",
-        "cidr",
-        "macaddr",
-        "bit",
-        "hstore",
-        "ts",
-        "xml",
-        "int4range",
-        "int8range",
-        "numrange",
-    ];
-    let name = native.trim_end_matches("[]");
-    NAMES.iter().any(|start| name.starts_with(start)) || name.ends_with("range")
+    const TEXTS: [&str; 5] = ["text", "character", "name", "uuid", "numeric"];
+    !native.is_empty() && !native.ends_with("[]") && !TEXTS.iter().any(|start| native.starts_with(start))
+}
+
+/// Whether values of a type are equal where their texts are: labels of an enum, and domains.
+pub(super) fn has_labels(native: &str) -> bool {
+    const OTHERS: [&str; 13] =
+        ["json", "money", "inet", "cidr", "macaddr", "bit", "hstore", "ts", "xml", "citext", "point", "box", "time"];
+    !OTHERS.iter().any(|start| native.starts_with(start)) && !native.ends_with("range")
 }
 
 /// Whether values are in the form that the kernels here read.

@@ -1,10 +1,12 @@
 //! Types of set operations and recursive queries: what Postgres would not bring together is refused.
 
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::Column;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
+use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
-use super::types::{Type, refused};
+use super::types::{Operand, Type, refused};
 
 /// Looks at the set operations of a plan as it was written, before anything is cast.
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
@@ -18,11 +20,53 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
             LogicalPlan::RecursiveQuery(query) => {
                 recursion(&query.static_term, &query.recursive_term)?;
             }
+            // INTERSECT, EXCEPT and joins with USING compare columns by name or place.
+            LogicalPlan::Join(join) => {
+                for (left, right) in &join.on {
+                    let left = Operand::new(left.clone(), join.left.schema())?;
+                    let right = Operand::new(right.clone(), join.right.schema())?;
+                    same_kind(&left.kind, &right.kind, "this join or set operation")?;
+                }
+            }
             _ => {}
         }
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::InSubquery(within) = expr {
+                    membership(node, within)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// The types of IN, which DataFusion brings together in its own way.
+fn membership(node: &LogicalPlan, within: &InSubquery) -> Result<()> {
+    let inputs = node.inputs();
+    let schema = inputs.first().map_or_else(|| node.schema(), |input| input.schema());
+    let value = Operand::new(within.expr.as_ref().clone(), schema)?;
+    let subquery = &within.subquery.subquery;
+    let column = Expr::Column(Column::from(subquery.schema().qualified_field(0)));
+    let found = Operand::new(column, subquery.schema())?;
+    same_kind(&value.kind, &found.kind, "IN")
+}
+
+/// Whether DataFusion compares two columns as Postgres does, without a cast that is written.
+fn same_kind(left: &Type, right: &Type, what: &str) -> Result<()> {
+    let is_fine = match (left, right) {
+        (Type::Char | Type::Native(_), _) | (_, Type::Char | Type::Native(_)) => false,
+        (left, right) if left == right => *left != Type::Interval,
+        (left, right) if left.is_number() && right.is_number() => left.is_float() == right.is_float(),
+        (Type::Unknown, _) | (_, Type::Unknown) => true,
+        _ => false,
+    };
+    if is_fine {
+        return Ok(());
+    }
+    Err(refused(format!("{what} can't compare {left} and {right} here: cast both to one type, char(n) to text")))
 }
 
 /// The recursive part must fit the first one: DataFusion casts it, in silence.
@@ -46,7 +90,8 @@ fn one_type(left: &LogicalPlan, right: &LogicalPlan, what: &str) -> Result<()> {
         let (one, other) = (Type::of(left.data_type()), Type::of(right.data_type()));
         let exact = |kind: &Type| matches!(kind, Type::Numeric(..)) || kind.is_integer();
         let mixes = (one.is_float() && exact(&other)) || (other.is_float() && exact(&one));
-        if one.unify(&other).is_none() || mixes {
+        let moments = one.is_moment() && other.is_moment() && one != other;
+        if one.unify(&other).is_none() || mixes || moments {
             return Err(refused(format!("{what} can't take both {one} and {other}: cast one of them")));
         }
     }
