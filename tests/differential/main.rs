@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
 use datafusion::datasource::MemTable;
 use datafusion::physical_plan::collect;
 use futures::FutureExt;
@@ -532,8 +534,7 @@ fn span(interval: IntervalMonthDayNano) -> String {
         1 => "1 day ".to_owned(),
         days => format!("{days} days "),
     };
-    format!(
-        "{days}"{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!("{days}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A number to nine digits behind the point.
