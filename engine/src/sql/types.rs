@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
-use datafusion::common::{DFSchema, ScalarValue};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 
@@ -195,7 +196,7 @@ impl Operand {
         if let Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _) = &expr {
             return Ok(Self { expr, kind: Type::Unknown });
         }
-        let field = expr.to_field(schema)?.1;
+        let field = field_of(&expr, schema)?;
         let native = field.metadata().get(NATIVE_TYPE).map_or("", String::as_str);
         let kind = match (Type::of(field.data_type()), field.data_type()) {
             (Type::Text, _) if native.starts_with("character(") => Type::Char,
@@ -232,6 +233,24 @@ impl Operand {
             _ => None,
         }
     }
+}
+
+/// The field of an expression. A column that USING merges has two fields of one type, and DataFusion chooses later.
+fn field_of(expr: &Expr, schema: &DFSchema) -> Result<FieldRef> {
+    let error = match expr.to_field(schema) {
+        Ok((_, field)) => return Ok(field),
+        Err(error) => error,
+    };
+    let qualified = expr.clone().transform(|part| match &part {
+        Expr::Column(column) if column.relation.is_none() => {
+            match schema.qualified_fields_with_unqualified_name(&column.name).first() {
+                Some(found) => Ok(Transformed::yes(Expr::Column(Column::from(*found)))),
+                None => Ok(Transformed::no(part)),
+            }
+        }
+        _ => Ok(Transformed::no(part)),
+    })?;
+    qualified.data.to_field(schema).map(|(_, field)| field).map_err(|_| error)
 }
 
 /// Whether a type of Postgres is read as text and is none: it compares and orders in a way of its own.
