@@ -121,6 +121,7 @@ SELECT DISTINCT shop.orders.status FROM shop.orders, crm.orders WHERE shop.order
 SELECT p.id, coalesce(sum(i.quantity), 0) AS sold FROM shop.products p LEFT JOIN shop.order_items i ON i.product_id = p.id GROUP BY p.id ORDER BY sold DESC, p.id
 ;
 SELECT c.name, o.total FROM crm.customers c LEFT JOIN (SELECT customer_id, sum(amount) AS total FROM shop.orders GROUP BY customer_id) o ON o.customer_id = c.id ORDER BY c.id
+;
 SELECT id, s.status FROM shop.orders s JOIN crm.orders c USING (id) WHERE id > 3 AND id + 1 < 100 ORDER BY id
 ;
 SELECT customer_id, count(*), max(s.id) FROM shop.orders s JOIN crm.orders c USING (customer_id) GROUP BY customer_id ORDER BY customer_id
