@@ -529,12 +529,17 @@ fn texts(column: &ArrayRef) -> Vec<Option<String>> {
 /// An interval of days and time.
 fn span(interval: IntervalMonthDayNano) -> String {
     let seconds = interval.nanoseconds / 1_000_000_000;
+    let fraction = format!(".{:09}", interval.nanoseconds % 1_000_000_000);
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    if seconds == 0 && fraction.is_empty() && interval.days > 1 {
+        return format!("{} days", interval.days);
+    }
     let days = match interval.days {
         0 => String::new(),
         1 => "1 day ".to_owned(),
         days => format!("{days} days "),
     };
-    format!("{days}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!("{days}{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A number to nine digits behind the point.

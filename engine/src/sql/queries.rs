@@ -192,21 +192,22 @@ fn subqueries(select: &Select) -> Option<&'static str> {
     if named {
         return Some("a name stands in double quotes; a text can't go on in another one");
     }
-    (listed || conditions.any(is_hidden))
-        .then_some("IN of a subquery is a condition of WHERE here: alone, under NOT, or joined by AND and OR")
+    (listed || conditions.any(|condition| is_hidden(condition, false)))
+        .then_some("IN of a subquery is a condition of WHERE here: alone, joined by AND, or not negated by OR")
 }
 
-/// Whether IN of a subquery is anywhere but in conditions that are joined.
-fn is_hidden(expr: &Expr) -> bool {
+/// Whether IN of a subquery is anywhere but in conditions that are joined. Beside OR it can't be negated.
+fn is_hidden(expr: &Expr, is_beside_or: bool) -> bool {
     match expr {
-        Expr::InSubquery { expr, .. } => holds_in(expr),
-        Expr::Nested(inner) => is_hidden(inner),
+        Expr::InSubquery { expr, negated, .. } => (*negated && is_beside_or) || holds_in(expr),
+        Expr::Nested(inner) => is_hidden(inner, is_beside_or),
         Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
             let inner = bare(expr);
-            !matches!(inner, Expr::InSubquery { .. }) && holds_in(inner)
+            holds_in(inner) && (is_beside_or || !matches!(inner, Expr::InSubquery { negated: false, .. }))
         }
-        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
-            is_hidden(left) || is_hidden(right)
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
+            let is_beside_or = is_beside_or || *op == BinaryOperator::Or;
+            is_hidden(left, is_beside_or) || is_hidden(right, is_beside_or)
         }
         other => holds_in(other),
     }
