@@ -13,7 +13,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::arithmetic::{fitting, out_of_range, power_of_ten, rounded, scale_of};
-use super::kernel::{Form, Kernel};
+use super::kernel::{Body, Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
 use super::{lists, names, text};
 
@@ -38,17 +38,25 @@ pub(super) fn explicit(operand: Operand, type_name: &str, is_try: bool) -> Resul
     }
     let is_bare =
         matches!(target.kind, names::Kind::Numeric) && (operand.kind.is_float() || operand.kind == Type::Text);
+    if is_bare && is_try {
+        return Err(refused("TRY_CAST to numeric needs its digits: write numeric(p, s)"));
+    }
     let expr = match (&operand.kind, &kind) {
-        _ if is_bare && !is_try => {
-            Kernel::call("cast", Form::Typed, kind.clone(), |columns, kind| bare(&columns[0], kind), vec![operand.expr])
-        }
+        _ if is_bare => Kernel::call(
+            "numeric",
+            Form::Typed,
+            kind.clone(),
+            |columns, kind| bare(&columns[0], kind),
+            vec![operand.expr],
+        ),
         (Type::Unknown, Type::Text) => Expr::Cast(Cast::new(Box::new(operand.expr), DataType::Utf8)),
         (Type::Unknown, _) if is_try => convert(Operand { kind: Type::Text, ..operand }, &kind, true)?,
         _ => convert(operand, &kind, is_try)?,
     };
     let expr = match target.length {
         Some(length) => {
-            Kernel::call("cast", Form::Typed, kind.clone(), shortened(&target)?, vec![expr, number(length)])
+            let (name, body) = shortened(&target)?;
+            Kernel::call(name, Form::Typed, kind.clone(), body, vec![expr, number(length)])
         }
         None => expr,
     };
@@ -70,11 +78,12 @@ fn number(value: i32) -> Expr {
     Expr::Literal(ScalarValue::Int32(Some(value)), None)
 }
 
-fn shortened(target: &names::Name) -> Result<super::kernel::Body> {
+/// What fits a value into its length. Each has a name of its own, because kernels of one name are one function.
+fn shortened(target: &names::Name) -> Result<(&'static str, Body)> {
     match (&target.kind, target.is_padded) {
-        (names::Kind::Is(Type::Text), false) => Ok(text::shortened),
-        (names::Kind::Is(Type::Text), true) => Ok(text::padded),
-        (names::Kind::Is(Type::Timestamp | Type::Timestamptz), _) => Ok(super::moments::rounded),
+        (names::Kind::Is(Type::Text), false) => Ok(("varchar", text::shortened)),
+        (names::Kind::Is(Type::Text), true) => Ok(("char", text::padded)),
+        (names::Kind::Is(Type::Timestamp | Type::Timestamptz), _) => Ok(("digits", super::moments::rounded)),
         _ => Err(refused("this type takes no length")),
     }
 }
@@ -151,7 +160,7 @@ pub(super) fn convert(operand: Operand, kind: &Type, is_try: bool) -> Result<Exp
     if is_plain(&operand.kind, kind) {
         return Ok(Expr::Cast(Cast::new(Box::new(operand.expr), kind.arrow())));
     }
-    let (name, body): (_, super::kernel::Body) = match is_try {
+    let (name, body): (_, Body) = match is_try {
         true => ("try_cast", |columns, kind| Ok(tried(&columns[0], kind))),
         false => ("cast", |columns, kind| array(&columns[0], kind)),
     };

@@ -1,4 +1,4 @@
-//! Sums over frames of a window that slide. The rows of the frame are kept and added up anew: a float that was taken away
+//! Sums of floats, or of distinct values, over frames of a window that slide. The rows of the frame are kept and added up anew: a float that was taken away
 //! again would leave its rounding behind, and infinity or NaN would stay for ever.
 
 use std::collections::{HashSet, VecDeque};
@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, new_empty_array};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::{Accumulator, EmitTo};
+use datafusion::logical_expr::Accumulator;
 
 use super::sums::Columns;
 use super::types::refused;
@@ -45,7 +45,7 @@ impl Accumulator for Frame {
         let values = if rows.is_empty() { new_empty_array(&self.input) } else { ScalarValue::iter_to_array(rows)? };
         self.totals.clear();
         self.totals.add(&values, &vec![0; values.len()], None, 1)?;
-        ScalarValue::try_from_array(&self.totals.results(EmitTo::All)?, 0)
+        self.totals.current()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

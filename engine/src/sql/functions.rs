@@ -8,6 +8,7 @@ use datafusion::error::Result;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, ScalarUDF};
+use headwater_pipelines::diagnostic::nearest;
 
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
@@ -276,18 +277,10 @@ fn overloaded(name: &str, operands: Vec<Operand>) -> Result<Expr> {
 }
 
 fn unknown(name: &str) -> datafusion::error::DataFusionError {
-    let names = FUNCTIONS.keys().copied();
-    let nearest = names.min_by_key(|known| (strsim_distance(known, name), *known));
-    match nearest.filter(|known| strsim_distance(known, name) <= 2) {
+    match nearest(name, FUNCTIONS.keys().copied()) {
         Some(known) => refused(format!("there is no function {name}; there is {known}")),
         None => refused(format!("there is no function {name} here")),
     }
-}
-
-/// Letters that differ between two names of one length, and the difference of their lengths.
-fn strsim_distance(left: &str, right: &str) -> usize {
-    let differing = left.chars().zip(right.chars()).filter(|(left, right)| left != right).count();
-    differing + left.len().abs_diff(right.len())
 }
 
 fn one(operands: Vec<Operand>) -> Result<Operand> {

@@ -43,23 +43,13 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The call of a kernel with these operands.
+    /// The call of a kernel with these operands. Two kernels of one name, form and result are taken for one where their operands
+    /// are equal, so a name stands for one body.
     pub(super) fn call(name: &'static str, form: Form, result: Type, body: Body, operands: Vec<Expr>) -> Expr {
         let signature = match operands.len() {
             0 => Signature::nullary(Volatility::Immutable),
             count => Signature::any(count, Volatility::Immutable),
         };
-        Self::with(signature, name, form, result, body, operands)
-    }
-
-    fn with(
-        signature: Signature,
-        name: &'static str,
-        form: Form,
-        result: Type,
-        body: Body,
-        operands: Vec<Expr>,
-    ) -> Expr {
         let kernel = Self { name, form, result, body, signature };
         Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(kernel)), operands))
     }
@@ -114,8 +104,6 @@ impl ScalarUDFImpl for Kernel {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_constant = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
-        // Without operands there is nothing that says how many rows there are.
-
         let rows = if is_constant { 1 } else { args.number_rows };
         let columns = args.args.into_iter().map(|value| value.into_array(rows)).collect::<Result<Vec<_>>>()?;
         let result = (self.body)(&columns, &self.result.arrow())?;

@@ -146,10 +146,13 @@ impl AggregateUDFImpl for Sum {
         Ok(Box::new(One { totals }))
     }
 
-    /// Frames that slide are added up anew: a float that was taken away again leaves its rounding behind.
+    /// Frames of floats that slide are added up anew: a float that was taken away again leaves its rounding behind.
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let input = args.expr_fields[0].data_type();
         let totals = self.totals(input, args.return_field.data_type())?;
+        if !args.is_distinct && !Type::of(input).is_float() {
+            return Ok(Box::new(One { totals }));
+        }
         Ok(Box::new(Frame { rows: VecDeque::new(), input: input.clone(), is_distinct: args.is_distinct, totals }))
     }
 
@@ -185,7 +188,11 @@ struct Rule {
 pub(super) trait Columns: Send + Sync + std::fmt::Debug {
     fn add(&mut self, values: &ArrayRef, groups: &[usize], filter: Option<&BooleanArray>, count: usize) -> Result<()>;
     fn merge(&mut self, totals: &ArrayRef, counts: &Int64Array, groups: &[usize], count: usize) -> Result<()>;
+    /// Takes values out of the only group again. Exact totals alone can do so.
+    fn take(&mut self, values: &ArrayRef) -> Result<()>;
     fn results(&mut self, emit: EmitTo) -> Result<ArrayRef>;
+    /// The only group's value so far.
+    fn current(&self) -> Result<ScalarValue>;
     fn states(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>>;
     /// Each row as a state of its own.
     fn rows(&self, values: &ArrayRef, filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>>;
@@ -237,6 +244,22 @@ where
             numbers[group] += counts.value(row);
             Ok(())
         })
+    }
+
+    fn take(&mut self, values: &ArrayRef) -> Result<()> {
+        self.grow(1);
+        let (totals, counts) = (&mut self.totals, &mut self.counts);
+        T::each(values, |_, value| {
+            totals[0] = totals[0].minus(value)?;
+            counts[0] -= 1;
+            Ok(())
+        })
+    }
+
+    fn current(&self) -> Result<ScalarValue> {
+        let total = self.totals.first().copied().unwrap_or_default();
+        let count = self.counts.first().copied().unwrap_or_default();
+        ScalarValue::try_from_array(&self.finished(vec![total], &[count])?, 0)
     }
 
     fn results(&mut self, emit: EmitTo) -> Result<ArrayRef> {
@@ -356,13 +379,15 @@ impl Accumulator for One {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.totals.add(&arrow::array::new_empty_array(&DataType::Null), &[], None, 1)?;
-        // The total is kept: a window asks after each row.
-        let states = self.totals.states(EmitTo::All)?;
-        self.totals.merge(&states[0], states[1].as_primitive::<Int64Type>(), &[0], 1)?;
-        let result = self.totals.results(EmitTo::All)?;
-        self.totals.merge(&states[0], states[1].as_primitive::<Int64Type>(), &[0], 1)?;
-        ScalarValue::try_from_array(&result, 0)
+        self.totals.current()
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.totals.take(&values[0])
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
     }
 
     fn size(&self) -> usize {
@@ -404,7 +429,7 @@ impl Accumulator for Distinct {
             false => ScalarValue::iter_to_array(values)?,
         };
         self.totals.add(&array, &vec![0; array.len()], None, 1)?;
-        ScalarValue::try_from_array(&self.totals.results(EmitTo::All)?, 0)
+        self.totals.current()
     }
 
     fn size(&self) -> usize {

@@ -18,6 +18,8 @@ use super::types::{MAX_DIGITS, Type, refused};
 pub(super) trait Total: Copy + Default + Debug + Send + Sync + 'static {
     /// This and another one.
     fn plus(self, other: Self) -> Result<Self>;
+    /// This without another one; an exact total loses nothing by it.
+    fn minus(self, other: Self) -> Result<Self>;
     /// Calls `add` with the row and the value of each value that is not NULL.
     fn each(values: &ArrayRef, add: impl FnMut(usize, Self) -> Result<()>) -> Result<()>;
     /// Totals as a column, for another stage of the same aggregation.
@@ -42,6 +44,10 @@ fn unknown(values: &ArrayRef) -> Result<()> {
 impl Total for i128 {
     fn plus(self, other: Self) -> Result<Self> {
         self.checked_add(other).ok_or_else(|| DataFusionError::from(out_of_range("numeric")))
+    }
+
+    fn minus(self, other: Self) -> Result<Self> {
+        self.checked_sub(other).ok_or_else(|| DataFusionError::from(out_of_range("numeric")))
     }
 
     fn each(values: &ArrayRef, mut add: impl FnMut(usize, Self) -> Result<()>) -> Result<()> {
@@ -69,6 +75,10 @@ impl Total for f64 {
         Ok(sum)
     }
 
+    fn minus(self, other: Self) -> Result<Self> {
+        self.plus(-other)
+    }
+
     fn each(values: &ArrayRef, mut add: impl FnMut(usize, Self) -> Result<()>) -> Result<()> {
         match values.data_type() {
             DataType::Float32 => each::<Float32Type>(values, |row, value| add(row, value.into())),
@@ -89,6 +99,10 @@ impl Total for f32 {
             return Err(out_of_range("real").into());
         }
         Ok(sum)
+    }
+
+    fn minus(self, other: Self) -> Result<Self> {
+        self.plus(-other)
     }
 
     fn each(values: &ArrayRef, add: impl FnMut(usize, Self) -> Result<()>) -> Result<()> {
@@ -120,6 +134,10 @@ impl Total for Span {
             left.checked_add(right).ok_or_else(|| DataFusionError::from(out_of_range("interval")))
         };
         Ok(Self(sum(self.0, other.0)?, sum(self.1, other.1)?, sum(self.2, other.2)?))
+    }
+
+    fn minus(self, other: Self) -> Result<Self> {
+        self.plus(Self(-other.0, -other.1, -other.2))
     }
 
     fn each(values: &ArrayRef, mut add: impl FnMut(usize, Self) -> Result<()>) -> Result<()> {

@@ -359,3 +359,6 @@ NULL::int[]
 NULL::numeric(5,2)
 NULL::boolean
 CAST(NULL AS timestamp)
+-- two casts of one value side by side
+('ab   '::varchar(4) || '|') || ('ab   '::char(4) || '|')
+(t::varchar(3) || '|') || (t::char(3) || '|')
