@@ -7,6 +7,7 @@
 
 mod aggregates;
 mod arithmetic;
+mod calls;
 mod cast;
 mod compare;
 mod conditionals;
@@ -14,6 +15,7 @@ mod dates;
 mod formats;
 mod frames;
 mod functions;
+mod groups;
 mod intervals;
 mod kernel;
 mod list_functions;
@@ -25,6 +27,7 @@ mod parameters;
 mod patterns;
 mod planner;
 mod queries;
+mod readings;
 mod regexes;
 mod sums;
 mod syntax;

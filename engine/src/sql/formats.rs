@@ -1,12 +1,11 @@
-//! to_char, to_date and to_timestamp with Postgres' patterns. A pattern that is not listed here is refused when it is planned.
+//! Formats with Postgres' patterns, and to_char of moments. A pattern that is not listed here is refused when it is planned.
 //!
 //! See "Data Type Formatting Functions" in Postgres' manual.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
-use arrow::error::ArrowError;
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use chrono::{Datelike, NaiveDate};
 use datafusion::error::Result;
 
@@ -25,7 +24,7 @@ const FIELDS: [&str; 47] = [
 /// Fields that only to_char has, beside those.
 const MORE: [&str; 6] = ["Q", "RM", "TZH", "TZM", "TZ", "OF"];
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -44,20 +43,21 @@ const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX
 
 /// How letters of a field are written.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Case {
+pub(super) enum Case {
     Upper,
     Lower,
     Title,
 }
 
+/// A part of a format.
 #[derive(Debug, Clone)]
-enum Piece {
+pub(super) enum Piece {
     Literal(String),
     Field { name: &'static str, case: Case, is_filled: bool, ordinal: Option<Case> },
 }
 
 /// The pieces of a format; what it holds that is not supported.
-fn pieces(format: &str) -> std::result::Result<Vec<Piece>, String> {
+pub(super) fn pieces(format: &str) -> std::result::Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = format;
     let mut is_filled = true;
@@ -136,22 +136,6 @@ fn literal<'a>(text: &'a str, pieces: &mut Vec<Piece>) -> &'a str {
 pub(super) fn check(format: &str) -> Result<()> {
     pieces(format).map(|_| ()).map_err(|part| refused(format!("the pattern '{part}' of to_char is not supported")))
 }
-
-/// Whether a format can be read: fields of the date and of the clock.
-pub(super) fn check_input(format: &str) -> Result<()> {
-    let wrong = |part: &str| refused(format!("the pattern '{part}' can't be read into a date here"));
-    for piece in pieces(format).map_err(|part| wrong(&part))? {
-        if let Piece::Field { name, ordinal, .. } = piece
-            && (ordinal.is_some() || !READ.contains(&name))
-        {
-            return Err(wrong(name));
-        }
-    }
-    Ok(())
-}
-
-/// Fields that are read.
-const READ: [&str; 14] = ["YYYY", "MM", "DD", "MON", "MONTH", "HH24", "HH12", "HH", "MI", "SS", "MS", "US", "AM", "PM"];
 
 /// to_char of a moment.
 pub(super) fn written(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
@@ -289,142 +273,4 @@ fn suffix(number: &str, case: Case) -> &'static str {
         _ => ["TH", "th"],
     };
     suffix[usize::from(case != Case::Upper)]
-}
-
-/// to_date and to_timestamp: texts in a format.
-pub(super) fn read(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
-    let (texts, formats) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
-    let rows = (0..texts.len()).map(|row| {
-        if texts.is_null(row) || formats.is_null(row) {
-            return Ok(None);
-        }
-        let (text, format) = (texts.value(row), formats.value(row));
-        let pieces = pieces(format).map_err(|part| invalid("format", &part))?;
-        reading(text, &pieces).map(Some).ok_or_else(|| invalid(&format!("date in the format '{format}'"), text))
-    });
-    let found = rows.collect::<std::result::Result<Vec<Option<(i32, i64)>>, ArrowError>>()?;
-    Ok(match kind {
-        DataType::Date32 => {
-            let values = found.into_iter().map(|found| found.map(|(day, _)| day));
-            Arc::new(arrow::array::PrimitiveArray::<Date32Type>::from_iter(values))
-        }
-        _ => {
-            let values = found.into_iter().map(|found| found.map(|(day, clock)| i64::from(day) * DAY + clock));
-            let values = arrow::array::PrimitiveArray::<TimestampMicrosecondType>::from_iter(values);
-            Arc::new(values.with_data_type(kind.clone()))
-        }
-    })
-}
-
-/// What has been read of a text. Without a year it is the one before Christ, as in Postgres.
-struct Reading<'a> {
-    rest: &'a str,
-    year: i64,
-    month: i64,
-    day: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-    micros: i64,
-    is_afternoon: bool,
-    has_halves: bool,
-}
-
-/// The day and the time of day that a text names.
-fn reading(text: &str, pieces: &[Piece]) -> Option<(i32, i64)> {
-    let mut reading = Reading {
-        rest: text.trim_start(),
-        year: 0,
-        month: 1,
-        day: 1,
-        hour: 0,
-        minute: 0,
-        second: 0,
-        micros: 0,
-        is_afternoon: false,
-        has_halves: false,
-    };
-    for piece in pieces {
-        match piece {
-            Piece::Literal(literal) => reading.literal(literal),
-            Piece::Field { name, .. } => {
-                reading.rest = reading.rest.trim_start();
-                match *name {
-                    "MON" | "MONTH" => reading.month(*name == "MON")?,
-                    "AM" | "PM" => reading.half()?,
-                    name => reading.number(name)?,
-                }
-            }
-        }
-    }
-    reading.finish()
-}
-
-impl Reading<'_> {
-    /// A separator stands for any other one, or for none.
-    fn literal(&mut self, literal: &str) {
-        let is_text = literal.chars().any(char::is_alphanumeric);
-        for _ in literal.chars() {
-            let next = self.rest.chars().next();
-            if let Some(next) = next.filter(|next| is_text || !next.is_alphanumeric()) {
-                self.rest = &self.rest[next.len_utf8()..];
-            }
-        }
-    }
-
-    fn month(&mut self, is_short: bool) -> Option<()> {
-        let word = |month: &'static str| if is_short { &month[..3] } else { month };
-        let found = MONTHS.iter().position(|month| {
-            let word = word(month);
-            self.rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-        })?;
-        self.rest = &self.rest[word(MONTHS[found]).len()..];
-        self.month = i64::try_from(found).ok()? + 1;
-        Some(())
-    }
-
-    fn half(&mut self) -> Option<()> {
-        let word = self.rest.get(..2)?;
-        self.is_afternoon = word.eq_ignore_ascii_case("pm");
-        self.rest = &self.rest[2..];
-        (self.is_afternoon || word.eq_ignore_ascii_case("am")).then_some(())
-    }
-
-    fn number(&mut self, name: &str) -> Option<()> {
-        let width = match name {
-            "YYYY" => 4,
-            "MS" => 3,
-            "US" => 6,
-            _ => 2,
-        };
-        let count = self.rest.bytes().take(width).take_while(u8::is_ascii_digit).count();
-        let (digits, rest) = self.rest.split_at(count);
-        let value: i64 = digits.parse().ok()?;
-        self.rest = rest;
-        match name {
-            "YYYY" => self.year = value,
-            "MM" => self.month = value,
-            "DD" => self.day = value,
-            "MI" => self.minute = value,
-            "SS" => self.second = value,
-            "MS" | "US" => self.micros = value * 10_i64.pow(u32::try_from(6 - count).ok()?),
-            _ => {
-                self.hour = value;
-                self.has_halves = name != "HH24";
-            }
-        }
-        Some(())
-    }
-
-    fn finish(self) -> Option<(i32, i64)> {
-        let hour = match self.has_halves {
-            true if (1..=12).contains(&self.hour) => self.hour % 12 + if self.is_afternoon { 12 } else { 0 },
-            true => return None,
-            false => self.hour,
-        };
-        let parts = (i32::try_from(self.year).ok()?, u32::try_from(self.month).ok()?, u32::try_from(self.day).ok()?);
-        let date = NaiveDate::from_ymd_opt(parts.0, parts.1, parts.2)?;
-        let is_clock = hour < 24 && self.minute < 60 && self.second < 60;
-        is_clock.then_some((days(date), ((hour * 60 + self.minute) * 60 + self.second) * 1_000_000 + self.micros))
-    }
 }

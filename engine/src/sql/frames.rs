@@ -10,7 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::Accumulator;
 
-use super::sums::Columns;
+use super::groups::Columns;
 use super::types::refused;
 
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, cast, conditionals, formats, list_functions, moments, number_functions, regexes, text_functions,
-    time_functions, times,
+    arithmetic, cast, conditionals, formats, list_functions, moments, number_functions, readings, regexes,
+    text_functions, time_functions, times,
 };
 
 /// A type that a function takes.
@@ -152,7 +152,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         match (text, name) {
             (None, _) if format.kind != Type::Unknown => return Err(refused(format!("{name} takes a quoted format"))),
             (Some(text), "to_char") => formats::check(text)?,
-            (Some(text), _) => formats::check_input(text)?,
+            (Some(text), _) => readings::check(text)?,
             (None, _) => {}
         }
     }

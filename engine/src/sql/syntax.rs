@@ -7,13 +7,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, DictionaryField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval, NamedWindowExpr, ObjectName, Query,
-    Select, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound,
-    WindowSpec, WindowType,
+    BinaryOperator, CastKind, DictionaryField, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, Interval,
+    NamedWindowExpr, Query, Select, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{parameters, queries};
+use super::{calls, parameters, queries};
 use crate::transform::Parameters;
 
 /// Rewrites a statement or condition, with the parameters' values in place of their names.
@@ -63,7 +62,7 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
-fn not(expr: Expr) -> Expr {
+pub(super) fn not(expr: Expr) -> Expr {
     Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(expr))) }
 }
 
@@ -244,7 +243,7 @@ fn conditions(expr: Expr) -> Expr {
         }
         Expr::IsDistinctFrom(left, right) => construct("is distinct from", vec![*left, *right]),
         Expr::IsNotDistinctFrom(left, right) => not(construct("is distinct from", vec![*left, *right])),
-        other => matched(other),
+        other => calls::settle(other),
     }
 }
 
@@ -252,112 +251,6 @@ fn conditions(expr: Expr) -> Expr {
 fn every(parts: Vec<Expr>, is: fn(Expr) -> Expr) -> Expr {
     let all = parts.into_iter().map(is).reduce(|left, right| binary(left, BinaryOperator::And, right));
     Expr::Nested(Box::new(all.unwrap_or_else(null)))
-}
-
-/// Patterns and functions, under whatever syntax.
-fn matched(expr: Expr) -> Expr {
-    let escape = |escape: Option<ValueWithSpan>| escape.map(Expr::Value);
-    let pattern = |name: &str, negated: bool, operands: [Box<Expr>; 2], escape: Option<Expr>| {
-        let operands = operands.into_iter().map(|operand| *operand).chain(escape).collect();
-        let found = construct(name, operands);
-        if negated { not(found) } else { found }
-    };
-    match expr {
-        Expr::Like { negated, any: false, expr, pattern: text, escape_char } => {
-            pattern("like", negated, [expr, text], escape(escape_char))
-        }
-        Expr::ILike { negated, any: false, expr, pattern: text, escape_char } => {
-            pattern("ilike", negated, [expr, text], escape(escape_char))
-        }
-        Expr::SimilarTo { negated, expr, pattern: text, escape_char } => {
-            pattern("similar to", negated, [expr, text], escape(escape_char))
-        }
-        Expr::Extract { field, expr, .. } => {
-            construct(format!("extract {}", field.to_string().to_lowercase()), vec![*expr])
-        }
-        Expr::Position { expr, r#in } => construct("call strpos", vec![*r#in, *expr]),
-        Expr::Substring { expr, substring_from, substring_for, .. } => {
-            let from = substring_from.map_or_else(|| construct("number 1", Vec::new()), |from| *from);
-            construct(
-                "call substring",
-                [Some(*expr), Some(from), substring_for.map(|length| *length)].into_iter().flatten().collect(),
-            )
-        }
-        Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
-            let name = match trim_where {
-                Some(TrimWhereField::Leading) => "call ltrim",
-                Some(TrimWhereField::Trailing) => "call rtrim",
-                Some(TrimWhereField::Both) | None => "call btrim",
-            };
-            let characters = trim_what.map(|what| *what).into_iter().chain(trim_characters.into_iter().flatten());
-            construct(name, std::iter::once(*expr).chain(characters).collect())
-        }
-        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
-            let operands = [Some(expr), Some(overlay_what), Some(overlay_from), overlay_for];
-            construct("call overlay", operands.into_iter().flatten().map(|operand| *operand).collect())
-        }
-        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(_) } => construct("call ceil", vec![*expr]),
-        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => construct("call floor", vec![*expr]),
-        Expr::Function(function) => called(function),
-        other => other,
-    }
-}
-
-/// A call of a function that gives a value for each row. Aggregates and windows keep their syntax.
-fn called(mut function: Function) -> Expr {
-    let name = function.name.to_string().to_lowercase();
-    let name = match name.as_str() {
-        "every" => "bool_and".to_owned(),
-        "variance" => "var_samp".to_owned(),
-        _ => name,
-    };
-    if matches!(name.as_str(), "bool_and" | "var_samp") {
-        function.name = ObjectName::from(vec![Ident::new(name.clone())]);
-    }
-    let is_scalar = function.over.is_none() && function.within_group.is_empty() && function.filter.is_none();
-    if !is_scalar || !super::functions::is_scalar(&name) {
-        return aggregate(&name, function);
-    }
-    match function.args {
-        FunctionArguments::None => construct(format!("call {name}"), Vec::new()),
-        FunctionArguments::List(ref list)
-            if list.duplicate_treatment.is_none()
-                && list.clauses.is_empty()
-                && list.args.iter().all(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)))) =>
-        {
-            let operands = list.args.iter().filter_map(|arg| match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                _ => None,
-            });
-            construct(format!("call {name}"), operands.collect())
-        }
-        _ => Expr::Function(function),
-    }
-}
-
-/// A call of an aggregate or a function of windows: its arguments are looked at by its name.
-fn aggregate(name: &str, mut function: Function) -> Expr {
-    if matches!(name, "unnest" | "grouping") {
-        return Expr::Function(function);
-    }
-    if let FunctionArguments::List(list) = &mut function.args {
-        // DISTINCT needs the very expression that is aggregated.
-        for clause in list.clauses.iter_mut().filter(|_| list.duplicate_treatment.is_none()) {
-            if let FunctionArgumentClause::OrderBy(orders) = clause {
-                for order in orders {
-                    let whole = std::mem::replace(&mut order.expr, null());
-                    order.expr = construct("key", vec![whole]);
-                }
-            }
-        }
-        for (place, arg) in list.args.iter_mut().enumerate() {
-            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
-                let whole = std::mem::replace(expr, null());
-                *expr = construct(format!("argument {name} {place}"), vec![whole]);
-            }
-        }
-    }
-    Expr::Function(function)
 }
 
 /// A sign before a number belongs to the number, as Postgres' grammar has it: so -2147483648 is an integer.

@@ -17,7 +17,7 @@ use super::functions::Takes::{Date, Float8, Int4, Interval, Text, Timestamp, Tim
 use super::functions::{Function, ours};
 use super::intervals::{make, parts};
 use super::types::{Operand, Type};
-use super::{formats, text};
+use super::{formats, readings, text};
 
 fn date(_: &[Operand]) -> Type {
     Type::Date
@@ -67,8 +67,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ours("isfinite", &[Timestamp], boolean, |c, _| Ok(finite(&c[0]))),
     ours("isfinite", &[Timestamptz], boolean, |c, _| Ok(finite(&c[0]))),
     ours("isfinite", &[Interval], boolean, |c, _| Ok(finite(&c[0]))),
-    ours("to_date", &[Text, Text], date, formats::read),
-    ours("to_timestamp", &[Text, Text], timestamptz, formats::read),
+    ours("to_date", &[Text, Text], date, readings::read),
+    ours("to_timestamp", &[Text, Text], timestamptz, readings::read),
     ours("to_char", &[Timestamp, Text], |_| Type::Text, formats::written),
     ours("to_char", &[Timestamptz, Text], |_| Type::Text, formats::written),
 ];
