@@ -85,6 +85,51 @@ pub(super) struct Function {
     pub(super) does: Does,
 }
 
+/// Types that a function gives, whatever its operands are.
+pub(super) mod gives {
+    use super::{Operand, Type};
+
+    pub(in super::super) fn text(_: &[Operand]) -> Type {
+        Type::Text
+    }
+
+    pub(in super::super) fn int4(_: &[Operand]) -> Type {
+        Type::Int4
+    }
+
+    pub(in super::super) fn int8(_: &[Operand]) -> Type {
+        Type::Int8
+    }
+
+    pub(in super::super) fn float8(_: &[Operand]) -> Type {
+        Type::Float8
+    }
+
+    pub(in super::super) fn bytea(_: &[Operand]) -> Type {
+        Type::Bytea
+    }
+
+    pub(in super::super) fn boolean(_: &[Operand]) -> Type {
+        Type::Bool
+    }
+
+    pub(in super::super) fn date(_: &[Operand]) -> Type {
+        Type::Date
+    }
+
+    pub(in super::super) fn timestamp(_: &[Operand]) -> Type {
+        Type::Timestamp
+    }
+
+    pub(in super::super) fn timestamptz(_: &[Operand]) -> Type {
+        Type::Timestamptz
+    }
+
+    pub(in super::super) fn interval(_: &[Operand]) -> Type {
+        Type::Interval
+    }
+}
+
 /// A function of ours.
 pub(super) const fn ours(
     name: &'static str,

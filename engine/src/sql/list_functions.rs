@@ -14,14 +14,11 @@ use datafusion::logical_expr::{Expr, Operator};
 
 use super::functions::Function;
 use super::functions::Takes::{Array as List, Int4, Text};
+use super::functions::gives::int4;
 use super::functions::ours;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{cast, text};
-
-fn int4(_: &[Operand]) -> Type {
-    Type::Int4
-}
 
 /// Functions that take any array.
 pub(super) const FUNCTIONS: &[Function] = &[

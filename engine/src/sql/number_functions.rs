@@ -14,21 +14,10 @@ use datafusion::logical_expr::Expr;
 use super::arithmetic::{fitting, out_of_range, power_of_ten, rounded, scale_of};
 use super::cast;
 use super::functions::Takes::{Float8, Int4, Int8, Numeric};
+use super::functions::gives::{float8, int4, int8};
 use super::functions::{Function, ours};
 use super::kernel::{Body, Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
-
-fn float8(_: &[Operand]) -> Type {
-    Type::Float8
-}
-
-fn int4(_: &[Operand]) -> Type {
-    Type::Int4
-}
-
-fn int8(_: &[Operand]) -> Type {
-    Type::Int8
-}
 
 /// A numeric without digits behind the point.
 fn whole(operands: &[Operand]) -> Type {

@@ -8,8 +8,9 @@ use arrow::error::ArrowError;
 use datafusion::error::Result;
 
 use super::functions::Takes::Text;
+use super::functions::gives::text;
 use super::functions::{Function, ours};
-use super::types::{Operand, Type};
+use super::types::Type;
 
 /// All of them.
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -39,10 +40,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Arc::new(found.into_iter().map(Option::flatten).collect::<StringArray>()))
     }),
 ];
-
-fn text(_: &[Operand]) -> Type {
-    Type::Text
-}
 
 /// Escapes that Postgres' patterns and these write in different ways. Letters and digits are Unicode's, numbers ASCII's.
 const ESCAPES: [(char, &str); 15] = [

@@ -11,25 +11,10 @@ use datafusion::logical_expr::Expr;
 
 use super::cast;
 use super::functions::Takes::{Bytea, Int4, Int8, Text};
+use super::functions::gives::{boolean, bytea, int4, text};
 use super::functions::{Function, ours, theirs};
 use super::kernel::{Form, Kernel};
 use super::types::{Operand, Type, refused};
-
-fn text(_: &[Operand]) -> Type {
-    Type::Text
-}
-
-fn int4(_: &[Operand]) -> Type {
-    Type::Int4
-}
-
-fn bytea(_: &[Operand]) -> Type {
-    Type::Bytea
-}
-
-fn boolean(_: &[Operand]) -> Type {
-    Type::Bool
-}
 
 /// All of them.
 pub(super) const FUNCTIONS: &[Function] = &[

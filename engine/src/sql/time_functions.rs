@@ -14,30 +14,11 @@ use datafusion::error::Result;
 use super::arithmetic::out_of_range;
 use super::dates::{DAY, Zone, days, from_days};
 use super::functions::Takes::{Date, Float8, Int4, Interval, Text, Timestamp, Timestamptz};
+use super::functions::gives::{boolean, date, interval, timestamp, timestamptz};
 use super::functions::{Function, ours};
 use super::intervals::{make, parts};
-use super::types::{Operand, Type};
+use super::types::Type;
 use super::{formats, readings, text};
-
-fn date(_: &[Operand]) -> Type {
-    Type::Date
-}
-
-fn timestamp(_: &[Operand]) -> Type {
-    Type::Timestamp
-}
-
-fn timestamptz(_: &[Operand]) -> Type {
-    Type::Timestamptz
-}
-
-fn interval(_: &[Operand]) -> Type {
-    Type::Interval
-}
-
-fn boolean(_: &[Operand]) -> Type {
-    Type::Bool
-}
 
 /// All of them.
 pub(super) const FUNCTIONS: &[Function] = &[
