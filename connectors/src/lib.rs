@@ -13,10 +13,7 @@ mod settings;
 mod values;
 mod writers;
 
-pub use headwater_engine::NATIVE_TYPE;
-
-/// Metadata key of the Arrow type under which that type was read. The remembered type counts only while the column still has it.
-pub const NATIVE_FORM: &str = "headwater.native_form";
+pub use headwater_engine::{NATIVE_FORM, NATIVE_TYPE};
 
 /// Every connector, sorted by name.
 pub fn registry() -> Registry {

@@ -31,8 +31,12 @@ mod yielding;
 
 pub use error::{EngineError, ErrorKind, Result};
 
-/// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it.
+/// Metadata key of an Arrow field that remembers the source's own type, e.g. `uuid`. An expression loses it, unless
+/// its type is one that SQL works with, like jsonb.
 pub const NATIVE_TYPE: &str = "headwater.native_type";
+
+/// Metadata key of the Arrow type under which that type was read. The remembered type counts only while the column still has it.
+pub const NATIVE_FORM: &str = "headwater.native_form";
 
 /// This machine's name, which says who can read staged files on a local disk.
 pub fn host_name() -> String {

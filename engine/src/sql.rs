@@ -17,6 +17,7 @@ mod frames;
 mod functions;
 mod groups;
 mod intervals;
+mod json;
 mod kernel;
 mod list_functions;
 mod lists;

@@ -11,6 +11,7 @@ use datafusion::logical_expr::planner::{RawAggregateExpr, RawWindowExpr};
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::cast;
+use super::json;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 
@@ -63,6 +64,9 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
         return Err(refused("string_agg takes a quoted separator"));
     }
     let none = |kind: &Type| refused(format!("there is no aggregate {name}({kind})"));
+    if operand.kind.is_json() && takes == Takes::Anything {
+        return document(name, operand);
+    }
     let kind = match (takes, &operand.kind) {
         (_, Type::Char) => Type::Text,
         (Takes::Anything, _) => return Ok(operand.expr),
@@ -90,6 +94,15 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
         return Ok(ordered(operand));
     }
     Ok(operand.expr)
+}
+
+/// A document as an argument: counted it may be, once for each value that is equal to Postgres.
+fn document(name: &str, operand: Operand) -> Result<Expr> {
+    match name {
+        "count" if operand.kind.is_jsonb() => Ok(json::key(operand.expr)),
+        "count" => Ok(operand.expr),
+        _ => Err(refused(format!("{name} of {} is not supported: cast it to text", operand.kind))),
+    }
 }
 
 /// Whether a fraction is a quarter: DataFusion rounds where it interpolates by others.

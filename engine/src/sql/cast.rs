@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Cast, Expr};
 use super::arithmetic::{fitting, out_of_range, power_of_ten, rounded, scale_of};
 use super::kernel::{Body, Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
-use super::{lists, names, text};
+use super::{json, lists, names, text};
 
 /// Digits behind the point of a numeric that is written without them and made of a type that says nothing about them.
 pub(super) const BARE_SCALE: u8 = 16;
@@ -36,6 +36,13 @@ pub(super) fn explicit(operand: Operand, type_name: &str, is_try: bool) -> Resul
     if !is_castable(&operand.kind, &kind) {
         return Err(refused(format!("there is no cast of {} to {kind}", operand.kind)));
     }
+    if is_try && (operand.kind.is_json() || kind.is_json()) {
+        return Err(refused("TRY_CAST does not go with json and jsonb"));
+    }
+    let operand = match operand.kind.is_jsonb() && (kind == Type::Bool || kind.is_number()) {
+        true => json::number_or_condition(operand, &kind),
+        false => operand,
+    };
     let is_bare =
         matches!(target.kind, names::Kind::Numeric) && (operand.kind.is_float() || operand.kind == Type::Text);
     if is_bare && is_try {
@@ -94,6 +101,8 @@ fn is_castable(from: &Type, to: &Type) -> bool {
         (from, to) if from == to => true,
         (Type::Native(name), Type::Interval) => name.starts_with("interval"),
         (Type::Native(name), Type::Time) => name.starts_with("time") && !name.contains("with time zone"),
+        (from, to) if from.is_jsonb() && (*to == Type::Bool || to.is_number()) => true,
+        (from, to) if from.is_json() && to.is_json() => true,
         (Type::Native(_), to) => *to == Type::Text,
         (Type::Unknown | Type::Text | Type::Char, _) | (_, Type::Text | Type::Char) => true,
         (from, to) if from.is_number() && to.is_number() => true,
@@ -141,6 +150,9 @@ pub(super) fn read(expr: Expr, kind: &Type) -> Expr {
 
 /// The expression with the other type.
 pub(super) fn convert(operand: Operand, kind: &Type, is_try: bool) -> Result<Expr> {
+    if operand.kind.is_json() || kind.is_json() {
+        return json::change(operand, kind);
+    }
     if operand.kind == Type::Char && *kind == Type::Text {
         return Ok(Kernel::call("trimmed", Form::Call, Type::Text, text::without_blanks, vec![operand.expr]));
     }

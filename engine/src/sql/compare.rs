@@ -10,10 +10,13 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
 use super::kernel::{Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, has_labels, refused};
-use super::{cast, moments};
+use super::{cast, json, moments};
 
 /// Compares two operands.
 pub(super) fn compare(op: Operator, left: Operand, right: Operand) -> Result<Expr> {
+    if let Some(compared) = json::compared(op, &left, &right)? {
+        return Ok(compared);
+    }
     let (left, right) = comparable(op, left, right)?;
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
 }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, Operator};
 
 use super::cast;
 use super::compare::compare;
+use super::json;
 use super::kernel::{Form, Kernel};
 use super::types::{Operand, Type, refused};
 
@@ -47,7 +48,8 @@ pub(super) fn case(operands: Vec<Operand>, has_operand: bool) -> Result<Expr> {
         results.push(result);
     }
     let results = unified("CASE", results)?;
-    let is_condition = results.first().is_some_and(|operand| operand.kind == Type::Bool);
+    let kind = results.first().map_or(Type::Unknown, |operand| operand.kind.clone());
+    let is_condition = kind == Type::Bool;
     let flag = |operand: Operand| match is_condition {
         true => Kernel::call("flag", Form::Cast, Type::Int4, flags, vec![operand.expr]),
         false => operand.expr,
@@ -58,7 +60,7 @@ pub(super) fn case(operands: Vec<Operand>, has_operand: bool) -> Result<Expr> {
     let case = Expr::Case(Case::new(None, branches, rest));
     Ok(match is_condition {
         true => Kernel::call("truth", Form::Cast, Type::Bool, truths, vec![case]),
-        false => case,
+        false => json::kept(case, &kind),
     })
 }
 
@@ -155,11 +157,12 @@ fn nesting(expr: &Expr) -> usize {
 /// COALESCE
 pub(super) fn coalesce(operands: Vec<Operand>) -> Result<Expr> {
     let operands = unified("COALESCE", operands)?;
+    let kind = operands.first().map_or(Type::Unknown, |operand| operand.kind.clone());
     let operands: Vec<Expr> = operands.into_iter().map(|operand| operand.expr).collect();
     if operands.iter().map(nesting).max().unwrap_or(0) >= MAX_NESTING {
         return Err(refused("COALESCE is nested too deeply: it takes any number of values"));
     }
-    super::functions::of_theirs("coalesce", operands)
+    Ok(json::kept(super::functions::of_theirs("coalesce", operands)?, &kind))
 }
 
 /// NULLIF
@@ -173,7 +176,8 @@ pub(super) fn nullif(operands: Vec<Operand>) -> Result<Expr> {
         }
         _ => left,
     };
-    if left.kind == right.kind && !left.kind.is_float() && !matches!(left.kind, Type::Interval | Type::Array(_)) {
+    let is_plain = !left.kind.is_float() && !left.kind.is_json();
+    if left.kind == right.kind && is_plain && !matches!(left.kind, Type::Interval | Type::Array(_)) {
         return super::functions::of_theirs("nullif", vec![left.expr, right.expr]);
     }
     if nesting_of_cases(&left.expr) >= MAX_NESTING {
@@ -182,13 +186,16 @@ pub(super) fn nullif(operands: Vec<Operand>) -> Result<Expr> {
     let are_equal = compare(Operator::Eq, left.clone(), right)?;
     let null = Operand { expr: Expr::Literal(datafusion::common::ScalarValue::Null, None), kind: Type::Unknown };
     let null = cast::implicit(null, &left.kind)?;
-    Ok(Expr::Case(Case::new(None, vec![(Box::new(are_equal), Box::new(null.expr))], Some(Box::new(left.expr)))))
+    let case = Case::new(None, vec![(Box::new(are_equal), Box::new(null.expr))], Some(Box::new(left.expr)));
+    Ok(json::kept(Expr::Case(case), &left.kind))
 }
 
 /// GREATEST and LEAST pass over NULLs.
 pub(super) fn extreme(name: &str, operands: Vec<Operand>) -> Result<Expr> {
     let operands = unified(name, operands)?;
-    if operands.iter().any(|operand| matches!(operand.kind, Type::Interval | Type::Array(_) | Type::Other(_))) {
+    if operands.iter().any(|operand| {
+        operand.kind.is_json() || matches!(operand.kind, Type::Interval | Type::Array(_) | Type::Other(_))
+    }) {
         return Err(refused(format!("{name} of this type is not supported")));
     }
     super::functions::of_theirs(name, operands.into_iter().map(|operand| operand.expr).collect())

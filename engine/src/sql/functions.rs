@@ -13,7 +13,7 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, cast, conditionals, formats, list_functions, moments, number_functions, readings, regexes,
+    arithmetic, cast, conditionals, formats, json, list_functions, moments, number_functions, readings, regexes,
     text_functions, time_functions, times,
 };
 
@@ -31,6 +31,11 @@ pub(super) enum Takes {
     Timestamp,
     Timestamptz,
     Interval,
+    Bool,
+    Json,
+    Jsonb,
+    /// An array of texts.
+    Texts,
     Array,
 }
 
@@ -51,6 +56,10 @@ impl Takes {
             Self::Timestamp => Type::Timestamp,
             Self::Timestamptz => Type::Timestamptz,
             Self::Interval => Type::Interval,
+            Self::Bool => Type::Bool,
+            Self::Json => Type::json(),
+            Self::Jsonb => Type::jsonb(),
+            Self::Texts => Type::Array(Box::new(Type::Text)),
             // Arrays of several dimensions are passed on and nothing else.
             Self::Array => match kind {
                 Type::Array(element) if !matches!(**element, Type::Array(_)) => kind.clone(),
@@ -128,6 +137,14 @@ pub(super) mod gives {
     pub(in super::super) fn interval(_: &[Operand]) -> Type {
         Type::Interval
     }
+
+    pub(in super::super) fn json(_: &[Operand]) -> Type {
+        Type::json()
+    }
+
+    pub(in super::super) fn jsonb(_: &[Operand]) -> Type {
+        Type::jsonb()
+    }
 }
 
 /// A function of ours.
@@ -159,6 +176,7 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, Vec<Function>>> = LazyLock::new
         time_functions::FUNCTIONS,
         list_functions::FUNCTIONS,
         regexes::FUNCTIONS,
+        json::FUNCTIONS,
     ];
     for function in lists.into_iter().flatten() {
         found.entry(function.name).or_default().push(*function);
@@ -250,6 +268,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         ("random", 0) => of_theirs("random", Vec::new()),
         ("localtimestamp", 0) => moment(Type::Timestamp),
         ("current_date", 0) => moment(Type::Date),
+        _ if json::is_variadic(name) => json::call(name, operands),
         _ if list_functions::is_polymorphic(name) => list_functions::plan(name, operands),
         _ => overloaded(name, operands),
     }
@@ -258,6 +277,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
 /// The name that Postgres gives a type.
 fn named(operand: Operand) -> Result<Expr> {
     let name = match &operand.kind {
+        kind if kind.is_json() => kind.to_string(),
         Type::Text | Type::Char | Type::Native(_) | Type::Other(_) => {
             return Err(refused("which type of text this is can't be told here"));
         }

@@ -4,12 +4,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::types::Type;
@@ -90,6 +90,11 @@ impl ScalarUDFImpl for Kernel {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(self.result.arrow())
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = Field::new(self.name, self.result.arrow(), true);
+        Ok(Arc::new(field.with_metadata(self.result.metadata())))
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {

@@ -27,7 +27,7 @@ pub(super) fn parse(name: &str) -> Result<Name> {
     if let Some(element) = lower.strip_suffix("[]") {
         let element = parse(element)?;
         let kind = match element {
-            Name { kind: Kind::Is(kind), length: None, .. } => Type::Array(Box::new(kind)),
+            Name { kind: Kind::Is(kind), length: None, .. } if !kind.is_json() => Type::Array(Box::new(kind)),
             Name { kind: Kind::Numeric, .. } => {
                 return Err(refused("an array of numeric needs digits: write numeric(p, s)[]"));
             }
@@ -57,6 +57,8 @@ pub(super) fn parse(name: &str) -> Result<Name> {
         "timestamp" | "timestamp without time zone" => sized(Type::Timestamp, number(0), false),
         "timestamptz" | "timestamp with time zone" => sized(Type::Timestamptz, number(0), false),
         "interval" => simple(Type::Interval),
+        "json" => simple(Type::json()),
+        "jsonb" => simple(Type::jsonb()),
         "double" => Err(refused("SQL knows no type 'double': write double precision")),
         "string" => Err(refused("SQL knows no type 'string': write text")),
         _ => Err(refused(format!("there is no type '{name}' here"))),

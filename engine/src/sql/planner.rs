@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::arithmetic::{self, Op};
 use super::compare::{self, compare};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
-use super::{aggregates, cast, conditionals, functions, list_functions, patterns, text, times};
+use super::{aggregates, cast, conditionals, functions, json, list_functions, patterns, text, times};
 
 /// Gives operators and constructs Postgres' meaning.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ impl ExprPlanner for Planner {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let RawFieldAccessExpr { field_access, expr } = raw;
+        let document = Operand::new(expr.clone(), schema)?;
+        if document.kind.is_json() {
+            return step_into(document, field_access, schema).map(PlannerResult::Planned);
+        }
         match field_access {
             GetFieldAccess::ListIndex { key } => {
                 let (list, index) = (Operand::new(expr, schema)?, Operand::new(*key, schema)?);
@@ -74,7 +78,20 @@ impl ExprPlanner for Planner {
     }
 }
 
+/// A subscript of a document.
+fn step_into(document: Operand, access: GetFieldAccess, schema: &DFSchema) -> Result<Expr> {
+    let step = match access {
+        GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
+        GetFieldAccess::ListIndex { key } => *key,
+        GetFieldAccess::ListRange { .. } => return Err(refused("jsonb has no slices")),
+    };
+    json::subscript(document, Operand::new(step, schema)?)
+}
+
 fn binary(op: &BinaryOperator, left: Operand, right: Operand) -> Result<Expr> {
+    if json::is_operator(op, &left.kind, &right.kind) {
+        return json::operator(op, left, right);
+    }
     let arithmetic = match op {
         BinaryOperator::Plus => Some(Op::Add),
         BinaryOperator::Minus => Some(Op::Subtract),

@@ -1,5 +1,6 @@
 //! Types as Postgres names them, and which Arrow types hold their values.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 
-use crate::NATIVE_TYPE;
+use crate::{NATIVE_FORM, NATIVE_TYPE};
 
 /// Digits that a decimal holds at most.
 pub(super) const MAX_DIGITS: u8 = 38;
@@ -88,6 +89,34 @@ impl Type {
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::Array(element) => DataType::List(Arc::new(Field::new_list_field(element.arrow(), true))),
             Self::Other(other) => other.clone(),
+        }
+    }
+
+    pub(super) fn json() -> Self {
+        Self::Native("json".to_owned())
+    }
+
+    pub(super) fn jsonb() -> Self {
+        Self::Native("jsonb".to_owned())
+    }
+
+    /// Whether it is json or jsonb.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Self::Native(name) if matches!(name.as_str(), "json" | "jsonb"))
+    }
+
+    pub(super) fn is_jsonb(&self) -> bool {
+        matches!(self, Self::Native(name) if name == "jsonb")
+    }
+
+    /// What a field of the type remembers: the type that Arrow has no name for.
+    pub(super) fn metadata(&self) -> HashMap<String, String> {
+        match self {
+            Self::Native(name) => HashMap::from([
+                (NATIVE_TYPE.to_owned(), name.clone()),
+                (NATIVE_FORM.to_owned(), self.arrow().to_string()),
+            ]),
+            _ => HashMap::new(),
         }
     }
 
@@ -190,10 +219,10 @@ pub(super) struct Operand {
 }
 
 impl Operand {
-    /// An expression over a schema. A quoted literal is unknown until it is cast; values of other widths than those of
+    /// An expression over a schema. A quoted literal is unknown until it is cast, which its metadata may say; values of other widths than those of
     /// Postgres, as files have them, get the next one that holds them all.
     pub(super) fn new(expr: Expr, schema: &DFSchema) -> Result<Self> {
-        if let Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _) = &expr {
+        if let Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, None) = &expr {
             return Ok(Self { expr, kind: Type::Unknown });
         }
         let field = field_of(&expr, schema)?;

@@ -1,12 +1,14 @@
 //! Types of set operations and recursive queries: what Postgres would not bring together is refused.
 
-use datafusion::common::Column;
+use arrow::datatypes::Field;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 
 use super::types::{Operand, Type, refused};
+use crate::NATIVE_TYPE;
 
 /// Looks at the set operations of a plan as it was written, before anything is cast.
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
@@ -19,6 +21,13 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
             }
             LogicalPlan::RecursiveQuery(query) => {
                 recursion(&query.static_term, &query.recursive_term)?;
+            }
+            LogicalPlan::Aggregate(aggregate) => grouped(&aggregate.group_expr, aggregate.input.schema())?,
+            LogicalPlan::Distinct(Distinct::On(distinct)) => grouped(&distinct.on_expr, distinct.input.schema())?,
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                for field in input.schema().fields() {
+                    no_document(field)?;
+                }
             }
             // INTERSECT, EXCEPT and joins with USING compare columns by name or place.
             LogicalPlan::Join(join) => {
@@ -41,6 +50,28 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// Whether a field holds json or jsonb.
+fn document(field: &Field) -> Option<&str> {
+    let native = field.metadata().get(NATIVE_TYPE).map(String::as_str);
+    native.filter(|native| matches!(*native, "json" | "jsonb") && Type::of(field.data_type()) == Type::Text)
+}
+
+/// Documents that are equal may be written in several ways, and DataFusion groups texts.
+fn no_document(field: &Field) -> Result<()> {
+    match document(field) {
+        Some(kind) => Err(refused(format!("{kind} can't be grouped and made distinct here: cast it to text"))),
+        None => Ok(()),
+    }
+}
+
+fn grouped(keys: &[Expr], schema: &DFSchema) -> Result<()> {
+    let keys = keys.iter().flat_map(|key| match key {
+        Expr::GroupingSet(set) => set.distinct_expr(),
+        key => vec![key],
+    });
+    keys.filter_map(|key| key.to_field(schema).ok()).try_for_each(|(_, field)| no_document(&field))
 }
 
 /// The types of IN, which DataFusion brings together in its own way.
@@ -88,6 +119,9 @@ fn recursion(first: &LogicalPlan, rest: &LogicalPlan) -> Result<()> {
 fn one_type(left: &LogicalPlan, right: &LogicalPlan, what: &str) -> Result<()> {
     for (left, right) in left.schema().fields().iter().zip(right.schema().fields()) {
         let (one, other) = (Type::of(left.data_type()), Type::of(right.data_type()));
+        if document(left) != document(right) {
+            return Err(refused(format!("{what} can't take a document and something else: cast both to one type")));
+        }
         let exact = |kind: &Type| matches!(kind, Type::Numeric(..)) || kind.is_integer();
         let mixes = (one.is_float() && exact(&other)) || (other.is_float() && exact(&one));
         let moments = one.is_moment() && other.is_moment() && one != other;

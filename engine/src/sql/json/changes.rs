@@ -87,12 +87,7 @@ pub(super) fn without_nulls(value: Value) -> Value {
 }
 
 /// `jsonb_set`, `jsonb_insert` and `#-`: a document whose place under the path has changed.
-pub(super) fn changed(
-    value: Value,
-    path: &[Option<&str>],
-    new: &Value,
-    change: Change,
-) -> Result<Value, Failure> {
+pub(super) fn changed(value: Value, path: &[Option<&str>], new: &Value, change: Change) -> Result<Value, Failure> {
     let is_empty = match &value {
         Value::Array(elements) => elements.is_empty(),
         Value::Object(pairs) => pairs.is_empty(),

@@ -80,7 +80,11 @@ impl Value {
 pub(super) fn compare(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::Array(elements), other) if !other.is_container() => {
-            if elements.is_empty() { Ordering::Less } else { elements.len().cmp(&1).then(Ordering::Greater) }
+            if elements.is_empty() {
+                Ordering::Less
+            } else {
+                elements.len().cmp(&1).then(Ordering::Greater)
+            }
         }
         (other, Value::Array(_)) if !other.is_container() => compare(right, left).reverse(),
         _ => within(left, right),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::numbers;
 use super::value::Value;
 
 /// A text in double quotes.
@@ -114,4 +115,17 @@ fn lines(value: &Value, level: usize, out: &mut String) {
         }
         scalar => one(scalar, out),
     }
+}
+
+/// A text that is equal for equal values: numbers are without zeros at their end.
+pub(super) fn key(value: Value) -> String {
+    fn bare(value: Value) -> Value {
+        match value {
+            Value::Number(number) => Value::Number(numbers::bare(&number).to_owned()),
+            Value::Array(elements) => Value::Array(elements.into_iter().map(bare).collect()),
+            Value::Object(pairs) => Value::Object(pairs.into_iter().map(|(key, value)| (key, bare(value))).collect()),
+            other => other,
+        }
+    }
+    text(&bare(value))
 }
