@@ -32,9 +32,8 @@ enum Takes {
 fn takes(name: &str) -> Option<Takes> {
     Some(match name {
         "count" | "array_agg" | "first_value" | "last_value" | "nth_value" | "lag" | "lead" | "ntile"
-        | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "grouping" | "percentile_cont" => {
-            Takes::Anything
-        }
+        | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "grouping" | "percentile_cont"
+        | "json_agg" | "jsonb_agg" => Takes::Anything,
         "min" | "max" => Takes::Ordered,
         "sum" | "avg" => Takes::Summable,
         "stddev" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "corr" | "covar_pop" | "covar_samp"
@@ -64,6 +63,9 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
         return Err(refused("string_agg takes a quoted separator"));
     }
     let none = |kind: &Type| refused(format!("there is no aggregate {name}({kind})"));
+    if matches!(name, "json_agg" | "jsonb_agg") {
+        return json::piece(name, operand);
+    }
     if operand.kind.is_json() && takes == Takes::Anything {
         return document(name, operand);
     }

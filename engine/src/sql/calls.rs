@@ -1,8 +1,8 @@
 //! Patterns, functions and aggregates as constructs, under whatever syntax they are written.
 
 use datafusion::sql::sqlparser::ast::{
-    CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    ObjectName, TrimWhereField, ValueWithSpan,
+    CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, ObjectName, TrimWhereField, ValueWithSpan,
 };
 
 use super::syntax::{construct, not, null};
@@ -67,6 +67,9 @@ fn called(mut function: Function) -> Expr {
     if matches!(name.as_str(), "bool_and" | "var_samp") {
         function.name = ObjectName::from(vec![Ident::new(name.clone())]);
     }
+    if matches!(name.as_str(), "json_agg" | "jsonb_agg") {
+        return gathered(&name, function);
+    }
     let is_scalar = function.over.is_none() && function.within_group.is_empty() && function.filter.is_none();
     if !is_scalar || !super::functions::is_scalar(&name) {
         return aggregate(&name, function);
@@ -86,6 +89,17 @@ fn called(mut function: Function) -> Expr {
         }
         _ => Expr::Function(function),
     }
+}
+
+/// `json_agg` and `jsonb_agg` make a document of an array, whose elements are pieces of JSON.
+fn gathered(name: &str, mut function: Function) -> Expr {
+    if let FunctionArguments::List(list) = &function.args
+        && matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct))
+    {
+        return construct(format!("refused {name}(DISTINCT …) is not supported"), Vec::new());
+    }
+    function.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    construct(format!("gathered {name}"), vec![aggregate(name, function)])
 }
 
 /// A call of an aggregate or a function of windows: its arguments are looked at by its name.

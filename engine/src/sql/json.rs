@@ -131,6 +131,25 @@ fn pieces(operands: Vec<Operand>, has_keys: bool) -> Result<Vec<Expr>> {
     operands.into_iter().enumerate().map(piece).collect()
 }
 
+/// The operand of `json_agg` and `jsonb_agg` as the text of a piece of JSON.
+pub(super) fn piece(name: &str, operand: Operand) -> Result<Expr> {
+    match &operand.kind {
+        Type::Unknown => Err(refused(format!("{name} needs to know the type of its operand: cast it"))),
+        // Postgres writes a line for each of them.
+        Type::Array(_) if name == "json_agg" => Err(refused("json_agg of arrays is not supported: write jsonb_agg")),
+        _ => change(Operand { expr: converted(operand, false)?, kind: Type::json() }, &Type::Text),
+    }
+}
+
+/// `json_agg` and `jsonb_agg`, of an array of pieces.
+pub(super) fn gathered(name: &str, operands: Vec<Operand>) -> Result<Expr> {
+    let pieces = vec![only(operands)?.expr];
+    Ok(match name {
+        "json_agg" => Kernel::call("json_agg", Form::Call, Type::json(), |c, _| built::gathered(c, false), pieces),
+        _ => Kernel::call("jsonb_agg", Form::Call, Type::jsonb(), |c, _| built::gathered(c, true), pieces),
+    })
+}
+
 /// `to_json` and `to_jsonb`
 fn converted(operand: Operand, is_binary: bool) -> Result<Expr> {
     let kind = if is_binary { Type::jsonb() } else { Type::json() };

@@ -76,7 +76,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         };
         element = element.unify(&kind).ok_or_else(none)?;
     }
-    if element == Type::Unknown {
+    if element == Type::Unknown || element.is_json() {
         return Err(none());
     }
     let list = Type::Array(Box::new(element.clone()));

@@ -74,6 +74,9 @@ impl ExprPlanner for Planner {
     fn plan_array_literal(&self, elements: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
         let elements = elements.into_iter().map(|element| Operand::new(element, schema)).collect::<Result<Vec<_>>>()?;
         let elements = conditionals::unified("ARRAY", elements)?;
+        if elements.iter().any(|element| element.kind.is_json()) {
+            return Err(refused("arrays of json and jsonb are not supported: write jsonb_build_array"));
+        }
         Ok(PlannerResult::Original(elements.into_iter().map(|element| element.expr).collect()))
     }
 }
@@ -170,6 +173,7 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "like" => patterns::like(operands, false),
         "ilike" => patterns::like(operands, true),
         "similar" => patterns::similar(operands),
+        "gathered" => json::gathered(detail, operands),
         _ => {
             let operand = operands.into_iter().next().ok_or_else(|| refused(format!("{verb} needs an operand")))?;
             match verb {

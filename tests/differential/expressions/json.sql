@@ -149,6 +149,178 @@ length((j::jsonb)::text)
 '"\ud800"'::jsonb
 t::jsonb
 '  {"a"  : 1 }  '::jsonb
+-- where there is nothing
+j::jsonb -> -100
+j::json -> -1
+j::json ->> 'l'
+j::json -> 'l' -> -1
+'1'::jsonb -> 0
+'"a"'::jsonb ->> -1
+'1'::json -> 0
+j::jsonb #> '{l,-1}'
+j::json #> '{l,-1}'
+'[[1, 2], [3]]'::json #> '{1,-1}'
+'[[1, 2], [3]]'::jsonb #> '{1,-1}'
+'{"a": {"b": 1}, "a": {"c": 2}}'::json #> '{a,b}'
+'{"a": 1, "a": null}'::json ->> 'a'
+j::jsonb #> ARRAY['a', NULL]
+j::jsonb #>> '{}'
+j::json #>> '{}'
+' [1]  '::json #> '{}'
+' "a"'::json #> '{}'
+'"a"'::json #>> '{}'
+j::jsonb -> s
+j::jsonb -> i
+j::jsonb ->> vc
+j::jsonb -> c
+(j::jsonb)[0]
+(j::jsonb)['l'][-1]
+(j::jsonb)[t]
+(j::jsonb)['b']['c'] ->> 0
+('{"0": "x"}'::jsonb)[0]
+('"s"'::jsonb)[0]
+'{"b": "\u0000", "a": 1}'::json -> 'a'
+'{"b": "\ud800", "a": 1}'::json -> 'a'
+'"\ud800"'::json
+-- numbers of every size
+'1e400'::jsonb
+'1e131071'::jsonb IS NULL
+'1e131072'::jsonb
+'1e-16383'::jsonb IS NULL
+'1e-16384'::jsonb
+'[0, -0, -0.00, 0e5, 1.50e1, 1E+2, 12e-1]'::jsonb
+'01'::jsonb
+'1.'::json
+'.5'::json
+'+1'::json
+'1a'::json
+'null'::jsonb::int
+'"1"'::jsonb::int
+'2.5'::jsonb::int
+'-2.5'::jsonb::bigint
+'32768'::jsonb::smallint
+'1e400'::jsonb::float8
+'12.345'::jsonb::numeric(5, 1)
+'1.1'::jsonb::real
+'true'::jsonb::boolean
+'1'::jsonb::boolean
+'12.3'::jsonb::varchar(2)
+CASE WHEN jsonb_typeof(j::jsonb -> 'a') = 'number' THEN (j::jsonb -> 'a')::bigint END
+CASE WHEN jsonb_typeof(j::jsonb -> 'a') = 'boolean' THEN (j::jsonb -> 'a')::boolean END
+-- compared
+j::jsonb > '1'
+j::jsonb <= '{"a": 1}'
+j::jsonb <> '[]'
+j::jsonb = j::jsonb
+j::jsonb IS DISTINCT FROM '{"a": 43}'
+j::jsonb IN ('{"a": 43}', '[]', 'null')
+j::jsonb -> 'a' = '1'
+j::jsonb -> 'a' = j::jsonb -> 'a2'
+NULLIF(j::jsonb, '[]')
+CASE j::jsonb WHEN '{"a": 43.0}' THEN 'x' ELSE 'y' END
+'[]'::jsonb < 'null'
+'[1]'::jsonb > '1'
+'{"b": 1}'::jsonb < '{"aa": 1}'
+'{"a": 1.0}'::jsonb = '{"a": 1.00}'
+j::jsonb @> '[1]'
+j::jsonb @> j::jsonb
+'{"a": 1}' <@ j::jsonb
+'"a"'::jsonb ? 'a'
+j::jsonb ? t
+j::jsonb ?| '{a,b}'
+j::jsonb ?& ta
+j::jsonb ?| ARRAY[t, vc]
+'{}'::jsonb ?& '{}'
+-- of one type
+COALESCE(j::jsonb, '{}')
+COALESCE(j::jsonb -> 'b', '{}') -> 'c'
+CASE WHEN i > 0 THEN j::jsonb ELSE '{"a": "else"}' END -> 'a'
+CASE WHEN i > 0 THEN j::jsonb END ->> 'a'
+NULLIF(j::jsonb -> 'a', '1') -> 'x'
+pg_typeof(j::jsonb -> 'a')
+j::jsonb::json
+j::json::jsonb
+j::jsonb::json -> 'a'
+concat(j::jsonb, '!')
+(j::jsonb -> 'a') || '!'::text
+-- more that is changed
+'1'::jsonb || '{}'
+'{"a": 1}'::jsonb || '[]'
+'[]'::jsonb || '{}'
+j::jsonb || j::jsonb
+j::jsonb - 'a' - 'b'
+'["a", "b", "a", 1]'::jsonb - 'a'
+'[1, 2, 3]'::jsonb - -1
+'[1, 2, 3]'::jsonb - 9
+'{"a": 1}'::jsonb - 1
+'1'::jsonb - 'a'
+j::jsonb #- '{l,0}'
+j::jsonb #- '{b,c}'
+'{"a": [1]}'::jsonb #- '{a,x}'
+'1'::jsonb #- '{a}'
+CASE WHEN jsonb_typeof(j::jsonb) = 'object' THEN jsonb_set(j::jsonb, '{b,c}', '"new"') END
+CASE WHEN jsonb_typeof(j::jsonb) = 'object' THEN jsonb_set(j::jsonb, '{l,0}', '0', bo) END
+jsonb_set('{"a": [1, 2]}', '{a,9}', '3')
+jsonb_set('{"a": [1, 2]}', '{a,-9}', '3')
+jsonb_set('{"a": [1, 2]}', '{a,x}', '3')
+jsonb_set('{"a": 1}', '{a,b,c}', '3')
+jsonb_set('1', '{a}', '3')
+jsonb_set('{"a": 1}', ARRAY['a', NULL], '3')
+jsonb_set('{"a": 1}', '{a}', NULL)
+jsonb_insert('{"a": [1, 2]}', '{a,1}', '"x"', true)
+jsonb_insert('{"a": 1}', '{a}', '2')
+jsonb_insert('{"a": 1}', '{b}', '2')
+jsonb_strip_nulls('[null, {"a": null, "b": [null, {"c": null}]}]')
+jsonb_pretty(j::jsonb)
+jsonb_pretty('{"a": {}, "b": []}')
+jsonb_extract_path(j::jsonb, 'l', '-1')
+jsonb_extract_path(j::jsonb, 'b', NULL)
+json_extract_path(j::json, 'b', 'c')
+-- more that is built
+to_jsonb(r)
+to_jsonb(f)
+to_json(f)
+to_json(n)
+to_json(bo)
+to_json(d)
+to_json(tz)
+to_json(by)
+to_json(ia)
+to_json(ta)
+to_json(vc)
+to_jsonb(c)
+to_jsonb(j::json)
+to_json(j::jsonb)
+to_jsonb(interval '1 day 02:03')
+to_jsonb('10:00'::time)
+to_jsonb(ARRAY[n, n])
+to_jsonb(ts - ts)
+jsonb_build_object(t, i)
+CASE WHEN t IS NOT NULL AND vc IS NOT NULL THEN jsonb_build_object(t, i, vc, j::jsonb) END
+CASE WHEN t IS NOT NULL THEN json_build_object(t, f, 'ia', ia) END
+json_build_object('a', 1, 'a', 2, 1, true, 1.50, NULL)
+json_build_object('j', j::json)
+json_build_array(j::jsonb, ts, ta)
+json_build_array()
+json_build_object('a', NULL, 'b', 'it''s "quoted"')
+jsonb_build_object('a', 1, 'b')
+jsonb_build_object(ia, 1)
+jsonb_build_array(f, r, n, by)
+jsonb_object('{}')
+jsonb_object('{a,b,c}')
+jsonb_object(ARRAY['a', 'b'], ta)
+-- what is not JSON
+''::json
+'[1,]'::json
+'{"a" 1}'::jsonb
+'{"a": 1,}'::jsonb
+'truely'::jsonb
+E'"a\tb"'::jsonb
+'"\q"'::json
+'"\u12"'::json
+'{1: 2}'::json
+'[1'::jsonb
+'[1]]'::jsonb
 -- by subquery
 (SELECT count(*) FROM jsonb_object_keys('{"a": 1, "b": 2}'))
 (SELECT string_agg(k, ',' ORDER BY k) FROM jsonb_object_keys('{"b": 1, "a": 2}') AS k)

@@ -45,6 +45,42 @@ i = ANY (i)
 i IN ('a'::text, 'b')
 j -> 'a'
 j ->> 'a'
+j::json = j::json
+j::json <> '{}'
+j::json - 'a'
+j::json ? 'a'
+j::json @> '{}'
+j::jsonb -> b
+j::jsonb - b
+j::jsonb -> 1.5
+j::jsonb ? 1
+j::jsonb ?| 'a'::text
+j::jsonb #> 'a'::text
+j::jsonb = t
+j::jsonb = 1
+j::jsonb @> t
+j::jsonb || j::json
+(j::json)['a']
+(j::jsonb)[b]
+COALESCE(j::jsonb, j::json)
+COALESCE(j::jsonb, t)
+jsonb_typeof(t)
+jsonb_typeof(j::json)
+json_typeof(j::jsonb)
+jsonb_set(j::jsonb, 'a'::text, '1')
+to_json('a')
+to_jsonb(NULL)
+max(j::jsonb)
+string_agg(j::jsonb, ',')
+length(j::jsonb)
+j::jsonb LIKE '%a%'
+n::json
+ia::jsonb
+bo::jsonb
+j::json::int
+(j::jsonb)::date
+(j::jsonb)::timestamp
+j::jsonb + 1
 -- no such function for the type
 sum(t)
 sum(bo)

@@ -91,6 +91,20 @@ pub(super) fn array(columns: &[ArrayRef], is_binary: bool) -> Result<ArrayRef> {
     }))
 }
 
+/// `json_agg` and `jsonb_agg`, of arrays of pieces of JSON.
+pub(super) fn gathered(columns: &[ArrayRef], is_binary: bool) -> Result<ArrayRef> {
+    let lists = columns[0].as_list::<i32>();
+    column((0..lists.len()).map(|row| {
+        if lists.is_null(row) {
+            return Ok(None);
+        }
+        let pieces = lists.value(row);
+        let pieces: Vec<&str> = pieces.as_string::<i32>().iter().map(|piece| piece.unwrap_or("null")).collect();
+        let text = format!("[{}]", pieces.join(", "));
+        Ok(Some(if is_binary { normal(&text)? } else { text }))
+    }))
+}
+
 /// `json_build_object` and `jsonb_build_object`, of pieces of JSON.
 pub(super) fn object(columns: &[ArrayRef], is_binary: bool) -> Result<ArrayRef> {
     column((0..count(columns)).map(|row| {
