@@ -94,6 +94,7 @@ pub(super) fn within(operands: Vec<Operand>) -> Result<Expr> {
         }
         Some(kind)
             if !kind.is_float()
+                && !kind.is_json()
                 && !matches!(kind, Type::Interval | Type::Unknown)
                 && !matches!(value.kind, Type::Char | Type::Native(_)) =>
         {

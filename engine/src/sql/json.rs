@@ -25,6 +25,9 @@ mod read;
 mod value;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use casts::{change, kept, key, number_or_condition};
 pub(super) use operators::{compared, is_operator, operator, subscript};
 

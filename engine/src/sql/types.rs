@@ -219,8 +219,8 @@ pub(super) struct Operand {
 }
 
 impl Operand {
-    /// An expression over a schema. A quoted literal is unknown until it is cast, which its metadata may say; values of other widths than those of
-    /// Postgres, as files have them, get the next one that holds them all.
+    /// An expression over a schema. A quoted literal is unknown until it is cast, and a literal that remembers a type has
+    /// it; values of other widths than those of Postgres, as files have them, get the next one that holds them all.
     pub(super) fn new(expr: Expr, schema: &DFSchema) -> Result<Self> {
         if let Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, None) = &expr {
             return Ok(Self { expr, kind: Type::Unknown });
