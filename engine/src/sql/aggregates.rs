@@ -102,7 +102,7 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
 fn document(name: &str, operand: Operand) -> Result<Expr> {
     match name {
         "count" if operand.kind.is_jsonb() => Ok(json::key(operand.expr)),
-        "count" => Ok(operand.expr),
+        "count" => Ok(json::counted(operand.expr)),
         _ => Err(refused(format!("{name} of {} is not supported: cast it to text", operand.kind))),
     }
 }
@@ -186,6 +186,9 @@ pub(super) fn aggregate(raw: RawAggregateExpr) -> Result<Expr> {
     let RawAggregateExpr { func, args, distinct, filter, order_by, null_treatment } = raw;
     if distinct && order_by.is_empty() && matches!(func.name(), "array_agg" | "string_agg") {
         return Err(refused(format!("{}(DISTINCT …) needs ORDER BY: its order says what comes out", func.name())));
+    }
+    if distinct && args.iter().any(json::is_counted) {
+        return Err(refused("json has no equality, so that it can't be DISTINCT: cast it to jsonb or text"));
     }
     let kind = ordered_kind(&args);
     let call = AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment);

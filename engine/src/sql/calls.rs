@@ -74,6 +74,9 @@ fn called(mut function: Function) -> Expr {
     if !is_scalar || !super::functions::is_scalar(&name) {
         return aggregate(&name, function);
     }
+    if let Some(cast) = super::json::rows_of(&name) {
+        return rows(&name, cast, function);
+    }
     match function.args {
         FunctionArguments::None => construct(format!("call {name}"), Vec::new()),
         FunctionArguments::List(ref list)
@@ -88,6 +91,24 @@ fn called(mut function: Function) -> Expr {
             construct(format!("call {name}"), operands.collect())
         }
         _ => Expr::Function(function),
+    }
+}
+
+/// A function that gives rows is one that gives an array, whose elements are the rows.
+fn rows(name: &str, cast: Option<&str>, mut function: Function) -> Expr {
+    if let FunctionArguments::List(list) = &mut function.args {
+        let operands = list.args.drain(..).filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        });
+        let array = construct(format!("call {name}"), operands.collect());
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(array)));
+    }
+    function.name = ObjectName::from(vec![Ident::new("unnest")]);
+    let elements = Expr::Function(function);
+    match cast {
+        Some(kind) => construct(format!("cast {kind}"), vec![elements]),
+        None => elements,
     }
 }
 

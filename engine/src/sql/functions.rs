@@ -145,6 +145,10 @@ pub(super) mod gives {
     pub(in super::super) fn jsonb(_: &[Operand]) -> Type {
         Type::jsonb()
     }
+
+    pub(in super::super) fn texts(_: &[Operand]) -> Type {
+        Type::Array(Box::new(Type::Text))
+    }
 }
 
 /// A function of ours.

@@ -7,7 +7,7 @@ use datafusion::logical_expr::Expr;
 
 use super::cast;
 use super::functions::Takes::{Array as List, Bool, Json, Jsonb, Texts};
-use super::functions::gives::{int4, json, jsonb, text};
+use super::functions::gives::{int4, json, jsonb, text, texts};
 use super::functions::{Function, ours};
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
@@ -28,7 +28,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub(super) use casts::{change, kept, key, number_or_condition};
+pub(super) use casts::{change, counted, is_counted, kept, key, number_or_condition};
 pub(super) use operators::{compared, is_operator, operator, subscript};
 
 /// Functions of documents. Those of any number of operands are planned by `call`.
@@ -49,6 +49,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ours("jsonb_insert", &[Jsonb, Texts, Jsonb, Bool], jsonb, |c, _| insert(c)),
     ours("jsonb_object", &[Texts], jsonb, |c, _| built::of_texts(c)),
     ours("jsonb_object", &[Texts, Texts], jsonb, |c, _| built::of_texts(c)),
+    ours("json_array_elements", &[Json], texts, |c, _| columns::lists(c, |text| paths::elements_of(text, false))),
+    ours("json_array_elements_text", &[Json], texts, |c, _| columns::lists(c, |text| paths::elements_of(text, true))),
+    ours("jsonb_array_elements", &[Jsonb], texts, |c, _| {
+        columns::lists(c, |text| columns::elements(text, |element| Some(write::text(element))))
+    }),
+    ours("jsonb_array_elements_text", &[Jsonb], texts, |c, _| {
+        columns::lists(c, |text| columns::elements(text, write::plain))
+    }),
+    ours("json_object_keys", &[Json], texts, |c, _| columns::lists(c, paths::keys_of)),
+    ours("jsonb_object_keys", &[Jsonb], texts, |c, _| columns::lists(c, columns::keys)),
     ours("array_to_json", &[List], json, |c, _| built::converted(&c[0], false)),
 ];
 
@@ -58,6 +68,18 @@ fn set(columns: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn insert(columns: &[ArrayRef]) -> Result<ArrayRef> {
     columns::changed(columns, Change::Before, [Change::Before, Change::After])
+}
+
+/// Whether a function gives rows, and the type that its elements are cast to. The function itself gives an array of texts.
+pub(super) fn rows_of(name: &str) -> Option<Option<&'static str>> {
+    match name {
+        "json_array_elements" => Some(Some("json")),
+        "jsonb_array_elements" => Some(Some("jsonb")),
+        "json_array_elements_text" | "jsonb_array_elements_text" | "json_object_keys" | "jsonb_object_keys" => {
+            Some(None)
+        }
+        _ => None,
+    }
 }
 
 /// Whether a function of documents takes any number of operands, or operands of any type.

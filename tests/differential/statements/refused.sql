@@ -159,3 +159,23 @@ SELECT id FROM shop.orders WHERE 1
 SELECT id FROM shop.orders WHERE status
 ;
 SELECT id FROM shop.orders JOIN crm.customers
+;
+SELECT DISTINCT payload::json FROM shop.events
+;
+SELECT payload::json, count(*) FROM shop.events GROUP BY payload::json
+;
+SELECT id FROM shop.events ORDER BY payload::json
+;
+SELECT '{}'::jsonb UNION ALL SELECT 'a'::text
+;
+SELECT '{}'::jsonb UNION ALL SELECT '{}'::json
+;
+SELECT payload::json FROM shop.events UNION SELECT payload::json FROM shop.events
+;
+SELECT count(DISTINCT payload::json) FROM shop.events
+;
+SELECT id FROM shop.events WHERE payload::json IN (SELECT payload::json FROM shop.events)
+;
+SELECT row_number() OVER (PARTITION BY payload::json) FROM shop.events
+;
+SELECT a.id FROM shop.events a JOIN shop.events b ON a.payload::json = b.payload::json

@@ -63,6 +63,19 @@ pub(in super::super) fn kept(expr: Expr, kind: &Type) -> Expr {
     Kernel::call("kept", Form::Cast, kind.clone(), |c, _| Ok(Arc::clone(&c[0])), vec![expr])
 }
 
+/// The name of what counts json, which can't be counted once for each value.
+const COUNTED: &str = "counted";
+
+/// A json as the argument of `count`.
+pub(in super::super) fn counted(expr: Expr) -> Expr {
+    Kernel::call(COUNTED, Form::Cast, Type::json(), |c, _| Ok(Arc::clone(&c[0])), vec![expr])
+}
+
+/// Whether an argument is a json that is counted.
+pub(in super::super) fn is_counted(argument: &Expr) -> bool {
+    matches!(argument, Expr::ScalarFunction(call) if call.name() == COUNTED)
+}
+
 /// A jsonb as a text that is equal where jsonb is.
 pub(in super::super) fn key(expr: Expr) -> Expr {
     let body: Body = |c, _| columns::texts(c, |text| Ok(Some(write::key(read::jsonb(text)?))));

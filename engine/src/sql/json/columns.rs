@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
-use arrow::datatypes::Int32Type;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, StringArray, StringBuilder};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, Int32Type};
 use arrow::error::ArrowError;
 use datafusion::error::Result;
 
@@ -67,7 +68,7 @@ pub(super) fn by_index(columns: &[ArrayRef], answer: impl Fn(&str, i32) -> Answe
     }))
 }
 
-fn lists<T, A>(columns: &[ArrayRef], answer: impl Fn(&str, &[Option<&str>]) -> Answer<T>) -> Result<ArrayRef>
+fn by_lists<T, A>(columns: &[ArrayRef], answer: impl Fn(&str, &[Option<&str>]) -> Answer<T>) -> Result<ArrayRef>
 where
     A: FromIterator<Option<T>> + Array + 'static,
 {
@@ -86,7 +87,7 @@ pub(super) fn by_list(
     columns: &[ArrayRef],
     answer: impl Fn(&str, &[Option<&str>]) -> Answer<String>,
 ) -> Result<ArrayRef> {
-    lists::<_, StringArray>(columns, answer)
+    by_lists::<_, StringArray>(columns, answer)
 }
 
 /// Conditions of an answer for each document and list of texts.
@@ -94,7 +95,7 @@ pub(super) fn is_by_list(
     columns: &[ArrayRef],
     answer: impl Fn(&str, &[Option<&str>]) -> Answer<bool>,
 ) -> Result<ArrayRef> {
-    lists::<_, BooleanArray>(columns, answer)
+    by_lists::<_, BooleanArray>(columns, answer)
 }
 
 /// The part of a jsonb that a path leads to; a NULL in the path leads nowhere.
@@ -178,5 +179,44 @@ pub(super) fn condition(text: &str) -> Answer<String> {
     match read::jsonb(text)? {
         Value::Bool(value) => Ok(Some(value.to_string())),
         other => Err(format!("a jsonb of type {} can't be cast to a boolean", other.kind())),
+    }
+}
+
+/// Arrays of texts of an answer for each text.
+pub(super) fn lists(
+    columns: &[ArrayRef],
+    answer: impl Fn(&str) -> std::result::Result<Vec<Option<String>>, Failure>,
+) -> Result<ArrayRef> {
+    let texts = columns[0].as_string::<i32>();
+    let mut elements = StringBuilder::new();
+    let mut lengths = Vec::with_capacity(texts.len());
+    let mut valid = Vec::with_capacity(texts.len());
+    for text in texts {
+        let found = text.map(&answer).transpose().map_err(ArrowError::CastError)?;
+        valid.push(found.is_some());
+        lengths.push(found.as_ref().map_or(0, Vec::len));
+        found.into_iter().flatten().for_each(|element| elements.append_option(element));
+    }
+    let field = Arc::new(Field::new_list_field(DataType::Utf8, true));
+    let (offsets, nulls) = (OffsetBuffer::from_lengths(lengths), NullBuffer::from(valid));
+    Ok(Arc::new(ListArray::try_new(field, offsets, Arc::new(elements.finish()), Some(nulls))?))
+}
+
+/// The elements of a jsonb that is an array.
+pub(super) fn elements(
+    text: &str,
+    element: impl Fn(&Value) -> Option<String>,
+) -> std::result::Result<Vec<Option<String>>, Failure> {
+    match read::jsonb(text)? {
+        Value::Array(elements) => Ok(elements.iter().map(element).collect()),
+        other => Err(format!("only an array has elements, and not a jsonb of type {}", other.kind())),
+    }
+}
+
+/// The keys of a jsonb that is an object.
+pub(super) fn keys(text: &str) -> std::result::Result<Vec<Option<String>>, Failure> {
+    match read::jsonb(text)? {
+        Value::Object(pairs) => Ok(pairs.into_iter().map(|(key, _)| Some(key)).collect()),
+        other => Err(format!("only an object has keys, and not a jsonb of type {}", other.kind())),
     }
 }

@@ -158,3 +158,34 @@ pub(super) fn length(text: &str) -> Result<usize, Failure> {
         Start::Scalar => Err("a scalar has no length".to_owned()),
     }
 }
+
+/// The elements of a json array: as they are written, or as `->>` gives them.
+pub(super) fn elements_of(text: &str, is_plain: bool) -> Result<Vec<Option<String>>, Failure> {
+    let mut reader = Reader::new(text, is_plain);
+    if reader.start().1 != Start::Array {
+        return Err("only an array has elements".to_owned());
+    }
+    let mut found = Vec::new();
+    reader.elements(|reader| {
+        let (from, _) = reader.start();
+        reader.skip()?;
+        let element = text.get(from..reader.place()).unwrap_or("");
+        found.push(if is_plain { plain(element)? } else { Some(element.to_owned()) });
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The keys of a json object, as often as they are there.
+pub(super) fn keys_of(text: &str) -> Result<Vec<Option<String>>, Failure> {
+    let mut reader = Reader::new(text, true);
+    if reader.start().1 != Start::Object {
+        return Err("only an object has keys".to_owned());
+    }
+    let mut found = Vec::new();
+    reader.members(|reader, key| {
+        found.push(Some(key));
+        reader.skip()
+    })?;
+    Ok(found)
+}
