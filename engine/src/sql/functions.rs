@@ -13,7 +13,7 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, cast, conditionals, formats, list_functions, moments, number_functions, readings, regexes,
+    arithmetic, cast, conditionals, format_functions, list_functions, moments, number_functions, regexes,
     text_functions, time_functions, times,
 };
 
@@ -24,10 +24,12 @@ pub(super) enum Takes {
     Int8,
     /// A numeric with its own digits.
     Numeric,
+    Float4,
     Float8,
     Text,
     Bytea,
     Date,
+    Time,
     Timestamp,
     Timestamptz,
     Interval,
@@ -44,10 +46,12 @@ impl Takes {
                 Some((precision, scale)) => Type::Numeric(precision, scale),
                 None => Type::Numeric(super::types::MAX_DIGITS, cast::BARE_SCALE),
             },
+            Self::Float4 => Type::Float4,
             Self::Float8 => Type::Float8,
             Self::Text => Type::Text,
             Self::Bytea => Type::Bytea,
             Self::Date => Type::Date,
+            Self::Time => Type::Time,
             Self::Timestamp => Type::Timestamp,
             Self::Timestamptz => Type::Timestamptz,
             Self::Interval => Type::Interval,
@@ -157,6 +161,7 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, Vec<Function>>> = LazyLock::new
         text_functions::FUNCTIONS,
         number_functions::FUNCTIONS,
         time_functions::FUNCTIONS,
+        format_functions::FUNCTIONS,
         list_functions::FUNCTIONS,
         regexes::FUNCTIONS,
     ];
@@ -192,15 +197,7 @@ pub(super) fn is_scalar(name: &str) -> bool {
 
 /// The call of a function.
 pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
-    if let ("to_char" | "to_date" | "to_timestamp", [_, format]) = (name, operands.as_slice()) {
-        let text = format.literal();
-        match (text, name) {
-            (None, _) if format.kind != Type::Unknown => return Err(refused(format!("{name} takes a quoted format"))),
-            (Some(text), "to_char") => formats::check(text)?,
-            (Some(text), _) => readings::check(text)?,
-            (None, _) => {}
-        }
-    }
+    format_functions::check(name, &operands)?;
     if let ("regexp_replace" | "regexp_substr" | "regexp_count", [_, pattern, ..]) = (name, operands.as_slice())
         && pattern.literal().is_some_and(|pattern| !regexes::is_plain(pattern))
     {
