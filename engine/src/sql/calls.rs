@@ -28,7 +28,7 @@ pub(super) fn settle(expr: Expr) -> Expr {
         Expr::Extract { field, expr, .. } => {
             construct(format!("extract {}", field.to_string().to_lowercase()), vec![*expr])
         }
-        Expr::Position { expr, r#in } => construct("call strpos", vec![*r#in, *expr]),
+        Expr::Position { expr, r#in } => construct("call position", vec![*r#in, *expr]),
         Expr::Substring { expr, substring_from, substring_for, .. } => {
             let from = substring_from.map_or_else(|| construct("number 1", Vec::new()), |from| *from);
             construct(

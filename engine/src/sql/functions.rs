@@ -13,8 +13,8 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, cast, conditionals, format_functions, list_functions, moments, number_functions, regexes,
-    text_functions, time_functions, times,
+    arithmetic, bytea_functions, cast, conditionals, format_functions, list_functions, moments, number_functions,
+    quote_functions, regex_functions, text_functions, time_functions, times,
 };
 
 /// A type that a function takes.
@@ -163,7 +163,9 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, Vec<Function>>> = LazyLock::new
         time_functions::FUNCTIONS,
         format_functions::FUNCTIONS,
         list_functions::FUNCTIONS,
-        regexes::FUNCTIONS,
+        regex_functions::FUNCTIONS,
+        bytea_functions::FUNCTIONS,
+        quote_functions::FUNCTIONS,
     ];
     for function in lists.into_iter().flatten() {
         found.entry(function.name).or_default().push(*function);
@@ -198,11 +200,7 @@ pub(super) fn is_scalar(name: &str) -> bool {
 /// The call of a function.
 pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
     format_functions::check(name, &operands)?;
-    if let ("regexp_replace" | "regexp_substr" | "regexp_count", [_, pattern, ..]) = (name, operands.as_slice())
-        && pattern.literal().is_some_and(|pattern| !regexes::is_plain(pattern))
-    {
-        return Err(refused(regexes::NOT_PLAIN));
-    }
+    regex_functions::check(name, &operands)?;
     let operands = if name == "date_trunc" { operands.into_iter().map(moments::cut).collect() } else { operands };
     match (name, operands.len()) {
         ("coalesce", 1..) => conditionals::coalesce(operands),
@@ -213,9 +211,6 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             cast::convert(Operand { expr: wide, kind: Type::Int4 }, &Type::Int2, false)
         }
         ("pg_typeof", 1) => named(one(operands)?),
-        ("encode", 2) if operands[1].literal().is_none_or(|format| !format.eq_ignore_ascii_case("hex")) => {
-            Err(refused("bytes are encoded as 'hex' here"))
-        }
         // A char(n) is as long as it is stored.
         ("octet_length", 1) if operands[0].kind == Type::Char => {
             let stored = operands.into_iter().map(|operand| Operand { kind: Type::Text, ..operand }).collect();
@@ -242,6 +237,8 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             let [value, places] = two(operands)?;
             number_functions::to_places(name, value, places)
         }
+        ("quote_literal" | "quote_nullable", 1) => quote_functions::literal(name, one(operands)?),
+        ("format", 1..) => quote_functions::format(operands),
         ("concat" | "concat_ws", 1..) => text_functions::joined(name, operands),
         ("now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp", 0) => moment(Type::Timestamptz),
         ("random", 0) => of_theirs("random", Vec::new()),
@@ -367,7 +364,7 @@ pub(super) fn bits(op: Operator, left: Operand, right: Operand) -> Result<Expr> 
     let (left, right) = (cast::convert(left, &kind, false)?, cast::convert(right, &kind, false)?);
     // DataFusion makes 0 of `x # x`, NULL or not.
     if op == Operator::BitwiseXor {
-        return Err(refused("the operator # is not supported: write (a | b) - (a & b)"));
+        return Ok(Kernel::call("#", Form::Infix, kind, number_functions::different_bits, vec![left, right]));
     }
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
 }

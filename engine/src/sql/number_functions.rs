@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray};
 use arrow::compute::{try_binary, try_unary};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Float64Type, Int32Type, Int64Type, i256};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Float64Type, Int16Type, Int32Type, Int64Type, i256,
+};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -280,6 +282,23 @@ fn integers<T: ArrowPrimitiveType>(
             op(a, b).ok_or_else(|| out_of_range("integer"))
         })?;
     Ok(Arc::new(result))
+}
+
+/// `#`: the bits in which two integers differ.
+pub(super) fn different_bits(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
+    fn of<T: ArrowPrimitiveType>(columns: &[ArrayRef]) -> Result<ArrayRef>
+    where
+        T::Native: std::ops::BitXor<Output = T::Native>,
+    {
+        let (left, right) = (columns[0].as_primitive::<T>(), columns[1].as_primitive::<T>());
+        let result: PrimitiveArray<T> = try_binary(left, right, |left, right| Ok(left ^ right))?;
+        Ok(Arc::new(result))
+    }
+    match kind {
+        DataType::Int16 => of::<Int16Type>(columns),
+        DataType::Int32 => of::<Int32Type>(columns),
+        _ => of::<Int64Type>(columns),
+    }
 }
 
 fn gcd(a: i128, b: i128) -> i128 {
