@@ -7,6 +7,7 @@
 
 mod aggregates;
 mod arithmetic;
+mod buckets;
 mod byte_codes;
 mod bytea_functions;
 mod calls;
@@ -24,6 +25,7 @@ mod interval_formats;
 mod intervals;
 mod kernel;
 mod list_functions;
+mod list_parts;
 mod lists;
 mod matches;
 mod moments;
@@ -35,6 +37,7 @@ mod number_readings;
 mod number_writings;
 mod parameters;
 mod patterns;
+mod periods;
 mod planner;
 mod queries;
 mod quote_functions;
@@ -52,6 +55,7 @@ mod times;
 mod totals;
 mod types;
 mod unions;
+mod width_buckets;
 
 pub(crate) use planner::Planner;
 pub(crate) use sums::all as aggregates;

@@ -13,8 +13,8 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, bytea_functions, cast, conditionals, format_functions, list_functions, moments, number_functions,
-    quote_functions, regex_functions, text_functions, time_functions, times,
+    arithmetic, buckets, bytea_functions, cast, conditionals, format_functions, list_functions, list_parts, moments,
+    number_functions, periods, quote_functions, regex_functions, text_functions, time_functions, times,
 };
 
 /// A type that a function takes.
@@ -161,8 +161,11 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, Vec<Function>>> = LazyLock::new
         text_functions::FUNCTIONS,
         number_functions::FUNCTIONS,
         time_functions::FUNCTIONS,
+        periods::FUNCTIONS,
+        buckets::FUNCTIONS,
         format_functions::FUNCTIONS,
         list_functions::FUNCTIONS,
+        list_parts::FUNCTIONS,
         regex_functions::FUNCTIONS,
         bytea_functions::FUNCTIONS,
         quote_functions::FUNCTIONS,
@@ -233,6 +236,7 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             let [field, moment] = two(operands)?;
             times::date_part(&field, moment)
         }
+        ("width_bucket", 4) => overloaded(name, buckets::settled(operands)?),
         ("round" | "trunc", 2) => {
             let [value, places] = two(operands)?;
             number_functions::to_places(name, value, places)
@@ -244,6 +248,8 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         ("random", 0) => of_theirs("random", Vec::new()),
         ("localtimestamp", 0) => moment(Type::Timestamp),
         ("current_date", 0) => moment(Type::Date),
+        ("array_fill", 2) => list_parts::filled(operands),
+        ("overlaps", 4) => periods::overlap(operands),
         _ if list_functions::is_polymorphic(name) => list_functions::plan(name, operands),
         _ => overloaded(name, operands),
     }

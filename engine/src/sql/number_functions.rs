@@ -85,6 +85,7 @@ pub(super) const FUNCTIONS: &[Function] =
         ours("sin", &[Float8], float8, |c, _| floats(c, |value| angle(value, f64::sin))),
         ours("cos", &[Float8], float8, |c, _| floats(c, |value| angle(value, f64::cos))),
         ours("tan", &[Float8], float8, |c, _| floats(c, |value| angle(value, f64::tan))),
+        ours("cot", &[Float8], float8, |c, _| floats(c, |value| angle(value, |value| 1.0 / value.tan()))),
         ours("asin", &[Float8], float8, |c, _| floats(c, |value| ratio(value, f64::asin))),
         ours("acos", &[Float8], float8, |c, _| floats(c, |value| ratio(value, f64::acos))),
         ours("atan", &[Float8], float8, |c, _| floats(c, |value| Ok(value.atan()))),
@@ -301,7 +302,8 @@ pub(super) fn different_bits(columns: &[ArrayRef], kind: &DataType) -> Result<Ar
     }
 }
 
-fn gcd(a: i128, b: i128) -> i128 {
+/// The greatest divisor of both.
+pub(super) fn gcd(a: i128, b: i128) -> i128 {
     let (mut a, mut b) = (a.abs(), b.abs());
     while b != 0 {
         (a, b) = (b, a % b);

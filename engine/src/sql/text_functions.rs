@@ -49,6 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     theirs("ascii", &[Text], int4, "ascii"),
     ours("chr", &[Int4], text, |c, _| chr(&c[0])),
     theirs("md5", &[Text], text, "md5"),
+    theirs("md5", &[Bytea], text, "md5"),
     theirs("sha224", &[Bytea], bytea, "sha224"),
     theirs("sha256", &[Bytea], bytea, "sha256"),
     theirs("sha384", &[Bytea], bytea, "sha384"),
