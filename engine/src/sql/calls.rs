@@ -1,15 +1,18 @@
 //! Patterns, functions and aggregates as constructs, under whatever syntax they are written.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript, TrimWhereField,
-    ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript,
+    TrimWhereField, ValueWithSpan,
 };
 
 use super::syntax::{construct, not, null};
 
 /// Patterns and functions, under whatever syntax.
 pub(super) fn settle(expr: Expr) -> Expr {
+    if let Some(found) = each_pattern(&expr) {
+        return found;
+    }
     let escape = |escape: Option<ValueWithSpan>| escape.map(Expr::Value);
     let pattern = |name: &str, negated: bool, operands: [Box<Expr>; 2], escape: Option<Expr>| {
         let operands = operands.into_iter().map(|operand| *operand).chain(escape).collect();
@@ -23,14 +26,6 @@ pub(super) fn settle(expr: Expr) -> Expr {
         Expr::ILike { negated, any: false, expr, pattern: text, escape_char } => {
             pattern("ilike", negated, [expr, text], escape(escape_char))
         }
-        Expr::Like { negated, any: true, expr, pattern: list, escape_char: None } => match elements(&list) {
-            Some(patterns) => construct("or", each_like("like", negated, &expr, patterns)),
-            None => Expr::Like { negated, any: true, expr, pattern: list, escape_char: None },
-        },
-        Expr::ILike { negated, any: true, expr, pattern: list, escape_char: None } => match elements(&list) {
-            Some(patterns) => construct("or", each_like("ilike", negated, &expr, patterns)),
-            None => Expr::ILike { negated, any: true, expr, pattern: list, escape_char: None },
-        },
         Expr::CompoundFieldAccess { root, access_chain } => sliced(*root, access_chain),
         Expr::SimilarTo { negated, expr, pattern: text, escape_char } => {
             pattern("similar to", negated, [expr, text], escape(escape_char))
@@ -63,6 +58,45 @@ pub(super) fn settle(expr: Expr) -> Expr {
         Expr::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => construct("call floor", vec![*expr]),
         Expr::Function(function) => called(function),
         other => other,
+    }
+}
+
+/// LIKE and ILIKE with ANY or ALL of an array.
+fn each_pattern(expr: &Expr) -> Option<Expr> {
+    let (name, negated, any, value, list) = match expr {
+        Expr::Like { negated, any, expr, pattern, escape_char: None } => {
+            ("like", *negated, *any, expr, pattern.as_ref())
+        }
+        Expr::ILike { negated, any, expr, pattern, escape_char: None } => {
+            ("ilike", *negated, *any, expr, pattern.as_ref())
+        }
+        _ => return None,
+    };
+    let list = if any { list } else { operand_of_all(list)? };
+    let Some(patterns) = elements(list) else {
+        // What is not like one of them is not like all of them.
+        let which = if any == negated { "all" } else { "any" };
+        let found = construct(format!("{name} {which}"), vec![value.as_ref().clone(), list.clone()]);
+        return Some(if negated { not(found) } else { found });
+    };
+    let likes = each_like(name, negated, value, patterns);
+    if any {
+        return Some(construct("or", likes));
+    }
+    likes.into_iter().reduce(|left, right| {
+        let both = Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) };
+        Expr::Nested(Box::new(both))
+    })
+}
+
+/// `ALL (array)`, which the parser takes for a call.
+fn operand_of_all(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Dictionary(fields) => match fields.as_slice() {
+            [head, list] if head.key.value == "call all" => Some(&list.value),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

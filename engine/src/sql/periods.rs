@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Float64Type, Int32Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
+use arrow::compute::try_unary;
+use arrow::datatypes::{
+    DataType, Float64Type, Int32Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+};
 use chrono::NaiveDate;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
@@ -47,6 +50,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::from(justified)))
     }),
 ];
+
+/// Times of day as intervals.
+pub(super) fn of_times(column: &ArrayRef) -> Result<ArrayRef> {
+    let times = column.as_primitive::<Time64MicrosecondType>();
+    let result: PrimitiveArray<IntervalMonthDayNanoType> = try_unary(times, |time| make(0, 0, time))?;
+    Ok(Arc::new(result))
+}
+
+/// The times of day that clocks show after intervals from midnight, whose months and days say nothing.
+pub(super) fn times_of(column: &ArrayRef) -> Result<ArrayRef> {
+    let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+    let result: Time64MicrosecondArray = try_unary(intervals, |interval| Ok(parts(interval).2.rem_euclid(DAY)))?;
+    Ok(Arc::new(result))
+}
 
 fn int(columns: &[ArrayRef], index: usize, row: usize) -> i32 {
     columns[index].as_primitive::<Int32Type>().value(row)

@@ -155,8 +155,8 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "refused" => Err(refused(detail)),
         "any" | "all" => quantified(detail, verb == "all", operands),
         "argument" => aggregates::argument(detail, operands),
-        "like" => patterns::like(operands, false),
-        "ilike" => patterns::like(operands, true),
+        "like" | "ilike" if detail.is_empty() => patterns::like(operands, verb == "ilike"),
+        "like" | "ilike" => patterns::like_each(operands, verb == "ilike", detail == "all"),
         "similar" => patterns::similar(operands),
         "slice" => list_parts::slice(operands),
         _ => {

@@ -158,7 +158,7 @@ impl Reading<'_> {
             let length = short(word);
             rest.get(..length).is_some_and(|start| start.eq_ignore_ascii_case(&word[..length]))
         };
-        let found = words.iter().position(|word| is_here(&word))?;
+        let found = words.iter().position(is_here)?;
         self.next += short(words[found]);
         i64::try_from(found).ok()
     }

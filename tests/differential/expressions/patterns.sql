@@ -263,3 +263,8 @@ regexp_substr(t, '(.)(.)', 2, 1, '', 2)
 t NOT LIKE ANY (ARRAY['a%', '%e%'])
 t NOT ILIKE ANY (ARRAY['A%'])
 t ~~ ta[1]
+t LIKE ALL (ta)
+t NOT LIKE ANY (ta)
+t NOT LIKE ALL (ta)
+t ILIKE ANY (ta)
+t LIKE ANY ('{}'::text[])
