@@ -7,10 +7,10 @@ use arrow::error::ArrowError;
 const ESCAPES: [(char, &str); 15] = [
     ('d', "[0-9]"),
     ('D', "[^0-9]"),
-    ('w', "[\\p{L}\\p{N}_]"),
-    ('W', "[^\\p{L}\\p{N}_]"),
-    ('s', "[\\s--[\\x{a0}\\x{2007}\\x{202f}]]"),
-    ('S', "[^\\s--[\\x{a0}\\x{2007}\\x{202f}]]"),
+    ('w', "[\\p{Alphabetic}\\p{Nd}_]"),
+    ('W', "[^\\p{Alphabetic}\\p{Nd}_]"),
+    ('s', "[\\s--[\\x{85}\\x{a0}\\x{2007}\\x{202f}]]"),
+    ('S', "[^\\s--[\\x{85}\\x{a0}\\x{2007}\\x{202f}]]"),
     ('m', "\\b{start}"),
     ('M', "\\b{end}"),
     ('y', "\\b"),
@@ -22,15 +22,15 @@ const ESCAPES: [(char, &str); 15] = [
     ('A', "\\A"),
 ];
 
-/// Classes by name.
+/// Classes by name. Digits of other scripts are letters to the C library, which Postgres asks.
 const CLASSES: [(&str, &str); 8] = [
-    ("[:upper:]", "\\p{Lu}"),
-    ("[:lower:]", "\\p{Ll}"),
-    ("[:alpha:]", "\\p{L}"),
-    ("[:alnum:]", "\\p{L}\\p{N}"),
+    ("[:upper:]", "\\p{Uppercase}\\p{Lt}"),
+    ("[:lower:]", "\\p{Lowercase}\\x{1c5}\\x{1c8}\\x{1cb}\\x{1f2}"),
+    ("[:alpha:]", "\\p{Alphabetic}[\\p{Nd}--[0-9]]"),
+    ("[:alnum:]", "\\p{Alphabetic}\\p{Nd}"),
     ("[:digit:]", "0-9"),
-    ("[:space:]", "\\s--[\\x{a0}\\x{2007}\\x{202f}]"),
-    ("[:punct:]", "\\p{P}\\p{S}\\p{M}"),
+    ("[:space:]", "\\s--[\\x{85}\\x{a0}\\x{2007}\\x{202f}]"),
+    ("[:punct:]", "[^\\p{Alphabetic}\\p{Nd}\\p{Cc}\\p{Cn}\\s]\\x{a0}\\x{2007}\\x{202f}"),
     ("[:xdigit:]", "0-9A-Fa-f"),
 ];
 
@@ -99,6 +99,10 @@ pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Reg
             'g' | 'c' => {}
             _ => return Err(wrong()),
         }
+    }
+    // Without regard to case, Postgres takes these classes for all letters.
+    if flags.contains('i') && (text.contains("[:upper:]") || text.contains("[:lower:]")) {
+        return Err(wrong());
     }
     builder.push(')');
     builder.push_str(&translated(text).ok_or_else(wrong)?);
