@@ -1,14 +1,16 @@
 //! Patterns, functions and aggregates as constructs, under whatever syntax they are written.
 
 use datafusion::sql::sqlparser::ast::{
-    CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, ObjectName, TrimWhereField, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript, TrimWhereField, ValueWithSpan,
 };
 
 use super::syntax::{construct, not, null};
 
 /// Patterns and functions, under whatever syntax.
 pub(super) fn settle(expr: Expr) -> Expr {
+    if let Some(found) = each_pattern(&expr) {
+        return found;
+    }
     let escape = |escape: Option<ValueWithSpan>| escape.map(Expr::Value);
     let pattern = |name: &str, negated: bool, operands: [Box<Expr>; 2], escape: Option<Expr>| {
         let operands = operands.into_iter().map(|operand| *operand).chain(escape).collect();
@@ -22,13 +24,14 @@ pub(super) fn settle(expr: Expr) -> Expr {
         Expr::ILike { negated, any: false, expr, pattern: text, escape_char } => {
             pattern("ilike", negated, [expr, text], escape(escape_char))
         }
+        Expr::CompoundFieldAccess { root, access_chain } => sliced(*root, access_chain),
         Expr::SimilarTo { negated, expr, pattern: text, escape_char } => {
             pattern("similar to", negated, [expr, text], escape(escape_char))
         }
         Expr::Extract { field, expr, .. } => {
             construct(format!("extract {}", field.to_string().to_lowercase()), vec![*expr])
         }
-        Expr::Position { expr, r#in } => construct("call strpos", vec![*r#in, *expr]),
+        Expr::Position { expr, r#in } => construct("call position", vec![*r#in, *expr]),
         Expr::Substring { expr, substring_from, substring_for, .. } => {
             let from = substring_from.map_or_else(|| construct("number 1", Vec::new()), |from| *from);
             construct(
@@ -56,6 +59,107 @@ pub(super) fn settle(expr: Expr) -> Expr {
     }
 }
 
+/// LIKE and ILIKE with ANY or ALL of an array.
+fn each_pattern(expr: &Expr) -> Option<Expr> {
+    let (name, negated, any, value, list) = match expr {
+        Expr::Like { negated, any, expr, pattern, escape_char: None } => {
+            ("like", *negated, *any, expr, pattern.as_ref())
+        }
+        Expr::ILike { negated, any, expr, pattern, escape_char: None } => {
+            ("ilike", *negated, *any, expr, pattern.as_ref())
+        }
+        _ => return None,
+    };
+    let list = if any { list } else { operand_of_all(list)? };
+    let Some(patterns) = elements(list) else {
+        // What is not like one of them is not like all of them.
+        let which = if any == negated { "all" } else { "any" };
+        let found = construct(format!("{name} {which}"), vec![value.as_ref().clone(), list.clone()]);
+        return Some(if negated { not(found) } else { found });
+    };
+    let likes = each_like(name, negated, value, patterns);
+    if any {
+        return Some(construct("or", likes));
+    }
+    likes.into_iter().reduce(|left, right| {
+        let both = Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) };
+        Expr::Nested(Box::new(both))
+    })
+}
+
+/// `ALL (array)`, which the parser takes for a call.
+fn operand_of_all(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Dictionary(fields) => match fields.as_slice() {
+            [head, list] if head.key.value == "call all" => Some(&list.value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The elements of an array that is written out.
+fn elements(list: &Expr) -> Option<Vec<Expr>> {
+    match list {
+        Expr::Nested(inner) => elements(inner),
+        Expr::Array(Array { elem, .. }) => Some(elem.clone()),
+        _ => None,
+    }
+}
+
+fn each_like(name: &str, negated: bool, value: &Expr, patterns: Vec<Expr>) -> Vec<Expr> {
+    let one = |pattern: Expr| {
+        let like = construct(name, vec![value.clone(), pattern]);
+        if negated { not(like) } else { like }
+    };
+    patterns.into_iter().map(one).collect()
+}
+
+/// `array[low:high]`; a bound that is not written is the array's own.
+fn sliced(root: Expr, chain: Vec<AccessExpr>) -> Expr {
+    let Some((AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }), names)) =
+        chain.split_last()
+    else {
+        return Expr::CompoundFieldAccess { root: Box::new(root), access_chain: chain };
+    };
+    let names = names.iter().map(|name| match name {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+        _ => None,
+    });
+    let list = match (names.collect::<Option<Vec<Ident>>>(), root.clone()) {
+        (Some(names), root) if names.is_empty() => root,
+        (Some(names), Expr::Identifier(first)) => {
+            Expr::CompoundIdentifier(std::iter::once(first).chain(names).collect())
+        }
+        _ => return Expr::CompoundFieldAccess { root: Box::new(root), access_chain: chain },
+    };
+    let bound = |bound: &Option<Expr>, own: &str| bound.clone().unwrap_or_else(|| construct(own, Vec::new()));
+    let bounds = [bound(lower_bound, "number 1"), bound(upper_bound, "number 2147483647")];
+    construct("slice", std::iter::once(list).chain(bounds).collect())
+}
+
+/// The parts of make_interval in order; those that are not given are 0.
+fn interval_parts(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
+    const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    let mut parts = vec![None; PARTS.len()];
+    for (index, arg) in list.args.iter().enumerate() {
+        let (index, expr) = match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (index, expr),
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(expr),
+                operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+            } => (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part))?, expr),
+            _ => return None,
+        };
+        let part = parts.get_mut(index)?;
+        if part.replace(expr.clone()).is_some() {
+            return None;
+        }
+    }
+    Some(parts.into_iter().map(|part| part.unwrap_or_else(|| construct("number 0", Vec::new()))).collect())
+}
+
 /// A call of a function that gives a value for each row. Aggregates and windows keep their syntax.
 fn called(mut function: Function) -> Expr {
     let name = function.name.to_string().to_lowercase();
@@ -78,6 +182,10 @@ fn called(mut function: Function) -> Expr {
         return rows(&name, cast, function);
     }
     match function.args {
+        FunctionArguments::List(ref list) if name == "make_interval" => match interval_parts(list) {
+            Some(parts) => construct("call make_interval", parts),
+            None => Expr::Function(function),
+        },
         FunctionArguments::None => construct(format!("call {name}"), Vec::new()),
         FunctionArguments::List(ref list)
             if list.duplicate_treatment.is_none()

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Cast, Expr};
 use super::arithmetic::{fitting, out_of_range, power_of_ten, rounded, scale_of};
 use super::kernel::{Body, Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
-use super::{json, lists, names, text};
+use super::{json, lists, names, periods, text};
 
 /// Digits behind the point of a numeric that is written without them and made of a type that says nothing about them.
 pub(super) const BARE_SCALE: u8 = 16;
@@ -108,6 +108,7 @@ fn is_castable(from: &Type, to: &Type) -> bool {
         (from, to) if from.is_number() && to.is_number() => true,
         (Type::Bool, Type::Int4) | (Type::Int4, Type::Bool) => true,
         (Type::Timestamp | Type::Timestamptz, Type::Time) => true,
+        (Type::Time, Type::Interval) | (Type::Interval, Type::Time) => true,
         (Type::Array(from), Type::Array(to)) => is_castable(from, to),
         (from, to) => from.is_moment() && to.is_moment(),
     }
@@ -248,6 +249,8 @@ pub(super) fn array(column: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
             })?;
             Ok(Arc::new(days))
         }
+        (Type::Time, Type::Interval) => periods::of_times(column),
+        (Type::Interval, Type::Time) => periods::times_of(column),
         _ => plain(column, kind),
     }
 }

@@ -1,18 +1,11 @@
-//! Formats with Postgres' patterns, and to_char of moments. A pattern that is not listed here is refused when it is planned.
+//! Formats of moments with Postgres' patterns, and moments written in them. A pattern that is not listed here is refused when it
+//! is planned.
 //!
 //! See "Data Type Formatting Functions" in Postgres' manual.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use chrono::{Datelike, NaiveDate};
-use datafusion::error::Result;
 
-use super::arithmetic::out_of_range;
-use super::dates::{DAY, days, from_days};
-use super::text::invalid;
-use super::types::{Type, refused};
+use super::dates::{DAY, days};
 
 /// Patterns that are fields, in capitals. A longer one stands before its own beginning.
 const FIELDS: [&str; 47] = [
@@ -39,7 +32,7 @@ pub(super) const MONTHS: [&str; 12] = [
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
+pub(super) const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 /// How letters of a field are written.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,39 +45,44 @@ pub(super) enum Case {
 /// A part of a format.
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
+    /// Text in quotes, letters and digits.
     Literal(String),
-    Field { name: &'static str, case: Case, is_filled: bool, ordinal: Option<Case> },
+    /// A blank or a mark that is not in quotes.
+    Separator(char),
+    Field {
+        name: &'static str,
+        case: Case,
+        is_filled: bool,
+        ordinal: Option<Case>,
+    },
 }
 
 /// The pieces of a format; what it holds that is not supported.
 pub(super) fn pieces(format: &str) -> std::result::Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = format;
-    let mut is_filled = true;
     while !rest.is_empty() {
-        if let Some(behind) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
-            is_filled = false;
-            rest = behind;
-            continue;
-        }
+        // FM holds for the field that follows it at once.
+        let behind = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm"));
+        let is_filled = behind.is_none();
+        rest = behind.unwrap_or(rest);
         if let Some(modifier) = ["TM", "tm", "FX", "fx", "SP"].into_iter().find(|word| rest.starts_with(word)) {
             return Err(modifier.to_owned());
         }
-        if let Some((name, case, length)) = field(rest) {
-            rest = &rest[length..];
-            let ordinal = match rest.get(..2) {
-                Some("TH") => Some(Case::Upper),
-                Some("th") => Some(Case::Lower),
-                _ => None,
-            };
-            if ordinal.is_some() {
-                rest = &rest[2..];
-            }
-            pieces.push(Piece::Field { name, case, is_filled, ordinal });
-            is_filled = true;
+        let Some((name, case, length)) = field(rest) else {
+            rest = literal(rest, &mut pieces);
             continue;
+        };
+        rest = &rest[length..];
+        let ordinal = match rest.get(..2) {
+            Some("TH") => Some(Case::Upper),
+            Some("th") => Some(Case::Lower),
+            _ => None,
+        };
+        if ordinal.is_some() {
+            rest = &rest[2..];
         }
-        rest = literal(rest, &mut pieces);
+        pieces.push(Piece::Field { name, case, is_filled, ordinal });
     }
     Ok(pieces)
 }
@@ -121,6 +119,10 @@ fn literal<'a>(text: &'a str, pieces: &mut Vec<Piece>) -> &'a str {
             }
         }
         Some('\\') if rest.as_str().starts_with('"') => found.extend(rest.next()),
+        Some(mark) if mark.is_ascii_punctuation() || mark.is_ascii_whitespace() => {
+            pieces.push(Piece::Separator(mark));
+            return rest.as_str();
+        }
         Some(other) => found.push(other),
         None => {}
     }
@@ -132,55 +134,29 @@ fn literal<'a>(text: &'a str, pieces: &mut Vec<Piece>) -> &'a str {
     rest.as_str()
 }
 
-/// Whether a format can be written.
-pub(super) fn check(format: &str) -> Result<()> {
-    pieces(format).map(|_| ()).map_err(|part| refused(format!("the pattern '{part}' of to_char is not supported")))
-}
-
-/// to_char of a moment.
-pub(super) fn written(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
-    let is_instant = Type::of(columns[0].data_type()) == Type::Timestamptz;
-    let moments = columns[0].as_primitive::<TimestampMicrosecondType>();
-    let formats = columns[1].as_string::<i32>();
-    let mut known: Option<(&str, Vec<Piece>)> = None;
-    let mut texts = Vec::with_capacity(moments.len());
-    for row in 0..moments.len() {
-        if moments.is_null(row) || formats.is_null(row) || formats.value(row).is_empty() {
-            texts.push(None);
-            continue;
-        }
-        let format = formats.value(row);
-        if known.as_ref().is_none_or(|(last, _)| *last != format) {
-            known = Some((format, pieces(format).map_err(|part| invalid("format", &part))?));
-        }
-        let micros = moments.value(row);
-        let day = i32::try_from(micros.div_euclid(DAY)).map_err(|_| out_of_range("timestamp"))?;
-        let moment = Moment { date: from_days(day)?, clock: micros.rem_euclid(DAY), is_instant };
-        let pieces = known.iter().flat_map(|(_, pieces)| pieces);
-        texts.push(Some(pieces.map(|piece| moment.piece(piece)).collect::<String>()));
-    }
-    Ok(Arc::new(StringArray::from(texts)))
-}
-
-struct Moment {
-    date: NaiveDate,
-    clock: i64,
-    is_instant: bool,
+/// A moment that is written.
+pub(super) struct Moment {
+    pub(super) date: NaiveDate,
+    /// Microseconds since midnight.
+    pub(super) clock: i64,
+    pub(super) is_instant: bool,
 }
 
 impl Moment {
+    /// The moment in a format.
+    pub(super) fn written(&self, pieces: &[Piece]) -> String {
+        pieces.iter().map(|piece| self.piece(piece)).collect()
+    }
+
     fn piece(&self, piece: &Piece) -> String {
         match piece {
             Piece::Literal(text) => text.clone(),
+            Piece::Separator(mark) => mark.to_string(),
             Piece::Field { name, case, is_filled, ordinal } => {
-                let text = match self.number(name, *is_filled) {
-                    Some(number) => number,
-                    None => self.word(name, *case, *is_filled),
-                };
-                match ordinal {
-                    Some(case) => format!("{text}{}", suffix(&text, *case)),
-                    None => text,
-                }
+                // Words have no ordinals.
+                let Some(number) = self.number(name, *is_filled) else { return self.word(name, *case, *is_filled) };
+                let ending = ordinal.map_or("", |case| suffix(&number, case));
+                format!("{number}{ending}")
             }
         }
     }
@@ -202,8 +178,8 @@ impl Moment {
             "MI" => filled(seconds / 60 % 60, 2),
             "SS" => filled(seconds % 60, 2),
             "SSSS" | "SSSSS" => seconds.to_string(),
-            "MS" => filled(fraction / 1000, 3),
-            "US" => filled(fraction, 6),
+            "MS" => format!("{:03}", fraction / 1000),
+            "US" => format!("{fraction:06}"),
             "FF1" => format!("{:01}", fraction / 100_000),
             "FF2" => format!("{:02}", fraction / 10_000),
             "FF3" => format!("{:03}", fraction / 1_000),
@@ -228,7 +204,12 @@ impl Moment {
             "D" => date.weekday().number_from_sunday().to_string(),
             "WW" => filled(i64::from(date.ordinal0() / 7 + 1), 2),
             "W" => (date.day0() / 7 + 1).to_string(),
-            "CC" => filled(i64::from((year + 99) / 100), 2),
+            "CC" if date.year() > 0 => filled(i64::from((year + 99) / 100), 2),
+            // Before Christ, Postgres' year is one more than this.
+            "CC" => match i64::from(date.year() / 100 - 1) {
+                century if is_filled => format!("{century:03}"),
+                century => century.to_string(),
+            },
             "J" => (i64::from(days(date)) + 2_440_588).to_string(),
             "Q" => (date.month0() / 3 + 1).to_string(),
             _ => return None,
@@ -263,7 +244,8 @@ impl Moment {
     }
 }
 
-fn suffix(number: &str, case: Case) -> &'static str {
+/// The ending of an ordinal.
+pub(super) fn suffix(number: &str, case: Case) -> &'static str {
     let digits = number.as_bytes();
     let is_teen = digits.len() > 1 && digits[digits.len() - 2] == b'1';
     let suffix = match digits.last() {

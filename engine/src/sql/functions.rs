@@ -13,8 +13,7 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, cast, conditionals, formats, json, list_functions, moments, number_functions, readings, regexes,
-    text_functions, time_functions, times,
+    arithmetic, buckets, bytea_functions, cast, conditionals, format_functions, json, list_functions, list_parts, moments, number_functions, periods, quote_functions, regex_functions, text_functions, time_functions, times,
 };
 
 /// A type that a function takes.
@@ -24,10 +23,12 @@ pub(super) enum Takes {
     Int8,
     /// A numeric with its own digits.
     Numeric,
+    Float4,
     Float8,
     Text,
     Bytea,
     Date,
+    Time,
     Timestamp,
     Timestamptz,
     Interval,
@@ -49,10 +50,12 @@ impl Takes {
                 Some((precision, scale)) => Type::Numeric(precision, scale),
                 None => Type::Numeric(super::types::MAX_DIGITS, cast::BARE_SCALE),
             },
+            Self::Float4 => Type::Float4,
             Self::Float8 => Type::Float8,
             Self::Text => Type::Text,
             Self::Bytea => Type::Bytea,
             Self::Date => Type::Date,
+            Self::Time => Type::Time,
             Self::Timestamp => Type::Timestamp,
             Self::Timestamptz => Type::Timestamptz,
             Self::Interval => Type::Interval,
@@ -178,9 +181,15 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, Vec<Function>>> = LazyLock::new
         text_functions::FUNCTIONS,
         number_functions::FUNCTIONS,
         time_functions::FUNCTIONS,
+        periods::FUNCTIONS,
+        buckets::FUNCTIONS,
+        format_functions::FUNCTIONS,
         list_functions::FUNCTIONS,
-        regexes::FUNCTIONS,
         json::FUNCTIONS,
+        list_parts::FUNCTIONS,
+        regex_functions::FUNCTIONS,
+        bytea_functions::FUNCTIONS,
+        quote_functions::FUNCTIONS,
     ];
     for function in lists.into_iter().flatten() {
         found.entry(function.name).or_default().push(*function);
@@ -214,20 +223,8 @@ pub(super) fn is_scalar(name: &str) -> bool {
 
 /// The call of a function.
 pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
-    if let ("to_char" | "to_date" | "to_timestamp", [_, format]) = (name, operands.as_slice()) {
-        let text = format.literal();
-        match (text, name) {
-            (None, _) if format.kind != Type::Unknown => return Err(refused(format!("{name} takes a quoted format"))),
-            (Some(text), "to_char") => formats::check(text)?,
-            (Some(text), _) => readings::check(text)?,
-            (None, _) => {}
-        }
-    }
-    if let ("regexp_replace" | "regexp_substr" | "regexp_count", [_, pattern, ..]) = (name, operands.as_slice())
-        && pattern.literal().is_some_and(|pattern| !regexes::is_plain(pattern))
-    {
-        return Err(refused(regexes::NOT_PLAIN));
-    }
+    format_functions::check(name, &operands)?;
+    regex_functions::check(name, &operands)?;
     let operands = if name == "date_trunc" { operands.into_iter().map(moments::cut).collect() } else { operands };
     match (name, operands.len()) {
         ("coalesce", 1..) => conditionals::coalesce(operands),
@@ -238,9 +235,6 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             cast::convert(Operand { expr: wide, kind: Type::Int4 }, &Type::Int2, false)
         }
         ("pg_typeof", 1) => named(one(operands)?),
-        ("encode", 2) if operands[1].literal().is_none_or(|format| !format.eq_ignore_ascii_case("hex")) => {
-            Err(refused("bytes are encoded as 'hex' here"))
-        }
         // A char(n) is as long as it is stored.
         ("octet_length", 1) if operands[0].kind == Type::Char => {
             let stored = operands.into_iter().map(|operand| Operand { kind: Type::Text, ..operand }).collect();
@@ -263,16 +257,21 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
             let [field, moment] = two(operands)?;
             times::date_part(&field, moment)
         }
+        ("width_bucket", 4) => overloaded(name, buckets::settled(operands)?),
         ("round" | "trunc", 2) => {
             let [value, places] = two(operands)?;
             number_functions::to_places(name, value, places)
         }
+        ("quote_literal" | "quote_nullable", 1) => quote_functions::literal(name, one(operands)?),
+        ("format", 1..) => quote_functions::format(operands),
         ("concat" | "concat_ws", 1..) => text_functions::joined(name, operands),
         ("now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp", 0) => moment(Type::Timestamptz),
         ("random", 0) => of_theirs("random", Vec::new()),
         ("localtimestamp", 0) => moment(Type::Timestamp),
         ("current_date", 0) => moment(Type::Date),
         _ if json::is_variadic(name) => json::call(name, operands),
+        ("array_fill", 2) => list_parts::filled(operands),
+        ("overlaps", 4) => periods::overlap(operands),
         _ if list_functions::is_polymorphic(name) => list_functions::plan(name, operands),
         _ => overloaded(name, operands),
     }
@@ -394,7 +393,7 @@ pub(super) fn bits(op: Operator, left: Operand, right: Operand) -> Result<Expr> 
     let (left, right) = (cast::convert(left, &kind, false)?, cast::convert(right, &kind, false)?);
     // DataFusion makes 0 of `x # x`, NULL or not.
     if op == Operator::BitwiseXor {
-        return Err(refused("the operator # is not supported: write (a | b) - (a & b)"));
+        return Ok(Kernel::call("#", Form::Infix, kind, number_functions::different_bits, vec![left, right]));
     }
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, StringArray, StringBuilder, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, StringBuilder, UInt32Array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::kernels::cmp;
 use arrow::compute::{concat, take};
@@ -18,7 +16,7 @@ use super::functions::gives::int4;
 use super::functions::ours;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
-use super::{cast, text};
+use super::{cast, list_parts, text};
 
 /// Functions that take any array.
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -32,7 +30,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     ours("array_to_string", &[List, Text], |_| Type::Text, |c, _| joined(c)),
     ours("array_to_string", &[List, Text, Text], |_| Type::Text, |c, _| joined(c)),
-    ours("string_to_array", &[Text, Text], |_| Type::Array(Box::new(Type::Text)), |c, _| split(c)),
 ];
 
 /// Functions of an array and an element of its type.
@@ -43,6 +40,7 @@ pub(super) fn is_polymorphic(name: &str) -> bool {
             | "array_prepend"
             | "array_cat"
             | "array_position"
+            | "array_positions"
             | "array_remove"
             | "array_replace"
             | "array_has_all"
@@ -59,34 +57,22 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         ("array_prepend", 2) => (|c, _| glued(&[Part::One(&c[0]), Part::List(&c[1])]), &[1]),
         ("array_cat", 2) => (|c, _| glued(&[Part::List(&c[0]), Part::List(&c[1])]), &[0, 1]),
         ("array_position", 2) => (|c, _| position(c), &[0]),
+        ("array_position", 3) => return list_parts::position_from(operands),
+        ("array_positions", 2) => (|c, _| list_parts::positions(c), &[0]),
         ("array_remove", 2) => (|c, _| replaced(&c[0], &c[1], None), &[0]),
         ("array_replace", 3) => (|c, _| replaced(&c[0], &c[1], Some(&c[2])), &[0]),
         ("array_has_all", 2) => (|c, _| contains(c, true), &[0, 1]),
         ("array_has_any", 2) => (|c, _| contains(c, false), &[0, 1]),
         _ => return Err(none()),
     };
-    // The element's type is what the arrays' and the elements' types have in common.
-    let mut element = Type::Unknown;
-    for (index, operand) in operands.iter().enumerate() {
-        let kind = match (&operand.kind, arrays.contains(&index)) {
-            (Type::Array(element), true) => element.as_ref().clone(),
-            (Type::Unknown, _) => continue,
-            (_, true) => return Err(none()),
-            (kind, false) => kind.clone(),
-        };
-        element = element.unify(&kind).ok_or_else(none)?;
-    }
-    if element == Type::Unknown || element.is_json() {
+    let Some((element, operands)) = unified(operands, arrays)? else { return Err(none()) };
+    if element.is_json() {
         return Err(none());
     }
-    let list = Type::Array(Box::new(element.clone()));
-    let operands = operands.into_iter().enumerate().map(|(index, operand)| {
-        let kind = if arrays.contains(&index) { &list } else { &element };
-        cast::implicit(operand, kind).map(|operand| operand.expr)
-    });
-    let operands = operands.collect::<Result<Vec<_>>>()?;
+    let list = Type::Array(Box::new(element));
     let (name, gives) = match name {
         "array_position" => ("array_position", Type::Int4),
+        "array_positions" => ("array_positions", Type::Array(Box::new(Type::Int4))),
         "array_has_all" => ("@>", Type::Bool),
         "array_has_any" => ("&&", Type::Bool),
         "array_append" => ("array_append", list),
@@ -96,6 +82,32 @@ pub(super) fn plan(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         _ => ("array_cat", list),
     };
     Ok(Kernel::call(name, Form::Call, gives, body, operands))
+}
+
+/// The operands with one type of elements: what the arrays' and the elements' types have in common; `None` if there is none.
+pub(super) fn unified(operands: Vec<Operand>, arrays: &[usize]) -> Result<Option<(Type, Vec<Expr>)>> {
+    let mut element = Type::Unknown;
+    for (index, operand) in operands.iter().enumerate() {
+        let kind = match (&operand.kind, arrays.contains(&index)) {
+            (Type::Array(element), true) => element.as_ref().clone(),
+            (Type::Unknown, _) => continue,
+            (_, true) => return Ok(None),
+            (kind, false) => kind.clone(),
+        };
+        element = match element.unify(&kind) {
+            Some(unified) => unified,
+            None => return Ok(None),
+        };
+    }
+    if element == Type::Unknown {
+        return Ok(None);
+    }
+    let list = Type::Array(Box::new(element.clone()));
+    let exprs = operands.into_iter().enumerate().map(|(index, operand)| {
+        let kind = if arrays.contains(&index) { &list } else { &element };
+        cast::implicit(operand, kind).map(|operand| operand.expr)
+    });
+    Ok(Some((element.clone(), exprs.collect::<Result<Vec<_>>>()?)))
 }
 
 /// `||` of which one side is an array.
@@ -189,7 +201,8 @@ fn glued(parts: &[Part<'_>]) -> Result<ArrayRef> {
     built(&field, &pieces, lengths, valid)
 }
 
-fn built(field: &DataType, pieces: &[ArrayRef], lengths: Vec<usize>, valid: Vec<bool>) -> Result<ArrayRef> {
+/// An array of arrays, made of pieces end to end.
+pub(super) fn built(field: &DataType, pieces: &[ArrayRef], lengths: Vec<usize>, valid: Vec<bool>) -> Result<ArrayRef> {
     let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
     let values = if pieces.is_empty() { arrow::array::new_empty_array(field) } else { concat(&pieces)? };
     let field = Arc::new(arrow::datatypes::Field::new_list_field(field.clone(), true));
@@ -197,7 +210,7 @@ fn built(field: &DataType, pieces: &[ArrayRef], lengths: Vec<usize>, valid: Vec<
 }
 
 /// Which elements are the value; NULL is NULL here.
-fn same(values: &ArrayRef, wanted: &ArrayRef, row: usize) -> Result<BooleanArray> {
+pub(super) fn same(values: &ArrayRef, wanted: &ArrayRef, row: usize) -> Result<BooleanArray> {
     let wanted = arrow::array::Scalar::new(wanted.slice(row, 1));
     Ok(cmp::not_distinct(values, &wanted)?)
 }
@@ -277,26 +290,6 @@ fn joined(columns: &[ArrayRef]) -> Result<ArrayRef> {
         texts.append_value(parts.collect::<Vec<_>>().join(separators.value(row)));
     }
     Ok(Arc::new(texts.finish()))
-}
-
-fn split(columns: &[ArrayRef]) -> Result<ArrayRef> {
-    let (texts, separators): (&StringArray, &StringArray) =
-        (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
-    let mut elements = StringBuilder::new();
-    let mut lengths = Vec::with_capacity(texts.len());
-    for (text, separator) in texts.iter().zip(separators.iter()) {
-        let parts: Vec<String> = match (text, separator) {
-            (None | Some(""), _) => Vec::new(),
-            (Some(text), None) => text.chars().map(String::from).collect(),
-            (Some(text), Some("")) => vec![text.to_owned()],
-            (Some(text), Some(separator)) => text.split(separator).map(str::to_owned).collect(),
-        };
-        lengths.push(parts.len());
-        parts.iter().for_each(|part| elements.append_value(part));
-    }
-    let values: ArrayRef = Arc::new(elements.finish());
-    let valid: Vec<bool> = (0..texts.len()).map(|row| texts.is_valid(row)).collect();
-    built(&DataType::Utf8, &[values], lengths, valid)
 }
 
 /// `value op ANY (array)` and `value op ALL (array)`, with NULLs as the standard has them.

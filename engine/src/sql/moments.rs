@@ -7,7 +7,7 @@ use arrow::compute::kernels::numeric;
 use arrow::compute::{try_binary, try_unary};
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    TimestampMicrosecondType, TimestampNanosecondType,
+    Time64MicrosecondType, TimestampMicrosecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use datafusion::error::Result;
@@ -22,7 +22,7 @@ use super::types::{Operand, Type, refused};
 
 /// The operator over operands of which one at least is no number.
 pub(super) fn plan(op: Op, left: Operand, right: Operand) -> Result<Operand> {
-    use Type::{Date, Float8, Int4, Interval, Timestamp, Timestamptz};
+    use Type::{Date, Float8, Int4, Interval, Time, Timestamp, Timestamptz};
     let (from, result, body): ((Type, Type), Type, Body) = match (op, &left.kind, &right.kind) {
         (Op::Add, Date, kind) if fits_int4(kind) => ((Date, Int4), Date, |c, _| day(c, i32::checked_add)),
         (Op::Add, kind, Date) if fits_int4(kind) => return plan(op, right, left),
@@ -33,6 +33,15 @@ pub(super) fn plan(op: Op, left: Operand, right: Operand) -> Result<Operand> {
             let kind = if *kind == Date { Timestamp } else { kind.clone() };
             ((kind.clone(), Interval), kind, if op == Op::Add { later } else { earlier })
         }
+        (Op::Add, Time, Date | Timestamp | Timestamptz | Interval) => return plan(op, right, left),
+        (Op::Add, Date, Time) => ((Date, Time), Timestamp, |c, _| at_clock(c)),
+        (Op::Add | Op::Subtract, Timestamp | Timestamptz, Time) => {
+            let kind = left.kind.clone();
+            ((kind.clone(), Time), kind, if op == Op::Add { clock_later } else { clock_earlier })
+        }
+        (Op::Add, Interval, Time) => ((Interval, Time), Time, |c, _| turned(&c[1], &c[0], 1)),
+        (Op::Subtract, Time, Interval) => ((Time, Interval), Time, |c, _| turned(&c[0], &c[1], -1)),
+        (Op::Subtract, Time, Time) => ((Time, Time), Interval, |c, _| between_clocks(c)),
         (Op::Subtract, l, r) if l.is_moment() && r.is_moment() => {
             let kind = if *l == Timestamptz || *r == Timestamptz { Timestamptz } else { Timestamp };
             ((kind.clone(), kind), Interval, between)
@@ -66,6 +75,49 @@ fn apart(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let (left, right) = (columns[0].as_primitive::<Date32Type>(), columns[1].as_primitive::<Date32Type>());
     let result: PrimitiveArray<Int32Type> =
         try_binary(left, right, |left, right| left.checked_sub(right).ok_or_else(|| out_of_range("integer")))?;
+    Ok(Arc::new(result))
+}
+
+/// A time of day on a date.
+fn at_clock(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let (dates, times) = (columns[0].as_primitive::<Date32Type>(), columns[1].as_primitive::<Time64MicrosecondType>());
+    let result: PrimitiveArray<TimestampMicrosecondType> =
+        try_binary(dates, times, |date, time| Ok(i64::from(date) * DAY + time))?;
+    Ok(Arc::new(result))
+}
+
+/// A moment that is a time of day later.
+fn clock_later(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
+    by_clock(columns, kind, 1)
+}
+
+fn clock_earlier(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
+    by_clock(columns, kind, -1)
+}
+
+/// A moment that is a time of day later or earlier.
+fn by_clock(columns: &[ArrayRef], kind: &DataType, sign: i64) -> Result<ArrayRef> {
+    let moments = columns[0].as_primitive::<TimestampMicrosecondType>();
+    let times = columns[1].as_primitive::<Time64MicrosecondType>();
+    let result: PrimitiveArray<TimestampMicrosecondType> = try_binary(moments, times, |moment, time| {
+        moment.checked_add(sign * time).ok_or_else(|| out_of_range("timestamp"))
+    })?;
+    Ok(Arc::new(result.with_data_type(kind.clone())))
+}
+
+/// The time of day that a clock shows after an interval, whose months and days say nothing.
+fn turned(times: &ArrayRef, intervals: &ArrayRef, sign: i64) -> Result<ArrayRef> {
+    let times = times.as_primitive::<Time64MicrosecondType>();
+    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+    let result: PrimitiveArray<Time64MicrosecondType> =
+        try_binary(times, intervals, |time, interval| Ok((time + sign * (parts(interval).2 % DAY)).rem_euclid(DAY)))?;
+    Ok(Arc::new(result))
+}
+
+fn between_clocks(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let time = |index: usize| columns[index].as_primitive::<Time64MicrosecondType>();
+    let result: PrimitiveArray<IntervalMonthDayNanoType> =
+        try_binary(time(0), time(1), |left, right| make(0, 0, left - right))?;
     Ok(Arc::new(result))
 }
 

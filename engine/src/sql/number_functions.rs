@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray};
 use arrow::compute::{try_binary, try_unary};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Float64Type, Int32Type, Int64Type, i256};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Float64Type, Int16Type, Int32Type, Int64Type, i256,
+};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -83,6 +85,7 @@ pub(super) const FUNCTIONS: &[Function] =
         ours("sin", &[Float8], float8, |c, _| floats(c, |value| angle(value, f64::sin))),
         ours("cos", &[Float8], float8, |c, _| floats(c, |value| angle(value, f64::cos))),
         ours("tan", &[Float8], float8, |c, _| floats(c, |value| angle(value, f64::tan))),
+        ours("cot", &[Float8], float8, |c, _| floats(c, |value| angle(value, |value| 1.0 / value.tan()))),
         ours("asin", &[Float8], float8, |c, _| floats(c, |value| ratio(value, f64::asin))),
         ours("acos", &[Float8], float8, |c, _| floats(c, |value| ratio(value, f64::acos))),
         ours("atan", &[Float8], float8, |c, _| floats(c, |value| Ok(value.atan()))),
@@ -282,7 +285,25 @@ fn integers<T: ArrowPrimitiveType>(
     Ok(Arc::new(result))
 }
 
-fn gcd(a: i128, b: i128) -> i128 {
+/// `#`: the bits in which two integers differ.
+pub(super) fn different_bits(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
+    fn of<T: ArrowPrimitiveType>(columns: &[ArrayRef]) -> Result<ArrayRef>
+    where
+        T::Native: std::ops::BitXor<Output = T::Native>,
+    {
+        let (left, right) = (columns[0].as_primitive::<T>(), columns[1].as_primitive::<T>());
+        let result: PrimitiveArray<T> = try_binary(left, right, |left, right| Ok(left ^ right))?;
+        Ok(Arc::new(result))
+    }
+    match kind {
+        DataType::Int16 => of::<Int16Type>(columns),
+        DataType::Int32 => of::<Int32Type>(columns),
+        _ => of::<Int64Type>(columns),
+    }
+}
+
+/// The greatest divisor of both.
+pub(super) fn gcd(a: i128, b: i128) -> i128 {
     let (mut a, mut b) = (a.abs(), b.abs());
     while b != 0 {
         (a, b) = (b, a % b);

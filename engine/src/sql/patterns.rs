@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Scalar};
+use arrow::compute::kernels::comparison;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
@@ -46,6 +47,49 @@ pub(super) fn like(operands: Vec<Operand>, case_insensitive: bool) -> Result<Exp
     };
     let (value, pattern) = if case_insensitive { (lower(value), lower(pattern)) } else { (value, pattern) };
     Ok(Expr::Like(Like::new(false, Box::new(value), Box::new(pattern), None, false)))
+}
+
+/// LIKE and ILIKE with one of an array's patterns, or with all of them.
+pub(super) fn like_each(operands: Vec<Operand>, case_insensitive: bool, all: bool) -> Result<Expr> {
+    let [value, list] = <[Operand; 2]>::try_from(operands).map_err(|_| refused("LIKE ANY has two operands"))?;
+    let is_known = match &list.kind {
+        Type::Array(element) => matches!(**element, Type::Text | Type::Unknown),
+        kind => *kind == Type::Unknown,
+    };
+    if !is_known {
+        return Err(refused(format!("LIKE ANY and ALL take an array of texts, not {}", list.kind)));
+    }
+    let list = cast::explicit_list(list, &Type::Text)?;
+    let (name, body): (&'static str, Body) = match (case_insensitive, all) {
+        (false, false) => ("LIKE ANY", |c, _| judged(c, false, false)),
+        (false, true) => ("LIKE ALL", |c, _| judged(c, false, true)),
+        (true, false) => ("ILIKE ANY", |c, _| judged(c, true, false)),
+        (true, true) => ("ILIKE ALL", |c, _| judged(c, true, true)),
+    };
+    Ok(Kernel::call(name, Form::Infix, Type::Bool, body, vec![text(value)?, list]))
+}
+
+fn judged(columns: &[ArrayRef], case_insensitive: bool, all: bool) -> Result<ArrayRef> {
+    let lists = columns[1].as_list::<i32>();
+    let lower = |column: &ArrayRef| match case_insensitive {
+        true => Arc::new(text_functions::lowered(column)) as ArrayRef,
+        false => Arc::clone(column),
+    };
+    let rows = (0..lists.len()).map(|row| -> Result<Option<bool>> {
+        if lists.is_null(row) {
+            return Ok(None);
+        }
+        let patterns = checked(&[lower(&lists.value(row))], &DataType::Utf8)?;
+        let value = Scalar::new(lower(&columns[0].slice(row, 1)));
+        let found = comparison::like(&value, &patterns)?;
+        let decides = found.iter().flatten().any(|is| is != all);
+        Ok(match (decides, found.null_count() > 0) {
+            (true, _) => Some(!all),
+            (false, true) => None,
+            (false, false) => Some(all),
+        })
+    });
+    Ok(Arc::new(rows.collect::<Result<BooleanArray>>()?))
 }
 
 fn ends_in_escape(pattern: &str) -> bool {

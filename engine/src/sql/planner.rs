@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::arithmetic::{self, Op};
 use super::compare::{self, compare};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
-use super::{aggregates, cast, conditionals, functions, json, list_functions, patterns, text, times};
+use super::{aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, text, times};
 
 /// Gives operators and constructs Postgres' meaning.
 #[derive(Debug)]
@@ -125,6 +125,11 @@ fn binary(op: &BinaryOperator, left: Operand, right: Operand) -> Result<Expr> {
         BinaryOperator::PGRegexNotIMatch => patterns::regex(Operator::RegexNotIMatch, left, right),
         BinaryOperator::AtArrow => functions::plan("array_has_all", vec![left, right]),
         BinaryOperator::ArrowAt => functions::plan("array_has_all", vec![right, left]),
+        BinaryOperator::PGLikeMatch => patterns::like(vec![left, right], false),
+        BinaryOperator::PGILikeMatch => patterns::like(vec![left, right], true),
+        BinaryOperator::PGNotLikeMatch => Ok(Expr::Not(Box::new(patterns::like(vec![left, right], false)?))),
+        BinaryOperator::PGNotILikeMatch => Ok(Expr::Not(Box::new(patterns::like(vec![left, right], true)?))),
+        BinaryOperator::PGStartsWith => functions::plan("starts_with", vec![left, right]),
         BinaryOperator::PGOverlap => functions::plan("array_has_any", vec![left, right]),
         op => Err(refused(format!("there is no operator {} {op} {} here", left.kind, right.kind))),
     }
@@ -170,10 +175,11 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "refused" => Err(refused(detail)),
         "any" | "all" => quantified(detail, verb == "all", operands),
         "argument" => aggregates::argument(detail, operands),
-        "like" => patterns::like(operands, false),
-        "ilike" => patterns::like(operands, true),
+        "like" | "ilike" if detail.is_empty() => patterns::like(operands, verb == "ilike"),
+        "like" | "ilike" => patterns::like_each(operands, verb == "ilike", detail == "all"),
         "similar" => patterns::similar(operands),
         "gathered" => json::gathered(detail, operands),
+        "slice" => list_parts::slice(operands),
         _ => {
             let operand = operands.into_iter().next().ok_or_else(|| refused(format!("{verb} needs an operand")))?;
             match verb {

@@ -1,168 +1,340 @@
 //! to_date and to_timestamp: texts in a format. Fields that are not listed here are refused when a statement is planned.
 
-use std::sync::Arc;
+use super::date_fields::Found;
+use super::formats::{MONTHS, Piece, ROMAN};
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
-use arrow::error::ArrowError;
-use chrono::NaiveDate;
-use datafusion::error::Result;
-
-use super::dates::{DAY, days};
-use super::formats::{MONTHS, Piece, pieces};
-use super::text::invalid;
-use super::types::refused;
-
-/// Whether a format can be read: fields of the date and of the clock.
-pub(super) fn check(format: &str) -> Result<()> {
-    let wrong = |part: &str| refused(format!("the pattern '{part}' can't be read into a date here"));
-    for piece in pieces(format).map_err(|part| wrong(&part))? {
-        if let Piece::Field { name, ordinal, .. } = piece
-            && (ordinal.is_some() || !READ.contains(&name))
-        {
-            return Err(wrong(name));
-        }
-    }
-    Ok(())
-}
-
-/// Fields that are read.
-const READ: [&str; 14] = ["YYYY", "MM", "DD", "MON", "MONTH", "HH24", "HH12", "HH", "MI", "SS", "MS", "US", "AM", "PM"];
-
-/// to_date and to_timestamp: texts in a format.
-pub(super) fn read(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
-    let (texts, formats) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
-    let rows = (0..texts.len()).map(|row| {
-        if texts.is_null(row) || formats.is_null(row) {
-            return Ok(None);
-        }
-        let (text, format) = (texts.value(row), formats.value(row));
-        let pieces = pieces(format).map_err(|part| invalid("format", &part))?;
-        reading(text, &pieces).map(Some).ok_or_else(|| invalid(&format!("date in the format '{format}'"), text))
-    });
-    let found = rows.collect::<std::result::Result<Vec<Option<(i32, i64)>>, ArrowError>>()?;
-    Ok(match kind {
-        DataType::Date32 => {
-            let values = found.into_iter().map(|found| found.map(|(day, _)| day));
-            Arc::new(PrimitiveArray::<Date32Type>::from_iter(values))
-        }
-        _ => {
-            let values = found.into_iter().map(|found| found.map(|(day, clock)| i64::from(day) * DAY + clock));
-            let values = PrimitiveArray::<TimestampMicrosecondType>::from_iter(values);
-            Arc::new(values.with_data_type(kind.clone()))
-        }
+/// The field of a format that can't be read.
+pub(super) fn missing(pieces: &[Piece]) -> Option<&'static str> {
+    pieces.iter().find_map(|piece| match piece {
+        Piece::Field { name: name @ ("TZ" | "OF"), .. } => Some(*name),
+        _ => None,
     })
 }
 
-/// What has been read of a text. Without a year it is the one before Christ, as in Postgres.
+/// Fields of digits alone: one that they follow at once takes no more than its own digits.
+const DIGITS: [&str; 37] = [
+    "CC", "DDD", "DD", "D", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "HH24", "HH12", "HH", "IDDD", "ID", "IW", "IYYY",
+    "IYY", "IY", "I", "J", "MI", "MM", "MS", "Q", "SSSSS", "SSSS", "SS", "TZM", "US", "WW", "W", "Y,YYY", "YYYY",
+    "YYY", "YY", "Y",
+];
+
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// A text that is read field by field.
 struct Reading<'a> {
-    rest: &'a str,
-    year: i64,
-    month: i64,
-    day: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-    micros: i64,
-    is_afternoon: bool,
-    has_halves: bool,
+    text: &'a str,
+    next: usize,
+    /// Blanks that were passed over and have no place in the format.
+    skipped: i64,
+    found: Found,
 }
 
-/// The day and the time of day that a text names.
-fn reading(text: &str, pieces: &[Piece]) -> Option<(i32, i64)> {
-    let mut reading = Reading {
-        rest: text.trim_start(),
-        year: 0,
-        month: 1,
-        day: 1,
-        hour: 0,
-        minute: 0,
-        second: 0,
-        micros: 0,
-        is_afternoon: false,
-        has_halves: false,
-    };
-    for piece in pieces {
+/// The day that a text names, and the microseconds since 1970 in UTC.
+pub(super) fn reading(text: &str, pieces: &[Piece]) -> Option<(i32, i64)> {
+    let mut reading = Reading { text, next: 0, skipped: 0, found: Found::default() };
+    for (index, piece) in pieces.iter().enumerate() {
+        if reading.rest().is_empty() {
+            break;
+        }
+        if index == 0 || matches!(piece, Piece::Field { .. }) {
+            reading.blanks();
+        }
         match piece {
-            Piece::Literal(literal) => reading.literal(literal),
-            Piece::Field { name, .. } => {
-                reading.rest = reading.rest.trim_start();
-                match *name {
-                    "MON" | "MONTH" => reading.month(*name == "MON")?,
-                    "AM" | "PM" => reading.half()?,
-                    name => reading.number(name)?,
+            Piece::Separator(_) => reading.separator(),
+            Piece::Literal(literal) => {
+                for _ in literal.chars() {
+                    if !reading.rest().is_empty() {
+                        reading.character();
+                    }
                 }
+            }
+            Piece::Field { name, is_filled, ordinal, .. } => {
+                let is_free = !is_filled || ordinal.is_some() || is_separated(pieces.get(index + 1));
+                reading.field(name, is_free)?;
+                if ordinal.is_some() && *name != "TZM" && DIGITS.contains(name) {
+                    reading.pass();
+                    reading.pass();
+                }
+                reading.skipped = 0;
+                reading.blanks();
             }
         }
     }
-    reading.finish()
+    reading.found.finish()
+}
+
+/// Whether what follows a field is no digit.
+fn is_separated(next: Option<&Piece>) -> bool {
+    match next {
+        None | Some(Piece::Separator(_)) => true,
+        Some(Piece::Literal(text)) => !text.starts_with(|first: char| first.is_ascii_digit()),
+        Some(Piece::Field { name, .. }) => !DIGITS.contains(name),
+    }
 }
 
 impl Reading<'_> {
+    fn rest(&self) -> &str {
+        self.text.get(self.next..).unwrap_or_default()
+    }
+
+    fn blanks(&mut self) {
+        let rest = self.rest();
+        let count = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b').len();
+        self.next += count;
+        self.skipped += i64::try_from(count).unwrap_or(0);
+    }
+
+    fn pass(&mut self) {
+        self.next += self.rest().chars().next().map_or(0, char::len_utf8);
+    }
+
     /// A separator stands for any other one, or for none.
-    fn literal(&mut self, literal: &str) {
-        let is_text = literal.chars().any(char::is_alphanumeric);
-        for _ in literal.chars() {
-            let next = self.rest.chars().next();
-            if let Some(next) = next.filter(|next| is_text || !next.is_alphanumeric()) {
-                self.rest = &self.rest[next.len_utf8()..];
-            }
+    fn separator(&mut self) {
+        self.skipped -= 1;
+        if self.rest().starts_with(|c: char| c.is_ascii_whitespace() || c == '\x0b' || c.is_ascii_punctuation()) {
+            self.pass();
+            self.skipped += 1;
         }
     }
 
-    fn month(&mut self, is_short: bool) -> Option<()> {
-        let word = |month: &'static str| if is_short { &month[..3] } else { month };
-        let found = MONTHS.iter().position(|month| {
-            let word = word(month);
-            self.rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-        })?;
-        self.rest = &self.rest[word(MONTHS[found]).len()..];
-        self.month = i64::try_from(found).ok()? + 1;
-        Some(())
+    /// A character of a text stands for any other one, or for a blank that was passed over.
+    fn character(&mut self) {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+        } else {
+            self.pass();
+        }
     }
 
-    fn half(&mut self) -> Option<()> {
-        let word = self.rest.get(..2)?;
-        self.is_afternoon = word.eq_ignore_ascii_case("pm");
-        self.rest = &self.rest[2..];
-        (self.is_afternoon || word.eq_ignore_ascii_case("am")).then_some(())
+    fn field(&mut self, name: &'static str, is_free: bool) -> Option<()> {
+        let is_iso = match name {
+            "IYYY" | "IYY" | "IY" | "I" | "IW" | "IDDD" | "ID" => Some(true),
+            "YYYY" | "YYY" | "YY" | "Y" | "Y,YYY" | "MONTH" | "MON" | "MM" | "RM" | "DDD" | "DD" | "D" | "WW" | "W" => {
+                Some(false)
+            }
+            _ => None,
+        };
+        set(&mut self.found.is_iso, is_iso)?;
+        match name {
+            "MONTH" | "MON" => {
+                let month = self.word(MONTHS, name == "MON")?;
+                number(&mut self.found.month, month + 1)
+            }
+            "DAY" | "DY" => {
+                let day = self.word(DAYS, name == "DY")?;
+                // A name says its day anew.
+                self.found.weekday =
+                    if self.found.weekday == 0 || self.found.weekday == day { day + 1 } else { return None };
+                Some(())
+            }
+            "RM" => {
+                let mut numerals = ROMAN;
+                numerals.reverse();
+                let month = 12 - self.word(numerals, false)?;
+                number(&mut self.found.month, month)
+            }
+            "AM" | "PM" | "A.M." | "P.M." => {
+                let words = if name.contains('.') { ["A.M.", "P.M."] } else { ["AM", "PM"] };
+                let half = self.word(words, false)?;
+                self.found.has_halves = true;
+                set(&mut self.found.is_afternoon, Some(half == 1))
+            }
+            "BC" | "AD" | "B.C." | "A.D." => {
+                let words = if name.contains('.') { ["A.D.", "B.C."] } else { ["AD", "BC"] };
+                let era = self.word(words, false)?;
+                set(&mut self.found.is_before_christ, Some(era == 1))
+            }
+            "TZH" | "TZM" => self.zone(name, is_free),
+            "Y,YYY" => self.thousands(),
+            name => self.digits(name, is_free),
+        }
     }
 
-    fn number(&mut self, name: &str) -> Option<()> {
+    /// The index of the word that the text goes on with.
+    fn word<const N: usize>(&mut self, words: [&str; N], is_short: bool) -> Option<i64> {
+        let rest = self.rest();
+        let short = |word: &'_ str| if is_short { 3 } else { word.len() };
+        let is_here = |word: &&str| {
+            let length = short(word);
+            rest.get(..length).is_some_and(|start| start.eq_ignore_ascii_case(&word[..length]))
+        };
+        let found = words.iter().position(is_here)?;
+        self.next += short(words[found]);
+        i64::try_from(found).ok()
+    }
+
+    /// A number, and how many characters it takes.
+    fn integer(&mut self, width: usize, is_free: bool) -> Option<(i64, usize)> {
+        self.blanks_of_number();
+        let taken: String = match is_free {
+            true => self.rest().to_owned(),
+            false => {
+                let bytes = self.rest().as_bytes();
+                if bytes.len() < width {
+                    return None;
+                }
+                String::from_utf8_lossy(&bytes[..width]).into_owned()
+            }
+        };
+        let sign = usize::from(taken.starts_with(['-', '+']));
+        let count = sign + taken[sign..].bytes().take_while(u8::is_ascii_digit).count();
+        if count == sign || (!is_free && count < width) {
+            return None;
+        }
+        let value: i32 = taken[..count].parse().ok()?;
+        self.next += count;
+        Some((i64::from(value), count))
+    }
+
+    fn blanks_of_number(&mut self) {
+        let skipped = self.skipped;
+        self.blanks();
+        self.skipped = skipped;
+    }
+
+    fn digits(&mut self, name: &str, is_free: bool) -> Option<()> {
         let width = match name {
-            "YYYY" => 4,
-            "MS" => 3,
+            "YYYY" | "IYYY" | "SSSS" => 4,
+            "MS" | "DDD" | "IDDD" | "YYY" | "IYY" => 3,
             "US" => 6,
+            "SSSSS" => 5,
+            "D" | "ID" | "W" | "J" | "Q" | "Y" | "I" => 1,
+            "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => usize::from(name.as_bytes()[2] - b'0'),
             _ => 2,
         };
-        let count = self.rest.bytes().take(width).take_while(u8::is_ascii_digit).count();
-        let (digits, rest) = self.rest.split_at(count);
-        let value: i64 = digits.parse().ok()?;
-        self.rest = rest;
+        let (value, count) = self.integer(width, is_free)?;
         match name {
-            "YYYY" => self.year = value,
-            "MM" => self.month = value,
-            "DD" => self.day = value,
-            "MI" => self.minute = value,
-            "SS" => self.second = value,
-            "MS" | "US" => self.micros = value * 10_i64.pow(u32::try_from(6 - count).ok()?),
-            _ => {
-                self.hour = value;
-                self.has_halves = name != "HH24";
+            "HH24" | "HH12" | "HH" | "MI" | "SS" | "SSSS" | "SSSSS" => self.clock(name, value),
+            "MS" | "US" | "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => self.fraction(name, value, width, count),
+            name => self.date(name, value, width, count),
+        }
+    }
+
+    fn clock(&mut self, name: &str, value: i64) -> Option<()> {
+        let found = &mut self.found;
+        match name {
+            "HH24" => number(&mut found.hour, value),
+            "HH12" | "HH" => {
+                found.has_halves = true;
+                number(&mut found.hour, value)
             }
+            "MI" => number(&mut found.minute, value),
+            "SS" => number(&mut found.second, value),
+            _ => number(&mut found.second_of_day, value),
+        }
+    }
+
+    /// 25 of milliseconds are 250: digits behind the point of a second.
+    fn fraction(&mut self, name: &str, value: i64, width: usize, count: usize) -> Option<()> {
+        let digits: usize = if name == "MS" { 3 } else { 6 };
+        let zeros = u32::try_from(digits.saturating_sub(count)).ok()?;
+        let place = if name == "MS" { &mut self.found.millis } else { &mut self.found.micros };
+        number(place, value)?;
+        *place = value.checked_mul(10_i64.pow(zeros))?;
+        if name.starts_with("FF") {
+            self.found.fraction_digits = u32::try_from(width).ok();
         }
         Some(())
     }
 
-    fn finish(self) -> Option<(i32, i64)> {
-        let hour = match self.has_halves {
-            true if (1..=12).contains(&self.hour) => self.hour % 12 + if self.is_afternoon { 12 } else { 0 },
-            true => return None,
-            false => self.hour,
-        };
-        let parts = (i32::try_from(self.year).ok()?, u32::try_from(self.month).ok()?, u32::try_from(self.day).ok()?);
-        let date = NaiveDate::from_ymd_opt(parts.0, parts.1, parts.2)?;
-        let is_clock = hour < 24 && self.minute < 60 && self.second < 60;
-        is_clock.then_some((days(date), ((hour * 60 + self.minute) * 60 + self.second) * 1_000_000 + self.micros))
+    fn date(&mut self, name: &str, value: i64, width: usize, count: usize) -> Option<()> {
+        let found = &mut self.found;
+        match name {
+            "YYYY" | "IYYY" | "YYY" | "IYY" | "YY" | "IY" | "Y" | "I" => {
+                number(&mut found.year, value)?;
+                if width < 4 && count < 4 {
+                    found.year = completed(found.year);
+                }
+                found.year_digits = width;
+                Some(())
+            }
+            "CC" => number(&mut found.century, value),
+            "MM" => number(&mut found.month, value),
+            "DD" => number(&mut found.day, value),
+            "DDD" | "IDDD" => number(&mut found.day_of_year, value),
+            "D" => number(&mut found.weekday, value),
+            "ID" => {
+                number(&mut found.weekday, value)?;
+                found.weekday = if value >= 7 { 1 } else { value + 1 };
+                Some(())
+            }
+            "WW" | "IW" => number(&mut found.week, value),
+            "W" => number(&mut found.week_of_month, value),
+            "J" => number(&mut found.julian, value),
+            _ => Some(()),
+        }
+    }
+
+    fn thousands(&mut self) -> Option<()> {
+        let rest = self.rest();
+        let (thousands, behind) = rest.split_once(',')?;
+        let years = behind.trim_ascii_start();
+        let sign = usize::from(years.starts_with(['-', '+']));
+        let count = sign + years.bytes().skip(sign).take(3 - sign).take_while(u8::is_ascii_digit).count();
+        let plain = thousands.strip_prefix(['-', '+']).unwrap_or(thousands);
+        if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_digit()) || count == sign {
+            return None;
+        }
+        let value = thousands.parse::<i32>().ok()?.checked_mul(1000)?.checked_add(years[..count].parse().ok()?)?;
+        let length = rest.len() - years.len() + count;
+        self.next += length;
+        number(&mut self.found.year, value.into())?;
+        self.found.year_digits = 4;
+        Some(())
+    }
+
+    /// Hours and minutes that a clock is ahead of UTC. The sign may have been taken for a separator.
+    fn zone(&mut self, name: &str, is_free: bool) -> Option<()> {
+        if name == "TZH" {
+            let before = self.text.as_bytes().get(self.next.wrapping_sub(1)).copied();
+            let first = self.rest().bytes().next();
+            self.found.zone_sign = match first {
+                Some(b'-') => -1,
+                Some(b'+' | b' ') => 1,
+                _ if self.skipped > 0 && before == Some(b'-') => -1,
+                _ => 1,
+            };
+            if matches!(first, Some(b'-' | b'+' | b' ')) {
+                self.next += 1;
+            }
+            let (value, _) = self.integer(2, is_free)?;
+            return number(&mut self.found.zone_hour, value);
+        }
+        if self.found.zone_sign == 0 {
+            self.found.zone_sign = 1;
+        }
+        let (value, _) = self.integer(2, is_free)?;
+        number(&mut self.found.zone_minute, value)
+    }
+}
+
+/// Keeps a value; another one than was there is a contradiction.
+fn number(place: &mut i64, value: i64) -> Option<()> {
+    if *place != 0 && *place != value {
+        return None;
+    }
+    *place = value;
+    Some(())
+}
+
+fn set(place: &mut Option<bool>, value: Option<bool>) -> Option<()> {
+    match (*place, value) {
+        (_, None) => Some(()),
+        (Some(before), Some(now)) if before != now => None,
+        _ => {
+            *place = value;
+            Some(())
+        }
+    }
+}
+
+/// The year next to 2020 that ends in these digits.
+fn completed(year: i64) -> i64 {
+    match year {
+        ..70 => year + 2000,
+        70..100 => year + 1900,
+        100..520 => year + 2000,
+        520..1000 => year + 1000,
+        _ => year,
     }
 }

@@ -1,54 +1,16 @@
-//! Functions of regular expressions. Patterns are those of the `regex` crate, which reads the common part of Postgres' in the
-//! same way; what it can't read is refused.
+//! Regular expressions. Patterns are those of the `regex` crate, which reads the common part of Postgres' in the same way; what it
+//! can't read is refused.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
 use arrow::error::ArrowError;
-use datafusion::error::Result;
-
-use super::functions::Takes::Text;
-use super::functions::gives::text;
-use super::functions::{Function, ours};
-use super::types::Type;
-
-/// All of them.
-pub(super) const FUNCTIONS: &[Function] = &[
-    ours("regexp_replace", &[Text, Text, Text], text, |c, _| replaced(c)),
-    ours("regexp_replace", &[Text, Text, Text, Text], text, |c, _| replaced(c)),
-    ours(
-        "regexp_like",
-        &[Text, Text],
-        |_| Type::Bool,
-        |c, _| {
-            let found = rows(c, None, false, |regex, row| regex.is_match(row[0]))?;
-            Ok(Arc::new(arrow::array::BooleanArray::from(found)))
-        },
-    ),
-    ours(
-        "regexp_count",
-        &[Text, Text],
-        |_| Type::Int4,
-        |c, _| {
-            let found =
-                rows(c, None, true, |regex, row| i32::try_from(regex.find_iter(row[0]).count()).unwrap_or(i32::MAX))?;
-            Ok(Arc::new(Int32Array::from(found)))
-        },
-    ),
-    ours("regexp_substr", &[Text, Text], text, |c, _| {
-        let found = rows(c, None, true, |regex, row| regex.find(row[0]).map(|found| found.as_str().to_owned()))?;
-        Ok(Arc::new(found.into_iter().map(Option::flatten).collect::<StringArray>()))
-    }),
-];
 
 /// Escapes that Postgres' patterns and these write in different ways. Letters and digits are Unicode's, numbers ASCII's.
 const ESCAPES: [(char, &str); 15] = [
     ('d', "[0-9]"),
     ('D', "[^0-9]"),
-    ('w', "[\\p{L}\\p{N}_]"),
-    ('W', "[^\\p{L}\\p{N}_]"),
-    ('s', "[\\s--[\\x{a0}\\x{2007}\\x{202f}]]"),
-    ('S', "[^\\s--[\\x{a0}\\x{2007}\\x{202f}]]"),
+    ('w', "[\\p{Alphabetic}\\p{Nd}_]"),
+    ('W', "[^\\p{Alphabetic}\\p{Nd}_]"),
+    ('s', "[\\s--[\\x{85}\\x{a0}\\x{2007}\\x{202f}]]"),
+    ('S', "[^\\s--[\\x{85}\\x{a0}\\x{2007}\\x{202f}]]"),
     ('m', "\\b{start}"),
     ('M', "\\b{end}"),
     ('y', "\\b"),
@@ -60,15 +22,15 @@ const ESCAPES: [(char, &str); 15] = [
     ('A', "\\A"),
 ];
 
-/// Classes by name.
+/// Classes by name. Digits of other scripts are letters to the C library, which Postgres asks.
 const CLASSES: [(&str, &str); 8] = [
-    ("[:upper:]", "\\p{Lu}"),
-    ("[:lower:]", "\\p{Ll}"),
-    ("[:alpha:]", "\\p{L}"),
-    ("[:alnum:]", "\\p{L}\\p{N}"),
+    ("[:upper:]", "\\p{Uppercase}\\p{Lt}"),
+    ("[:lower:]", "\\p{Lowercase}\\x{1c5}\\x{1c8}\\x{1cb}\\x{1f2}"),
+    ("[:alpha:]", "\\p{Alphabetic}[\\p{Nd}--[0-9]]"),
+    ("[:alnum:]", "\\p{Alphabetic}\\p{Nd}"),
     ("[:digit:]", "0-9"),
-    ("[:space:]", "\\s--[\\x{a0}\\x{2007}\\x{202f}]"),
-    ("[:punct:]", "\\p{P}\\p{S}\\p{M}"),
+    ("[:space:]", "\\s--[\\x{85}\\x{a0}\\x{2007}\\x{202f}]"),
+    ("[:punct:]", "[^\\p{Alphabetic}\\p{Nd}\\p{Cc}\\p{Cn}\\s]\\x{a0}\\x{2007}\\x{202f}"),
     ("[:xdigit:]", "0-9A-Fa-f"),
 ];
 
@@ -138,6 +100,10 @@ pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Reg
             _ => return Err(wrong()),
         }
     }
+    // Without regard to case, Postgres takes these classes for all letters.
+    if flags.contains('i') && (text.contains("[:upper:]") || text.contains("[:lower:]")) {
+        return Err(wrong());
+    }
     builder.push(')');
     builder.push_str(&translated(text).ok_or_else(wrong)?);
     regex::Regex::new(&builder).map_err(|_| wrong())
@@ -167,53 +133,8 @@ pub(super) fn is_plain(pattern: &str) -> bool {
     true
 }
 
-/// What is made of each row's text and further texts; the first is matched with the second.
-fn rows<T>(
-    columns: &[ArrayRef],
-    flags: Option<usize>,
-    parts: bool,
-    make: impl Fn(&regex::Regex, &[&str]) -> T,
-) -> Result<Vec<Option<T>>> {
-    let texts: Vec<&StringArray> = columns.iter().map(|column| column.as_string::<i32>()).collect();
-    let mut known: Option<(String, String, regex::Regex)> = None;
-    let mut found = Vec::with_capacity(texts[0].len());
-    for row in 0..texts[0].len() {
-        if texts.iter().any(|column| column.is_null(row)) {
-            found.push(None);
-            continue;
-        }
-        let values: Vec<&str> = texts.iter().map(|column| column.value(row)).collect();
-        let wanted = flags.map_or("", |index| values[index]);
-        if known.as_ref().is_none_or(|(text, flags, _)| text != values[1] || flags != wanted) {
-            if !is_plain(values[1]) && parts {
-                return Err(ArrowError::CastError(NOT_PLAIN.to_owned()).into());
-            }
-            known = Some((values[1].to_owned(), wanted.to_owned(), pattern(values[1], wanted)?));
-        }
-        found.push(known.as_ref().map(|(_, _, regex)| make(regex, &values)));
-    }
-    Ok(found)
-}
-
-fn replaced(columns: &[ArrayRef]) -> Result<ArrayRef> {
-    let flags = (columns.len() > 3).then_some(3);
-    let is_global =
-        columns.get(3).is_some_and(|flags| flags.as_string::<i32>().iter().flatten().any(|flags| flags.contains('g')));
-    if is_global && rows(columns, flags, true, |regex, _| regex.is_match(""))?.into_iter().flatten().any(|empty| empty)
-    {
-        let message = "a pattern that matches nothing at all can't be replaced everywhere".to_owned();
-        return Err(ArrowError::CastError(message).into());
-    }
-    let found = rows(columns, flags, true, |regex, row| {
-        let limit = usize::from(!row.get(3).is_some_and(|flags| flags.contains('g')));
-        let replacement = |captures: &regex::Captures<'_>| replacement(row[2], captures);
-        regex.replacen(row[0], limit, replacement).into_owned()
-    })?;
-    Ok(Arc::new(StringArray::from(found)))
-}
-
 /// `\1` is a group, `\&` the whole match, `\\` a backslash.
-fn replacement(text: &str, captures: &regex::Captures<'_>) -> String {
+pub(super) fn replacement(text: &str, captures: &regex::Captures<'_>) -> String {
     let mut made = String::new();
     let mut rest = text.chars().peekable();
     while let Some(next) = rest.next() {

@@ -297,6 +297,9 @@ fn rows(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Expr {
             .reduce(|left, right| Expr::Nested(Box::new(binary(left, join.clone(), right))))
     };
     match op {
+        BinaryOperator::Overlaps if left.len() == 2 => {
+            construct("call overlaps", left.into_iter().chain(right).collect())
+        }
         BinaryOperator::Eq => all(op, BinaryOperator::And).unwrap_or_else(null),
         BinaryOperator::NotEq => all(op, BinaryOperator::Or).unwrap_or_else(null),
         BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {

@@ -13,7 +13,7 @@ use super::cast;
 use super::functions::Takes::{Bytea, Int4, Int8, Text};
 use super::functions::gives::{boolean, bytea, int4, text};
 use super::functions::{Function, ours, theirs};
-use super::kernel::{Form, Kernel};
+use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 
 /// All of them.
@@ -21,9 +21,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     theirs("length", &[Text], int4, "character_length"),
     theirs("char_length", &[Text], int4, "character_length"),
     theirs("character_length", &[Text], int4, "character_length"),
-    ours("length", &[Bytea], int4, |c, _| Ok(bytes_of(&c[0], |bytes| bytes.len()))),
     theirs("octet_length", &[Text], int4, "octet_length"),
-    ours("octet_length", &[Bytea], int4, |c, _| Ok(bytes_of(&c[0], |bytes| bytes.len()))),
     ours("bit_length", &[Text], int4, |c, _| Ok(Arc::new(each_int(&c[0], |text| text.len() * 8)))),
     ours("lower", &[Text], text, |c, _| Ok(Arc::new(each(&c[0], |text| text.chars().map(lower).collect())))),
     ours("upper", &[Text], text, |c, _| Ok(Arc::new(each(&c[0], |text| text.chars().map(upper).collect())))),
@@ -51,6 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     theirs("ascii", &[Text], int4, "ascii"),
     ours("chr", &[Int4], text, |c, _| chr(&c[0])),
     theirs("md5", &[Text], text, "md5"),
+    theirs("md5", &[Bytea], text, "md5"),
     theirs("sha224", &[Bytea], bytea, "sha224"),
     theirs("sha256", &[Bytea], bytea, "sha256"),
     theirs("sha384", &[Bytea], bytea, "sha384"),
@@ -70,7 +69,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let values = c[0].as_primitive::<Int64Type>().iter();
         Ok(Arc::new(values.map(|value| value.map(|value| format!("{value:x}"))).collect::<StringArray>()))
     }),
-    ours("encode", &[Bytea, Text], text, |c, _| encode(c)),
 ];
 
 /// One character in the other case, where it is one: the C library, which Postgres asks, maps characters one by one.
@@ -112,31 +110,12 @@ fn each_int(column: &ArrayRef, make: impl Fn(&str) -> usize) -> Int32Array {
     values.map(|text| text.map(|text| i32::try_from(make(text)).unwrap_or(i32::MAX))).collect()
 }
 
-fn bytes_of(column: &ArrayRef, make: impl Fn(&[u8]) -> usize) -> ArrayRef {
-    let values = column.as_binary::<i32>().iter();
-    Arc::new(
-        values.map(|bytes| bytes.map(|bytes| i32::try_from(make(bytes)).unwrap_or(i32::MAX))).collect::<Int32Array>(),
-    )
-}
-
 fn chr(column: &ArrayRef) -> Result<ArrayRef> {
     let one = |code: i32| {
         let found = u32::try_from(code).ok().filter(|code| *code > 0).and_then(char::from_u32);
         found.map(String::from).ok_or_else(|| ArrowError::CastError(format!("{code} is not the code of a character")))
     };
     let values = column.as_primitive::<Int32Type>().iter().map(|code| code.map(one).transpose());
-    Ok(Arc::new(values.collect::<std::result::Result<StringArray, ArrowError>>()?))
-}
-
-fn encode(columns: &[ArrayRef]) -> Result<ArrayRef> {
-    let pairs = columns[0].as_binary::<i32>().iter().zip(columns[1].as_string::<i32>().iter());
-    let values = pairs.map(|pair| match pair {
-        (Some(bytes), Some(format)) if format.eq_ignore_ascii_case("hex") => Ok(Some(hex::encode(bytes))),
-        (Some(_), Some(format)) => {
-            Err(ArrowError::CastError(format!("bytes are encoded as hex here, not as '{format}'")))
-        }
-        _ => Ok(None),
-    });
     Ok(Arc::new(values.collect::<std::result::Result<StringArray, ArrowError>>()?))
 }
 
@@ -160,29 +139,23 @@ pub(super) fn joined(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         }
         _ => Expr::Literal(ScalarValue::from(""), None),
     };
-    let parts = operands.map(|operand| {
-        let is_bool = operand.kind == Type::Bool;
-        // As output functions write them: a char(n) with its blanks.
-        let text = match operand.kind {
-            Type::Char => operand.expr,
-            _ => cast::convert(operand, &Type::Text, false)?,
-        };
-        // As an output function writes a boolean, which is not how a cast does.
-        Ok(if is_bool {
-            Kernel::call(
-                "left",
-                Form::Cast,
-                Type::Text,
-                |c, _| Ok(Arc::new(each(&c[0], |t| t[..1].to_owned()))),
-                vec![text],
-            )
-        } else {
-            text
-        })
-    });
-    let parts = parts.collect::<Result<Vec<_>>>()?;
+    let parts = operands.map(shown).collect::<Result<Vec<_>>>()?;
     let name = if name == "concat" { "concat" } else { "concat_ws" };
     Ok(Kernel::call(name, Form::Call, Type::Text, with_separator, std::iter::once(separator).chain(parts).collect()))
+}
+
+/// A value of any type as its output function writes it: a char(n) with its blanks, a boolean as one letter.
+pub(super) fn shown(operand: Operand) -> Result<Expr> {
+    let is_bool = operand.kind == Type::Bool;
+    let text = match operand.kind {
+        Type::Char => operand.expr,
+        _ => cast::convert(operand, &Type::Text, false)?,
+    };
+    if !is_bool {
+        return Ok(text);
+    }
+    let body: Body = |c, _| Ok(Arc::new(each(&c[0], |text| text[..1].to_owned())));
+    Ok(Kernel::call("left", Form::Cast, Type::Text, body, vec![text]))
 }
 
 fn with_separator(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {

@@ -17,8 +17,7 @@ use super::functions::Takes::{Date, Float8, Int4, Interval, Text, Timestamp, Tim
 use super::functions::gives::{boolean, date, interval, timestamp, timestamptz};
 use super::functions::{Function, ours};
 use super::intervals::{make, parts};
-use super::types::Type;
-use super::{formats, readings, text};
+use super::text;
 
 /// All of them.
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -48,10 +47,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ours("isfinite", &[Timestamp], boolean, |c, _| Ok(finite(&c[0]))),
     ours("isfinite", &[Timestamptz], boolean, |c, _| Ok(finite(&c[0]))),
     ours("isfinite", &[Interval], boolean, |c, _| Ok(finite(&c[0]))),
-    ours("to_date", &[Text, Text], date, readings::read),
-    ours("to_timestamp", &[Text, Text], timestamptz, readings::read),
-    ours("to_char", &[Timestamp, Text], |_| Type::Text, formats::written),
-    ours("to_char", &[Timestamptz, Text], |_| Type::Text, formats::written),
 ];
 
 /// What is stored here is finite: infinity is refused where it is read.

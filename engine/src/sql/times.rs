@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, StringArray};
-use arrow::datatypes::{DataType, Date32Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use chrono::{Datelike, NaiveDate};
 use datafusion::common::ScalarValue;
@@ -73,7 +75,7 @@ pub(super) fn date_part(field: &Operand, operand: Operand) -> Result<Expr> {
 /// EXTRACT: a field of a moment or an interval, as a numeric.
 pub(super) fn extract(field: &str, operand: Operand) -> Result<Expr> {
     let kind = match operand.kind {
-        Type::Date | Type::Timestamp | Type::Timestamptz | Type::Interval => operand.kind.clone(),
+        Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz | Type::Interval => operand.kind.clone(),
         Type::Unknown => return Err(refused("extract needs a typed value: write timestamp '…' or interval '…'")),
         kind => return Err(refused(format!("extract takes a moment or an interval, not {kind}"))),
     };
@@ -104,6 +106,9 @@ fn is_field(field: &str, kind: &Type) -> bool {
     let of_time = ["hour", "minute", "second", "milliseconds", "microseconds"];
     let of_dates = ["week", "dow", "isodow", "doy", "isoyear", "julian"];
     let of_zone = ["timezone", "timezone_hour", "timezone_minute"];
+    if *kind == Type::Time {
+        return field == "epoch" || of_time.contains(&field);
+    }
     always.contains(&field)
         || (*kind != Type::Date && of_time.contains(&field))
         || (*kind != Type::Interval && of_dates.contains(&field))
@@ -122,6 +127,9 @@ fn fields(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
         let value = match column.data_type() {
             DataType::Interval(_) => {
                 of_interval(name, parts(column.as_primitive::<IntervalMonthDayNanoType>().value(row)), up)
+            }
+            DataType::Time64(_) => {
+                of_interval(name, (0, 0, column.as_primitive::<Time64MicrosecondType>().value(row)), up)
             }
             DataType::Date32 => of_moment(name, from_days(column.as_primitive::<Date32Type>().value(row))?, 0, up),
             _ => {

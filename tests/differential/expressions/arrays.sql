@@ -24,6 +24,11 @@ ta[2:3]
 (ARRAY[[1, 2], [3, 4]])[2][1]
 (ARRAY[[1, 2], [3, 4]])[1]
 (ARRAY[[1, 2], [3, 4]])[1:2][2:2]
+ia[NULL:2]
+ia[1:NULL]
+ia[-5:2]
+v.ia[1:2]
+ta[i:2]
 -- made of elements
 ARRAY[1, 2, 3]
 ARRAY[i, s, b]
@@ -50,6 +55,10 @@ array_fill(0, ARRAY[0])
 pg_typeof(ARRAY[1, 2.5])::text
 pg_typeof(ARRAY[s, b])::text
 pg_typeof(ARRAY['a'])::text
+array_fill('x'::text, ARRAY[2])
+array_fill(i, ARRAY[2])
+array_fill(1, ARRAY[-1])
+array_fill(1, NULL)
 -- lengths and bounds
 array_length(ia, 1)
 array_length(ta, 1)
@@ -95,6 +104,8 @@ array_replace(ta, 'a', NULL)
 trim_array(ia, 1)
 trim_array(ARRAY[1, 2, 3], 2)
 trim_array(ARRAY[1, 2, 3], 4)
+trim_array(ia, 0)
+trim_array(ia, -1)
 -- searched
 array_position(ia, 3)
 array_position(ia, 1, 2)
@@ -134,6 +145,10 @@ ia && '{}'
 ta @> ARRAY['a']
 ta && ARRAY['x', 'y']
 ARRAY[1, 1] <@ ARRAY[1]
+array_position(ia, 1, NULL)
+array_position(ta, 'a', 2)
+array_position(ia, 1, -3)
+array_positions(NULL::int[], 1)
 -- compared
 ia = '{1,2}'
 ia = ia

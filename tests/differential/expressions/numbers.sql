@@ -154,6 +154,11 @@ factorial(5)
 factorial(0)
 factorial(25)
 factorial(abs(s % 10))
+gcd(n, w)
+lcm(n, 0.3)
+i # s
+b # 5
+i # i
 -- buckets
 width_bucket(f, 0, 10, 5)
 width_bucket(n, 0, 100, 10)
@@ -167,6 +172,10 @@ width_bucket(n, ARRAY[0, 1.5, 10.00])
 width_bucket(d, ARRAY[date '2020-01-01', date '2024-01-01'])
 width_bucket(5, 1, 1, 5)
 width_bucket(5, 1, 10, 0)
+width_bucket(s, -100, 100, 7)
+width_bucket(w, -1, 1, 3)
+width_bucket(n, 100, 0, 10)
+width_bucket(f, 0, 'NaN', 5)
 -- trigonometry at safe points
 pi()
 degrees(pi())

@@ -147,6 +147,12 @@ E'a\nb' ~ '(?p)^b'
 'ä' ~ '[a-z]'
 'Ä' ~ '[[:upper:]]'
 '٣' ~ '\d'
+'٣' ~ '[[:alpha:]]'
+'½' ~ '\w'
+'Ⅻ' ~ '[[:upper:]]'
+'ª' ~ '[[:lower:]]'
+'²' ~ '[[:punct:]]'
+regexp_like('日', '[[:upper:]]', 'i')
 'abc' ~ 'a{2'
 'abc' ~ '('
 'abc' ~ '[a'
@@ -209,6 +215,10 @@ regexp_replace('foobarbaz', 'b(..)', 'X\1Y', 'g')
 regexp_replace(NULL, 'a', 'b')
 regexp_replace('abc', NULL, 'b')
 regexp_replace('abc', 'b', 'x', 'z')
+regexp_replace('banana', 'a', '<\&>', 2, 2)
+regexp_replace('banana', 'a', 'x', 0)
+regexp_replace('banana', 'a', 'x', 1, -1)
+regexp_replace('banana', '$', '!', 'g')
 -- regexp_match and the rest
 regexp_match('foobar', 'o+')
 regexp_match('foobarbequebaz', '(bar)(beque)')
@@ -241,3 +251,26 @@ regexp_substr('foobar', 'o+')
 regexp_substr('foobar', '.', 1, 3)
 regexp_substr('foobar', '(.)(b)', 1, 1, 'i', 2)
 regexp_substr(t, '[0-9]+')
+regexp_match('abc', 'b', 'g')
+regexp_match(t, '^')
+regexp_split_to_array(t, '[aeiou]')
+regexp_split_to_array('abc', 'b', 'g')
+regexp_split_to_array('baac', 'a*')
+regexp_count('abc', '$')
+regexp_count('abc', 'b', 0)
+regexp_count('abc', 'b', 10)
+regexp_instr('abc', 'b', 1, 1, 2)
+regexp_instr('äbc', 'c')
+regexp_instr('abc', 'b', 1, 1, 0, '', 1)
+regexp_substr('abc', 'b', 1, 1, '', 1)
+regexp_substr('abc', 'b', 1, 0)
+regexp_like(t, 'a', 'g')
+regexp_substr(t, '(.)(.)', 2, 1, '', 2)
+t NOT LIKE ANY (ARRAY['a%', '%e%'])
+t NOT ILIKE ANY (ARRAY['A%'])
+t ~~ ta[1]
+t LIKE ALL (ta)
+t NOT LIKE ANY (ta)
+t NOT LIKE ALL (ta)
+t ILIKE ANY (ta)
+t LIKE ANY ('{}'::text[])

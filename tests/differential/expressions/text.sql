@@ -269,6 +269,20 @@ format('%')
 format('%s', c) || '|'
 format(t)
 format('%3$s', 'a', 'b')
+quote_ident('_x1')
+quote_ident('')
+quote_literal(bo)
+quote_literal(d)
+quote_nullable(ia)
+format('%-3s|%3s|', t, i)
+format('%2$*1$s', 4, 'x')
+format('%s', bo)
+format('%1$L %2$I', t, 'Name')
+format(NULL, 1)
+format('%0$s', 1)
+unistr('\0061\\')
+unistr('\d83d\de00')
+unistr('\12')
 -- escapes in literals
 E'a\nb'
 E'\x41\u00e4\U0001F600\101'

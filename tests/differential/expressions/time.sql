@@ -67,6 +67,10 @@ ts::time + interval '13 hours'
 ts::time - interval '1 hour 30 minutes'
 time '23:30' + interval '1 hour'
 (ts - d) * 2
+time '12:00' + d
+tz + time '01:00'
+interval '25 hours' + ts::time
+time '01:00' - interval '1 month 2 hours'
 -- intervals
 interval '1 day' + interval '2 hours'
 interval '1 month' - interval '1 day'
@@ -208,6 +212,9 @@ extract(second FROM ts::time)
 extract(epoch FROM ts::time)
 extract(day FROM ts::time)
 extract(minute FROM time '04:05:06.789')
+extract(microseconds FROM ts::time)
+date_part('hour', ts::time)
+extract(year FROM ts::time)
 -- truncation
 date_trunc('microseconds', ts)
 date_trunc('milliseconds', ts)
@@ -270,6 +277,13 @@ to_timestamp(-1)
 to_timestamp(b)
 to_timestamp(n)
 to_timestamp(f)
+make_interval(years => 1, mins => -5)
+make_interval(1)
+make_interval(secs => 1e3)
+make_time(24, 0, 0)
+make_time(23, 59, 60)
+make_timestamp(-44, 3, 15, 0, 0, 0)
+make_timestamp(2023, 2, 29, 0, 0, 0)
 -- overlaps, finite, epoch
 isfinite(d)
 isfinite(ts)
@@ -281,6 +295,9 @@ isfinite(date 'infinity')
 timestamp 'epoch' + i * interval '1 second'
 date '1970-01-01' + s::int
 d - date 'epoch'
+(d, NULL) OVERLAPS (d, d + 1)
+(d + 5, d) OVERLAPS (d - 1, d + 1)
+(ts, ts + interval '1 hour') OVERLAPS (ts + interval '1 hour', interval '1 day')
 -- years and weeks at the edges
 extract(week FROM date '2020-12-31')
 extract(isoyear FROM date '2021-01-01')
