@@ -156,6 +156,11 @@ impl Caster {
         Ok(Self { target, positions })
     }
 
+    /// The target's schema.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.target)
+    }
+
     /// The batch under the target's schema.
     pub(crate) fn cast(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = self.target.fields().iter().zip(&self.positions).map(|(field, position)| {

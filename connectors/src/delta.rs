@@ -2,7 +2,7 @@
 //!
 //! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown.
 //! Writes: data files first, then one commit that holds them and `txn(hw/<load id>, attempt)`, so that a load commits once
-//! whatever is retried. An object store has to honour conditional writes, which `connections check` proves. Limits: tables with
+//! whatever is retried. Rows that meet others by keys are merged by copying the files that hold them. An object store has to honour conditional writes, which `connections check` proves. Limits: tables with
 //! writer features that Headwater doesn't implement (column mapping, generated or identity columns, constraints, change data feed,
 //! deletion vectors) are read and not written.
 
@@ -23,6 +23,8 @@ use serde_json::{Map, Value};
 use crate::{location, settings};
 
 mod commit;
+mod held;
+mod merge;
 mod protocol;
 mod search;
 mod sink;
@@ -40,7 +42,13 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     example: "type: delta\nlocation: \"s3://acme-lake/tables\"\noptions: { region: eu-central-1 }\n",
     reads: true,
     queries: false,
-    writes: &[WriteMode::Append, WriteMode::Overwrite],
+    writes: &[
+        WriteMode::Append,
+        WriteMode::Overwrite,
+        WriteMode::Upsert,
+        WriteMode::InsertNew,
+        WriteMode::DeleteInsert,
+    ],
 };
 
 /// Settings of a `delta` connection.

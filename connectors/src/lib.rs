@@ -15,9 +15,9 @@ mod writers;
 
 pub use headwater_engine::{NATIVE_FORM, NATIVE_TYPE};
 
-/// Every connector, sorted by name.
+/// Every connector, sorted by name. Their sockets are driven on the runtime that this is called on.
 pub fn registry() -> Registry {
     let connectors: Vec<Arc<dyn Connector>> =
-        vec![Arc::new(delta::Delta), Arc::new(files::Files), Arc::new(postgres::Postgres::default())];
+        vec![Arc::new(delta::Delta), Arc::new(files::Files), Arc::new(postgres::Postgres::new())];
     Registry::new(connectors)
 }

@@ -2,7 +2,8 @@
 //!
 //! Reads: one snapshot for all tables of a stage; binary COPY over ranges of ctid, decoded straight into Arrow; projection,
 //! limit and a written list of filters happen on the server. Cancelling ends the statement on the server.
-//! Writes: binary COPY in one transaction together with the load's row in `_headwater_loads`, so that a load commits once.
+//! Writes: binary COPY in one transaction together with the load's row in `_headwater_loads`, so that a load commits once;
+//! rows that meet others by keys are copied beside the target and merged in that transaction.
 //! Limits: Postgres 12 or newer (one COPY per table before 14); values that Arrow can't hold exactly are refused, not
 //! rounded (see the types in `types.rs`).
 
@@ -17,6 +18,7 @@ use headwater_engine::connector::{
 };
 use headwater_pipelines::spec::WriteMode;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::settings;
@@ -30,6 +32,9 @@ mod encode;
 mod endpoint;
 mod failure;
 mod filters;
+mod idle;
+mod keyed;
+mod known;
 mod loads;
 mod names;
 mod numeric;
@@ -48,6 +53,8 @@ mod tls;
 mod types;
 
 use endpoint::{Endpoint, Host, Settings};
+use idle::Idle;
+use known::Known;
 use quota::{DEFAULT_SESSIONS, Quota, Quotas, Reservation};
 use session::{Dialer, Session};
 use snapshot::Snapshots;
@@ -60,13 +67,29 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     example: "type: postgres\nurl: \"postgres://app:${SHOP_PASSWORD}@db.example.com:5432/shop?sslmode=verify-full\"\n",
     reads: true,
     queries: true,
-    writes: &[WriteMode::Append, WriteMode::Overwrite],
+    writes: &[
+        WriteMode::Append,
+        WriteMode::Overwrite,
+        WriteMode::Upsert,
+        WriteMode::InsertNew,
+        WriteMode::DeleteInsert,
+    ],
 };
 
 /// The connector. One for a process, which shares out the sessions of each connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Postgres {
     quotas: Quotas,
+    idle: Arc<Idle>,
+    /// Where sessions are driven.
+    io: Option<Handle>,
+}
+
+impl Postgres {
+    /// A connector whose sessions are driven on the runtime that it is made on.
+    pub(crate) fn new() -> Self {
+        Self { quotas: Quotas::default(), idle: Arc::default(), io: Handle::try_current().ok() }
+    }
 }
 
 impl Connector for Postgres {
@@ -96,11 +119,13 @@ impl Connector for Postgres {
         let endpoint = Endpoint::resolve(&settings, &|variable| std::env::var(variable).ok())?;
         let quota = self.quotas.of(name, settings.max_sessions.map_or(DEFAULT_SESSIONS, NonZeroU32::get));
         let shared = Shared {
-            dialer: Dialer::new(name, endpoint),
+            dialer: Arc::new(Dialer::new(name, endpoint, self.io.clone())),
+            idle: Arc::clone(&self.idle),
             snapshots: Snapshots::default(),
             quota,
             reserved: parking_lot::Mutex::default(),
             spare: Mutex::new(None),
+            known: Known::default(),
         };
         Ok(Arc::new(PostgresConnection { shared: Arc::new(shared) }))
     }
@@ -109,13 +134,16 @@ impl Connector for Postgres {
 /// What sources, scans and sinks of one opened connection share.
 #[derive(Debug)]
 struct Shared {
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
+    idle: Arc<Idle>,
     snapshots: Snapshots,
     quota: Quota,
     /// What the stage that opened the connection may use.
     reserved: parking_lot::Mutex<Option<Reservation>>,
     /// A session for questions, kept between them until somebody needs one for longer.
     spare: Mutex<Option<Session>>,
+    /// What has been learned of the database.
+    known: Known,
 }
 
 impl Shared {
@@ -135,8 +163,21 @@ impl Shared {
         let spare = self.spare.lock().await.take();
         match spare.filter(Session::is_open) {
             Some(session) => Ok(session),
+            None => self.open().await,
+        }
+    }
+
+    /// A session that waits for a stage, or a new one.
+    async fn open(&self) -> Result<Session> {
+        match self.idle.take(&self.dialer).await {
+            Some(session) => Ok(session),
             None => self.dialer.dial().await,
         }
+    }
+
+    /// Leaves a session that is in no transaction to the next stage.
+    fn give_back(&self, session: Session) {
+        self.idle.put(&self.dialer, session);
     }
 
     /// Asks something on the spare session, which is kept only if it answered.
@@ -144,7 +185,7 @@ impl Shared {
         let mut spare = self.spare.lock().await;
         let session = match spare.take().filter(Session::is_open) {
             Some(session) => session,
-            None => self.dialer.dial().await?,
+            None => self.open().await?,
         };
         let answer = question(&session).await?;
         *spare = Some(session);
@@ -177,6 +218,11 @@ impl Connection for PostgresConnection {
         self.shared.ask(async |session| catalog::catalog(session, columns).await).await
     }
 
+    async fn expect(&self, tables: &[Vec<String>]) -> Result<()> {
+        let (known, name) = (&self.shared.known, &self.shared.dialer.name);
+        self.shared.ask(async |session| known.expect(session, name, tables).await).await
+    }
+
     async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
         let shared = Arc::clone(&self.shared);
         let table =
@@ -195,8 +241,10 @@ impl Connection for PostgresConnection {
     }
 
     async fn close(&self) {
-        self.shared.spare.lock().await.take();
-        self.shared.snapshots.release().await;
+        if let Some(session) = self.shared.spare.lock().await.take() {
+            self.shared.give_back(session);
+        }
+        self.shared.snapshots.release(&self.shared).await;
         self.shared.dialer.close().await;
         self.shared.reserved.lock().take();
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,12 +16,12 @@ use headwater_pipelines::diagnostic::{Code, Diagnostic, Finding, tidy};
 use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::{ExtractSource, Planned, Relation, TableRef, TaskPath, Work};
 use headwater_pipelines::spec::{Columns, Rule, WriteMode};
+use headwater_pipelines::sql::SqlFinding;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::columns::settle;
 use crate::connector::{SinkPlan, SinkRequest};
-use crate::control::Progress;
 use crate::nodes::compile;
 use crate::parameters;
 use crate::relations::{Connections, Relations, direct_name};
@@ -71,13 +72,13 @@ impl Engine {
             connections: &connections,
             parameters: parameters::placeholders(&declared),
             relations: Relations::new(session),
-            progress: Progress::default(),
             cancel: CancellationToken::new(),
             unreachable: BTreeSet::new(),
             within: None,
             checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
         };
         checker.settings();
+        checker.expect().await;
         for task in order(planned) {
             checker.task(&task, &planned.works[&task]).await;
         }
@@ -126,7 +127,6 @@ struct Checker<'a> {
     connections: &'a Connections,
     parameters: Parameters,
     relations: Relations,
-    progress: Progress,
     cancel: CancellationToken,
     /// Connections that failed: one finding each is enough.
     unreachable: BTreeSet<String>,
@@ -141,11 +141,12 @@ impl Checker<'_> {
             Work::Extract { source, columns } => self.extract(task, source, columns.as_ref()).await,
             Work::Transform { .. } => self.transform(task, work).await,
             Work::Check { input, rules, .. } => self.check(task, input, rules).await,
-            Work::Load { input, into, mode, keys, partition_by } => {
+            Work::Load { input, into, mode, keys, order_by, partition_by } => {
                 let request = SinkRequest {
                     path: into.path.clone(),
                     mode: *mode,
                     keys: keys.clone(),
+                    order_by: order_by.clone(),
                     partition_by: partition_by.clone(),
                 };
                 self.load(task, input, into, &request).await;
@@ -167,7 +168,7 @@ impl Checker<'_> {
             && self.inability(source).is_none()
             && let Ok(provider) = self.connections.source(source, columns, &self.cancel).await
         {
-            return self.keep(task, |relations, progress| relations.add_table(task, provider, progress));
+            return self.keep(task, provider.schema());
         }
         let Some(plain) = self.source(source, None, &steps).await else { return };
         let provider = match columns {
@@ -182,7 +183,7 @@ impl Checker<'_> {
                 typed
             }
         };
-        self.keep(task, |relations, progress| relations.add_table(task, provider, progress));
+        self.keep(task, provider.schema());
     }
 
     /// Whether all the columns that an extract names are there.
@@ -252,7 +253,7 @@ impl Checker<'_> {
                 self.within = None;
                 if let Some(provider) = provider {
                     let name = direct_name(table);
-                    self.keep(&name, |relations, progress| relations.add_table(&name, provider, progress));
+                    self.keep(&name, provider.schema());
                 }
             }
             complete &= self.relations.contains(&relation.internal_name());
@@ -265,8 +266,8 @@ impl Checker<'_> {
             return;
         }
         let Some(resolved) = self.planned.queries.get(task) else { return };
-        match transform::plan(&resolved.query, &self.relations, &self.parameters).await {
-            Ok(plan) => self.keep(task, |relations, progress| relations.add_plan(task, plan, progress)),
+        match self.planned_statement(&resolved.query).await {
+            Ok(schema) => self.keep(task, schema),
             Err(findings) => {
                 let steps = self.steps(task, &["transform"]);
                 for found in findings {
@@ -275,6 +276,13 @@ impl Checker<'_> {
                 }
             }
         }
+    }
+
+    /// The schema of a statement that can be run.
+    async fn planned_statement(&self, query: &Query) -> Result<SchemaRef, Vec<SqlFinding>> {
+        let plan = transform::plan(query, &self.relations, &self.parameters).await?;
+        transform::check_executable(query, &plan, &self.relations).await?;
+        Ok(Arc::new(plan.schema().as_arrow().clone()))
     }
 
     async fn check(&mut self, task: &TaskPath, input: &Relation, rules: &[Rule]) {
@@ -297,7 +305,7 @@ impl Checker<'_> {
                 });
             }
         }
-        self.keep(task, |relations, progress| relations.add_plan(task, input, progress));
+        self.keep(task, Arc::new(input.schema().as_arrow().clone()));
     }
 
     async fn load(&mut self, task: &TaskPath, input: &Relation, into: &TableRef, request: &SinkRequest) {
@@ -306,7 +314,7 @@ impl Checker<'_> {
             return;
         }
         let Some(schema) = self.relations.schema(&input.internal_name()).cloned() else { return };
-        if !self.partition_columns(task, request, &schema) {
+        if !self.named_columns(task, request, &schema) {
             return;
         }
         if let Some(finding) = self.write_inability(into, request.mode) {
@@ -323,18 +331,24 @@ impl Checker<'_> {
         }
     }
 
-    fn partition_columns(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
+    /// Whether the dataset has the columns that a load names.
+    fn named_columns(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
         let valid: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let mut fine = true;
-        for (index, name) in request.partition_by.iter().enumerate().filter(|(_, name)| !valid.contains(&name.as_str()))
-        {
-            let steps = [self.steps(task, &["load", "partition_by"]), vec![Step::from(index)]].concat();
+        let listed = |field: &'static str, names: &[String]| -> Vec<(Vec<Step>, String)> {
+            let steps = self.steps(task, &["load", field]);
+            let named = names.iter().enumerate();
+            named.map(|(index, name)| ([steps.clone(), vec![Step::from(index)]].concat(), name.clone())).collect()
+        };
+        let mut named = listed("partition_by", &request.partition_by);
+        named.extend(listed("keys", &request.keys));
+        named.extend(request.order_by.iter().map(|name| (self.steps(task, &["load", "order_by"]), name.clone())));
+        named.retain(|(_, name)| !valid.contains(&name.as_str()));
+        for (steps, name) in &named {
             let finding = Finding::error(Code::UnknownColumn, format!("there is no column '{name}'"))
                 .nearest(name, valid.iter().copied());
-            self.add(&steps, finding);
-            fine = false;
+            self.add(steps, finding);
         }
-        fine
+        named.is_empty()
     }
 
     fn write_inability(&self, into: &TableRef, mode: WriteMode) -> Option<Finding> {
@@ -352,17 +366,13 @@ impl Checker<'_> {
         self.connections.open(&into.connection)?.sink(request).await?.prepare(schema).await
     }
 
-    fn keep(&mut self, name: &str, add: impl FnOnce(&mut Relations, &Progress) -> crate::Result<()>) {
-        match add(&mut self.relations, &self.progress) {
-            Ok(()) => {
-                if let Some(schema) = self.relations.schema(name).filter(|_| self.planned.works.contains_key(name)) {
-                    self.checked.schemas.insert(name.into(), Arc::clone(schema));
-                }
-            }
-            Err(error) => {
-                let steps = self.planned.steps.get(name).cloned().unwrap_or_default();
-                self.add(&steps, Finding::error(Code::SqlType, error.message));
-            }
+    fn keep(&mut self, name: &str, schema: SchemaRef) {
+        if self.planned.works.contains_key(name) {
+            self.checked.schemas.insert(name.into(), Arc::clone(&schema));
+        }
+        if let Err(error) = self.relations.add_schema(name, schema) {
+            let steps = self.planned.steps.get(name).cloned().unwrap_or_default();
+            self.add(&steps, Finding::error(Code::SqlType, error.message));
         }
     }
 }

@@ -15,6 +15,7 @@ mod expressions;
 #[cfg(test)]
 mod hostile;
 mod scopes;
+mod titles;
 
 pub(crate) use expressions::is_unsettled;
 

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::control::{Control, Progress};
 use crate::error::{EngineError, Result};
 use crate::memory::StagePool;
+use crate::session::SessionFactory;
 
 /// What a connector is and can do, as data.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,12 @@ pub trait Connection: Debug + Send + Sync + 'static {
 
     /// What can be read, sorted by path. Columns are filled in when `columns` is set.
     async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>>;
+
+    /// Tables that are opened next, so that a connector can look at all of them at once. What is wrong with one is reported when it is opened.
+    async fn expect(&self, tables: &[Vec<String>]) -> Result<()> {
+        let _ = tables;
+        Ok(())
+    }
 
     /// A lazy table whose schema is known and whose rows are streamed on scan. It reports honestly which filters are exact.
     async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>>;
@@ -193,8 +200,17 @@ pub struct SinkRequest {
     pub mode: WriteMode,
     /// Key columns (keyed modes).
     pub keys: Vec<String>,
+    /// Which of several rows of one key counts: the last by this column (upsert, insert_new).
+    pub order_by: Option<String>,
     /// Partition columns, outermost first.
     pub partition_by: Vec<String>,
+}
+
+impl SinkRequest {
+    /// A request without keys and partitions.
+    pub fn new(path: Vec<String>, mode: WriteMode) -> Self {
+        Self { path, mode, keys: Vec::new(), order_by: None, partition_by: Vec::new() }
+    }
 }
 
 /// One target table. The order of calls in a load is `prepare`, `taken`, `write`, `commit`; `abort` instead of `commit`
@@ -243,6 +259,8 @@ pub struct LoadContext {
     pub predecessors: Vec<Value>,
     /// Buffers are reserved here. What the load's own plan holds is counted too.
     pub memory: Arc<StagePool>,
+    /// Makes sessions for what a sink has to compute itself.
+    pub sessions: SessionFactory,
     /// Shows what the load waits for, e.g. memory.
     pub progress: Arc<Progress>,
     /// Canceled when the run is canceled or the lease is lost.
@@ -276,8 +294,23 @@ pub struct Staged {
     pub bytes: u64,
     /// Files written; 0 for a database.
     pub files: u64,
+    /// What a keyed mode does to the target's rows.
+    pub changes: Option<Changes>,
     /// The sink's own: files, an open transaction.
     pub state: Box<dyn std::any::Any + Send>,
+}
+
+/// What a load does to the rows of its target, by keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Changes {
+    /// Rows that the target did not have.
+    pub inserted: u64,
+    /// Rows that were replaced by others of their key.
+    pub updated: u64,
+    /// Rows that were removed.
+    pub deleted: u64,
+    /// Rows that the target had already, exactly so, or keeps as it has them.
+    pub unchanged: u64,
 }
 
 /// How a commit ended.

@@ -38,6 +38,11 @@ pub const NATIVE_TYPE: &str = "headwater.native_type";
 /// Metadata key of the Arrow type under which that type was read. The remembered type counts only while the column still has it.
 pub const NATIVE_FORM: &str = "headwater.native_form";
 
+/// Values of a column as Postgres prints them.
+pub fn texts(column: &arrow::array::ArrayRef) -> Result<arrow::array::ArrayRef> {
+    Ok(sql::texts(column)?)
+}
+
 /// This machine's name, which says who can read staged files on a local disk.
 pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")

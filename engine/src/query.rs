@@ -86,7 +86,8 @@ impl Engine {
     ) -> BoxFuture<'a, Result<SchemaRef, QueryError>> {
         async move {
             let connections = Connections::of_catalogs(self.registry().clone(), catalogs);
-            let (plan, _) = self.planned(text, &connections, &CancellationToken::new()).await?;
+            let (plan, session) = self.planned(text, &connections, &CancellationToken::new()).await?;
+            session.state().create_physical_plan(&plan).await.map_err(EngineError::from)?;
             Ok(Arc::clone(plan.schema().inner()))
         }
         .boxed()

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::connector::Changes;
+
 /// What a load did. Written to the store with the intent and completed by the commit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
@@ -19,8 +21,11 @@ pub struct Receipt {
     pub mode: String,
     /// Rows that the stage's sources gave.
     pub rows_read: u64,
-    /// Rows in the target's commit.
+    /// Rows that were handed to the target.
     pub rows_written: u64,
+    /// What became of them in the target, if they met others by keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// Rows that checks counted as violations.
     pub rows_rejected: u64,
     /// Bytes as the target stores or receives them.

@@ -1,13 +1,14 @@
 //! A stage's relations: connections opened once, upstream datasets as lazy views, all in one session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{ViewTable, provider_as_source};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, ident, lit};
 use datafusion::prelude::SessionContext;
 use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
 use headwater_pipelines::spec::Columns;
@@ -156,13 +157,30 @@ impl Relations {
 
     /// Adds a table of a source under its internal name, counted as `task`.
     pub fn add_table(&mut self, name: &str, provider: Arc<dyn TableProvider>, progress: &Progress) -> Result<()> {
+        let withheld = pruned_floats(provider.as_ref())?;
         let scan = LogicalPlanBuilder::scan(TableReference::bare(name), provider_as_source(provider), None)?.build()?;
-        self.add_plan(name, scan, progress)
+        self.add(name, scan, withheld, progress)
+    }
+
+    /// Adds a relation of which nothing but its schema is known: statements over it are planned and never run.
+    pub fn add_schema(&mut self, name: &str, schema: SchemaRef) -> Result<()> {
+        let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(&schema)));
+        let source = provider_as_source(Arc::clone(&table));
+        let scan = LogicalPlanBuilder::scan(TableReference::bare(name), source, None)?.build()?;
+        self.session.register_table(TableReference::bare(name), table)?;
+        self.schemas.insert(name.to_owned(), schema);
+        self.plans.insert(name.to_owned(), scan);
+        Ok(())
     }
 
     /// Adds a dataset that a plan computes, counted as `task`.
     pub fn add_plan(&mut self, name: &str, plan: LogicalPlan, progress: &Progress) -> Result<()> {
-        let plan = extension(BoundaryNode { task: name.into(), progress: progress.task(name), input: plan });
+        self.add(name, plan, HashSet::new(), progress)
+    }
+
+    fn add(&mut self, name: &str, input: LogicalPlan, withheld: HashSet<String>, progress: &Progress) -> Result<()> {
+        let (task, withheld) = (name.into(), Arc::new(withheld));
+        let plan = extension(BoundaryNode { task, progress: progress.task(name), withheld, input });
         let schema = Arc::new(plan.schema().as_arrow().clone());
         let view = ViewTable::new(plan.clone(), None);
         self.session.register_table(TableReference::bare(name), Arc::new(view))?;
@@ -170,6 +188,21 @@ impl Relations {
         self.plans.insert(name.to_owned(), plan);
         Ok(())
     }
+}
+
+/// Columns of floats whose conditions a table would answer by its files' statistics, which leave NaN out: NaN is greater than
+/// all other numbers, so a file that holds one would be passed over.
+fn pruned_floats(provider: &dyn TableProvider) -> Result<HashSet<String>> {
+    let schema = provider.schema();
+    let floats = schema.fields().iter().filter(|field| field.data_type().is_floating());
+    let mut found = HashSet::new();
+    for field in floats {
+        let condition = ident(field.name()).gt(lit(0.0));
+        if provider.supports_filters_pushdown(&[&condition])? != [TableProviderFilterPushDown::Exact] {
+            found.insert(field.name().clone());
+        }
+    }
+    Ok(found)
 }
 
 /// The internal name of a table that is read directly.

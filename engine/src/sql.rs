@@ -61,4 +61,5 @@ mod width_buckets;
 pub(crate) use planner::Planner;
 pub(crate) use sums::all as aggregates;
 pub(crate) use syntax::rewrite;
+pub(crate) use text::written as texts;
 pub(crate) use unions::check;

@@ -28,6 +28,7 @@ use crate::connector::{Commit, Connection, LoadContext, Sink, SinkRequest, Sourc
 use crate::control::{Control, Intent, LogLevel};
 use crate::error::Result;
 use crate::memory::StagePool;
+use crate::session::{EngineConfig, SessionFactory};
 
 mod commits;
 mod samples;
@@ -72,7 +73,7 @@ pub async fn conformance(subject: &Subject) {
 impl Subject {
     /// The sink of a target.
     pub async fn sink(&self, name: &str, mode: WriteMode) -> Arc<dyn Sink> {
-        let request = SinkRequest { path: (self.path)(name), mode, keys: Vec::new(), partition_by: Vec::new() };
+        let request = SinkRequest::new((self.path)(name), mode);
         (self.open)().sink(&request).await.unwrap()
     }
 
@@ -157,6 +158,7 @@ pub fn attempt(load_id: Uuid, number: i32) -> LoadContext {
         task: "publish".to_owned(),
         predecessors: Vec::new(),
         memory: Arc::new(StagePool::new(Arc::new(GreedyMemoryPool::new(512 << 20)))),
+        sessions: SessionFactory::new(EngineConfig::new(std::env::temp_dir().join("headwater-tests"))),
         progress: Arc::default(),
         cancel: CancellationToken::new(),
         control: Arc::new(Recorder::default()),

@@ -42,6 +42,14 @@ pub async fn plan(
     }
 }
 
+/// Plans a statement as it would be executed, over relations of which the schema is enough: part of what can't be run is found only then.
+pub async fn check_executable(query: &Query, plan: &LogicalPlan, relations: &Relations) -> Result<(), Vec<SqlFinding>> {
+    match relations.session().state().create_physical_plan(plan).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(vec![SqlFinding::new(first_span(query), type_finding(&error))]),
+    }
+}
+
 /// Plans the text of a stored plan, which was checked when it was made: a mistake now means that the source has changed.
 pub async fn plan_text(sql: &str, relations: &Relations, parameters: &Parameters) -> Result<LogicalPlan, EngineError> {
     let told = |findings: Vec<SqlFinding>| {

@@ -117,27 +117,19 @@ impl Operations {
             return Err(OperationError::invalid(format!("draft {id} is discarded")).suggest(Suggest::ListDrafts));
         }
         let document = document::read(file_of(spec));
-        let schedule = document.spec.as_ref().and_then(|spec| spec.schedule.as_ref()).map(in_words);
-        let approved = |version: i32, hash: String, already: bool| ApprovedDraft {
-            draft_id: id,
-            pipeline: spec.pipeline.clone(),
-            version,
-            hash,
-            already,
-            schedule_in_words: schedule.clone(),
+        let basis = match approved_before(&row, hash)? {
+            Some(version) => return Ok(approved(&row, &document, (hash, version), true)),
+            None => self.basis_now(&document).await?,
         };
-        if let Some(approval) = &row.approval {
-            return match hex(&spec.hash) {
-                same if same == hash => Ok(approved(approval.version, same, true)),
-                _ => Err(OperationError::invalid(format!("draft {id} is approved, under another hash"))
-                    .suggest(Suggest::ShowDraft { draft: id })),
-            };
+        // Looked at again: an approval in the meantime has changed what the draft would replace.
+        let row = workspace.draft(id).await?;
+        if let Some(version) = approved_before(&row, hash)? {
+            return Ok(approved(&row, &document, (hash, version), true));
         }
-        let basis = self.basis_now(&document).await?;
         must_be_seen(&row, spec, &basis, hash)?;
         let proposal = self.propose(actor, vec![file_of(spec)]).await?;
         let version = self.approve_in_store(&workspace, id, &basis, &proposal).await?;
-        Ok(approved(version, hash.to_owned(), false))
+        Ok(approved(&row, &document, (hash, version), false))
     }
 
     async fn approve_in_store(
@@ -150,7 +142,7 @@ impl Operations {
         let checked = proposal.specs.first().ok_or_else(|| OperationError::bug("a draft was proposed as nothing"))?;
         let schedule = checked.document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
         let (stored, hash) = (serde_json::to_value(basis)?, basis.hash()?);
-        let approve = ApproveDraft { basis: &stored, hash: &hash, version: checked.version()?, schedule };
+        let approve = ApproveDraft { basis: &stored, hash: &hash, version: checked.version()?, schedule, replaces: basis.replaces() };
         Ok(workspace.approve_draft(id, &approve).await?.number)
     }
 
@@ -202,6 +194,28 @@ impl Operations {
 /// The spec of a draft as a file.
 fn file_of(spec: &DraftSpec) -> SpecFile {
     SpecFile { name: format!("{}.yaml", spec.pipeline), bytes: spec.text.clone().into_bytes() }
+}
+
+/// The version that a draft became before; an error if it was approved under another hash.
+fn approved_before(row: &DraftRow, hash: &str) -> Result<Option<i32>> {
+    let (Some(approval), Some(spec)) = (&row.approval, &row.spec) else { return Ok(None) };
+    if hex(&spec.hash) == hash {
+        return Ok(Some(approval.version));
+    }
+    Err(OperationError::invalid(format!("draft {} is approved, under another hash", row.id))
+        .suggest(Suggest::ShowDraft { draft: row.id }))
+}
+
+fn approved(row: &DraftRow, document: &Document, (hash, version): (&str, i32), already: bool) -> ApprovedDraft {
+    let schedule = document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
+    ApprovedDraft {
+        draft_id: row.id,
+        pipeline: row.spec.as_ref().map(|spec| spec.pipeline.clone()).unwrap_or_default(),
+        version,
+        hash: hash.to_owned(),
+        already,
+        schedule_in_words: schedule.map(in_words),
+    }
 }
 
 fn read_basis(spec: &DraftSpec) -> Result<Basis> {

@@ -16,6 +16,7 @@ mod fleet;
 mod glossary;
 mod models;
 mod pipelines;
+mod printed;
 mod query;
 mod runs;
 mod samples;
@@ -65,6 +66,7 @@ pub use headwater_store::{
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
+pub use printed::{flat, json_rows, without_intervals};
 pub use query::{ColumnReport, QueryFailure, Rows};
 pub use runs::{
     Advice, CancelReport, ExplainReport, ExplainedFailure, FailureKind, KeyReport, LoadedTarget, LogTail, Origin,

@@ -283,12 +283,13 @@ impl Planner<'_> {
     fn load(&mut self, load: &LoadTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
         let input = self.relation(&load.input, &placed.inside(&["load", "input"]), scope);
         let into = self.table(&load.into, &placed.inside(&["load", "into"]));
-        let LoadTask { mode, keys, partition_by, .. } = load;
+        let LoadTask { mode, keys, order_by, partition_by, .. } = load;
         Some(Work::Load {
             input: input?,
             into: into?,
             mode: *mode,
             keys: keys.clone(),
+            order_by: order_by.clone(),
             partition_by: partition_by.clone(),
         })
     }

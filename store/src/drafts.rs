@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::deadline::Tx;
 use crate::ids::{AMBIGUOUS_SHOWN, Beginning};
 use crate::state::{DraftEvent, DraftState};
+use crate::versions::AppliedVersion;
 use crate::{NewVersion, Result, StoreError, Suggest, VersionRow, Workspace};
 
 /// A draft that is to be stored: open if it has a spec, otherwise a question.
@@ -122,6 +123,8 @@ pub struct ApproveDraft<'a> {
     pub version: NewVersion<'a>,
     /// The version's schedule.
     pub schedule: Option<&'a Schedule>,
+    /// Number of the approved version that it replaces.
+    pub replaces: Option<i32>,
 }
 
 /// What the audit says of a draft that was made, and of one that was approved.
@@ -221,7 +224,16 @@ impl Workspace {
             Some(version_id) => version_id,
             None => {
                 next(id, state, DraftEvent::Approve)?;
-                let version_id = self.apply_in(&mut tx, &approve.version, approve.schedule).await?;
+                let AppliedVersion { id: version_id, replaced } =
+                    self.apply_in(&mut tx, &approve.version, approve.schedule).await?;
+                if replaced != approve.replaces {
+                    return Err(StoreError::invalid(format!(
+                        "another version of pipeline {} was approved in the meantime",
+                        approve.version.plan.pipeline
+                    ))
+                    .hint("look at the draft again before you approve it")
+                    .suggest(Suggest::ShowDraft { draft: id }));
+                }
                 sqlx::query!(
                     "UPDATE drafts SET basis = $3, hash = $4 WHERE workspace_id = $1 AND id = $2",
                     self.id(),

@@ -40,6 +40,14 @@ struct Applied {
     version_id: Uuid,
 }
 
+/// A version that was made the approved one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AppliedVersion {
+    pub(crate) id: Uuid,
+    /// Number of the version that was approved before.
+    pub(crate) replaced: Option<i32>,
+}
+
 /// A stored version.
 #[derive(Debug, Clone)]
 pub struct VersionRow {
@@ -77,7 +85,7 @@ impl Workspace {
     /// Stores one version and makes it current. See [`Workspace::apply_all`].
     pub async fn apply(&self, version: &NewVersion<'_>, schedule: Option<&Schedule>) -> Result<VersionRow> {
         let mut tx = self.durable().begin().await?;
-        let id = self.apply_in(&mut tx, version, schedule).await?;
+        let id = self.apply_in(&mut tx, version, schedule).await?.id;
         tx.commit().await?;
         self.version(id).await
     }
@@ -103,7 +111,7 @@ impl Workspace {
         pipelines.sort_by(|(a, _), (b, _)| a.plan.pipeline.cmp(&b.plan.pipeline));
         let mut ids = Vec::with_capacity(pipelines.len());
         for (version, schedule) in pipelines {
-            let id = self.apply_in(&mut tx, version, *schedule).await?;
+            let id = self.apply_in(&mut tx, version, *schedule).await?.id;
             for (draft, _) in open.iter().filter(|(_, pipeline)| *pipeline == version.plan.pipeline) {
                 self.mark_approved(&mut tx, *draft, id).await?;
             }
@@ -117,25 +125,31 @@ impl Workspace {
         Ok(rows)
     }
 
+    /// Makes a version the approved one of its pipeline.
     pub(crate) async fn apply_in(
         &self,
         tx: &mut Tx,
         version: &NewVersion<'_>,
         schedule: Option<&Schedule>,
-    ) -> Result<Uuid> {
+    ) -> Result<AppliedVersion> {
         let id = insert_version(tx, self.id, version).await?;
         let pipeline = &version.plan.pipeline;
-        let pipeline_id = sqlx::query_scalar!(
-            "UPDATE pipelines SET current_version_id = $2 WHERE workspace_id = $1 AND name = $3 RETURNING id",
+        let row = sqlx::query!(
+            r#"UPDATE pipelines p SET current_version_id = $2
+               FROM (SELECT p.id, v.number
+                     FROM pipelines p LEFT JOIN versions v ON v.workspace_id = p.workspace_id AND v.id = p.current_version_id
+                     WHERE p.workspace_id = $1 AND p.name = $3) was
+               WHERE p.workspace_id = $1 AND p.id = was.id
+               RETURNING p.id, was.number AS "replaced?""#,
             self.id,
             id,
             pipeline
         )
         .fetch_one(&mut **tx)
         .await?;
-        crate::schedules::put_schedule(tx, self.id, pipeline_id, schedule).await?;
+        crate::schedules::put_schedule(tx, self.id, row.id, schedule).await?;
         self.record(tx, "pipelines.apply", pipeline, &Applied { version_id: id }).await?;
-        Ok(id)
+        Ok(AppliedVersion { id, replaced: row.replaced })
     }
 
     /// The version of that id.
@@ -278,6 +292,7 @@ mod tests {
                 into: table("lake"),
                 mode: WriteMode::Append,
                 keys: Vec::new(),
+                order_by: None,
                 partition_by: Vec::new(),
             };
         }

@@ -156,7 +156,10 @@ async fn each_statement_gives_what_postgres_gives_or_is_refused() {
                 }
                 (Ok(_), Err(Failure::Plan(message))) => Some(("refused", message)),
                 (Ok(_), Err(Failure::Run(message))) => Some(("wrong", format!("fails: {message}"))),
-                (Ok(theirs), Ok((mut ours, numbers))) => {
+                (Ok(theirs), Ok(Answer { names, .. })) if names != titles(&theirs) => {
+                    Some(("wrong", format!("columns {names:?}, Postgres {:?}", titles(&theirs))))
+                }
+                (Ok(theirs), Ok(Answer { rows: mut ours, numbers, .. })) => {
                     let mut theirs = rows(&theirs, &numbers);
                     if !is_ordered(&statement) {
                         ours.sort();
@@ -192,8 +195,31 @@ fn is_ordered(statement: &str) -> bool {
     query.is_ok_and(|query| query.order_by.is_some())
 }
 
-/// The engine's rows, and which columns are numbers with a point.
-async fn answer(relations: &Relations, statement: &str) -> Result<(Vec<String>, Vec<bool>), Failure> {
+/// What the engine answers.
+struct Answer {
+    names: Vec<String>,
+    rows: Vec<String>,
+    /// Which columns are numbers with a point.
+    numbers: Vec<bool>,
+}
+
+/// Names of the columns of an answer of Postgres. One that is there before gets a number, as docs/sql.md says.
+fn titles(messages: &[tokio_postgres::SimpleQueryMessage]) -> Vec<String> {
+    let described = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::RowDescription(columns) => Some(columns),
+        _ => None,
+    });
+    let mut names: Vec<String> = Vec::new();
+    for column in described.into_iter().flat_map(|columns| columns.iter()) {
+        let name = column.name().to_owned();
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !names.contains(name));
+        names.extend(free);
+    }
+    names
+}
+
+async fn answer(relations: &Relations, statement: &str) -> Result<Answer, Failure> {
     let resolved = sql::resolve(statement, &TwoConnections).map_err(|findings| Failure::Plan(told(&findings)))?;
     let plan = transform::plan(&resolved.query, relations, &Parameters::new())
         .await
@@ -204,11 +230,12 @@ async fn answer(relations: &Relations, statement: &str) -> Result<(Vec<String>, 
     let is_number =
         |kind: &DataType| matches!(kind, DataType::Decimal128(_, _) | DataType::Float64 | DataType::Float32);
     let numbers = physical.schema().fields().iter().map(|field| is_number(field.data_type())).collect();
+    let names = physical.schema().fields().iter().map(|field| field.name().clone()).collect();
     let rows = match std::panic::AssertUnwindSafe(collect(physical, session.task_ctx())).catch_unwind().await {
         Ok(rows) => rows.map_err(|error| Failure::Run(error.strip_backtrace()))?,
         Err(_) => return Err(Failure::Run("a panic".to_owned())),
     };
-    Ok((lines(&rows), numbers))
+    Ok(Answer { names, rows: lines(&rows), numbers })
 }
 
 fn rows(messages: &[tokio_postgres::SimpleQueryMessage], numbers: &[bool]) -> Vec<String> {

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
-use headwater_operations::{ColumnReport, QueryFailure, Rows};
+use headwater_operations::{ColumnReport, QueryFailure, Rows, flat, json_rows, without_intervals};
 use parquet::arrow::ArrowWriter;
 
 use crate::context::Context;
@@ -199,7 +199,7 @@ impl Sink {
             SqlFormat::Csv => {
                 let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
                 // The header is there even if no row is.
-                writer.write(&RecordBatch::new_empty(schema))?;
+                writer.write(&flat(&RecordBatch::new_empty(schema))?)?;
                 Self::Csv(Box::new(writer))
             }
             SqlFormat::Json => {
@@ -214,18 +214,13 @@ impl Sink {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Table { batches, .. } => batches.push(batch.clone()),
-            Self::Csv(writer) => writer.write(batch)?,
+            Self::Csv(writer) => writer.write(&flat(batch)?)?,
             Self::Parquet(writer) => writer.write(batch)?,
             Self::Json { out, first } => {
                 if batch.num_rows() == 0 {
                     return Ok(());
                 }
-                let mut rows = arrow::json::WriterBuilder::new()
-                    .with_explicit_nulls(true)
-                    .build::<_, arrow::json::writer::JsonArray>(Vec::new());
-                rows.write(batch)?;
-                rows.finish()?;
-                let text = rows.into_inner();
+                let text = json_rows(batch)?;
                 let inner = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(&text);
                 if !std::mem::take(first) {
                     out.write_all(b",")?;
@@ -273,6 +268,7 @@ impl Sink {
 
 fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default().with_null("NULL");
+    let batch = without_intervals(batch)?;
     let columns = batch
         .columns()
         .iter()

@@ -1,10 +1,12 @@
 //! The one commit of a load, and how it finds out who won.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::kernel::{Action, Add, LogicalFileView, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt;
 use headwater_engine::connector::{Commit, Taken};
@@ -23,9 +25,37 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contents {
     pub adds: Vec<Add>,
-    /// Every file of the table's latest version is removed in the same commit.
-    pub replace: bool,
+    /// Files that are removed in the same commit.
+    pub removes: Removes,
     pub partition_by: Vec<String>,
+}
+
+/// Files that a commit removes.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Removes {
+    #[default]
+    None,
+    /// Those of these paths.
+    Some(HashSet<String>),
+    /// Every file of the table's latest version.
+    All,
+}
+
+/// Judges the version that a commit is built on.
+#[async_trait]
+pub(super) trait Guard: Send + Sync {
+    /// Whether the commit can follow this version.
+    async fn check(&self, table: &DeltaTable) -> Result<()>;
+}
+
+/// A commit that can follow any version.
+pub(super) struct Unguarded;
+
+#[async_trait]
+impl Guard for Unguarded {
+    async fn check(&self, _: &DeltaTable) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The name under which a table remembers a load.
@@ -53,7 +83,7 @@ pub(super) async fn once(
     load_id: Uuid,
     attempt: i32,
     contents: &Contents,
-    check: impl Fn(&DeltaTable) -> Result<()>,
+    guard: &dyn Guard,
 ) -> Result<Commit> {
     let mut last_error = None;
     let mut unknown_outcome = false;
@@ -70,7 +100,7 @@ pub(super) async fn once(
             Some(taken) => return Ok(Commit::Adopted(taken)),
             None => {}
         }
-        check(&table)?;
+        guard.check(&table).await?;
         match try_once(location, &table, load_id, attempt, contents).await {
             Ok(version) => return Ok(Commit::Committed { version: Some(version) }),
             Err(error) => {
@@ -96,11 +126,14 @@ async fn try_once(
     let failed = |error| location.failed("committing to", error);
     let state = table.snapshot().map_err(failed)?;
     let mut actions: Vec<Action> = contents.adds.iter().cloned().map(Action::Add).collect();
-    if contents.replace {
-        let removes = state.snapshot().file_views(table.log_store().as_ref(), None);
-        let removes: Vec<Action> =
-            removes.map_ok(|file| Action::Remove(file.remove_action(true))).try_collect().await.map_err(failed)?;
-        actions.extend(removes);
+    if !matches!(contents.removes, Removes::None) {
+        let files = state.snapshot().file_views(table.log_store().as_ref(), None);
+        let files: Vec<LogicalFileView> = files.try_collect().await.map_err(failed)?;
+        let is_removed = |file: &&LogicalFileView| match &contents.removes {
+            Removes::Some(paths) => paths.contains(file.path().as_ref()),
+            _ => true,
+        };
+        actions.extend(files.iter().filter(is_removed).map(|file| Action::Remove(file.remove_action(true))));
     }
     let now = chrono::Utc::now().timestamp_millis();
     let transaction = Transaction::new_with_last_update(app_id(load_id), i64::from(attempt), Some(now));
@@ -110,7 +143,7 @@ async fn try_once(
         .with_create_checkpoint(true)
         .with_cleanup_expired_logs(None);
     let operation = DeltaOperation::Write {
-        mode: if contents.replace { SaveMode::Overwrite } else { SaveMode::Append },
+        mode: if matches!(contents.removes, Removes::All) { SaveMode::Overwrite } else { SaveMode::Append },
         partition_by: (!contents.partition_by.is_empty()).then(|| contents.partition_by.clone()),
         predicate: None,
     };

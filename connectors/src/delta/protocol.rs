@@ -45,8 +45,8 @@ pub(super) fn check(label: &str, table: &DeltaTable, mode: WriteMode) -> Result<
     if let Some(name) = properties.keys().find_map(|key| key.strip_prefix("delta.constraints.")) {
         return refuse(&format!("the check constraint {name}"));
     }
-    if mode == WriteMode::Overwrite && is_on("delta.appendOnly") {
-        return refuse("delta.appendOnly, and overwriting removes rows; appending is allowed, overwriting");
+    if !matches!(mode, WriteMode::Append | WriteMode::InsertNew) && is_on("delta.appendOnly") {
+        return refuse(&format!("delta.appendOnly, and mode {mode} removes rows; appending is allowed, {mode}"));
     }
     for field in state.schema().fields() {
         let bound = field.metadata().keys().find(|key| {

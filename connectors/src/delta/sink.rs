@@ -5,22 +5,25 @@ use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
-use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::connector::{Changes, Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 use uuid::Uuid;
 
-use super::commit::{self, Contents};
+use super::commit::{self, Contents, Guard, Removes, Unguarded};
+use super::merge::{self, Ground, Merge};
 use super::protocol;
 use super::table::{self, Location};
-use super::write::{self, Layout};
+use super::write::{self, Layout, Written};
 use crate::conform;
 
-/// Appends to or overwrites one table.
+/// Loads into one table.
 #[derive(Debug)]
 pub(super) struct DeltaSink {
     location: Location,
     mode: WriteMode,
+    keys: Vec<String>,
+    order_by: Option<String>,
     partition_by: Vec<String>,
 }
 
@@ -28,15 +31,18 @@ pub(super) struct DeltaSink {
 struct Files {
     adds: Vec<Add>,
     layout: Layout,
+    /// What a merge depends on.
+    ground: Option<Ground>,
 }
 
 impl DeltaSink {
     pub(super) fn new(location: Location, request: &SinkRequest) -> Result<Self> {
         if !super::SPEC.writes.contains(&request.mode) {
             return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
-                .hint("use append or overwrite"));
+                .hint("use append, overwrite, upsert, insert_new or delete_insert"));
         }
-        Ok(Self { location, mode: request.mode, partition_by: request.partition_by.clone() })
+        let SinkRequest { mode, keys, order_by, partition_by, .. } = request.clone();
+        Ok(Self { location, mode, keys, order_by, partition_by })
     }
 
     /// Judges a dataset against the table; returns what the table's files look like.
@@ -78,20 +84,61 @@ impl DeltaSink {
         Ok(schema)
     }
 
-    /// What the files of a load look like, and whether the table has to be made.
-    async fn layout(&self, incoming: &Schema) -> Result<(Layout, bool)> {
+    /// What the files of a load look like, and the table, if it is there.
+    async fn layout(&self, incoming: &Schema) -> Result<(Layout, Option<DeltaTable>)> {
         if let Some(table) = self.location.open().await? {
-            return Ok((self.judge(incoming, &table)?, false));
+            return Ok((self.judge(incoming, &table)?, Some(table)));
         }
         let schema = table::as_stored(&self.new_schema(incoming)?)?;
-        Ok((Layout::new(None, schema, self.partition_by.clone())?, true))
+        Ok((Layout::new(None, schema, self.partition_by.clone())?, None))
     }
 
     fn contents(&self, files: &Files) -> Contents {
-        Contents {
-            adds: files.adds.clone(),
-            replace: self.mode == WriteMode::Overwrite,
-            partition_by: files.layout.partition_by.clone(),
+        let removes = match (&files.ground, self.mode) {
+            (Some(ground), _) => Removes::Some(ground.removed.iter().cloned().collect()),
+            (None, WriteMode::Overwrite) => Removes::All,
+            (None, _) => Removes::None,
+        };
+        Contents { adds: files.adds.clone(), removes, partition_by: files.layout.partition_by.clone() }
+    }
+
+    /// Writes the files of a load, merged with those of the table if rows meet by keys.
+    async fn merged(
+        &self,
+        load: &LoadContext,
+        layout: &Layout,
+        table: Option<&DeltaTable>,
+        input: SendableRecordBatchStream,
+    ) -> Result<(u64, Vec<Add>, Option<Changes>, Option<Ground>)> {
+        if !merge::is_keyed(self.mode) {
+            let Written { rows, adds } = write::files(&self.location, layout, load, input).await?;
+            return Ok((rows, adds, None, None));
+        }
+        let (keys, order_by) = (self.keys.as_slice(), self.order_by.as_deref());
+        let merge = Merge { location: &self.location, layout, mode: self.mode, keys, order_by, load };
+        let merged = merge.write(table, input).await?;
+        Ok((merged.rows, merged.written.adds, Some(merged.changes), Some(merged.ground)))
+    }
+}
+
+/// Files were written for this layout; a table that changed meanwhile needs the load to be planned again.
+struct SameLayout<'a> {
+    sink: &'a DeltaSink,
+    files: &'a Files,
+}
+
+#[async_trait]
+impl Guard for SameLayout<'_> {
+    async fn check(&self, table: &DeltaTable) -> Result<()> {
+        let layout = &self.files.layout;
+        let now = self.sink.judge(&layout.schema, table)?;
+        if now.schema != layout.schema || now.partition_by != layout.partition_by {
+            let message = format!("the schema of {} changed while the load ran", self.sink.location.label);
+            return Err(EngineError::new(headwater_engine::ErrorKind::Conflict, message));
+        }
+        match &self.files.ground {
+            Some(ground) => ground.check(table).await,
+            None => Ok(()),
         }
     }
 }
@@ -117,17 +164,18 @@ impl Sink for DeltaSink {
     /// The table is made once all its first rows are in files: a load that fails before leaves none. It is there before
     /// the intent is recorded, so that `fence` finds every load that might still commit.
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
-        let (layout, is_new) = self.layout(&input.schema()).await?;
-        let written = write::files(&self.location, &layout, load, input).await?;
-        if is_new && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await {
-            write::remove(&self.location.store()?, &written.adds).await;
+        let (layout, table) = self.layout(&input.schema()).await?;
+        let (rows, adds, changes, ground) = self.merged(load, &layout, table.as_ref(), input).await?;
+        if table.is_none() && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await {
+            write::remove(&self.location.store()?, &adds).await;
             return Err(error);
         }
         Ok(Staged {
-            rows: written.rows,
-            bytes: written.adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum(),
-            files: u64::try_from(written.adds.len()).unwrap_or_default(),
-            state: Box::new(Files { adds: written.adds, layout }),
+            rows,
+            bytes: adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum(),
+            files: u64::try_from(adds.len()).unwrap_or_default(),
+            changes,
+            state: Box::new(Files { adds, layout, ground }),
         })
     }
 
@@ -136,19 +184,9 @@ impl Sink for DeltaSink {
             .state
             .downcast::<Files>()
             .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
-        // Files were written for this layout; a table that changed meanwhile needs the load to be planned again.
-        let unchanged = |table: &DeltaTable| {
-            let now = self.judge(&files.layout.schema, table)?;
-            if now.schema == files.layout.schema && now.partition_by == files.layout.partition_by {
-                return Ok(());
-            }
-            Err(EngineError::new(
-                headwater_engine::ErrorKind::Conflict,
-                format!("the schema of {} changed while the load ran", self.location.label),
-            ))
-        };
         let contents = self.contents(&files);
-        let commit = commit::once(&self.location, load.load_id, load.attempt, &contents, unchanged).await?;
+        let guard = SameLayout { sink: self, files: &files };
+        let commit = commit::once(&self.location, load.load_id, load.attempt, &contents, &guard).await?;
         if let Commit::Adopted(winner) = &commit
             && winner.attempt != load.attempt
         {
@@ -169,7 +207,7 @@ impl Sink for DeltaSink {
         if self.location.open().await?.is_none() {
             return Ok(None);
         }
-        match commit::once(&self.location, load_id, 0, &Contents::default(), |_| Ok(())).await? {
+        match commit::once(&self.location, load_id, 0, &Contents::default(), &Unguarded).await? {
             Commit::Committed { .. } => Ok(None),
             Commit::Adopted(taken) => Ok(Some(taken)),
         }

@@ -16,6 +16,7 @@ use headwater_engine::stores::{Store, registered};
 use headwater_engine::{EngineError, ErrorKind, Result};
 use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::location;
@@ -121,15 +122,55 @@ impl Location {
             return Err(EngineError::config(format!("there is no Delta table {} in {}", self.label, self.place))
                 .hint("`headwater connections catalog` lists the tables; a load makes its table"));
         };
+        Ok(self.readable(self.scan(&table, None)?))
+    }
+
+    /// Some files of the table as a lazy table, if need be with a column that says which file a row is in.
+    pub(super) fn some_files(
+        &self,
+        table: &DeltaTable,
+        paths: &[String],
+        file_column: Option<&str>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let urls = paths.iter().map(|path| self.url_of(path)).collect::<Result<Vec<_>>>()?;
+        Ok(self.readable(self.scan(table, file_column)?.with_file_paths(urls)))
+    }
+
+    fn scan(&self, table: &DeltaTable, file_column: Option<&str>) -> Result<DeltaScanNext> {
         let snapshot = table.snapshot().map_err(|error| self.failed("reading", error))?.snapshot().clone();
-        let config =
-            DeltaScanConfig { wrap_partition_values: false, schema_force_view_types: false, ..DeltaScanConfig::new() };
-        let scan = DeltaScanNext::new(Arc::new(snapshot), config).map_err(EngineError::from)?;
+        let config = DeltaScanConfig {
+            wrap_partition_values: false,
+            schema_force_view_types: false,
+            file_column_name: file_column.map(str::to_owned),
+            ..DeltaScanConfig::new()
+        };
+        DeltaScanNext::new(Arc::new(snapshot), config).map_err(EngineError::from)
+    }
+
+    fn readable(&self, scan: DeltaScanNext) -> Arc<dyn TableProvider> {
         let scan: Arc<dyn TableProvider> = Arc::new(scan);
-        Ok(match &self.place {
+        match &self.place {
             location::Location::Folder(_) => scan,
             location::Location::Store(store) => registered(scan, store),
-        })
+        }
+    }
+
+    /// The path below the table of a file's address.
+    pub(super) fn path_of(&self, url: &str) -> Result<String> {
+        let below = url.strip_prefix(self.url.as_str()).map(|path| path.trim_start_matches('/'));
+        let below = below.ok_or_else(|| EngineError::bug(format!("a file of {} is not below it", self.label)))?;
+        Ok(percent_decode_str(below).decode_utf8_lossy().into_owned())
+    }
+
+    /// The address of a file of the table.
+    fn url_of(&self, path: &str) -> Result<String> {
+        let mut url = self.url.clone();
+        let mut parts = url
+            .path_segments_mut()
+            .map_err(|()| EngineError::bug(format!("the address of {} has no path", self.label)))?;
+        parts.pop_if_empty().extend(path.split('/'));
+        drop(parts);
+        Ok(url.into())
     }
 
     /// Puts an error of the table into words.

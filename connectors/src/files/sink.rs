@@ -275,6 +275,7 @@ impl Sink for FilesSink {
             rows: kept.iter().map(rows).sum(),
             bytes: kept.iter().map(|file| file.part().map_or(0, |part| part.bytes)).sum(),
             files: u64::try_from(kept.len()).unwrap_or_default(),
+            changes: None,
             state: Box::new(Written { files: kept }),
         })
     }

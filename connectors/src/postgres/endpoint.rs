@@ -63,7 +63,7 @@ pub(super) enum Host {
 }
 
 /// Everything needed to connect.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Endpoint {
     pub host: Host,
     pub port: u16,

@@ -1,5 +1,7 @@
 //! What the catalog says about a relation: its columns, its kind, how it can be read in ranges.
 
+use std::collections::HashMap;
+
 use headwater_engine::{EngineError, Result};
 
 use super::names::{self, literal};
@@ -113,6 +115,18 @@ pub(super) async fn columns(session: &Session, condition: &str) -> Result<Vec<(u
     rows.iter().map(|row| Ok((number(row, 0)?, column(row)?))).collect()
 }
 
+/// Columns of relations, in order.
+pub(super) async fn columns_of(session: &Session, relations: &[&Relation]) -> Result<HashMap<u32, Vec<ColumnMeta>>> {
+    let oids: Vec<String> = relations.iter().map(|relation| relation.oid.to_string()).collect();
+    let mut found: HashMap<u32, Vec<ColumnMeta>> = HashMap::new();
+    if !oids.is_empty() {
+        for (table, column) in columns(session, &format!("c.oid IN ({})", oids.join(", "))).await? {
+            found.entry(table).or_default().push(column);
+        }
+    }
+    Ok(found)
+}
+
 fn column(row: &TextRow) -> Result<ColumnMeta> {
     let element = match (optional::<u32>(row, 6), letter(row, 7)) {
         (Some(oid), Some(kind)) => Some((oid, kind)),
@@ -165,29 +179,54 @@ pub(super) async fn described(session: &Session, columns: &[(String, u32, i32)])
     session.rows("reading the types of the query", &sql).await?.iter().map(column).collect()
 }
 
+/// What is asked of a relation that is looked for: `p` has its quoted path and its place in the list.
+const FOUND: &str = "
+SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::bigint, c.relrowsecurity, coalesce(am.amname, ''),
+       CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int END,
+       has_any_column_privilege(c.oid, 'SELECT'), current_setting('server_version_num')::int,
+       EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r'), p.place
+FROM p JOIN pg_class c ON c.oid = to_regclass(p.path) JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_am am ON am.oid = c.relam
+WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f')";
+
 /// Finds a relation by its path: `[schema, name]`, or `[name]` along the search path.
 pub(super) async fn find(session: &Session, connection: &str, path: &[String]) -> Result<Relation> {
-    let quoted = match path {
-        [_] | [_, _] => names::path(path),
-        _ => {
-            return Err(EngineError::config(format!(
-                "'{}' is not a table of connection '{connection}'",
-                path.join(".")
-            ))
+    if !is_path(path) {
+        return Err(EngineError::config(format!("'{}' is not a table of connection '{connection}'", path.join(".")))
             .hint("name a table as connection.schema.table"));
-        }
-    };
-    let sql = format!(
-        "SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::bigint, c.relrowsecurity, coalesce(am.amname, ''),
-                CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int END,
-                has_any_column_privilege(c.oid, 'SELECT'), current_setting('server_version_num')::int,
-                EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r')
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam
-         WHERE c.oid = to_regclass({}) AND c.relkind IN ('r', 'v', 'm', 'p', 'f')",
-        literal(&quoted)
-    );
-    let rows = session.rows("looking for the table", &sql).await?;
-    let Some(row) = rows.first() else { return Err(missing(session, connection, path).await) };
+    }
+    match find_all(session, connection, &[path.to_vec()]).await?.pop() {
+        Some((_, found)) => found,
+        None => Err(missing(session, connection, path).await),
+    }
+}
+
+/// Looks for many relations at once. Answers those that are there, with their places in the list.
+pub(super) async fn find_all(
+    session: &Session,
+    connection: &str,
+    paths: &[Vec<String>],
+) -> Result<Vec<(usize, Result<Relation>)>> {
+    let named = paths.iter().enumerate().filter(|(_, path)| is_path(path));
+    let named: Vec<String> =
+        named.map(|(place, path)| format!("({}, {place})", literal(&names::path(path)))).collect();
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("WITH p (path, place) AS (VALUES {}) {FOUND}", named.join(", "));
+    let mut found = Vec::with_capacity(paths.len());
+    for row in session.rows("looking for the table", &sql).await? {
+        found.push((number(&row, 11)?, relation(session, connection, &row).await));
+    }
+    Ok(found)
+}
+
+/// Whether it is a path of a relation in the database.
+fn is_path(path: &[String]) -> bool {
+    matches!(path, [_] | [_, _])
+}
+
+async fn relation(session: &Session, connection: &str, row: &TextRow) -> Result<Relation> {
     let mut relation = Relation {
         oid: number(row, 0)?,
         schema: text(row, 1)?,

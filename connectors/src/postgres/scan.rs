@@ -270,10 +270,11 @@ impl Work {
             }
             session = Some(open);
         }
-        match session {
-            Some(session) => session.run("ending the read", "COMMIT").await,
-            None => Ok(()),
+        if let Some(session) = session {
+            session.run("ending the read", "COMMIT").await?;
+            self.shared.give_back(session);
         }
+        Ok(())
     }
 
     /// A session in the shared snapshot. The lock is taken before the first row and never waited for: an ALTER TABLE that

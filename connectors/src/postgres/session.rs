@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use headwater_engine::{EngineError, Result};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::{CancelToken, Client, Config, CopyInSink, CopyOutStream, NoTls, SimpleQueryMessage};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::endpoint::{Endpoint, Host, SslMode};
 use super::failure;
@@ -19,7 +22,7 @@ use super::tls::Tls;
 const CANCEL_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// How long a session may take to close once its statement was canceled.
-const FAREWELL_TIMEOUT: Duration = Duration::from_millis(300);
+pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Opens sessions and outlives them until their ends are done.
 pub(super) struct Dialer {
@@ -32,6 +35,8 @@ pub(super) struct Dialer {
     interrupted: Arc<AtomicBool>,
     /// Tasks that drive sockets; `close` waits for them.
     tasks: TaskTracker,
+    /// Where sockets are driven: they outlive the stage that opened them, and answer while its plan computes.
+    pub io: Option<Handle>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -52,17 +57,28 @@ pub(super) struct Session {
     busy: Arc<AtomicBool>,
     /// What protects the socket, for reports.
     pub transport: String,
+    /// Who waits for its end.
+    owner: Arc<Mutex<Owner>>,
+    opened: Instant,
     /// Dropped with the session, which tells the driving task to end.
     _ended: oneshot::Sender<()>,
+}
+
+/// The dialer that waits until a session has ended, and hears whether it was interrupted.
+#[derive(Debug, Default)]
+struct Owner {
+    token: Option<TaskTrackerToken>,
+    interrupted: Arc<AtomicBool>,
 }
 
 /// A row of text values, as simple statements answer.
 pub(super) type TextRow = Vec<Option<String>>;
 
 impl Dialer {
-    pub(super) fn new(name: &str, endpoint: Endpoint) -> Self {
+    pub(super) fn new(name: &str, endpoint: Endpoint, io: Option<Handle>) -> Self {
         let session_name = format!("{} {:.8}", endpoint.application_name, uuid::Uuid::new_v4().simple().to_string());
-        Self { name: name.to_owned(), endpoint, session_name, interrupted: Arc::default(), tasks: TaskTracker::new() }
+        let (interrupted, tasks) = (Arc::default(), TaskTracker::new());
+        Self { name: name.to_owned(), endpoint, session_name, interrupted, tasks, io }
     }
 
     /// Waits until every socket is closed, for at most the time that cancelling takes. If a statement was interrupted, sessions that the
@@ -89,9 +105,17 @@ impl Dialer {
     }
 
     /// Opens a session with the TLS that sslmode asks for.
-    pub(super) async fn dial(&self) -> Result<Session> {
+    pub(super) async fn dial(self: &Arc<Self>) -> Result<Session> {
         let limit = self.endpoint.connect_timeout;
-        match tokio::time::timeout(limit, self.dial_by_mode(&self.session_name)).await {
+        let dialer = Arc::clone(self);
+        let dialing = async move { tokio::time::timeout(limit, dialer.dial_by_mode(&dialer.session_name)).await };
+        let dialed = match &self.io {
+            Some(io) => AbortOnDropHandle::new(io.spawn(dialing)).await.map_err(|error| {
+                EngineError::transient(format!("connection '{}': the process ends: {error}", self.name))
+            })?,
+            None => dialing.await,
+        };
+        match dialed {
             Ok(result) => result,
             Err(_) => Err(EngineError::transient(format!(
                 "connection '{}': {} did not answer within {} s",
@@ -187,15 +211,16 @@ impl Dialer {
     {
         let busy = Arc::new(AtomicBool::new(false));
         let (ended, on_end) = oneshot::channel::<()>();
-        let (was_busy, interrupted) = (Arc::clone(&busy), Arc::clone(&self.interrupted));
-        self.tasks.spawn(async move {
+        let owner = Arc::new(Mutex::new(self.owner()));
+        let (was_busy, owned) = (Arc::clone(&busy), Arc::clone(&owner));
+        let driving = async move {
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 _ = &mut connection => return,
                 _ = on_end => {}
             }
             if was_busy.load(Ordering::Acquire) {
-                interrupted.store(true, Ordering::Release);
+                owned.lock().interrupted.store(true, Ordering::Release);
                 // The socket is read meanwhile, so that the server is not stuck in a write when the request arrives.
                 let cancel = tokio::time::timeout(CANCEL_TIMEOUT, cancel());
                 tokio::pin!(cancel);
@@ -206,12 +231,45 @@ impl Dialer {
             }
             // An idle session ends by the client's own farewell.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, &mut connection).await;
+        };
+        let ends = Arc::clone(&owner);
+        tokio::spawn(async move {
+            driving.await;
+            ends.lock().token.take();
         });
-        Session { client, name: self.name.clone(), busy, transport, _ended: ended }
+        let opened = Instant::now();
+        Session { client, name: self.name.clone(), busy, transport, owner, opened, _ended: ended }
+    }
+}
+
+impl Dialer {
+    fn owner(&self) -> Owner {
+        Owner { token: Some(self.tasks.token()), interrupted: Arc::clone(&self.interrupted) }
     }
 }
 
 impl Session {
+    /// Whether another stage can have it: it is open, does nothing, and is not older than that.
+    pub(super) fn is_reusable(&self, oldest: Duration) -> bool {
+        self.is_open() && !self.busy.load(Ordering::Acquire) && self.opened.elapsed() < oldest
+    }
+
+    /// Nobody waits for its end any more.
+    pub(super) fn leave(&self) {
+        *self.owner.lock() = Owner::default();
+    }
+
+    /// Its end is waited for where sessions of this dialer are.
+    pub(super) fn join(&self, dialer: &Dialer) {
+        *self.owner.lock() = dialer.owner();
+    }
+
+    /// Makes it what a new session of this dialer would be.
+    pub(super) async fn renew(&self, dialer: &Dialer) -> Result<()> {
+        let name = super::names::literal(&dialer.session_name);
+        self.run("taking up a session", &format!("RESET ALL; SET application_name = {name}")).await
+    }
+
     /// Whether nothing has closed it yet, as far as this side knows.
     pub(super) fn is_open(&self) -> bool {
         !self.client.is_closed()

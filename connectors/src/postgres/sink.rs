@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::{SinkExt, StreamExt};
-use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::connector::{Changes, Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 use tokio::sync::mpsc;
@@ -17,8 +17,10 @@ use super::Shared;
 use super::casts;
 use super::encode;
 use super::loads::{self, Backend};
-use super::names::{self, ident, literal};
-use super::relation::{self, Relation};
+use super::names::{self, literal};
+use super::keyed::{self, Merge};
+use super::known::{self, Within};
+use super::relation::{self, ColumnMeta, Relation};
 use super::session::Session;
 use super::swap;
 use super::target::{self, Fit, NewColumn};
@@ -43,6 +45,8 @@ pub(super) struct PostgresSink {
     schema: String,
     name: String,
     mode: WriteMode,
+    keys: Vec<String>,
+    order_by: Option<String>,
 }
 
 /// An open transaction with all rows in it.
@@ -54,12 +58,8 @@ struct Open {
     swap: Option<(Relation, String)>,
 }
 
-/// What a session is in the middle of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Within {
-    Nothing,
-    Transaction,
-}
+/// Rows and bytes, the table built beside the target, and what a merge did.
+type Merged = (u64, u64, Option<(Relation, String)>, Option<Changes>);
 
 /// The target as it is now.
 struct Target {
@@ -68,6 +68,8 @@ struct Target {
     create: Vec<String>,
     /// What keeps an overwrite from swapping.
     dependents: Vec<String>,
+    /// A unique index says which rows are one.
+    has_index: bool,
 }
 
 impl PostgresSink {
@@ -75,7 +77,7 @@ impl PostgresSink {
         let label = format!("{}.{}", shared.dialer.name, request.path.join("."));
         if !super::SPEC.writes.contains(&request.mode) {
             return Err(EngineError::config(format!("{label}: mode {} is not supported yet", request.mode))
-                .hint("use append or overwrite"));
+                .hint(format!("use one of {}", list_of(super::SPEC.writes))));
         }
         if !request.partition_by.is_empty() {
             return Err(EngineError::config(format!("{label}: a Postgres table is not partitioned by a load"))
@@ -89,7 +91,8 @@ impl PostgresSink {
                     .hint("name the target as connection.schema.table"));
             }
         };
-        Ok(Self { shared, schema, name, mode: request.mode })
+        let (keys, order_by) = (request.keys.clone(), request.order_by.clone());
+        Ok(Self { shared, schema, name, mode: request.mode, keys, order_by })
     }
 
     fn label(&self) -> String {
@@ -104,53 +107,64 @@ impl PostgresSink {
         let quoted = names::path(&[&self.schema, &self.name]);
         let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(&quoted));
         if session.value("looking for the target", &exists).await?.as_deref() != Some("t") {
-            let columns = target::new_columns(incoming)?;
-            let columns = known_types(session, columns).await?;
+            let mut columns = target::new_columns(incoming)?;
             return Ok(Target {
                 relation: None,
-                fit: self.fit_new(session, incoming, &columns, within).await?,
-                create: target::create_statements(&self.schema, &self.name, &columns),
+                fit: self.fit_new(session, incoming, &mut columns, within).await?,
+                create: target::create_statements(&self.schema, &self.name, &columns, self.unique_keys()),
                 dependents: Vec::new(),
+                has_index: true,
             });
         }
         let path = [self.schema.clone(), self.name.clone()];
-        let relation = relation::find(session, &self.shared.dialer.name, &path).await?;
+        let (relation, columns) = known::look(session, &self.shared.dialer.name, &path).await?;
         if !matches!(relation.kind, 'r' | 'p') {
             let kind = relation::kind_name(relation.kind);
             return Err(EngineError::config(format!("{} is a {kind}, which can't be loaded", self.label()))
                 .hint("load into a table"));
         }
-        let columns = relation::columns(session, &format!("c.oid = {}", relation.oid)).await?;
-        let columns: Vec<_> = columns.into_iter().map(|(_, column)| column).collect();
         let fit = target::fit(&self.label(), incoming, &columns)?;
         let dependents = match self.mode {
             WriteMode::Overwrite => swap::dependents(session, &relation).await?,
             _ => Vec::new(),
         };
-        Ok(Target { relation: Some(relation), fit, create: Vec::new(), dependents })
+        let has_index = match self.unique_keys() {
+            [] => true,
+            keys => keyed::has_unique_index(session, &relation, keys).await?,
+        };
+        Ok(Target { relation: Some(relation), fit, create: Vec::new(), dependents, has_index })
     }
 
-    /// Fits the dataset to a table that doesn't exist, by the types that its columns would have.
+    /// The keys of which the target has each once.
+    fn unique_keys(&self) -> &[String] {
+        if keyed::is_unique(self.mode) { &self.keys } else { &[] }
+    }
+
+    /// Fits the dataset to a table that doesn't exist, by the types that its columns would have. A remembered type that this database does not have
+    /// gives way to the one that holds the column's values.
     async fn fit_new(
         &self,
         session: &Session,
         incoming: &SchemaRef,
-        columns: &[NewColumn],
+        columns: &mut [NewColumn],
         within: Within,
     ) -> Result<Fit> {
-        let casts: Vec<String> = columns
-            .iter()
-            .map(|column| format!("CAST(NULL AS {}) AS {}", column.native, ident(&column.name)))
-            .collect();
-        if within == Within::Nothing {
-            session.run("preparing to describe the table", "BEGIN READ ONLY").await?;
+        let natives: Vec<&str> =
+            columns.iter().flat_map(|column| [column.native.as_str(), column.fallback.as_str()]).collect();
+        let types = self.shared.known.types(session, &natives, within).await?;
+        let mut metas = Vec::with_capacity(columns.len());
+        for (column, found) in columns.iter_mut().zip(types.chunks(2)) {
+            let (meta, native) = match found {
+                [Some(remembered), _] => (remembered, column.native.clone()),
+                [None, Some(fallback)] => (fallback, column.fallback.clone()),
+                _ => {
+                    let (name, kind) = (&column.name, &column.fallback);
+                    return Err(EngineError::config(format!("column {name}: the database has no type {kind}")));
+                }
+            };
+            metas.push(ColumnMeta { name: column.name.clone(), nullable: true, ..meta.clone() });
+            column.native = native;
         }
-        let described = session.describe("describing the new table", &format!("SELECT {}", casts.join(", "))).await;
-        if within == Within::Nothing {
-            session.run("describing the new table", "ROLLBACK").await?;
-        }
-        let mut metas = relation::described(session, &described?).await?;
-        metas.iter_mut().for_each(|meta| meta.nullable = true);
         target::fit(&self.label(), incoming, &metas)
     }
 
@@ -169,8 +183,8 @@ impl PostgresSink {
         let mut into = names::path(&[&self.schema, &self.name]);
         let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(&into));
         let exists = session.value("looking for the target", &exists).await?.as_deref() == Some("t");
-        // Who replaces or makes the table has it to themselves, and only then looks at it.
-        if self.mode == WriteMode::Overwrite || !exists {
+        // Who replaces, merges into or makes the table has it to themselves, and only then looks at it.
+        if self.mode != WriteMode::Append || !exists {
             swap::exclude_others(session, load, &self.schema, &into).await?;
         }
         let target = self.look(session, incoming, Within::Transaction).await?;
@@ -212,6 +226,26 @@ impl PostgresSink {
         Ok(sent)
     }
 
+    /// Sends all rows beside the target and merges them into it.
+    async fn merge(&self, session: &Session, target: &Target, into: &str, input: SendableRecordBatchStream) -> Result<Merged> {
+        let fit = &target.fit;
+        if let Some(key) = self.keys.iter().find(|key| !fit.columns.iter().any(|column| column.name == **key)) {
+            return Err(EngineError::config(format!("{}: the load writes no column {key}, which is a key", self.label())));
+        }
+        session.run("making room for the rows", &keyed::create_rows(fit, into)).await?;
+        let (rows, bytes) = self.send(session, fit, keyed::ROWS, input).await?;
+        let merge = Merge {
+            mode: self.mode,
+            into,
+            keys: &self.keys,
+            order_by: self.order_by.as_deref(),
+            fit,
+            is_partitioned: target.relation.as_ref().is_some_and(|relation| relation.kind == 'p'),
+        };
+        let changes = merge.run(session, target.has_index).await?;
+        Ok((rows, bytes, None, Some(changes)))
+    }
+
     /// Asks the target, on a session of its own, how a commit ended whose answer was lost.
     async fn outcome(&self, load: &LoadContext, backend: &Backend, error: EngineError) -> Result<Commit> {
         let session = self.shared.dialer.dial().await?;
@@ -237,6 +271,15 @@ impl Sink for PostgresSink {
                 target.dependents.join(", ")
             ));
         }
+        if !target.has_index {
+            notes.push(format!(
+                "{} has no unique index over {}: each load keeps other writers out while it compares rows; CREATE UNIQUE INDEX ON {} ({}) spares that",
+                self.label(),
+                self.keys.join(", "),
+                names::path(&[&self.schema, &self.name]),
+                names::list(self.keys.iter().map(String::as_str))
+            ));
+        }
         Ok(SinkPlan { ddl: target.create, notes })
     }
 
@@ -250,13 +293,16 @@ impl Sink for PostgresSink {
         loads::ensure(&session, &self.schema).await?;
         let work = async {
             let (target, into, swap) = self.begin(&session, load, &input.schema()).await?;
+            if keyed::is_keyed(self.mode) {
+                return self.merge(&session, &target, &into, input).await;
+            }
             let (rows, bytes) = self.send(&session, &target.fit, &into, input).await?;
-            Ok::<_, EngineError>((rows, bytes, swap))
+            Ok::<_, EngineError>((rows, bytes, swap, None))
         };
         let canceled = || EngineError::canceled(format!("writing {} was canceled", self.label()));
-        let (rows, bytes, swap) = load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))?;
+        let (rows, bytes, swap, changes) = load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))?;
         let state = Box::new(Open { session, backend, rows, swap });
-        Ok(Staged { rows, bytes, files: 0, state })
+        Ok(Staged { rows, bytes, files: 0, changes, state })
     }
 
     async fn commit(&self, load: &LoadContext, staged: Staged) -> Result<Commit> {
@@ -270,8 +316,11 @@ impl Sink for PostgresSink {
         let insert = loads::insert(&self.schema, load.load_id, load.attempt, &load.task, &self.label(), open.rows);
         // One round trip: whatever goes wrong in it, the target is asked how it ended.
         let committed = open.session.run("committing the load", &format!("{insert}; COMMIT")).await;
-        let Err(error) = committed else { return Ok(Commit::Committed { version: None }) };
         let Open { session, backend, .. } = *open;
+        let Err(error) = committed else {
+            self.shared.give_back(session);
+            return Ok(Commit::Committed { version: None });
+        };
         drop(session);
         self.outcome(load, &backend, error).await
     }
@@ -297,31 +346,8 @@ impl Sink for PostgresSink {
     }
 }
 
-/// Types that a table in this database can have, in place of those that it doesn't.
-async fn known_types(session: &Session, mut columns: Vec<NewColumn>) -> Result<Vec<NewColumn>> {
-    let kinds: Vec<String> =
-        columns.iter().map(|column| format!("to_regtype({}) IS NOT NULL", literal(plain(&column.native)))).collect();
-    if kinds.is_empty() {
-        return Ok(columns);
-    }
-    let sql = format!("SELECT {}", kinds.join(", "));
-    let row = session.rows("looking for types", &sql).await?.into_iter().next().unwrap_or_default();
-    for (index, column) in columns.iter_mut().enumerate() {
-        if !relation::flag(&row, index) {
-            column.native = column.fallback.clone();
-        }
-    }
-    Ok(columns)
-}
-
-/// A type's name without its modifier, which not every version of `to_regtype` reads.
-fn plain(kind: &str) -> &str {
-    match kind.split_once('(') {
-        Some((name, rest)) if !rest.contains(") ") => name,
-        Some(("timestamp", rest)) if rest.contains("with time zone") => "timestamptz",
-        Some(("timestamp", _)) => "timestamp",
-        _ => kind,
-    }
+fn list_of(modes: &[WriteMode]) -> String {
+    modes.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Encodes and sends batches; answers rows and bytes. What is encoded may be some way ahead of what is sent, so that neither waits while the

@@ -4,7 +4,7 @@ use headwater_engine::{EngineError, Result};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::Shared;
-use super::session::Session;
+use super::session::{FAREWELL_TIMEOUT, Session};
 
 /// How every transaction begins: its own statement, so that a pooler hands over one server for all that follows.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -73,8 +73,13 @@ impl Snapshots {
     }
 
     /// Ends the snapshot.
-    pub(super) async fn release(&self) {
-        self.current.lock().await.take();
+    pub(super) async fn release(&self, shared: &Shared) {
+        let Some(Exported { holder, .. }) = self.current.lock().await.take() else { return };
+        // A session that does not answer is ended as one that is interrupted.
+        let ended = tokio::time::timeout(FAREWELL_TIMEOUT, holder.run("ending the snapshot", "COMMIT")).await;
+        if matches!(ended, Ok(Ok(()))) {
+            shared.give_back(holder);
+        }
     }
 
     /// A snapshot that is gone is no snapshot that can't be shared: tables that are read in snapshots of their own would not agree.

@@ -18,6 +18,7 @@ use super::Shared;
 use super::filters::{self, Comparable};
 use super::names::ident;
 use super::profile;
+use super::known;
 use super::relation::{self, ColumnMeta, Part, Relation};
 use super::scan::{CopyScan, Piece, ScanColumn};
 use super::session::Session;
@@ -66,13 +67,13 @@ impl PostgresTable {
     /// Describes what is to be read, without reading a row of it (but for the profile of bare numerics).
     pub(super) async fn open(shared: Arc<Shared>, session: &Session, request: &SourceRequest) -> Result<Self> {
         let name = shared.dialer.name.clone();
-        let encoding = session.value("asking for the encoding", "SELECT getdatabaseencoding()").await?;
-        let utf8 = encoding.as_deref() == Some("UTF8");
+        let utf8 = shared.known.is_utf8(session).await?;
         let (label, from, parts, lock, rows, metas) = match &request.object {
             SourceObject::Table(path) => {
-                let relation = relation::find(session, &name, path).await?;
-                let columns = relation::columns(session, &format!("c.oid = {}", relation.oid)).await?;
-                let metas: Vec<ColumnMeta> = columns.into_iter().map(|(_, column)| column).collect();
+                let (relation, metas) = match shared.known.take(path) {
+                    Some(known) => known?,
+                    None => known::look(session, &name, path).await?,
+                };
                 let Relation { parts, rows, .. } = relation.clone();
                 let lock = relation.is_lockable().then(|| relation.sql());
                 (format!("{name}.{}", relation.label()), relation.sql(), parts, lock, rows, metas)

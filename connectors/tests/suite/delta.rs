@@ -19,7 +19,7 @@ fn batch(partitions: i64) -> RecordBatch {
 async fn load(folder: &std::path::Path, partitions: i64, partition_by: &[&str]) -> headwater_engine::Result<Commit> {
     let lake = delta(folder);
     let partition_by = partition_by.iter().map(|name| (*name).to_owned()).collect();
-    let request = SinkRequest { path: path("by.country"), mode: WriteMode::Append, keys: Vec::new(), partition_by };
+    let request = SinkRequest { partition_by, ..SinkRequest::new(path("by.country"), WriteMode::Append) };
     let sink = lake.sink(&request).await.unwrap();
     let rows = batch(partitions);
     sink.prepare(&rows.schema()).await?;

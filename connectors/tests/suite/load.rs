@@ -84,7 +84,7 @@ pub fn show(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 pub async fn sink(connection: &Arc<dyn Connection>, name: &str, mode: WriteMode) -> Arc<dyn Sink> {
-    let request = SinkRequest { path: path(name), mode, keys: Vec::new(), partition_by: Vec::new() };
+    let request = SinkRequest::new(path(name), mode);
     connection.sink(&request).await.unwrap()
 }
 

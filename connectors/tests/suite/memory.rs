@@ -194,12 +194,8 @@ async fn a_partitioned_load_keeps_to_a_small_pool_with_few_files_for_each_value(
     use headwater_engine::connector::SinkRequest;
     let process = Process::new(8 * MB);
     let lake = &process.lakes()[0];
-    let request = SinkRequest {
-        path: path("by.value"),
-        mode: WriteMode::Append,
-        keys: Vec::new(),
-        partition_by: vec!["value".to_owned()],
-    };
+    let partition_by = vec!["value".to_owned()];
+    let request = SinkRequest { partition_by, ..SinkRequest::new(path("by.value"), WriteMode::Append) };
     let sink = lake.sink(&request).await.unwrap();
     let batch = |number| {
         let rows = noise(number, 8192);

@@ -41,7 +41,7 @@ fn files(folder: &Path, settings: Value) -> Arc<dyn Connection> {
 
 async fn write(connection: &Arc<dyn Connection>, name: &str, batch: RecordBatch) -> Result<()> {
     let request =
-        SinkRequest { path: path(name), mode: WriteMode::Overwrite, keys: Vec::new(), partition_by: Vec::new() };
+        SinkRequest::new(path(name), WriteMode::Overwrite);
     let sink = connection.sink(&request).await?;
     sink.prepare(&batch.schema()).await?;
     let context = attempt(Uuid::now_v7(), 1);
@@ -293,7 +293,7 @@ async fn what_json_has_no_word_for_is_refused_and_other_values_come_back() {
 async fn a_text_that_names_no_folder_is_refused_as_a_partition_value() {
     let folder = tempfile::tempdir().unwrap();
     let request =
-        SinkRequest { path: path("t"), mode: WriteMode::Append, keys: Vec::new(), partition_by: vec!["p".to_owned()] };
+        SinkRequest { partition_by: vec!["p".to_owned()], ..SinkRequest::new(path("t"), WriteMode::Append) };
     let lake = delta(folder.path());
     let load = async |value: Option<&str>| {
         let columns: [(&str, ArrayRef); 2] =

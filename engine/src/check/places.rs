@@ -1,8 +1,11 @@
 //! Where findings of checking belong in the file, and what failures of connections are reported as.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Finding};
+use headwater_pipelines::plan::{ExtractSource, Relation, Work};
 use headwater_pipelines::sql::SqlFinding;
 
 use super::Checker;
@@ -17,6 +20,31 @@ impl Checker<'_> {
             let steps: Vec<Step> = ["connections", name].into_iter().chain(option).map(Step::from).collect();
             self.unreachable.insert(name.clone());
             self.checked.diagnostics.push(self.document.at_key(&steps, reported(Code::Unreachable, error)));
+        }
+    }
+
+    /// Tells connections which tables are going to be opened. One that fails says so again when a table is opened.
+    pub(super) async fn expect(&self) {
+        let mut tables: BTreeMap<&str, BTreeSet<Vec<String>>> = BTreeMap::new();
+        for work in self.planned.works.values() {
+            let extracted = match work {
+                Work::Extract { source: ExtractSource::Table(table), .. } => Some(table),
+                _ => None,
+            };
+            let read = work.reads().into_iter().filter_map(|relation| match relation {
+                Relation::Table(table) => Some(table),
+                Relation::Task(_) => None,
+            });
+            for table in extracted.into_iter().chain(read) {
+                tables.entry(&table.connection).or_default().insert(table.path.clone());
+            }
+        }
+        let several = tables.into_iter().filter(|(name, tables)| tables.len() > 1 && !self.unreachable.contains(*name));
+        for (name, tables) in several {
+            let Ok(connection) = self.connections.open(name) else { continue };
+            if let Err(error) = connection.expect(&Vec::from_iter(tables)).await {
+                tracing::debug!(connection = name, %error, "tables are looked at one by one");
+            }
         }
     }
 

@@ -71,6 +71,12 @@ impl VisitorMut for Expressions<'_, '_> {
         if !is_settled {
             *expr = Expr::Value(Value::Null.with_empty_span());
         }
+        if let Expr::Identifier(ident) = expr
+            && self.order == Order::InputsFirst
+            && let Some(table) = self.walk.shadowed(ident)
+        {
+            *expr = Expr::CompoundIdentifier(vec![table, ident.clone()]);
+        }
         ControlFlow::Continue(())
     }
 
@@ -118,6 +124,14 @@ impl Walk<'_> {
             }
         }
         true
+    }
+
+    /// The table of a settled column whose name the select list gives to something too: DataFusion would look there first.
+    fn shadowed(&self, ident: &Ident) -> Option<Ident> {
+        let frame = self.frames.last().filter(|frame| frame.outputs.contains(&ident.value))?;
+        let mut tables = frame.tables.iter().filter(|table| table.columns.names.contains(&ident.value));
+        let table = tables.next().filter(|table| !table.name.is_empty())?;
+        tables.next().is_none().then(|| quoted(table.name.clone(), ident))
     }
 
     /// Settles `table.column`, or a field of a column that holds a struct.

@@ -13,6 +13,7 @@ use headwater_pipelines::sql::SqlFinding;
 
 use super::Relations;
 use super::expressions::{Expressions, Order};
+use super::titles::title;
 
 /// The columns of a table or subquery.
 #[derive(Debug, Clone, Default)]
@@ -156,8 +157,9 @@ impl<'a> Walk<'a> {
         }
         self.settle(&mut select.selection, Order::Inputs);
         let mut columns = Columns::default();
+        let given: Vec<String> = select.projection.iter().filter_map(given_name).collect();
         for item in &mut select.projection {
-            self.item(item, &mut columns);
+            self.item(item, &mut columns, &given);
         }
         self.outputs(columns.names.clone());
         if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
@@ -171,7 +173,8 @@ impl<'a> Walk<'a> {
         columns
     }
 
-    fn item(&mut self, item: &mut SelectItem, columns: &mut Columns) {
+    /// An item of a select list in which these names are given.
+    fn item(&mut self, item: &mut SelectItem, columns: &mut Columns, given: &[String]) {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let name = plain_name(expr);
@@ -185,12 +188,11 @@ impl<'a> Walk<'a> {
                         columns.is_open = true;
                         *item = SelectItem::ExprWithAlias { expr: Expr::Value(Value::Null.with_empty_span()), alias };
                     }
-                    // DataFusion names an expression without alias by its own text: `count(*)`.
                     (None, None) => {
-                        if matches!(expr, Expr::Function(_)) {
-                            columns.names.push(expr.to_string());
-                        }
-                        columns.is_open = true;
+                        let alias = Ident::with_quote('"', unused(title(expr), &columns.names, given));
+                        let expr = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
+                        columns.names.push(alias.value.clone());
+                        *item = SelectItem::ExprWithAlias { expr, alias };
                     }
                 }
             }
@@ -334,6 +336,22 @@ impl<'a> Walk<'a> {
 }
 
 /// The name that an expression has by itself: a column's.
+/// The name that an item of a select list says.
+fn given_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => plain_name(expr).map(|name| name.value),
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        _ => None,
+    }
+}
+
+/// A name that no other column of the list has. Postgres lets two have one; no table does.
+fn unused(title: String, before: &[String], given: &[String]) -> String {
+    let is_used = |name: &String| before.contains(name) || given.contains(name);
+    let numbered = (2..).map(|number| format!("{title}_{number}"));
+    std::iter::once(title.clone()).chain(numbered).find(|name| !is_used(name)).unwrap_or(title)
+}
+
 fn plain_name(expr: &Expr) -> Option<Ident> {
     match expr {
         Expr::Identifier(ident) => Some(ident.clone()),

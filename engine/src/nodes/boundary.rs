@@ -1,5 +1,5 @@
 //! A boundary counts rows, bytes and time where data leaves a task. Filters, projections and limits pass through it, so
-//! that counting costs no pushdown.
+//! that counting costs no pushdown; only conditions that a table would answer wrongly stay above.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -32,6 +32,8 @@ pub struct BoundaryNode {
     pub task: Arc<str>,
     /// Its counters.
     pub progress: Arc<TaskProgress>,
+    /// Columns whose conditions stay above.
+    pub withheld: Arc<HashSet<String>>,
     /// What the task computes.
     pub input: LogicalPlan,
 }
@@ -81,7 +83,7 @@ impl UserDefinedLogicalNodeCore for BoundaryNode {
     }
 
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        HashSet::new()
+        self.withheld.as_ref().clone()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! Check rules compiled to conditions that are true for rows which violate them.
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
@@ -156,9 +157,28 @@ fn condition(
     let expr = state
         .create_logical_expr_from_sql_expr(ExprWithAlias { expr: tree, alias: None }, schema)
         .map_err(|error| wrong(columns::planning_message(&error)))?;
+    if let Some(what) = of_many_rows(&expr) {
+        return Err(wrong(format!("a rule is about one row: {what} can't stand in it")));
+    }
     let data_type = expr.get_type(schema).map_err(|error| wrong(columns::planning_message(&error)))?;
     if !matches!(data_type, DataType::Boolean | DataType::Null) {
         return Err(wrong(format!("the condition is {data_type}; expected true or false")));
     }
     Ok(CheckRule::Row { label, violation: cast(expr, DataType::Boolean).is_false() })
+}
+
+/// What of a condition is about more than one row.
+fn of_many_rows(expr: &Expr) -> Option<&'static str> {
+    let mut found = None;
+    let walked = expr.apply(|part| {
+        found = match part {
+            Expr::AggregateFunction(_) => Some("an aggregate"),
+            Expr::WindowFunction(_) => Some("a window function"),
+            Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) => Some("a subquery"),
+            Expr::Unnest(_) => Some("a function that gives rows"),
+            _ => found,
+        };
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.ok().and(found)
 }

@@ -102,7 +102,7 @@ fn ordered(query: &mut Query) {
 fn aliases(select: &Select) -> Vec<String> {
     let named = select.projection.iter().filter_map(|item| match item {
         SelectItem::ExprWithAlias { expr, alias } => {
-            let is_same = match expr {
+            let is_same = match bare(expr) {
                 Expr::Identifier(ident) => ident.value == alias.value,
                 Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|part| part.value == alias.value),
                 _ => false,

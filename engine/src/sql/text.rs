@@ -224,7 +224,7 @@ fn bytes(text: &str) -> Parsed<Vec<u8>> {
 }
 
 /// Values as Postgres prints them.
-pub(super) fn written(column: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn written(column: &ArrayRef) -> Result<ArrayRef> {
     let mut texts = StringBuilder::with_capacity(column.len(), column.len() * 8);
     let write: Box<dyn Fn(usize) -> Parsed<String>> = match Type::of(column.data_type()) {
         Type::Text | Type::Char | Type::Native(_) | Type::Unknown => return Ok(cast(column, &DataType::Utf8)?),

@@ -13,7 +13,7 @@ use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
 use super::{Attempt, pull, rows_read};
-use crate::connector::{Commit, LoadContext, Sink, Staged, Taken};
+use crate::connector::{Changes, Commit, LoadContext, Sink, Staged, Taken};
 use crate::control::{Intent, LogLevel, TaskProgress};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
@@ -57,7 +57,8 @@ impl Load<'_> {
                 return Err(error.in_task(self.task));
             }
         };
-        let written = Written { rows: staged.rows, bytes: staged.bytes, files: staged.files };
+        let Staged { rows, bytes, files, changes, .. } = &staged;
+        let written = Written { rows: *rows, bytes: *bytes, files: *files, changes: *changes };
         match self.conclude(&built, builder, written, started).await {
             Ok(receipt) => {
                 self.commit(&context, staged, receipt, started).await.map_err(|error| error.in_task(self.task))
@@ -144,6 +145,7 @@ impl Load<'_> {
             mode: self.mode.to_string(),
             rows_read: rows_read(&job.plan, stage, self.attempt.progress),
             rows_written: written.rows,
+            changes: written.changes,
             rows_rejected: counts.values().map(|counts| counts.rejected).sum(),
             bytes: written.bytes,
             files: written.files,
@@ -166,6 +168,7 @@ impl Load<'_> {
             task: self.task.to_owned(),
             predecessors: self.attempt.job.predecessors.clone(),
             memory: Arc::clone(self.pool),
+            sessions: self.attempt.engine.sessions().clone(),
             progress: Arc::clone(self.attempt.progress),
             cancel: self.attempt.cancel.clone(),
             control: Arc::clone(self.attempt.control),
@@ -179,6 +182,7 @@ struct Written {
     rows: u64,
     bytes: u64,
     files: u64,
+    changes: Option<Changes>,
 }
 
 struct StageIdentity {

@@ -96,6 +96,11 @@ impl DraftChange {
 }
 
 impl Basis {
+    /// Number of the approved version that it replaces.
+    pub(crate) fn replaces(&self) -> Option<i32> {
+        self.replaces
+    }
+
     /// Identifies it.
     pub(crate) fn hash(&self) -> Result<[u8; 32]> {
         Ok(Sha256::digest(serde_json::to_vec(self)?).into())

@@ -1,7 +1,5 @@
 //! Dry runs: what a run would do, on a sample of the rows. Nothing is loaded, and no run is made.
 
-use arrow::json::WriterBuilder;
-use arrow::json::writer::JsonArray;
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -17,6 +15,7 @@ use uuid::Uuid;
 
 use super::start::{Target, bind, zone_of};
 use crate::catalog;
+use crate::printed::json_rows;
 use crate::{Action, Actor, ColumnReport, OperationError, Operations, Result};
 
 /// A dry run that is asked for.
@@ -126,11 +125,7 @@ fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>> {
     if batch.num_rows() == 0 {
         return Ok(Vec::new());
     }
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
-    let failed = |error| OperationError::bug(format!("rows can't be shown as JSON: {error}"));
-    writer.write(batch).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok(serde_json::from_slice(&writer.into_inner())?)
+    Ok(serde_json::from_slice(&json_rows(batch)?)?)
 }
 
 impl Operations {

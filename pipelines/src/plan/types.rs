@@ -120,6 +120,9 @@ pub enum Work {
         /// Key columns (keyed modes).
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         keys: Vec<String>,
+        /// Which of several rows of one key counts: the last by this column.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order_by: Option<String>,
         /// Partition columns, outermost first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         partition_by: Vec<String>,

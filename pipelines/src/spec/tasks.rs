@@ -145,7 +145,7 @@ pub struct LoadTask {
     pub into: String,
     /// How rows meet those already there.
     pub mode: WriteMode,
-    /// Key columns (upsert, delete_insert, scd2).
+    /// Key columns (upsert, insert_new, delete_insert, scd2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Columns whose change opens a version (scd2).
@@ -154,7 +154,7 @@ pub struct LoadTask {
     /// Partition columns, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
-    /// Which of several rows of one key wins (upsert).
+    /// Which of several rows of one key counts: the last by this column (upsert, insert_new).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_by: Option<String>,
     /// What a late change does (scd2).
@@ -188,6 +188,8 @@ pub enum WriteMode {
     Overwrite,
     /// Rows of the same key are updated, others inserted.
     Upsert,
+    /// Rows whose key the target does not have are inserted, others left as they are.
+    InsertNew,
     /// The slices that `keys` name are replaced.
     DeleteInsert,
     /// History is kept in `valid_from`, `valid_to`, `is_current`.
@@ -201,6 +203,7 @@ impl WriteMode {
             Self::Append => "append",
             Self::Overwrite => "overwrite",
             Self::Upsert => "upsert",
+            Self::InsertNew => "insert_new",
             Self::DeleteInsert => "delete_insert",
             Self::Scd2 => "scd2",
         }

@@ -43,9 +43,14 @@ fn paid() -> Plan {
 
 /// Approves a draft with a hash of its own.
 async fn approve(workspace: &Workspace, id: Uuid) -> Result<VersionRow> {
+    approve_as(workspace, id, TEXT, None).await
+}
+
+/// Approves a draft as a version with that text, which replaces that version.
+async fn approve_as(workspace: &Workspace, id: Uuid, text: &str, replaces: Option<i32>) -> Result<VersionRow> {
     let (plan, none, basis) = (paid(), json!({}), json!({ "spec": "2" }));
-    let version = NewVersion { spec_text: TEXT, spec: &none, plan: &plan };
-    workspace.approve_draft(id, &ApproveDraft { basis: &basis, hash: &[2; 32], version, schedule: None }).await
+    let version = NewVersion { spec_text: text, spec: &none, plan: &plan };
+    workspace.approve_draft(id, &ApproveDraft { basis: &basis, hash: &[2; 32], version, schedule: None, replaces }).await
 }
 
 async fn state(workspace: &Workspace, id: Uuid) -> DraftState {
@@ -95,6 +100,26 @@ async fn an_approved_draft_is_a_version_and_is_bound_to_what_was_approved() {
     assert_eq!((approval.by.as_deref(), row.spec.unwrap().hash), (Some("ada"), [2; 32]));
     let actions: Vec<String> = workspace.audit(10).await.unwrap().into_iter().map(|row| row.action).collect();
     assert_eq!(actions, ["drafts.approve", "pipelines.apply", "drafts.save"]);
+}
+
+#[tokio::test]
+async fn of_two_drafts_that_are_approved_at_once_the_second_has_to_be_seen_again() {
+    let db = database().await;
+    let workspace = workspace(&db);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(workspace.insert_draft(&draft(Some(spec()))).await.unwrap());
+    }
+    let both = tokio::join!(
+        approve_as(&workspace, ids[0], "name: paid # 1\n", None),
+        approve_as(&workspace, ids[1], "name: paid # 2\n", None)
+    );
+    let refused = both.0.and(both.1).unwrap_err();
+    assert_eq!(refused.message, "another version of pipeline paid was approved in the meantime");
+    assert_eq!(db.value("SELECT count(*) FROM versions").await, "1");
+    let left = if state(&workspace, ids[0]).await == DraftState::Open { ids[0] } else { ids[1] };
+    let seen = approve_as(&workspace, left, "name: paid # 3\n", Some(1)).await.unwrap();
+    assert_eq!((seen.number, seen.current), (2, true));
 }
 
 #[tokio::test]

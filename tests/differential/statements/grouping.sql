@@ -113,3 +113,13 @@ SELECT amount, count(*) FROM (SELECT amount FROM shop.orders UNION ALL SELECT am
 SELECT count(*), sum(i.quantity * p.price) FROM shop.order_items i JOIN shop.products p ON p.id = i.product_id GROUP BY p.category HAVING p.category IS NOT NULL ORDER BY p.category
 ;
 SELECT 1 AS one, count(*) FROM shop.orders GROUP BY id % 2 = 0 ORDER BY 2, 1
+;
+SELECT status, round(sum(amount)) AS amount FROM shop.orders GROUP BY status, amount HAVING amount > 100.5 ORDER BY 1, 2
+;
+SELECT amount::int AS amount FROM shop.orders GROUP BY amount HAVING amount > 100.5 ORDER BY 1
+;
+SELECT amount::int FROM shop.orders GROUP BY amount HAVING amount > 100.5 ORDER BY 1
+;
+SELECT lower(status), count(*), count(DISTINCT customer_id), sum(amount) + 1, sum(amount)::numeric(20, 2) FROM shop.orders GROUP BY lower(status) ORDER BY 1
+;
+SELECT lower, count FROM (SELECT lower(status), count(*) FROM shop.orders GROUP BY 1) s ORDER BY 1

@@ -64,11 +64,13 @@ impl Findings<'_> {
     }
 
     fn load(&mut self, load: &LoadTask, steps: &[Step]) {
-        let keyed = matches!(load.mode, WriteMode::Upsert | WriteMode::DeleteInsert | WriteMode::Scd2);
+        let keyed = !matches!(load.mode, WriteMode::Append | WriteMode::Overwrite);
         let keys = below(steps, "keys");
         let written = self.document.node(&keys).is_some();
         if keyed {
-            self.not_yet(&below(steps, "mode"), &format!("mode {}", load.mode));
+            if load.mode == WriteMode::Scd2 {
+                self.not_yet(&below(steps, "mode"), "mode scd2");
+            }
             if !written && !self.document.lost().within(&keys) {
                 let finding = Finding::error(Code::BadLoad, format!("mode {} needs `keys`", load.mode));
                 self.add_at_key(steps, finding.hint("name the columns that identify a row, e.g. keys: [id]"));
@@ -78,17 +80,26 @@ impl Findings<'_> {
             self.add_at_key(&keys, finding.hint("remove them, or choose mode upsert"));
         }
         self.columns(&load.keys, &keys);
+        self.order_by(load, &below(steps, "order_by"));
         self.columns(&load.track, &below(steps, "track"));
         self.columns(&load.partition_by, &below(steps, "partition_by"));
         let later = [
             ("track", !load.track.is_empty()),
-            ("order_by", load.order_by.is_some()),
             ("late", load.late.is_some()),
             ("max_delete", load.max_delete.is_some()),
             ("verify", load.verify.is_some()),
         ];
         for (field, _) in later.into_iter().filter(|(_, set)| *set) {
             self.not_yet(&below(steps, field), &format!("'{field}' of a load"));
+        }
+    }
+
+    fn order_by(&mut self, load: &LoadTask, steps: &[Step]) {
+        let Some(column) = &load.order_by else { return };
+        self.columns(std::slice::from_ref(column), steps);
+        if !matches!(load.mode, WriteMode::Upsert | WriteMode::InsertNew) {
+            let finding = Finding::error(Code::BadLoad, format!("mode {} accepts no `order_by`", load.mode));
+            self.add_at_key(steps, finding.hint("it says which of several rows of one key counts: for upsert and insert_new"));
         }
     }
 

@@ -1,0 +1,132 @@
+//! Rows of a load in a file of this machine, to be read several times.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use futures::StreamExt;
+use headwater_engine::connector::LoadContext;
+use headwater_engine::{EngineError, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::conform::Caster;
+
+/// Rows of a row group: so many are held until they are written.
+const ROW_GROUP_ROWS: usize = 64 << 10;
+
+/// Rows in a file, which is there as long as somebody holds them.
+#[derive(Debug, Clone)]
+pub(super) struct HeldRows {
+    folder: Arc<TempDir>,
+    file: PathBuf,
+    pub rows: u64,
+    /// Their size in memory, about.
+    bytes: usize,
+    schema: SchemaRef,
+}
+
+impl HeldRows {
+    /// Takes all rows of a stream, each batch tested first.
+    pub(super) async fn take(
+        load: &LoadContext,
+        mut input: SendableRecordBatchStream,
+        caster: &Caster,
+        test: impl Fn(&RecordBatch) -> Result<()>,
+    ) -> Result<Self> {
+        let spill = &load.sessions.config().spill_dir;
+        let failed = |error: std::io::Error| EngineError::transient(format!("{}: {error}", spill.display()));
+        tokio::fs::create_dir_all(spill).await.map_err(failed)?;
+        let folder = Arc::new(tempfile::Builder::new().prefix("merge-").tempdir_in(spill).map_err(failed)?);
+        let mut writer = Writer::new(folder, caster.schema())?;
+        let work = async {
+            while let Some(batch) = input.next().await {
+                let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
+                test(&batch)?;
+                writer.write(&batch)?;
+            }
+            writer.finish()
+        };
+        let canceled = || EngineError::canceled("the run was canceled");
+        load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))
+    }
+
+    /// Stores the rows of a plan beside these.
+    pub(super) async fn store(&self, load: &LoadContext, rows: DataFrame) -> Result<Self> {
+        let mut rows = rows.execute_stream().await.map_err(EngineError::from)?;
+        let mut writer = Writer::new(Arc::clone(&self.folder), Arc::clone(&self.schema))?;
+        let caster = Caster::new(&rows.schema(), Arc::clone(&self.schema))?;
+        let work = async {
+            while let Some(batch) = rows.next().await {
+                writer.write(&caster.cast(&batch.map_err(EngineError::from)?)?)?;
+            }
+            writer.finish()
+        };
+        let canceled = || EngineError::canceled("the run was canceled");
+        load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))
+    }
+
+    /// The rows as a table of a session.
+    pub(super) async fn table(&self, session: &SessionContext) -> Result<DataFrame> {
+        let options = ParquetReadOptions::default().schema(&self.schema);
+        let path = self.file.to_string_lossy().into_owned();
+        session.read_parquet(path, options).await.map_err(EngineError::from)
+    }
+
+    /// A session whose joins hash these rows if they take at most such a part of the memory, and sort both sides otherwise.
+    pub(super) fn session(&self, load: &LoadContext, share: usize) -> Result<SessionContext> {
+        let fits = match load.memory.memory_limit() {
+            MemoryLimit::Finite(limit) => self.bytes <= limit / share,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => true,
+        };
+        load.sessions.session(Arc::clone(&load.memory) as Arc<dyn MemoryPool>, fits)
+    }
+}
+
+struct Writer {
+    folder: Arc<TempDir>,
+    file: PathBuf,
+    parquet: ArrowWriter<std::fs::File>,
+    schema: SchemaRef,
+    rows: u64,
+    bytes: usize,
+}
+
+impl Writer {
+    fn new(folder: Arc<TempDir>, schema: SchemaRef) -> Result<Self> {
+        let file = folder.path().join(format!("{}.parquet", Uuid::new_v4().simple()));
+        let opened = std::fs::File::create(&file)
+            .map_err(|error| EngineError::transient(format!("{}: {error}", file.display())).caused_by(error))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::LZ4_RAW)
+            .set_dictionary_enabled(false)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .build();
+        let parquet = ArrowWriter::try_new(opened, Arc::clone(&schema), Some(properties)).map_err(failed)?;
+        Ok(Self { folder, file, parquet, schema, rows: 0, bytes: 0 })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        self.bytes += crate::writers::size_of(batch);
+        self.parquet.write(batch).map_err(failed)
+    }
+
+    fn finish(self) -> Result<HeldRows> {
+        let Self { folder, file, parquet, schema, rows, bytes } = self;
+        parquet.close().map_err(failed)?;
+        Ok(HeldRows { folder, file, rows, bytes, schema })
+    }
+}
+
+fn failed(error: parquet::errors::ParquetError) -> EngineError {
+    EngineError::transient(format!("the rows of a merge can't be kept: {error}")).caused_by(error)
+}

@@ -1,0 +1,392 @@
+//! Loads that meet rows by keys: upsert, insert_new and delete_insert.
+//!
+//! The rows are put into a file of this machine first, so that they can be read several times. Then the table's files that hold one of their keys are
+//! looked for, by statistics and then by reading the keys alone; what these files hold beside those keys is written anew together with the rows, and the
+//! commit removes the files. Rows that the table has already, exactly so, are not written, and a file is left alone if nothing in it changes.
+//!
+//! All of it is one plan of DataFusion over two snapshots, that of the rows and that of the table, so that joins larger than the memory sort and spill.
+//! The commit is tried on a later version only if nobody removed those files or added one of the keys since.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use async_trait::async_trait;
+use datafusion::common::{Column, JoinType};
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::functions_aggregate::expr_fn::{count, max, min};
+use datafusion::functions_window::expr_fn::rank;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, Operator, binary_expr, lit};
+use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
+use futures::TryStreamExt;
+use headwater_engine::connector::{Changes, LoadContext};
+use headwater_engine::{EngineError, ErrorKind, Result};
+use headwater_pipelines::spec::WriteMode;
+
+use super::commit::Guard;
+use super::held::HeldRows;
+use super::table::Location;
+use super::write::{self, Layout, Written};
+use crate::conform::Caster;
+
+/// The column that says which file a row of the table is in.
+const FILE: &str = "_hw_file";
+
+/// The column that ranks rows of one key.
+const RANK: &str = "_hw_rank";
+
+/// A part of the memory that the smaller side of a join may be expected to take.
+const BUILD_SIDE_SHARE: usize = 4;
+
+/// What a keyed load is to do.
+#[derive(Debug)]
+pub(super) struct Merge<'a> {
+    pub location: &'a Location,
+    pub layout: &'a Layout,
+    pub mode: WriteMode,
+    pub keys: &'a [String],
+    pub order_by: Option<&'a str>,
+    pub load: &'a LoadContext,
+}
+
+/// What a merge has written, and what its commit depends on.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// Rows that were handed in.
+    pub rows: u64,
+    pub written: Written,
+    pub changes: Changes,
+    pub ground: Ground,
+}
+
+/// What the table was when a merge looked at it.
+#[derive(Debug)]
+pub(super) struct Ground {
+    location: Location,
+    keys: Vec<String>,
+    /// Files of the table then, by their paths.
+    files: HashSet<String>,
+    /// Those of them that the commit removes.
+    pub removed: Vec<String>,
+    /// Whether another writer may have added one of the keys.
+    is_unique: bool,
+    rows: HeldRows,
+    load: LoadContext,
+}
+
+/// Whether a mode meets rows by keys.
+pub(super) fn is_keyed(mode: WriteMode) -> bool {
+    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert)
+}
+
+impl Merge<'_> {
+    /// Writes the files of a load; `table` is the table, if there is one.
+    pub(super) async fn write(&self, table: Option<&DeltaTable>, input: SendableRecordBatchStream) -> Result<Merged> {
+        self.refuse_float_keys()?;
+        let caster = Caster::new(&input.schema(), Arc::clone(&self.layout.schema))?;
+        let given = HeldRows::take(self.load, input, &caster, |batch| self.refuse_null_keys(batch)).await?;
+        let session = self.session(&given)?;
+        let rows = match self.mode {
+            WriteMode::DeleteInsert => given.clone(),
+            _ => self.winners(&session, &given).await?,
+        };
+        let files = match table {
+            Some(table) => paths(self.location, table).await?,
+            None => HashSet::new(),
+        };
+        let Some(table) = table.filter(|_| !files.is_empty()) else {
+            return self.all_new(&session, given.rows, rows).await;
+        };
+        let merged = self.into_table(&session, table, &given, rows).await?;
+        Ok(Merged { ground: Ground { files, ..merged.ground }, ..merged })
+    }
+
+    /// Nothing is there that a row could meet.
+    async fn all_new(&self, session: &SessionContext, given: u64, rows: HeldRows) -> Result<Merged> {
+        let input = rows.table(session).await?.execute_stream().await.map_err(EngineError::from)?;
+        let written = write::files(self.location, self.layout, self.load, input).await?;
+        let changes = Changes { inserted: rows.rows, ..Changes::default() };
+        Ok(Merged { rows: given, written, changes, ground: self.ground(rows, Vec::new()) })
+    }
+
+    async fn into_table(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        given: &HeldRows,
+        rows: HeldRows,
+    ) -> Result<Merged> {
+        let before = rows.rows;
+        let hits = self.hits(session, table, &rows).await?;
+        let rows = match self.mode {
+            WriteMode::Upsert => self.changed(session, table, &hits, rows).await?,
+            WriteMode::InsertNew => self.absent(session, table, &hits, rows).await?,
+            _ => rows,
+        };
+        let unchanged = before.saturating_sub(rows.rows);
+        // What is left may meet fewer files.
+        let hits = match self.mode {
+            WriteMode::InsertNew => Vec::new(),
+            WriteMode::Upsert if unchanged > 0 => self.hits(session, table, &rows).await?,
+            _ => hits,
+        };
+        let added = rows.table(session).await?;
+        let (all, gone) = if hits.is_empty() {
+            (added, 0)
+        } else {
+            let there = self.scan(session, table, &hits, false)?;
+            let total = there.clone().count().await.map_err(EngineError::from)?;
+            let kept = self.joined(there, added.clone(), JoinType::LeftAnti, Vec::new())?;
+            let left = kept.clone().count().await.map_err(EngineError::from)?;
+            (kept.union(added).map_err(EngineError::from)?, (total - left) as u64)
+        };
+        let written = match rows.rows == 0 && hits.is_empty() {
+            true => Written { rows: 0, adds: Vec::new() },
+            false => {
+                let input = all.execute_stream().await.map_err(EngineError::from)?;
+                write::files(self.location, self.layout, self.load, input).await?
+            }
+        };
+        let changes = match self.mode {
+            WriteMode::DeleteInsert => Changes { inserted: rows.rows, deleted: gone, ..Changes::default() },
+            _ => Changes { inserted: rows.rows.saturating_sub(gone), updated: gone, deleted: 0, unchanged },
+        };
+        Ok(Merged { rows: given.rows, written, changes, ground: self.ground(rows, hits) })
+    }
+
+    fn ground(&self, rows: HeldRows, removed: Vec<String>) -> Ground {
+        Ground {
+            location: self.location.clone(),
+            keys: self.keys.to_vec(),
+            files: HashSet::new(),
+            removed,
+            is_unique: self.mode != WriteMode::DeleteInsert,
+            rows,
+            load: self.load.clone(),
+        }
+    }
+
+    fn refuse_float_keys(&self) -> Result<()> {
+        for key in self.keys {
+            let field = self.layout.schema.field_with_name(key).map_err(|_| no_key(self.location, key))?;
+            if field.data_type().is_floating() || field.data_type().is_nested() {
+                let message = format!("column {key} ({}) can't be a key of a Delta table", field.data_type());
+                return Err(EngineError::config(message).hint("cast it to numeric or text in a transform"));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_null_keys(&self, batch: &RecordBatch) -> Result<()> {
+        for key in self.keys {
+            let nulls = batch.column_by_name(key).map_or(0, |column| column.null_count());
+            if nulls > 0 {
+                return Err(EngineError::data(format!("{nulls} rows have NULL in the key {key}, which identifies no row"))
+                    .hint("leave them out in a transform, or let a check find them: not_null"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A join builds its smaller side in memory if that fits; else both are sorted and spill.
+    fn session(&self, rows: &HeldRows) -> Result<SessionContext> {
+        rows.session(self.load, BUILD_SIDE_SHARE)
+    }
+
+    /// One row for each key.
+    async fn winners(&self, session: &SessionContext, given: &HeldRows) -> Result<HeldRows> {
+        let keys: Vec<Expr> = self.keys.iter().map(|key| column(None, key)).collect();
+        let rows = given.table(session).await?;
+        let repeated = rows.clone().aggregate(keys.clone(), vec![count(lit(1)).alias("n")]);
+        let repeated = repeated.and_then(|groups| groups.filter(column(None, "n").gt(lit(1_i64))));
+        let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
+        if repeated.count().await.map_err(EngineError::from)? == 0 {
+            return Ok(given.clone());
+        }
+        let order = self.order_by.map(|name| column(None, name).sort(false, false)).into_iter().collect();
+        let ranked = rank().partition_by(keys.clone()).order_by(order).build().map_err(EngineError::from)?;
+        let first = rows.distinct().and_then(|rows| rows.window(vec![ranked.alias(RANK)]));
+        let first = first.and_then(|rows| rows.filter(column(None, RANK).eq(lit(1_u64))));
+        let first = first.and_then(|rows| rows.drop_columns(&[RANK])).map_err(EngineError::from)?;
+        let winners = given.store(self.load, first).await?;
+        let ties = winners.table(session).await?.aggregate(keys.clone(), vec![count(lit(1)).alias("n")]);
+        let ties = ties.and_then(|groups| groups.filter(column(None, "n").gt(lit(1_i64))));
+        let ties = ties.and_then(|groups| groups.select(keys)).and_then(|groups| groups.limit(0, Some(1)));
+        let ties = ties.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
+        match ties.iter().find(|batch| batch.num_rows() > 0) {
+            None => Ok(winners),
+            Some(batch) => Err(self.tied(batch)),
+        }
+    }
+
+    fn tied(&self, batch: &RecordBatch) -> EngineError {
+        let value = |column: &arrow::array::ArrayRef| {
+            let text = headwater_engine::texts(column).ok();
+            text.map(|text| text.as_string::<i32>().value(0).to_owned()).unwrap_or_default()
+        };
+        let example = batch.columns().iter().map(value).collect::<Vec<_>>().join(", ");
+        let message = format!("several rows have the key {} and differ, e.g. ({example})", self.keys.join(", "));
+        EngineError::data(message).hint(match self.order_by {
+            None => "name the column by which the last one counts: order_by: updated_at".to_owned(),
+            Some(column) => format!("they have one value of {column}: choose one of them in a transform"),
+        })
+    }
+
+    /// The files that hold one of the keys.
+    async fn hits(&self, session: &SessionContext, table: &DeltaTable, rows: &HeldRows) -> Result<Vec<String>> {
+        if rows.rows == 0 {
+            return Ok(Vec::new());
+        }
+        let files: Vec<String> = paths(self.location, table).await?.into_iter().collect();
+        let mut there = self.scan(session, table, &files, true)?;
+        for condition in self.range(session, rows).await? {
+            there = there.filter(condition).map_err(EngineError::from)?;
+        }
+        let named: Vec<Expr> = self.keys.iter().map(|key| column(None, key)).chain([column(None, FILE)]).collect();
+        let there = there.select(named).map_err(EngineError::from)?;
+        let found = self.joined(there, rows.table(session).await?, JoinType::LeftSemi, Vec::new())?;
+        let found = found.select(vec![column(Some("t"), FILE)]).and_then(DataFrame::distinct);
+        let found = found.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
+        let mut hits = Vec::new();
+        for batch in &found {
+            let names = cast(batch.column(0), &DataType::Utf8).map_err(|error| EngineError::bug(error.to_string()))?;
+            for name in names.as_string::<i32>().iter().flatten() {
+                hits.push(self.location.path_of(name)?);
+            }
+        }
+        Ok(hits)
+    }
+
+    /// Conditions on keys by which files are passed over: between the least and the greatest of the rows.
+    async fn range(&self, session: &SessionContext, rows: &HeldRows) -> Result<Vec<Expr>> {
+        let is_ranged = |key: &&String| {
+            let field = self.layout.schema.field_with_name(key);
+            field.is_ok_and(|field| field.data_type().is_integer() || field.data_type().is_temporal())
+        };
+        let keys: Vec<&String> = self.keys.iter().filter(is_ranged).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bounds = keys.iter().flat_map(|key| [min(column(None, key)), max(column(None, key))]);
+        let bounds = rows.table(session).await?.aggregate(Vec::new(), bounds.collect());
+        let bounds = bounds.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
+        let Some(bounds) = bounds.iter().find(|batch| batch.num_rows() > 0) else { return Ok(Vec::new()) };
+        let mut conditions = Vec::with_capacity(bounds.num_columns());
+        for (index, key) in keys.into_iter().enumerate() {
+            let value = |place: usize| {
+                datafusion::common::ScalarValue::try_from_array(bounds.column(place), 0).map_err(EngineError::from)
+            };
+            conditions.push(column(None, key).gt_eq(lit(value(2 * index)?)));
+            conditions.push(column(None, key).lt_eq(lit(value(2 * index + 1)?)));
+        }
+        Ok(conditions)
+    }
+
+    /// The rows that the table does not have exactly so.
+    async fn changed(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        hits: &[String],
+        rows: HeldRows,
+    ) -> Result<HeldRows> {
+        if hits.is_empty() {
+            return Ok(rows);
+        }
+        let there = self.scan(session, table, hits, false)?;
+        let others = self.layout.schema.fields().iter().filter(|field| !self.keys.contains(field.name()));
+        let equal = others.map(|field| {
+            let (left, right) = (column(Some("t"), field.name()), column(Some("r"), field.name()));
+            binary_expr(left, Operator::IsNotDistinctFrom, right)
+        });
+        let new = self.joined(rows.table(session).await?, there, JoinType::LeftAnti, equal.collect())?;
+        rows.store(self.load, new).await
+    }
+
+    /// The rows whose key the table does not have.
+    async fn absent(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        hits: &[String],
+        rows: HeldRows,
+    ) -> Result<HeldRows> {
+        if hits.is_empty() {
+            return Ok(rows);
+        }
+        let there = self.scan(session, table, hits, false)?;
+        let new = self.joined(rows.table(session).await?, there, JoinType::LeftAnti, Vec::new())?;
+        rows.store(self.load, new).await
+    }
+
+    /// Rows of some files of the table.
+    fn scan(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        files: &[String],
+        with_file: bool,
+    ) -> Result<DataFrame> {
+        let provider = self.location.some_files(table, files, with_file.then_some(FILE))?;
+        session.read_table(provider).map_err(EngineError::from)
+    }
+
+    fn joined(&self, left: DataFrame, right: DataFrame, kind: JoinType, more: Vec<Expr>) -> Result<DataFrame> {
+        joined(self.keys, left, right, kind, more)
+    }
+}
+
+/// Joins two sides, `t` and `r`, by keys.
+fn joined(keys: &[String], left: DataFrame, right: DataFrame, kind: JoinType, more: Vec<Expr>) -> Result<DataFrame> {
+    let equal = keys.iter().map(|key| column(Some("t"), key).eq(column(Some("r"), key)));
+    let conditions: Vec<Expr> = equal.chain(more).collect();
+    let (left, right) = (left.alias("t").map_err(EngineError::from)?, right.alias("r").map_err(EngineError::from)?);
+    left.join_on(right, kind, conditions).map_err(EngineError::from)
+}
+
+fn column(table: Option<&str>, name: &str) -> Expr {
+    Expr::Column(match table {
+        Some(table) => Column::new(Some(table), name),
+        None => Column::new_unqualified(name),
+    })
+}
+
+fn no_key(location: &Location, key: &str) -> EngineError {
+    EngineError::config(format!("{} has no column {key}, which is a key", location.label))
+}
+
+/// The paths of the table's files.
+pub(super) async fn paths(location: &Location, table: &DeltaTable) -> Result<HashSet<String>> {
+    let failed = |error| location.failed("reading", error);
+    let state = table.snapshot().map_err(failed)?;
+    let files = state.snapshot().file_views(table.log_store().as_ref(), None);
+    files.map_ok(|file| file.path().into_owned()).try_collect().await.map_err(failed)
+}
+
+#[async_trait]
+impl Guard for Ground {
+    async fn check(&self, table: &DeltaTable) -> Result<()> {
+        let conflict = |what: &str| {
+            Err(EngineError::new(ErrorKind::Conflict, format!("{what} of {} while the load ran", self.location.label)))
+        };
+        let now = paths(&self.location, table).await?;
+        if self.removed.iter().any(|path| !now.contains(path)) {
+            return conflict("another writer removed files");
+        }
+        let added: Vec<String> = now.into_iter().filter(|path| !self.files.contains(path)).collect();
+        if added.is_empty() || !self.is_unique || self.rows.rows == 0 {
+            return Ok(());
+        }
+        let session = self.rows.session(&self.load, BUILD_SIDE_SHARE)?;
+        let there = self.location.some_files(table, &added, None)?;
+        let there = session.read_table(there).map_err(EngineError::from)?;
+        let rows = self.rows.table(&session).await?;
+        let same = joined(&self.keys, there, rows, JoinType::LeftSemi, Vec::new())?;
+        let same = same.limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)?;
+        if same > 0 { conflict("another writer added rows of the same keys") } else { Ok(()) }
+    }
+}
