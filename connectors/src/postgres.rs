@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use headwater_engine::Result;
 use headwater_engine::connector::{
-    Connection, Connector, ConnectorSpec, Demand, Health, Sink, SinkRequest, SourceRequest, TableInfo,
+    Connection, Connector, ConnectorSpec, Demand, Expected, Health, Sink, SinkRequest, SourceRequest, TableInfo,
 };
 use headwater_pipelines::spec::WriteMode;
 use serde_json::Value;
@@ -27,6 +27,7 @@ mod casts;
 mod catalog;
 #[cfg(test)]
 mod codec_tests;
+mod copy;
 mod decode;
 mod encode;
 mod endpoint;
@@ -218,7 +219,7 @@ impl Connection for PostgresConnection {
         self.shared.ask(async |session| catalog::catalog(session, columns).await).await
     }
 
-    async fn expect(&self, tables: &[Vec<String>]) -> Result<()> {
+    async fn expect(&self, tables: &Expected) -> Result<()> {
         let (known, name) = (&self.shared.known, &self.shared.dialer.name);
         self.shared.ask(async |session| known.expect(session, name, tables).await).await
     }

@@ -3,6 +3,7 @@
 //! A [`Connector`] is code, listed once in the registry; a [`Connection`] is one opened set of settings; a [`Sink`] is one
 //! target table of it. Traits stay small and abilities are data, so that a caller can show them and a test can walk them.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ pub trait Connection: Debug + Send + Sync + 'static {
     async fn catalog(&self, columns: bool) -> Result<Vec<TableInfo>>;
 
     /// Tables that are opened next, so that a connector can look at all of them at once. What is wrong with one is reported when it is opened.
-    async fn expect(&self, tables: &[Vec<String>]) -> Result<()> {
+    async fn expect(&self, tables: &Expected) -> Result<()> {
         let _ = tables;
         Ok(())
     }
@@ -92,6 +93,22 @@ pub trait Connection: Debug + Send + Sync + 'static {
 
     /// Ends snapshots and sessions. Dropping a connection does the same without waiting.
     async fn close(&self);
+}
+
+/// Tables of a connection that are opened next, by their paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Those that are read or loaded into.
+    pub opened: BTreeSet<Vec<String>>,
+    /// Those that a load replaces.
+    pub replaced: BTreeSet<Vec<String>>,
+}
+
+impl Expected {
+    /// All of them, each once.
+    pub fn all(&self) -> Vec<Vec<String>> {
+        self.opened.union(&self.replaced).cloned().collect()
+    }
 }
 
 /// What a stage needs of one connection at a time.
@@ -213,8 +230,8 @@ impl SinkRequest {
     }
 }
 
-/// One target table. The order of calls in a load is `prepare`, `taken`, `write`, `commit`; `abort` instead of `commit`
-/// when anything fails or is canceled.
+/// One target table. A plan calls `prepare`. A load calls `taken`, `write`, which judges the target as it is then, and `commit`; `abort` instead of
+/// `commit` when anything fails or is canceled.
 #[async_trait]
 pub trait Sink: Debug + Send + Sync + 'static {
     /// Judges the schema against the target and says what a load would do, without changing anything.

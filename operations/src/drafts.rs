@@ -142,7 +142,13 @@ impl Operations {
         let checked = proposal.specs.first().ok_or_else(|| OperationError::bug("a draft was proposed as nothing"))?;
         let schedule = checked.document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
         let (stored, hash) = (serde_json::to_value(basis)?, basis.hash()?);
-        let approve = ApproveDraft { basis: &stored, hash: &hash, version: checked.version()?, schedule, replaces: basis.replaces() };
+        let approve = ApproveDraft {
+            basis: &stored,
+            hash: &hash,
+            version: checked.version()?,
+            schedule,
+            replaces: basis.replaces(),
+        };
         Ok(workspace.approve_draft(id, &approve).await?.number)
     }
 

@@ -243,7 +243,8 @@ fn is_type(kind: &DataType, theirs: &str) -> bool {
 }
 
 /// What an error says where a value has more digits than a numeric holds, or is beyond a calendar.
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 9] = [
+    "24:00 is the next day's 00:00 here",
     "numeric out of range",
     "date out of range",
     "timestamp out of range",

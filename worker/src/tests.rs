@@ -95,6 +95,7 @@ impl Scripted {
             mode: "append".to_owned(),
             rows_read: 3,
             rows_written: 3,
+            changes: None,
             rows_rejected: 0,
             bytes: 30,
             files: 1,

@@ -14,7 +14,7 @@ const LEFT_OUT: [(&str, &[&str]); 6] = [
     ("ExtractTask", &["tables", "exclude", "cursor", "lookback", "cursor_nulls", "on_value", "connection", "query"]),
     ("ColumnRule", &["mask"]),
     ("LoadTask", &["keys", "track", "order_by", "late", "max_delete", "verify"]),
-    ("WriteMode", &["upsert", "delete_insert", "scd2"]),
+    ("WriteMode", &["upsert", "insert_new", "delete_insert", "scd2"]),
     ("OnFailure", &["quarantine"]),
     ("Rule", &["range"]),
 ];

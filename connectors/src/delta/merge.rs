@@ -185,8 +185,10 @@ impl Merge<'_> {
         for key in self.keys {
             let nulls = batch.column_by_name(key).map_or(0, |column| column.null_count());
             if nulls > 0 {
-                return Err(EngineError::data(format!("{nulls} rows have NULL in the key {key}, which identifies no row"))
-                    .hint("leave them out in a transform, or let a check find them: not_null"));
+                return Err(EngineError::data(format!(
+                    "{nulls} rows have NULL in the key {key}, which identifies no row"
+                ))
+                .hint("leave them out in a transform, or let a check find them: not_null"));
             }
         }
         Ok(())

@@ -166,7 +166,9 @@ impl Sink for DeltaSink {
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
         let (layout, table) = self.layout(&input.schema()).await?;
         let (rows, adds, changes, ground) = self.merged(load, &layout, table.as_ref(), input).await?;
-        if table.is_none() && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await {
+        if table.is_none()
+            && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await
+        {
             write::remove(&self.location.store()?, &adds).await;
             return Err(error);
         }

@@ -136,7 +136,8 @@ impl Merge<'_> {
         if named.is_empty() {
             return Ok(());
         }
-        let message = format!("several rows have the key {} and differ, e.g. {}", self.keys.join(", "), named.join(" "));
+        let message =
+            format!("several rows have the key {} and differ, e.g. {}", self.keys.join(", "), named.join(" "));
         Err(EngineError::data(message).hint(match self.order_by {
             None => "name the column by which the last one counts: order_by: updated_at".to_owned(),
             Some(column) => format!("they have one value of {column}: choose one of them in a transform"),
@@ -145,8 +146,7 @@ impl Merge<'_> {
 
     async fn insert_on_conflict(&self, session: &Session, winners: &str) -> Result<Changes> {
         let (keys, names) = (self.keys(), self.fit.names());
-        let set: Vec<String> =
-            self.others().map(|column| format!("{0} = EXCLUDED.{0}", ident(&column.name))).collect();
+        let set: Vec<String> = self.others().map(|column| format!("{0} = EXCLUDED.{0}", ident(&column.name))).collect();
         let action = match self.mode {
             WriteMode::Upsert if !set.is_empty() => {
                 format!("DO UPDATE SET {} WHERE {}", set.join(", "), self.differs("t", "EXCLUDED"))
@@ -252,7 +252,8 @@ impl Merge<'_> {
             true => format!("{side}.{}", ident(&column.name)),
             false => format!("CAST({side}.{} AS text) COLLATE \"C\"", ident(&column.name)),
         };
-        let pairs = self.others().map(|column| format!("{} IS DISTINCT FROM {}", form(left, column), form(right, column)));
+        let pairs =
+            self.others().map(|column| format!("{} IS DISTINCT FROM {}", form(left, column), form(right, column)));
         pairs.collect::<Vec<_>>().join(" OR ")
     }
 }
@@ -261,7 +262,14 @@ impl Merge<'_> {
 fn is_exact(column: &Written) -> bool {
     let is_plain = matches!(
         column.wire,
-        Wire::Bool | Wire::Int2 | Wire::Int4 | Wire::Int8 | Wire::Uuid | Wire::Bytea | Wire::Date | Wire::Timestamp { .. }
+        Wire::Bool
+            | Wire::Int2
+            | Wire::Int4
+            | Wire::Int8
+            | Wire::Uuid
+            | Wire::Bytea
+            | Wire::Date
+            | Wire::Timestamp { .. }
     );
     is_plain && column.cast.is_none()
 }

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 
 use headwater_engine::Result;
+use headwater_engine::connector::Expected;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::names::literal;
 use super::relation::{self, ColumnMeta, Relation, flag};
 use super::session::Session;
+use super::swap;
 
 /// A table and its columns.
 pub(super) type Table = (Relation, Vec<ColumnMeta>);
@@ -26,6 +28,8 @@ pub(super) enum Within {
 pub(super) struct Known {
     utf8: OnceCell<bool>,
     tables: Mutex<HashMap<Vec<String>, Result<Table>>>,
+    /// What depends on tables that are to be replaced, by their oids.
+    dependents: Mutex<HashMap<u32, Vec<String>>>,
     /// By the name of a type: a column of it, or `None` if the database does not have it.
     types: Mutex<HashMap<String, Option<ColumnMeta>>>,
 }
@@ -40,11 +44,17 @@ impl Known {
         self.utf8.get_or_try_init(ask).await.copied()
     }
 
-    /// Looks at many tables by two statements. One that is not there is left to who opens it.
-    pub(super) async fn expect(&self, session: &Session, connection: &str, paths: &[Vec<String>]) -> Result<()> {
-        let found = relation::find_all(session, connection, paths).await?;
+    /// Looks at many tables by a few statements. One that is not there is left to who opens it.
+    pub(super) async fn expect(&self, session: &Session, connection: &str, expected: &Expected) -> Result<()> {
+        let paths = expected.all();
+        let found = relation::find_all(session, connection, &paths).await?;
         let there: Vec<&Relation> = found.iter().filter_map(|(_, relation)| relation.as_ref().ok()).collect();
         let mut columns = relation::columns_of(session, &there).await?;
+        let is_replaced = |place: usize| paths.get(place).is_some_and(|path| expected.replaced.contains(path));
+        let replaced = found.iter().filter(|(place, _)| is_replaced(*place));
+        let replaced: Vec<u32> = replaced.filter_map(|(_, found)| Some(found.as_ref().ok()?.oid)).collect();
+        let dependents = swap::dependents_of(session, &replaced).await?;
+        self.dependents.lock().extend(dependents);
         let mut tables = self.tables.lock();
         for (place, relation) in found {
             let Some(path) = paths.get(place) else { continue };
@@ -60,6 +70,11 @@ impl Known {
     /// What is known of a table that is opened now; it is forgotten.
     pub(super) fn take(&self, path: &[String]) -> Option<Result<Table>> {
         self.tables.lock().remove(path)
+    }
+
+    /// What depends on a table that is to be replaced, if it is known; it is forgotten.
+    pub(super) fn take_dependents(&self, table: &Relation) -> Option<Vec<String>> {
+        self.dependents.lock().remove(&table.oid)
     }
 
     /// Columns of these types, in order; `None` for a type that the database does not have.

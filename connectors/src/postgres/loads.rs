@@ -97,7 +97,8 @@ pub(super) async fn ensure(session: &Session, schema: &str) -> Result<()> {
     }
 }
 
-async fn exists(session: &Session, schema: &str) -> Result<bool> {
+/// Whether the table is there.
+pub(super) async fn exists(session: &Session, schema: &str) -> Result<bool> {
     let sql = format!("SELECT to_regclass({}) IS NOT NULL", literal(&path(&[schema, LOADS])));
     Ok(session.value("looking for the table of loads", &sql).await?.as_deref() == Some("t"))
 }

@@ -45,6 +45,10 @@ pub(super) struct Relation {
     pub parts: Vec<Part>,
 }
 
+/// Rows, or blocks where nobody has counted rows, of which a table is large enough for its statistics to matter.
+const LARGE_ROWS: u64 = 10_000;
+const LARGE_BLOCKS: u64 = 128;
+
 /// A part of a relation that is read by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
@@ -65,6 +69,11 @@ impl Relation {
         format!("{}.{}", self.schema, self.name)
     }
 
+    fn is_large(&self) -> bool {
+        let blocks = self.parts.iter().map(|part| part.blocks).sum::<Option<u64>>();
+        self.rows.map_or_else(|| blocks.is_none_or(|blocks| blocks >= LARGE_BLOCKS), |rows| rows >= LARGE_ROWS)
+    }
+
     /// Whether LOCK TABLE takes it.
     pub(super) fn is_lockable(&self) -> bool {
         matches!(self.kind, 'r' | 'p')
@@ -82,12 +91,11 @@ pub(super) fn kind_name(kind: char) -> &'static str {
     }
 }
 
-/// Columns of the relations that a condition on `c` (pg_class) selects, in order, with the relation's oid first. The statistics are looked up column by
-/// column: joined, the view would be read whole, which takes longer than a small load in a database of many tables. LIMIT keeps it from being joined.
+/// Columns of the relations that a condition on `c` (pg_class) selects, in order, with the relation's oid first.
 const COLUMNS: &str = "
 SELECT c.oid, a.attname, format_type(a.atttypid, a.atttypmod), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
        a.attnotnull, CASE WHEN i.indexrelid IS NOT NULL THEN array_position(i.indkey::int2[], a.attnum) + 1 END,
-       col_description(c.oid, a.attnum), coalesce(co.collisdeterministic, true), s.avg_width,
+       col_description(c.oid, a.attnum), coalesce(co.collisdeterministic, true),
        a.attgenerated <> '', a.atthasdef OR a.attidentity <> '', format_type(a.atttypid, -1)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -103,9 +111,6 @@ CROSS JOIN LATERAL (
 LEFT JOIN pg_type el ON b.typcategory = 'A' AND el.oid = b.typelem
 LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 LEFT JOIN pg_collation co ON co.oid = a.attcollation
-LEFT JOIN LATERAL (
-  SELECT p.avg_width FROM pg_stats p
-  WHERE p.schemaname = n.nspname AND p.tablename = c.relname AND p.attname = a.attname AND NOT p.inherited LIMIT 1) s ON true
 WHERE has_column_privilege(c.oid, a.attnum, 'SELECT') AND ";
 
 /// Columns of the relations that `condition` (over `c` and `n`) selects, with their relation's oid.
@@ -115,16 +120,41 @@ pub(super) async fn columns(session: &Session, condition: &str) -> Result<Vec<(u
     rows.iter().map(|row| Ok((number(row, 0)?, column(row)?))).collect()
 }
 
-/// Columns of relations, in order.
+/// Columns of relations, in order. Of large ones with their widths: for a small one, to ask for them takes longer than to read it.
 pub(super) async fn columns_of(session: &Session, relations: &[&Relation]) -> Result<HashMap<u32, Vec<ColumnMeta>>> {
-    let oids: Vec<String> = relations.iter().map(|relation| relation.oid.to_string()).collect();
+    let oids = |relations: &[&Relation]| -> Vec<String> {
+        relations.iter().map(|relation| relation.oid.to_string()).collect()
+    };
     let mut found: HashMap<u32, Vec<ColumnMeta>> = HashMap::new();
-    if !oids.is_empty() {
-        for (table, column) in columns(session, &format!("c.oid IN ({})", oids.join(", "))).await? {
+    if !relations.is_empty() {
+        for (table, column) in columns(session, &format!("c.oid IN ({})", oids(relations).join(", "))).await? {
             found.entry(table).or_default().push(column);
         }
     }
+    let large: Vec<&Relation> = relations.iter().copied().filter(|relation| relation.is_large()).collect();
+    if !large.is_empty() {
+        widths(session, &oids(&large), &mut found).await?;
+    }
     Ok(found)
+}
+
+/// Average widths of columns. They are looked up column by column: joined, the view would be read whole. LIMIT keeps it from being joined.
+async fn widths(session: &Session, oids: &[String], columns: &mut HashMap<u32, Vec<ColumnMeta>>) -> Result<()> {
+    let sql = format!(
+        "SELECT c.oid, a.attname, s.avg_width FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         JOIN LATERAL (
+           SELECT p.avg_width FROM pg_stats p
+           WHERE p.schemaname = n.nspname AND p.tablename = c.relname AND p.attname = a.attname AND NOT p.inherited LIMIT 1) s ON true
+         WHERE c.oid IN ({})",
+        oids.join(", ")
+    );
+    for row in session.rows("reading the statistics", &sql).await? {
+        let (table, name): (u32, String) = (number(&row, 0)?, text(&row, 1)?);
+        let column = columns.get_mut(&table).and_then(|columns| columns.iter_mut().find(|column| column.name == name));
+        column.into_iter().for_each(|column| column.width = optional(&row, 2));
+    }
+    Ok(())
 }
 
 fn column(row: &TextRow) -> Result<ColumnMeta> {
@@ -137,15 +167,15 @@ fn column(row: &TextRow) -> Result<ColumnMeta> {
     Ok(ColumnMeta {
         name: text(row, 1)?,
         native: text(row, 2)?,
-        unlimited: text(row, 15)?,
+        unlimited: text(row, 14)?,
         base,
         nullable: !flag(row, 8),
         primary_key: optional(row, 9),
         comment: row.get(10).cloned().flatten(),
         bytewise: flag(row, 11),
-        width: optional(row, 12),
-        generated: flag(row, 13),
-        has_default: flag(row, 14),
+        width: None,
+        generated: flag(row, 12),
+        has_default: flag(row, 13),
     })
 }
 
@@ -162,7 +192,7 @@ pub(super) async fn described(session: &Session, columns: &[(String, u32, i32)])
     // The same columns as `COLUMNS` answers, so that one function reads both.
     let sql = format!(
         "SELECT 0, q.name, format_type(q.oid, q.modifier), b.oid, b.typmod, b.typtype, el.oid, el.typtype,
-                false, NULL, NULL, false, NULL, false, false, format_type(q.oid, -1)
+                false, NULL, NULL, false, false, false, format_type(q.oid, -1)
          FROM (VALUES {}) q(position, name, oid, modifier)
          CROSS JOIN LATERAL (
            WITH RECURSIVE d(oid, typmod, typtype, typbasetype, typtypmod, typelem, typcategory) AS (
@@ -208,8 +238,7 @@ pub(super) async fn find_all(
     paths: &[Vec<String>],
 ) -> Result<Vec<(usize, Result<Relation>)>> {
     let named = paths.iter().enumerate().filter(|(_, path)| is_path(path));
-    let named: Vec<String> =
-        named.map(|(place, path)| format!("({}, {place})", literal(&names::path(path)))).collect();
+    let named: Vec<String> = named.map(|(place, path)| format!("({}, {place})", literal(&names::path(path)))).collect();
     if named.is_empty() {
         return Ok(Vec::new());
     }

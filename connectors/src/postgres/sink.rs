@@ -4,39 +4,29 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use bytes::Bytes;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{SinkExt, StreamExt};
 use headwater_engine::connector::{Changes, Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Shared;
 use super::casts;
-use super::encode;
-use super::loads::{self, Backend};
-use super::names::{self, literal};
+use super::copy;
 use super::keyed::{self, Merge};
 use super::known::{self, Within};
+use super::loads::{self, Backend};
+use super::names::{self, literal};
 use super::relation::{self, ColumnMeta, Relation};
 use super::session::Session;
 use super::swap;
 use super::target::{self, Fit, NewColumn};
-use crate::conform::Caster;
 
 /// A table that another session holds for longer than this fails the attempt, which is tried again.
 pub(super) const LOCK_TIMEOUT: &str = "60s";
 
 /// A frozen process may hold its open transaction this long; a successor ends it sooner.
 const IDLE_TIMEOUT: &str = "15min";
-
-/// Rows are sent in pieces of about this size.
-const SEND_BYTES: usize = 256 << 10;
-
-/// Buffers that may be waiting to be sent.
-const WAITING_BUFFERS: usize = 16;
 
 /// Appends to or overwrites one table.
 #[derive(Debug)]
@@ -104,9 +94,12 @@ impl PostgresSink {
         let names = incoming.fields().iter().map(|field| ("column", field.name().as_str()));
         names::refuse_long(session, names.chain([("schema", self.schema.as_str()), ("table", self.name.as_str())]))
             .await?;
-        let quoted = names::path(&[&self.schema, &self.name]);
+        let path = [self.schema.clone(), self.name.clone()];
+        // What was looked at before counts only for a plan.
+        let known = if within == Within::Nothing { self.shared.known.take(&path) } else { None };
+        let quoted = names::path(&path);
         let exists = format!("SELECT to_regclass({}) IS NOT NULL", literal(&quoted));
-        if session.value("looking for the target", &exists).await?.as_deref() != Some("t") {
+        if known.is_none() && session.value("looking for the target", &exists).await?.as_deref() != Some("t") {
             let mut columns = target::new_columns(incoming)?;
             return Ok(Target {
                 relation: None,
@@ -116,8 +109,10 @@ impl PostgresSink {
                 has_index: true,
             });
         }
-        let path = [self.schema.clone(), self.name.clone()];
-        let (relation, columns) = known::look(session, &self.shared.dialer.name, &path).await?;
+        let (relation, columns) = match known {
+            Some(known) => known?,
+            None => known::look(session, &self.shared.dialer.name, &path).await?,
+        };
         if !matches!(relation.kind, 'r' | 'p') {
             let kind = relation::kind_name(relation.kind);
             return Err(EngineError::config(format!("{} is a {kind}, which can't be loaded", self.label()))
@@ -125,7 +120,10 @@ impl PostgresSink {
         }
         let fit = target::fit(&self.label(), incoming, &columns)?;
         let dependents = match self.mode {
-            WriteMode::Overwrite => swap::dependents(session, &relation).await?,
+            WriteMode::Overwrite => match self.shared.known.take_dependents(&relation) {
+                Some(known) => known,
+                None => swap::dependents(session, &relation).await?,
+            },
             _ => Vec::new(),
         };
         let has_index = match self.unique_keys() {
@@ -216,21 +214,30 @@ impl PostgresSink {
     ) -> Result<(u64, u64)> {
         let columns = if fit.columns.is_empty() { String::new() } else { format!(" ({})", fit.names()) };
         if !fit.casts() {
-            return copy(session, fit, &format!("COPY {into}{columns} FROM STDIN (FORMAT BINARY)"), input).await;
+            return copy::copy(session, fit, &format!("COPY {into}{columns} FROM STDIN (FORMAT BINARY)"), input).await;
         }
         session.run("making room for the texts", &casts::create(fit, into)).await?;
         let into_incoming = format!("COPY {}{columns} FROM STDIN (FORMAT BINARY)", casts::INCOMING);
-        let sent = copy(session, fit, &into_incoming, input).await?;
+        let sent = copy::copy(session, fit, &into_incoming, input).await?;
         casts::refuse_changed(session, fit).await?;
         session.run("casting the texts", &casts::insert(fit, into)).await?;
         Ok(sent)
     }
 
     /// Sends all rows beside the target and merges them into it.
-    async fn merge(&self, session: &Session, target: &Target, into: &str, input: SendableRecordBatchStream) -> Result<Merged> {
+    async fn merge(
+        &self,
+        session: &Session,
+        target: &Target,
+        into: &str,
+        input: SendableRecordBatchStream,
+    ) -> Result<Merged> {
         let fit = &target.fit;
         if let Some(key) = self.keys.iter().find(|key| !fit.columns.iter().any(|column| column.name == **key)) {
-            return Err(EngineError::config(format!("{}: the load writes no column {key}, which is a key", self.label())));
+            return Err(EngineError::config(format!(
+                "{}: the load writes no column {key}, which is a key",
+                self.label()
+            )));
         }
         session.run("making room for the rows", &keyed::create_rows(fit, into)).await?;
         let (rows, bytes) = self.send(session, fit, keyed::ROWS, input).await?;
@@ -290,7 +297,11 @@ impl Sink for PostgresSink {
         }
         let backend = Backend::of(&session).await?;
         load.record_handle(backend.to_handle()).await?;
-        loads::ensure(&session, &self.schema).await?;
+        if !loads::exists(&session, &self.schema).await? {
+            // Nothing is made for a load that can't be.
+            self.look(&session, &input.schema(), Within::Nothing).await?;
+            loads::ensure(&session, &self.schema).await?;
+        }
         let work = async {
             let (target, into, swap) = self.begin(&session, load, &input.schema()).await?;
             if keyed::is_keyed(self.mode) {
@@ -300,7 +311,8 @@ impl Sink for PostgresSink {
             Ok::<_, EngineError>((rows, bytes, swap, None))
         };
         let canceled = || EngineError::canceled(format!("writing {} was canceled", self.label()));
-        let (rows, bytes, swap, changes) = load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))?;
+        let (rows, bytes, swap, changes) =
+            load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))?;
         let state = Box::new(Open { session, backend, rows, swap });
         Ok(Staged { rows, bytes, files: 0, changes, state })
     }
@@ -348,54 +360,4 @@ impl Sink for PostgresSink {
 
 fn list_of(modes: &[WriteMode]) -> String {
     modes.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// Encodes and sends batches; answers rows and bytes. What is encoded may be some way ahead of what is sent, so that neither waits while the
-/// server writes to its disk.
-async fn copy(session: &Session, fit: &Fit, sql: &str, mut input: SendableRecordBatchStream) -> Result<(u64, u64)> {
-    let caster = Caster::new(&input.schema(), Arc::clone(&fit.schema))?;
-    let wires = fit.wires();
-    let mut sink = std::pin::pin!(session.copy_in(sql).await?);
-    let (full, waiting) = mpsc::channel(WAITING_BUFFERS);
-    let encoded = async move {
-        let mut buffer = Vec::with_capacity(2 * SEND_BYTES);
-        encode::header(&mut buffer);
-        while let Some(batch) = input.next().await {
-            let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
-            fit.check(&batch)?;
-            // A large batch is encoded in slices, so that the buffer stays small.
-            for start in (0..batch.num_rows()).step_by(1024) {
-                let slice = batch.slice(start, 1024.min(batch.num_rows() - start));
-                encode::batch(&slice, &wires, &mut buffer)?;
-                if buffer.len() >= SEND_BYTES {
-                    let ready = std::mem::replace(&mut buffer, Vec::with_capacity(2 * SEND_BYTES));
-                    if full.send(ready).await.is_err() {
-                        // The server has ended the COPY; finishing asks it why.
-                        return Ok(());
-                    }
-                    // Encoding waits for nothing while there are rows: the buffer is sent first.
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-        encode::trailer(&mut buffer);
-        let _ = full.send(buffer).await;
-        Ok::<(), EngineError>(())
-    };
-    let sent = async {
-        // Owned, so that an encoder whose buffers nobody takes any more is told so.
-        let mut waiting: mpsc::Receiver<Vec<u8>> = waiting;
-        let mut bytes = 0;
-        while let Some(buffer) = waiting.recv().await {
-            bytes += u64::try_from(buffer.len()).unwrap_or_default();
-            sink.send(Bytes::from(buffer)).await?;
-        }
-        Ok::<u64, tokio_postgres::Error>(bytes)
-    };
-    let (sent, encoded) = tokio::join!(sent, encoded);
-    encoded?;
-    let rows = sink.as_mut().finish().await.map_err(|error| session.failed("writing rows", error))?;
-    let bytes = sent.map_err(|error| session.failed("writing rows", error))?;
-    session.idle();
-    Ok((rows, bytes))
 }

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::filters::{self, Comparable};
+use super::known;
 use super::names::ident;
 use super::profile;
-use super::known;
 use super::relation::{self, ColumnMeta, Part, Relation};
 use super::scan::{CopyScan, Piece, ScanColumn};
 use super::session::Session;

@@ -1,30 +1,35 @@
 //! Replacing a table's rows: built beside and swapped, or deleted and inserted where something depends on the table.
 
+use std::collections::HashMap;
+
 use headwater_engine::connector::LoadContext;
 use headwater_engine::{EngineError, Result};
 
 use super::loads::LOADS;
 use super::names::{ident, literal, path};
-use super::relation::{Relation, flag, optional, text};
+use super::relation::{Relation, flag, number, optional, text};
 use super::session::Session;
 use super::sink::LOCK_TIMEOUT;
 
-/// Everything that a swap would break or lose, each with its name for the plan. LIKE … INCLUDING ALL carries the rest:
+/// Everything that a swap would break or lose, each with its name for the plan, found by indexes of the catalog alone, so that it costs the same among
+/// many tables. LIKE … INCLUDING ALL carries the rest:
 /// columns, defaults, checks, indexes, comments on columns, extended statistics.
 const DEPENDENTS: &str = "
 SELECT DISTINCT 'the view ' || v.oid::regclass::text FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
   JOIN pg_class v ON v.oid = r.ev_class
-  WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = $T AND v.oid <> $T
-UNION ALL SELECT 'the foreign key ' || conname FROM pg_constraint WHERE contype = 'f' AND (conrelid = $T OR confrelid = $T)
+  WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $T AND v.oid <> $T
+UNION ALL SELECT DISTINCT 'the foreign key ' || f.conname FROM pg_depend d JOIN pg_constraint f ON f.oid = d.objid AND f.contype = 'f'
+  WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $T
 UNION ALL SELECT 'the trigger ' || tgname FROM pg_trigger WHERE tgrelid = $T AND NOT tgisinternal
 UNION ALL SELECT 'the policy ' || polname FROM pg_policy WHERE polrelid = $T
 UNION ALL SELECT 'the publication ' || p.pubname FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
   WHERE r.prrelid = $T
 UNION ALL SELECT 'the sequence ' || s.oid::regclass::text FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-  WHERE d.refobjid = $T AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $T AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
 UNION ALL SELECT 'inheritance or partitions' FROM pg_inherits WHERE inhparent = $T OR inhrelid = $T
-UNION ALL SELECT 'the function ' || p.proname FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
-  JOIN pg_class c ON c.reltype = d.refobjid WHERE d.classid = 'pg_proc'::regclass AND c.oid = $T
+UNION ALL SELECT 'the function ' || p.proname FROM pg_class c
+  JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = c.reltype AND d.classid = 'pg_proc'::regclass
+  JOIN pg_proc p ON p.oid = d.objid WHERE c.oid = $T
 UNION ALL SELECT 'a rule' FROM pg_rewrite WHERE ev_class = $T AND rulename <> '_RETURN'
 UNION ALL SELECT 'privileges on columns' FROM pg_attribute WHERE attrelid = $T AND attacl IS NOT NULL HAVING count(*) > 0
 UNION ALL SELECT 'row security' FROM pg_class WHERE oid = $T AND (relrowsecurity OR relforcerowsecurity)
@@ -32,8 +37,9 @@ UNION ALL SELECT 'storage options' FROM pg_class WHERE oid = $T AND reloptions I
 UNION ALL SELECT 'its tablespace' FROM pg_class WHERE oid = $T AND reltablespace <> 0
 UNION ALL SELECT 'its replica identity' FROM pg_class WHERE oid = $T AND relreplident <> 'd'
 UNION ALL SELECT 'being a partitioned or unlogged table' FROM pg_class WHERE oid = $T AND (relkind <> 'r' OR relpersistence <> 'p')
-UNION ALL SELECT 'a row type in use' FROM pg_attribute a JOIN pg_class c ON c.reltype = a.atttypid WHERE c.oid = $T
-  HAVING count(*) > 0
+UNION ALL SELECT 'a row type in use' FROM pg_class c
+  JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = c.reltype AND d.classid = 'pg_class'::regclass
+  WHERE c.oid = $T HAVING count(*) > 0
 UNION ALL SELECT 'another owner' FROM pg_class WHERE oid = $T AND NOT pg_has_role(relowner, 'MEMBER')
 LIMIT 5";
 
@@ -42,6 +48,24 @@ pub(super) async fn dependents(session: &Session, table: &Relation) -> Result<Ve
     let sql = DEPENDENTS.replace("$T", &format!("{}::oid", table.oid));
     let rows = session.rows("looking for what depends on the table", &sql).await?;
     rows.iter().map(|row| text(row, 0)).collect()
+}
+
+/// The same of many tables, by their oids.
+pub(super) async fn dependents_of(session: &Session, tables: &[u32]) -> Result<HashMap<u32, Vec<String>>> {
+    let mut found: HashMap<u32, Vec<String>> = tables.iter().map(|oid| (*oid, Vec::new())).collect();
+    if tables.is_empty() {
+        return Ok(found);
+    }
+    let oids: Vec<String> = tables.iter().map(|oid| format!("({oid}::oid)")).collect();
+    let sql = format!(
+        "SELECT o.oid, d.what FROM (VALUES {}) AS o (oid) CROSS JOIN LATERAL ({}) AS d (what)",
+        oids.join(", "),
+        DEPENDENTS.replace("$T", "o.oid")
+    );
+    for row in session.rows("looking for what depends on the tables", &sql).await? {
+        found.entry(number(&row, 0)?).or_default().push(text(&row, 1)?);
+    }
+    Ok(found)
 }
 
 /// How long another load into the same table may take. Whoever is killed is waited for no longer than its open transaction lasts.

@@ -13,6 +13,7 @@ mod cluster;
 mod conformance;
 mod delta;
 mod files;
+mod keyed;
 mod load;
 mod memory;
 mod postgres_connect;

@@ -355,8 +355,7 @@ async fn a_bucket_that_is_not_there_is_told() {
         let connection = open(connector, settings.clone());
         let error = connection.check().await.unwrap_err();
         assert!(error.message.contains("NoSuchBucket"), "{error}");
-        let request =
-            SinkRequest::new(path("a"), WriteMode::Append);
+        let request = SinkRequest::new(path("a"), WriteMode::Append);
         let target = connection.sink(&request).await.unwrap();
         let written = target.write(&attempt(Uuid::now_v7(), 1), stream(rows(0..1).schema(), vec![rows(0..1)])).await;
         assert!(written.unwrap_err().message.contains("NoSuchBucket"));

@@ -26,7 +26,7 @@ use crate::load::{copy, delta, open, path, postgres, read, show, sink, table, wi
 /// Tables of one comparison; Python is started once for all of them.
 const TABLES: usize = 60;
 
-fn python(program: &str, folder: &Path) -> String {
+pub fn python(program: &str, folder: &Path) -> String {
     let python = std::env::var_os("HEADWATER_TEST_PYTHON").unwrap_or_else(|| "python3".into());
     let done = Command::new(python).args(["-c", program]).arg(folder).output().unwrap();
     assert!(done.status.success(), "python: {}", String::from_utf8_lossy(&done.stderr));
@@ -40,8 +40,7 @@ fn files(folder: &Path, settings: Value) -> Arc<dyn Connection> {
 }
 
 async fn write(connection: &Arc<dyn Connection>, name: &str, batch: RecordBatch) -> Result<()> {
-    let request =
-        SinkRequest::new(path(name), WriteMode::Overwrite);
+    let request = SinkRequest::new(path(name), WriteMode::Overwrite);
     let sink = connection.sink(&request).await?;
     sink.prepare(&batch.schema()).await?;
     let context = attempt(Uuid::now_v7(), 1);
@@ -292,8 +291,7 @@ async fn what_json_has_no_word_for_is_refused_and_other_values_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_that_names_no_folder_is_refused_as_a_partition_value() {
     let folder = tempfile::tempdir().unwrap();
-    let request =
-        SinkRequest { partition_by: vec!["p".to_owned()], ..SinkRequest::new(path("t"), WriteMode::Append) };
+    let request = SinkRequest { partition_by: vec!["p".to_owned()], ..SinkRequest::new(path("t"), WriteMode::Append) };
     let lake = delta(folder.path());
     let load = async |value: Option<&str>| {
         let columns: [(&str, ArrayRef); 2] =

@@ -1,14 +1,16 @@
 //! Where findings of checking belong in the file, and what failures of connections are reported as.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::plan::{ExtractSource, Relation, Work};
+use headwater_pipelines::spec::WriteMode;
 use headwater_pipelines::sql::SqlFinding;
 
 use super::Checker;
+use crate::connector::Expected;
 use crate::error::{EngineError, ErrorKind};
 
 impl Checker<'_> {
@@ -25,24 +27,28 @@ impl Checker<'_> {
 
     /// Tells connections which tables are going to be opened. One that fails says so again when a table is opened.
     pub(super) async fn expect(&self) {
-        let mut tables: BTreeMap<&str, BTreeSet<Vec<String>>> = BTreeMap::new();
+        let mut tables: BTreeMap<&str, Expected> = BTreeMap::new();
         for work in self.planned.works.values() {
-            let extracted = match work {
-                Work::Extract { source: ExtractSource::Table(table), .. } => Some(table),
+            let named = match work {
+                Work::Extract { source: ExtractSource::Table(table), .. } => Some((table, false)),
+                Work::Load { into, mode, .. } => Some((into, *mode == WriteMode::Overwrite)),
                 _ => None,
             };
             let read = work.reads().into_iter().filter_map(|relation| match relation {
-                Relation::Table(table) => Some(table),
+                Relation::Table(table) => Some((table, false)),
                 Relation::Task(_) => None,
             });
-            for table in extracted.into_iter().chain(read) {
-                tables.entry(&table.connection).or_default().insert(table.path.clone());
+            for (table, is_replaced) in named.into_iter().chain(read) {
+                let expected = tables.entry(&table.connection).or_default();
+                let paths = if is_replaced { &mut expected.replaced } else { &mut expected.opened };
+                paths.insert(table.path.clone());
             }
         }
-        let several = tables.into_iter().filter(|(name, tables)| tables.len() > 1 && !self.unreachable.contains(*name));
-        for (name, tables) in several {
+        let is_several = |expected: &Expected| expected.opened.len() + expected.replaced.len() > 1;
+        let several = tables.into_iter().filter(|(_, expected)| is_several(expected));
+        for (name, expected) in several.filter(|(name, _)| !self.unreachable.contains(*name)) {
             let Ok(connection) = self.connections.open(name) else { continue };
-            if let Err(error) = connection.expect(&Vec::from_iter(tables)).await {
+            if let Err(error) = connection.expect(&expected).await {
                 tracing::debug!(connection = name, %error, "tables are looked at one by one");
             }
         }

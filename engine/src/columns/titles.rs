@@ -140,13 +140,19 @@ mod tests {
             ("ia[1], ia[1:2], a+1, -a, not true, a between 1 and 2", "ia ia ?column? ?column? ?column? ?column?"),
             ("extract(year from at), position('a' in c), substring(c from 1 for 2)", "extract position substring"),
             ("trim(c), trim(leading 'x' from c), trim(trailing from c)", "btrim ltrim rtrim"),
-            ("overlay(c placing 'x' from 1), ceil(b), ceiling(b), at at time zone 'UTC'", "overlay ceil ceiling timezone"),
+            (
+                "overlay(c placing 'x' from 1), ceil(b), ceiling(b), at at time zone 'UTC'",
+                "overlay ceil ceiling timezone",
+            ),
             ("current_date, now(), current_timestamp, (a), (a)::int8", "current_date now current_timestamp a a"),
             ("cast(b as numeric(10,2)), 1.5::numeric(4,1), 'a' || 'b', c collate \"C\"", "b numeric ?column? c"),
             ("a is null, a::int::text, '{1}'::int[], 1::double precision", "?column? a int4 float8"),
             ("'x'::char(3), 'x'::varchar(3), timestamp with time zone '2024-01-01'", "bpchar varchar timestamptz"),
             ("(case when true then 1 else 2 end)::text, (a+1)::numeric(3), array[1]::bigint[]", "text numeric array"),
-            ("(select 1), every(true) over (), substr(c,1), decimal '1', 1::real", "?column? every substr numeric float4"),
+            (
+                "(select 1), every(true) over (), substr(c,1), decimal '1', 1::real",
+                "?column? every substr numeric float4",
+            ),
         ] {
             assert_eq!(titles(list).join(" "), names, "{list}");
         }

@@ -1,7 +1,9 @@
 //! Patterns, functions and aggregates as constructs, under whatever syntax they are written.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript, TrimWhereField, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript,
+    TrimWhereField, ValueWithSpan,
 };
 
 use super::syntax::{construct, not, null};

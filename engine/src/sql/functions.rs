@@ -13,7 +13,8 @@ use headwater_pipelines::diagnostic::nearest;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
 use super::{
-    arithmetic, buckets, bytea_functions, cast, conditionals, format_functions, json, list_functions, list_parts, moments, number_functions, periods, quote_functions, regex_functions, text_functions, time_functions, times,
+    arithmetic, buckets, bytea_functions, cast, conditionals, format_functions, json, list_functions, list_parts,
+    moments, number_functions, periods, quote_functions, regex_functions, text_functions, time_functions, times,
 };
 
 /// A type that a function takes.

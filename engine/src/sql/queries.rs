@@ -4,9 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Offset,
-    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Visit,
-    Visitor,
+    BinaryOperator, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, Offset,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef,
+    TableFactor, UnaryOperator, Visit, Visitor,
 };
 
 use super::syntax::{construct, keep, null};
@@ -22,6 +22,22 @@ pub(super) fn settle(query: &mut Query) {
     if let Some(reason) = reason {
         refuse(query, reason);
     }
+}
+
+/// A function of FROM without alias is called by its name, and so is its column.
+pub(super) fn name_functions(factor: &mut TableFactor) {
+    let (name, alias) = match factor {
+        TableFactor::UNNEST { alias: alias @ None, .. } => ("unnest", alias),
+        TableFactor::Table { name, args: Some(_), alias: alias @ None, .. }
+            if name.to_string().eq_ignore_ascii_case("generate_series") =>
+        {
+            ("generate_series", alias)
+        }
+        _ => return,
+    };
+    let name = Ident::with_quote('"', name);
+    let columns = vec![TableAliasColumnDef { name: name.clone(), data_type: None }];
+    *alias = Some(TableAlias { explicit: true, name, columns, at: None });
 }
 
 /// The planner refuses what stands in the select list.

@@ -100,11 +100,12 @@ pub(super) fn pattern(text: &str, flags: &str) -> std::result::Result<regex::Reg
             _ => return Err(wrong()),
         }
     }
-    // Without regard to case, Postgres takes these classes for all letters.
-    if flags.contains('i') && (text.contains("[:upper:]") || text.contains("[:lower:]")) {
-        return Err(wrong());
-    }
     builder.push(')');
+    // Without regard to case, Postgres takes these classes for all letters.
+    let text = match flags.contains('i') {
+        true => &text.replace("[:upper:]", "[:alpha:]").replace("[:lower:]", "[:alpha:]"),
+        false => text,
+    };
     builder.push_str(&translated(text).ok_or_else(wrong)?);
     regex::Regex::new(&builder).map_err(|_| wrong())
 }

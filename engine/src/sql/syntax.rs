@@ -84,6 +84,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        queries::name_functions(factor);
         match factor {
             // DataFusion reads the arguments of its functions of tables as they are written.
             TableFactor::Table { args: Some(args), .. } => args.args.iter_mut().for_each(keep_argument),

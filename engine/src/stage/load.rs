@@ -43,9 +43,6 @@ impl Load<'_> {
             return self.adopt(&taken, started).await;
         }
         let built = pull::fitting(build().await?, builder).await?;
-        let schema: SchemaRef = Arc::new(built.plan.schema().as_arrow().clone());
-        let prepared = self.attempt.stopped_by_cancel(self.sink.prepare(&schema));
-        prepared.await.map_err(|error| error.in_task(self.task))?;
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
         let stream: SendableRecordBatchStream = Box::pin(Counted { input: stream, progress, first: true });

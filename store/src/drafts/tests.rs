@@ -50,7 +50,9 @@ async fn approve(workspace: &Workspace, id: Uuid) -> Result<VersionRow> {
 async fn approve_as(workspace: &Workspace, id: Uuid, text: &str, replaces: Option<i32>) -> Result<VersionRow> {
     let (plan, none, basis) = (paid(), json!({}), json!({ "spec": "2" }));
     let version = NewVersion { spec_text: text, spec: &none, plan: &plan };
-    workspace.approve_draft(id, &ApproveDraft { basis: &basis, hash: &[2; 32], version, schedule: None, replaces }).await
+    workspace
+        .approve_draft(id, &ApproveDraft { basis: &basis, hash: &[2; 32], version, schedule: None, replaces })
+        .await
 }
 
 async fn state(workspace: &Workspace, id: Uuid) -> DraftState {

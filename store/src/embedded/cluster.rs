@@ -85,7 +85,11 @@ impl Cluster {
     }
 
     pub(super) fn url(&self, database: &str) -> String {
-        format!("postgres://{ROLE}@localhost/{}?host={}", encode(database), encode(&self.socket_dir.to_string_lossy()))
+        format!(
+            "postgres://{ROLE}@localhost:5432/{}?host={}",
+            encode(database),
+            encode(&self.socket_dir.to_string_lossy())
+        )
     }
 
     /// The major version that made the cluster, if there is one.

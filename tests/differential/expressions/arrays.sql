@@ -145,7 +145,6 @@ ia && '{}'
 ta @> ARRAY['a']
 ta && ARRAY['x', 'y']
 ARRAY[1, 1] <@ ARRAY[1]
-array_position(ia, 1, NULL)
 array_position(ta, 'a', 2)
 array_position(ia, 1, -3)
 array_positions(NULL::int[], 1)

@@ -99,7 +99,10 @@ impl Findings<'_> {
         self.columns(std::slice::from_ref(column), steps);
         if !matches!(load.mode, WriteMode::Upsert | WriteMode::InsertNew) {
             let finding = Finding::error(Code::BadLoad, format!("mode {} accepts no `order_by`", load.mode));
-            self.add_at_key(steps, finding.hint("it says which of several rows of one key counts: for upsert and insert_new"));
+            self.add_at_key(
+                steps,
+                finding.hint("it says which of several rows of one key counts: for upsert and insert_new"),
+            );
         }
     }
 

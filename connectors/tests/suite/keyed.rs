@@ -1,0 +1,309 @@
+//! Loads that meet rows by keys: the target equals a model, read by psql's protocol and by Python's deltalake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use headwater_engine::connector::{Changes, Commit, Connection, SinkRequest, Staged};
+use headwater_engine::testing::{attempt, stream};
+use headwater_engine::{EngineError, ErrorKind, Result};
+use headwater_pipelines::spec::WriteMode;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use uuid::Uuid;
+
+use crate::cluster::Database;
+use crate::load::{delta, path, postgres};
+use crate::values::python;
+
+/// Key of two columns, a value, and when it was changed.
+type Row = (i64, String, Option<String>, i64);
+
+/// The key, and what belongs to it.
+type Model = BTreeMap<(i64, String), (Option<String>, i64)>;
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
+    let regions: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.1.clone())).collect::<StringArray>());
+    let names: ArrayRef = Arc::new(rows.iter().map(|row| row.2.clone()).collect::<StringArray>());
+    let times: ArrayRef = Arc::new(rows.iter().map(|row| row.3).collect::<Int64Array>());
+    RecordBatch::try_from_iter([("id", ids), ("region", regions), ("name", names), ("changed", times)]).unwrap()
+}
+
+fn request(name: &str, mode: WriteMode, keys: &[&str]) -> SinkRequest {
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    let order_by = (mode != WriteMode::DeleteInsert).then(|| "changed".to_owned());
+    SinkRequest { keys, order_by, ..SinkRequest::new(path(name), mode) }
+}
+
+async fn staged(connection: &Arc<dyn Connection>, request: &SinkRequest, rows: &[Row]) -> Result<Staged> {
+    let rows = batch(rows);
+    let sink = connection.sink(request).await?;
+    sink.write(&attempt(Uuid::now_v7(), 1), stream(rows.schema(), vec![rows])).await
+}
+
+async fn load(connection: &Arc<dyn Connection>, request: &SinkRequest, rows: &[Row]) -> Result<Changes> {
+    let rows = batch(rows);
+    let (sink, context) = (connection.sink(request).await?, attempt(Uuid::now_v7(), 1));
+    let staged = match sink.write(&context, stream(rows.schema(), vec![rows])).await {
+        Ok(staged) => staged,
+        Err(error) => {
+            sink.abort(&context, None).await;
+            return Err(error);
+        }
+    };
+    let changes = staged.changes.unwrap();
+    assert!(matches!(sink.commit(&context, staged).await?, Commit::Committed { .. }));
+    Ok(changes)
+}
+
+/// What a load makes of the model.
+fn merge(model: &mut Model, mode: WriteMode, rows: &[Row]) {
+    let mut last: Model = BTreeMap::new();
+    for (id, region, name, changed) in rows {
+        let key = (*id, region.clone());
+        if last.get(&key).is_none_or(|(_, before)| before <= changed) {
+            last.insert(key, (name.clone(), *changed));
+        }
+    }
+    if mode == WriteMode::DeleteInsert {
+        let regions: Vec<&String> = rows.iter().map(|row| &row.1).collect();
+        model.retain(|(_, region), _| !regions.contains(&region));
+    }
+    for (key, value) in last {
+        if mode != WriteMode::InsertNew || !model.contains_key(&key) {
+            model.insert(key, value);
+        }
+    }
+}
+
+/// Rows of which two of one key never have one time, and, for slices, no two have one key.
+fn rows(runner: &mut TestRunner, mode: WriteMode) -> Vec<Row> {
+    let names = of(prop_oneof![Just("ä".to_owned()), Just(String::new()), "[a-c]{1,2}"]);
+    let row = (0i64..12, prop_oneof![Just("north"), Just("süd"), Just("a/b c%20")], names, 0i64..1000);
+    let drawn = vec(row, 0..25).new_tree(runner).unwrap().current();
+    let mut rows: Vec<Row> = Vec::new();
+    for (id, region, name, changed) in drawn {
+        let is_taken =
+            |other: &Row| other.0 == id && other.1 == region && (other.3 == changed || mode == WriteMode::DeleteInsert);
+        if !rows.iter().any(is_taken) {
+            rows.push((id, region.to_owned(), name, changed));
+        }
+    }
+    rows
+}
+
+fn lines(model: &Model) -> Vec<String> {
+    let line = |((id, region), (name, changed)): (&(i64, String), &(Option<String>, i64))| {
+        format!("{id}|{region}|{}|{changed}", name.as_deref().unwrap_or("∅"))
+    };
+    let mut lines: Vec<String> = model.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+async fn rows_of(database: &Database, table: &str) -> Vec<String> {
+    let sql = format!("SELECT id || '|' || region || '|' || coalesce(name, '∅') || '|' || changed FROM {table}");
+    let mut rows = database.rows(&sql).await;
+    rows.sort();
+    rows
+}
+
+/// The rows of a Delta table, as Python's deltalake reads them.
+fn rows_of_lake(folder: &Path) -> Vec<String> {
+    let program = "
+import sys
+from deltalake import DeltaTable
+for row in DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist():
+    print(row['id'], row['region'], '∅' if row['name'] is None else row['name'], row['changed'], sep='|')";
+    let mut rows: Vec<String> = python(program, folder).lines().map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
+const MODES: [WriteMode; 3] = [WriteMode::Upsert, WriteMode::InsertNew, WriteMode::DeleteInsert];
+
+fn keys(mode: WriteMode) -> &'static [&'static str] {
+    if mode == WriteMode::DeleteInsert { &["region"] } else { &["id", "region"] }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_table_equals_a_model_after_any_loads_by_keys() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE plain (id bigint, region text, name text, changed bigint)").await;
+    database
+        .run(
+            "CREATE TABLE parts (id bigint, region text, name text, changed bigint, PRIMARY KEY (id, region)) PARTITION BY HASH (id);
+             CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+             CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+        )
+        .await;
+    let shop = postgres(&database.url);
+    let mut runner = TestRunner::deterministic();
+    for table in ["public.made", "public.plain", "public.parts"] {
+        let mut model = Model::new();
+        for round in 0..15 {
+            let mode = MODES[round % 3];
+            let rows = rows(&mut runner, mode);
+            let before = model.clone();
+            merge(&mut model, mode, &rows);
+            let request = SinkRequest { mode, ..request(table, mode, keys(mode)) };
+            let changes = load(&shop, &request, &rows).await.unwrap();
+            assert_eq!(rows_of(&database, table).await, lines(&model), "{table}, round {round}, {mode}");
+            if mode != WriteMode::DeleteInsert {
+                let is_new = |key: &&(i64, String)| !before.contains_key(*key);
+                let is_other = |key: &&(i64, String)| before.get(*key).is_some_and(|old| *old != model[*key]);
+                assert_eq!(changes.inserted as usize, model.keys().filter(is_new).count(), "{table}, round {round}");
+                assert_eq!(changes.updated as usize, model.keys().filter(is_other).count(), "{table}, round {round}");
+            }
+        }
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delta_table_equals_a_model_after_any_loads_by_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = delta(folder.path());
+    let mut runner = TestRunner::deterministic();
+    for (table, partition_by) in [("plain", Vec::new()), ("parted", vec!["region".to_owned()])] {
+        let mut model = Model::new();
+        for round in 0..12 {
+            let mode = MODES[round % 3];
+            let rows = rows(&mut runner, mode);
+            let before = model.clone();
+            merge(&mut model, mode, &rows);
+            let request = SinkRequest { partition_by: partition_by.clone(), ..request(table, mode, keys(mode)) };
+            let changes = load(&lake, &request, &rows).await.unwrap();
+            assert_eq!(rows_of_lake(&folder.path().join(table)), lines(&model), "{table}, round {round}, {mode}");
+            if mode != WriteMode::DeleteInsert {
+                let is_new = |key: &&(i64, String)| !before.contains_key(*key);
+                let is_other = |key: &&(i64, String)| before.get(*key).is_some_and(|old| *old != model[*key]);
+                assert_eq!(changes.inserted as usize, model.keys().filter(is_new).count(), "{table}, round {round}");
+                assert_eq!(changes.updated as usize, model.keys().filter(is_other).count(), "{table}, round {round}");
+            }
+        }
+    }
+}
+
+fn row(id: i64, name: &str, changed: i64) -> Row {
+    (id, "north".to_owned(), Some(name.to_owned()), changed)
+}
+
+async fn refusals(connection: &Arc<dyn Connection>, table: &str) {
+    let upsert = SinkRequest { order_by: None, ..request(table, WriteMode::Upsert, &["id"]) };
+    let twice = [row(1, "a", 1), row(2, "b", 1), row(1, "c", 1)];
+    let error: EngineError = load(connection, &upsert, &twice).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Data, "{error}");
+    assert!(error.message.contains("several rows have the key id and differ, e.g. (1)"), "{error}");
+    let tied = SinkRequest { order_by: Some("changed".to_owned()), ..upsert.clone() };
+    let error = load(connection, &tied, &twice).await.unwrap_err();
+    assert!(error.hint.as_deref().is_some_and(|hint| hint.contains("one value of changed")), "{error:?}");
+    // Rows that are equal are one.
+    let equal = [row(1, "a", 1), row(1, "a", 1)];
+    assert_eq!(load(connection, &upsert, &equal).await.unwrap().inserted, 1);
+    let without = SinkRequest { keys: vec!["name".to_owned()], ..upsert };
+    let missing = [(1, "north".to_owned(), None, 1)];
+    let error = load(connection, &without, &missing).await.unwrap_err();
+    assert!(error.message.contains("1 rows have NULL in the key name"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_null_or_repeat_with_other_values_are_refused_by_postgres() {
+    let database = Database::new().await;
+    let shop = postgres(&database.url);
+    refusals(&shop, "public.t").await;
+    assert_eq!(rows_of(&database, "t").await, ["1|north|a|1"]);
+    // A target that has a key twice can't be told which row is meant.
+    database
+        .run(
+            "CREATE TABLE twice (id bigint, region text, name text, changed bigint); INSERT INTO twice VALUES (1), (1)",
+        )
+        .await;
+    let error = load(&shop, &request("public.twice", WriteMode::Upsert, &["id"]), &[row(1, "a", 1)]).await.unwrap_err();
+    assert!(error.message.contains("the target has several rows of the key id, e.g. (1)"), "{error}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_null_or_repeat_with_other_values_are_refused_by_delta() {
+    let folder = tempfile::tempdir().unwrap();
+    refusals(&delta(folder.path()), "t").await;
+    assert_eq!(rows_of_lake(&folder.path().join("t")), ["1|north|a|1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upsert_of_what_is_there_writes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = delta(folder.path());
+    let upsert = request("t", WriteMode::Upsert, &["id"]);
+    let rows: Vec<Row> = (0..100).map(|id| row(id, "a", 1)).collect();
+    load(&lake, &upsert, &rows).await.unwrap();
+    let again = staged(&lake, &upsert, &rows).await.unwrap();
+    assert_eq!((again.rows, again.files), (100, 0));
+    assert_eq!(again.changes.unwrap(), Changes { unchanged: 100, ..Changes::default() });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_commits_behind_an_append_of_other_keys_and_conflicts_with_one_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = delta(folder.path());
+    let upsert = request("t", WriteMode::Upsert, &["id"]);
+    load(&lake, &upsert, &[row(1, "a", 1), row(2, "b", 1)]).await.unwrap();
+    let append = async |id: i64| {
+        let rows = batch(&[row(id, "appended", 1)]);
+        let sink = lake.sink(&SinkRequest::new(path("t"), WriteMode::Append)).await.unwrap();
+        let context = attempt(Uuid::now_v7(), 1);
+        let staged = sink.write(&context, stream(rows.schema(), vec![rows])).await.unwrap();
+        sink.commit(&context, staged).await.unwrap();
+    };
+    for (appended, conflicts) in [(7, false), (3, true)] {
+        let rows = batch(&[row(1, "new", 2), row(3, "c", appended)]);
+        let (sink, context) = (lake.sink(&upsert).await.unwrap(), attempt(Uuid::now_v7(), 1));
+        let staged = sink.write(&context, stream(rows.schema(), vec![rows])).await.unwrap();
+        if conflicts {
+            // The first round has brought key 3; it is taken away so that the merge finds it new.
+            drop(staged);
+            let rows = batch(&[row(9, "merged", 1)]);
+            let staged = sink.write(&context, stream(rows.schema(), vec![rows])).await.unwrap();
+            append(9).await;
+            let error = sink.commit(&context, staged).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
+        } else {
+            append(appended).await;
+            sink.commit(&context, staged).await.unwrap();
+        }
+    }
+    let found = rows_of_lake(&folder.path().join("t"));
+    assert_eq!(found, ["1|north|new|2", "2|north|b|1", "3|north|c|7", "7|north|appended|1", "9|north|appended|1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_upserts_at_once_no_key_is_doubled() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = delta(folder.path());
+    let database = Database::new().await;
+    let shop = postgres(&database.url);
+    for round in 0..10 {
+        let rows: Vec<Row> = (0..20).map(|id| row(id + round * 5, "a", round)).collect();
+        for (connection, table) in [(&lake, "t"), (&shop, "public.t")] {
+            let upsert = request(table, WriteMode::Upsert, &["id"]);
+            let both = tokio::join!(load(connection, &upsert, &rows), load(connection, &upsert, &rows));
+            for one in [both.0, both.1] {
+                if let Err(error) = one {
+                    assert!(error.kind.is_retryable(), "{error}");
+                }
+            }
+        }
+    }
+    let ids: Vec<String> = (0..65).map(|id| format!("{id}|north|a|{}", id.min(45) / 5)).collect();
+    let mut ids: Vec<String> = ids.into_iter().collect();
+    ids.sort();
+    assert_eq!(rows_of(&database, "t").await, ids);
+    assert_eq!(rows_of_lake(&folder.path().join("t")), ids);
+    shop.close().await;
+}
