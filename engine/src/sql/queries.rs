@@ -10,13 +10,19 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::syntax::{construct, keep, null};
+use super::{laterals, ordered, subqueries};
 
 /// Rewrites the clauses of a query.
 pub(super) fn settle(query: &mut Query) {
+    ordered::settle(query);
+    subqueries::settle(query);
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        laterals::settle(select);
+    }
     limited(query);
-    ordered(query);
+    order(query);
     let reason = sets(&query.body).or_else(|| match query.body.as_ref() {
-        SetExpr::Select(select) => joins(select).or_else(|| subqueries(select)),
+        SetExpr::Select(select) => joins(select).or_else(|| memberships(select)),
         _ => None,
     });
     if let Some(reason) = reason {
@@ -70,7 +76,7 @@ fn limited(query: &mut Query) {
 
 /// Numbers are positions. Floats are ordered as Postgres orders them. A name of the select list is one only if it stands
 /// alone: within an expression Postgres looks in the tables, and DataFusion in the select list.
-fn ordered(query: &mut Query) {
+fn order(query: &mut Query) {
     let (aliases, is_distinct, is_select) = match query.body.as_ref() {
         SetExpr::Select(select) => (aliases(select), select.distinct.is_some(), true),
         _ => (Vec::new(), false, false),
@@ -178,7 +184,7 @@ fn joins(select: &Select) -> Option<&'static str> {
 }
 
 /// Whether IN of a subquery stands where NULL and false are two things: DataFusion answers false for both there.
-fn subqueries(select: &Select) -> Option<&'static str> {
+fn memberships(select: &Select) -> Option<&'static str> {
     let listed = select.projection.iter().any(|item| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => holds_in(expr),
         _ => false,
