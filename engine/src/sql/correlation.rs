@@ -4,7 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Function, Query, SelectItem, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Distinct, Expr, Function, Query, Select, SelectItem, SetExpr, TableFactor, Visit, Visitor,
+};
 
 use super::functions::is_aggregate;
 
@@ -143,6 +145,34 @@ pub(super) fn is_movable(expr: &Expr) -> bool {
         Expr::Function(function) => function.over.is_some() || aggregate(function) || is_rows(&name(function)),
         _ => false,
     })
+}
+
+/// Whether what a SELECT reads from depends on the row around it, before any of its conditions.
+pub(super) fn reads_outside(select: &Select) -> bool {
+    is_correlated(&source(select))
+}
+
+/// Whether a subquery numbers or picks the rows of its row in FROM. DataFusion would take those of all rows for it.
+pub(super) fn numbers_outside(query: &Query) -> bool {
+    struct Picks;
+    impl Visitor for Picks {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            match select.distinct {
+                Some(Distinct::On(_)) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let source = source(select);
+    is_correlated(&source) && (is_windowed_within(&source) || source.visit(&mut Picks).is_break())
+}
+
+fn source(select: &Select) -> Query {
+    let mut source = super::trees::select();
+    source.from.clone_from(&select.from);
+    super::trees::query(source)
 }
 
 /// Whether an expression has a subquery that depends on its row.

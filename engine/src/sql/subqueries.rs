@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-use super::correlation::{aggregates, gives_rows, is_correlated, is_windowed_within};
+use super::correlation::{aggregates, gives_rows, is_correlated, is_windowed_within, numbers_outside, reads_outside};
 use super::memberships::{counted, member};
 use super::syntax::{binary, construct, not};
 use super::trees::{call, is_grouped, item, number, over, project, select_of};
@@ -61,6 +61,10 @@ fn condition(expr: &mut Expr, is_beside_or: bool) {
             }
             _ => values_of(expr),
         },
+        Expr::InSubquery { subquery, .. } if numbers_outside(subquery) => {
+            *expr =
+                construct("refused a window or DISTINCT ON over the rows of an outer row is not supported", Vec::new());
+        }
         Expr::InSubquery { expr: value, subquery, negated } => {
             values_of(value);
             // DataFusion's own way with one value is the faster one. With NOT it knows one key, and not beside OR.
@@ -161,6 +165,10 @@ impl VisitorMut for Expressions {
 
 fn rewritten(expr: &Expr, is_condition: bool) -> Option<Expr> {
     match expr {
+        Expr::Exists { subquery, .. } | Expr::Subquery(subquery) if numbers_outside(subquery) => Some(construct(
+            "refused a window or DISTINCT ON over the rows of an outer row is not supported",
+            Vec::new(),
+        )),
         Expr::Exists { subquery, negated } => exists(subquery, *negated, is_condition),
         Expr::Subquery(query) => only(query),
         Expr::InSubquery { expr, subquery, negated } => counted(expr, subquery, *negated),
@@ -241,7 +249,8 @@ fn only(query: &Query) -> Option<Expr> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let [value] = select.projection.as_slice() else { return None };
     let value = item(value)?;
-    let is_plain = select.distinct.is_none() && select.having.is_none() && !is_grouped(select);
+    let is_plain =
+        !reads_outside(select) && select.distinct.is_none() && select.having.is_none() && !is_grouped(select);
     if !is_plain || aggregates(&select.projection) || gives_rows(&select.projection) {
         return None;
     }
@@ -325,7 +334,7 @@ pub(super) fn array(query: &Query) -> Option<Expr> {
 /// A query that is one SELECT: no limit, no grouping by conditions, nothing before it. An order it may have.
 pub(super) fn plain(query: &Query) -> Option<&Select> {
     match query.body.as_ref() {
-        SetExpr::Select(select) if is_bare(query) && select.having.is_none() => {
+        SetExpr::Select(select) if is_bare(query) && select.having.is_none() && !reads_outside(select) => {
             (!matches!(select.distinct, Some(Distinct::On(_)))).then_some(select)
         }
         _ => None,

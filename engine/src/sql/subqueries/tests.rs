@@ -63,3 +63,18 @@ fn rows_are_looked_for_by_exists() {
         "SELECT 1 FROM c WHERE NOT EXISTS (SELECT 1 AS \"?value\" FROM o WHERE (o.c = c.id) AND (o.a = c.a) IS NOT FALSE)"
     );
 }
+
+#[test]
+fn rows_that_are_numbered_for_each_outer_row_are_refused() {
+    let ranked = "SELECT row_number() OVER (ORDER BY o.a) AS r FROM o WHERE o.c = c.id";
+    for sql in [
+        format!("SELECT (SELECT max(s.r) FROM ({ranked}) AS s) FROM c"),
+        format!("SELECT 1 FROM c WHERE EXISTS (SELECT 1 FROM ({ranked}) AS s WHERE s.r = 2)"),
+        "SELECT 1 FROM c WHERE c.a IN (SELECT s.a FROM (SELECT DISTINCT ON (o.b) o.a FROM o WHERE o.c = c.id) AS s)"
+            .to_owned(),
+    ] {
+        assert!(settled(&sql).contains("refused a window or DISTINCT ON"), "{sql}");
+    }
+    let alone = "SELECT (SELECT max(s.r) FROM (SELECT row_number() OVER (ORDER BY o.a) AS r, o.c FROM o) AS s WHERE s.c = c.id) FROM c";
+    assert_eq!(settled(alone), alone);
+}
