@@ -14,10 +14,12 @@ use headwater_pipelines::sql::SqlFinding;
 mod expressions;
 #[cfg(test)]
 mod hostile;
+mod rows;
 mod scopes;
 mod titles;
 
 pub(crate) use expressions::is_unsettled;
+pub(crate) use rows::rows;
 
 use scopes::Walk;
 
@@ -165,6 +167,23 @@ mod tests {
         assert_eq!(told("SELECT t.total FROM (SELECT id FROM orders) t"), ["1:10 't' has no column 'total'"]);
         assert_eq!(told("SELECT x.id FROM orders o"), ["1:8 there is no table 'x' in this FROM clause"]);
         assert_eq!(told("SELECT t.idd FROM (SELECT idd FROM orders) t"), ["1:27 there is no column 'idd'"]);
+    }
+
+    #[test]
+    fn a_column_of_an_outer_query_is_written_with_its_table() {
+        assert_eq!(
+            fine("SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = ordertotal AND id > 1)"),
+            "SELECT \"id\" FROM orders o WHERE EXISTS (SELECT 1 AS \"?column?\" FROM customers c WHERE \"c\".\"id\" = \"o\".\"orderTotal\" AND \"id\" > 1)"
+        );
+        // A table of the same name is in between.
+        assert_eq!(
+            fine("SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM customers o WHERE ordertotal = 1)"),
+            "SELECT \"id\" FROM orders o WHERE EXISTS (SELECT 1 AS \"?column?\" FROM customers o WHERE \"orderTotal\" = 1)"
+        );
+        assert_eq!(
+            fine("SELECT (id, ordertotal) IN (SELECT id, 1 FROM customers) AS x FROM orders"),
+            "SELECT (\"orders\".\"id\", \"orders\".\"orderTotal\") IN (SELECT \"id\", 1 AS \"?column?\" FROM customers) AS x FROM orders"
+        );
     }
 
     #[test]

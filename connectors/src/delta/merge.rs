@@ -209,11 +209,7 @@ impl Merge<'_> {
         if repeated.count().await.map_err(EngineError::from)? == 0 {
             return Ok(given.clone());
         }
-        let order = self.order_by.map(|name| column(None, name).sort(false, false)).into_iter().collect();
-        let ranked = rank().partition_by(keys.clone()).order_by(order).build().map_err(EngineError::from)?;
-        let first = rows.distinct().and_then(|rows| rows.window(vec![ranked.alias(RANK)]));
-        let first = first.and_then(|rows| rows.filter(column(None, RANK).eq(lit(1_u64))));
-        let first = first.and_then(|rows| rows.drop_columns(&[RANK])).map_err(EngineError::from)?;
+        let first = self.last_of_each(rows.distinct().map_err(EngineError::from)?, keys.clone())?;
         let winners = given.store(self.load, first).await?;
         let ties = winners.table(session).await?.aggregate(keys.clone(), vec![count(lit(1)).alias("n")]);
         let ties = ties.and_then(|groups| groups.filter(column(None, "n").gt(lit(1_i64))));
@@ -223,6 +219,16 @@ impl Merge<'_> {
             None => Ok(winners),
             Some(batch) => Err(self.tied(batch)),
         }
+    }
+
+    /// The rows of each key that are last by a column; without one, all of them.
+    fn last_of_each(&self, rows: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
+        let Some(order_by) = self.order_by else { return Ok(rows) };
+        let order = vec![column(None, order_by).sort(false, false)];
+        let ranked = rank().partition_by(keys).order_by(order).build().map_err(EngineError::from)?;
+        let ranked = rows.window(vec![ranked.alias(RANK)]);
+        let last = ranked.and_then(|rows| rows.filter(column(None, RANK).eq(lit(1_u64))));
+        last.and_then(|rows| rows.drop_columns(&[RANK])).map_err(EngineError::from)
     }
 
     fn tied(&self, batch: &RecordBatch) -> EngineError {

@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Value, Visit, Visitor, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Value, Visit, VisitMut, Visitor, VisitorMut};
 use headwater_pipelines::casing::{Meaning, quoted_forms, settle};
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::sql::SqlFinding;
 
 use super::ambiguous;
-use super::scopes::{Columns, Frame, Walk};
+use super::scopes::{Columns, Frame, Table, Walk};
 
 /// More findings of one statement than this are not looked for.
 const MAX_FINDINGS: usize = 200;
@@ -77,12 +77,59 @@ impl VisitorMut for Expressions<'_, '_> {
         {
             *expr = Expr::CompoundIdentifier(vec![table, ident.clone()]);
         }
+        // A column of an outer query tells so, by its table.
+        if is_settled
+            && let Expr::Identifier(ident) = expr
+            && self.order != Order::OutputsFirst
+            && let Some(table) = self.walk.owner(ident, self.order, 1)
+        {
+            *expr = Expr::CompoundIdentifier(vec![table, ident.clone()]);
+        }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if matches!(expr, Expr::Lambda(_)) {
             self.lambdas -= 1;
+        }
+        // What is looked for in a subquery may have to be read there.
+        if let Expr::InSubquery { expr: value, .. } = expr
+            && self.queries == 0
+            && self.lambdas == 0
+            && self.order != Order::OutputsFirst
+        {
+            let _ = value.visit(&mut Owned { walk: self.walk, order: self.order, queries: 0 });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Gives settled columns the names of their tables.
+struct Owned<'w, 'a> {
+    walk: &'w Walk<'a>,
+    order: Order,
+    queries: usize,
+}
+
+impl VisitorMut for Owned<'_, '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = expr
+            && self.queries == 0
+            && let Some(table) = self.walk.owner(ident, self.order, 0)
+        {
+            *expr = Expr::CompoundIdentifier(vec![table, ident.clone()]);
         }
         ControlFlow::Continue(())
     }
@@ -132,6 +179,24 @@ impl Walk<'_> {
         let mut tables = frame.tables.iter().filter(|table| table.columns.names.contains(&ident.value));
         let table = tables.next().filter(|table| !table.name.is_empty())?;
         tables.next().is_none().then(|| quoted(table.name.clone(), ident))
+    }
+
+    /// The table of a settled column that is found so many queries out or farther, if its name means that table here.
+    fn owner(&self, ident: &Ident, order: Order, from: usize) -> Option<Ident> {
+        let last = self.frames.len().checked_sub(1)?;
+        let place = self.frames.iter().enumerate().rev().find(|(index, frame)| {
+            let order = if *index == last { order } else { Order::Inputs };
+            !matches!(look(ident, frame, order), Found::Nothing)
+        });
+        let (index, frame) = place.filter(|(index, _)| last - index >= from)?;
+        if frame.tables.iter().any(|table| table.columns.is_open) {
+            return None;
+        }
+        let mut tables = frame.tables.iter().filter(|table| table.columns.names.contains(&ident.value));
+        let table = tables.next().filter(|table| !table.name.is_empty() && tables.next().is_none())?;
+        let is_same = |other: &&Table| other.name == table.name;
+        let named = self.frames[index..].iter().flat_map(|frame| &frame.tables).filter(is_same).count();
+        (named == 1).then(|| quoted(table.name.clone(), ident))
     }
 
     /// Settles `table.column`, or a field of a column that holds a struct.

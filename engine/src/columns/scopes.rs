@@ -13,6 +13,7 @@ use headwater_pipelines::sql::SqlFinding;
 
 use super::Relations;
 use super::expressions::{Expressions, Order};
+use super::rows::rows;
 use super::titles::title;
 
 /// The columns of a table or subquery.
@@ -305,6 +306,10 @@ impl<'a> Walk<'a> {
             // A table function, an unnested array and the like: what it gives is for planning to find out.
             other => {
                 self.settle(other, Order::Inputs);
+                if let Some(known) = rows(other) {
+                    let names = known.columns.into_iter().map(|column| column.value).collect();
+                    return self.add(known.table.value, Columns { names, is_open: false });
+                }
                 let alias = alias_of(other);
                 let columns = Columns::unknown().renamed(alias);
                 let name = alias.map(|alias| alias.name.value.clone()).unwrap_or_default();
@@ -335,7 +340,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The name that an expression has by itself: a column's.
 /// The name that an item of a select list says.
 fn given_name(item: &SelectItem) -> Option<String> {
     match item {

@@ -180,8 +180,10 @@ fn called(mut function: Function) -> Expr {
     if !is_scalar || !super::functions::is_scalar(&name) {
         return aggregate(&name, function);
     }
-    if let Some(cast) = super::json::rows_of(&name) {
-        return rows(&name, cast, function);
+    if super::correlation::is_rows(&name)
+        && let Some(found) = rows(&name, &function)
+    {
+        return found;
     }
     match function.args {
         FunctionArguments::List(ref list) if name == "make_interval" => match interval_parts(list) {
@@ -205,21 +207,18 @@ fn called(mut function: Function) -> Expr {
 }
 
 /// A function that gives rows is one that gives an array, whose elements are the rows.
-fn rows(name: &str, cast: Option<&str>, mut function: Function) -> Expr {
-    if let FunctionArguments::List(list) = &mut function.args {
-        let operands = list.args.drain(..).filter_map(|arg| match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-            _ => None,
-        });
-        let array = construct(format!("call {name}"), operands.collect());
-        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(array)));
-    }
-    function.name = ObjectName::from(vec![Ident::new("unnest")]);
-    let elements = Expr::Function(function);
-    match cast {
+fn rows(name: &str, function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let operands = list.args.iter().filter_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let (array, cast) = super::table_functions::array(name, operands.collect())?;
+    let elements = super::trees::call("unnest", Some(array), Vec::new());
+    Some(match cast {
         Some(kind) => construct(format!("cast {kind}"), vec![elements]),
         None => elements,
-    }
+    })
 }
 
 /// `json_agg` and `jsonb_agg` make a document of an array, whose elements are pieces of JSON.

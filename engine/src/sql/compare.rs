@@ -27,6 +27,17 @@ pub(super) fn distinct(operands: Vec<Operand>) -> Result<Expr> {
     compare(Operator::IsDistinctFrom, left, right)
 }
 
+/// `=` of operands of which each value equals one value alone: rows that are grouped by one are those that are equal to it.
+pub(super) fn exactly(operands: Vec<Operand>) -> Result<Expr> {
+    let [left, right] = <[Operand; 2]>::try_from(operands).map_err(|_| refused("= has two operands"))?;
+    let is_exact = |kind: &Type| kind.is_integer() || matches!(kind, Type::Numeric(..));
+    let is_fine = left.kind == right.kind || (is_exact(&left.kind) && is_exact(&right.kind));
+    if !is_fine || matches!(left.kind, Type::Native(_)) {
+        return Err(refused(format!("LATERAL with a limit can't join {} and {}: cast one", left.kind, right.kind)));
+    }
+    compare(Operator::Eq, left, right)
+}
+
 /// AND, OR
 pub(super) fn logic(op: Operator, left: Operand, right: Operand) -> Result<Expr> {
     let side = |operand: Operand| match operand.kind {

@@ -46,9 +46,25 @@ impl Kernel {
     /// The call of a kernel with these operands. Two kernels of one name, form and result are taken for one where their operands
     /// are equal, so a name stands for one body.
     pub(super) fn call(name: &'static str, form: Form, result: Type, body: Body, operands: Vec<Expr>) -> Expr {
+        Self::call_of(name, form, result, body, operands, Volatility::Immutable)
+    }
+
+    /// The call of a kernel that is not computed while the statement is planned, though its operands are constants.
+    pub(super) fn call_at_run(name: &'static str, form: Form, result: Type, body: Body, operands: Vec<Expr>) -> Expr {
+        Self::call_of(name, form, result, body, operands, Volatility::Volatile)
+    }
+
+    fn call_of(
+        name: &'static str,
+        form: Form,
+        result: Type,
+        body: Body,
+        operands: Vec<Expr>,
+        volatility: Volatility,
+    ) -> Expr {
         let signature = match operands.len() {
-            0 => Signature::nullary(Volatility::Immutable),
-            count => Signature::any(count, Volatility::Immutable),
+            0 => Signature::nullary(volatility),
+            count => Signature::any(count, volatility),
         };
         let kernel = Self { name, form, result, body, signature };
         Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(kernel)), operands))

@@ -11,7 +11,10 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::arithmetic::{self, Op};
 use super::compare::{self, compare};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
-use super::{aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, text, times};
+use super::{
+    aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, row_values, series, text,
+    times,
+};
 
 /// Gives operators and constructs Postgres' meaning.
 #[derive(Debug)]
@@ -180,6 +183,9 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "similar" => patterns::similar(operands),
         "gathered" => json::gathered(detail, operands),
         "slice" => list_parts::slice(operands),
+        "exactly" => compare::exactly(operands),
+        "series" => series::plan(operands),
+        "ordinals" => series::ordinals(operands),
         _ => {
             let operand = operands.into_iter().next().ok_or_else(|| refused(format!("{verb} needs an operand")))?;
             match verb {
@@ -189,6 +195,8 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
                 "positive" => positive(operand),
                 "not" => Ok(Expr::Not(Box::new(cast::implicit(operand, &Type::Bool)?.expr))),
                 "key" => compare::key(operand),
+                "one" => row_values::one(operand),
+                "only" | "first" | "filled" => row_values::plan(verb, operand),
                 "flat" => match &operand.kind {
                     Type::Array(element) if matches!(**element, Type::Array(_)) => {
                         Err(refused("unnest of arrays of several dimensions is not supported"))

@@ -4,40 +4,30 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, Offset,
-    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef,
-    TableFactor, UnaryOperator, Visit, Visitor,
+    BinaryOperator, Distinct, Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Offset,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Visit,
+    Visitor,
 };
 
 use super::syntax::{construct, keep, null};
+use super::{laterals, ordered, subqueries};
 
 /// Rewrites the clauses of a query.
 pub(super) fn settle(query: &mut Query) {
+    ordered::settle(query);
+    subqueries::settle(query);
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        laterals::settle(select);
+    }
     limited(query);
-    ordered(query);
+    order(query);
     let reason = sets(&query.body).or_else(|| match query.body.as_ref() {
-        SetExpr::Select(select) => joins(select).or_else(|| subqueries(select)),
+        SetExpr::Select(select) => joins(select).or_else(|| memberships(select)),
         _ => None,
     });
     if let Some(reason) = reason {
         refuse(query, reason);
     }
-}
-
-/// A function of FROM without alias is called by its name, and so is its column.
-pub(super) fn name_functions(factor: &mut TableFactor) {
-    let (name, alias) = match factor {
-        TableFactor::UNNEST { alias: alias @ None, .. } => ("unnest", alias),
-        TableFactor::Table { name, args: Some(_), alias: alias @ None, .. }
-            if name.to_string().eq_ignore_ascii_case("generate_series") =>
-        {
-            ("generate_series", alias)
-        }
-        _ => return,
-    };
-    let name = Ident::with_quote('"', name);
-    let columns = vec![TableAliasColumnDef { name: name.clone(), data_type: None }];
-    *alias = Some(TableAlias { explicit: true, name, columns, at: None });
 }
 
 /// The planner refuses what stands in the select list.
@@ -86,7 +76,7 @@ fn limited(query: &mut Query) {
 
 /// Numbers are positions. Floats are ordered as Postgres orders them. A name of the select list is one only if it stands
 /// alone: within an expression Postgres looks in the tables, and DataFusion in the select list.
-fn ordered(query: &mut Query) {
+fn order(query: &mut Query) {
     let (aliases, is_distinct, is_select) = match query.body.as_ref() {
         SetExpr::Select(select) => (aliases(select), select.distinct.is_some(), true),
         _ => (Vec::new(), false, false),
@@ -194,7 +184,7 @@ fn joins(select: &Select) -> Option<&'static str> {
 }
 
 /// Whether IN of a subquery stands where NULL and false are two things: DataFusion answers false for both there.
-fn subqueries(select: &Select) -> Option<&'static str> {
+fn memberships(select: &Select) -> Option<&'static str> {
     let listed = select.projection.iter().any(|item| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => holds_in(expr),
         _ => false,

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{calls, parameters, queries};
+use super::{calls, parameters, queries, table_functions};
 use crate::transform::Parameters;
 
 /// Rewrites a statement or condition, with the parameters' values in place of their names.
@@ -58,7 +58,7 @@ pub(super) fn null() -> Expr {
     Expr::Value(Value::Null.with_empty_span())
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
@@ -84,7 +84,9 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        queries::name_functions(factor);
+        if let Some(rows) = table_functions::settle(factor) {
+            *factor = rows;
+        }
         match factor {
             // DataFusion reads the arguments of its functions of tables as they are written.
             TableFactor::Table { args: Some(args), .. } => args.args.iter_mut().for_each(keep_argument),

@@ -47,3 +47,23 @@ SELECT c.id, l.total FROM crm.customers c LEFT JOIN LATERAL (SELECT sum(o.amount
 SELECT c.id, l.o FROM crm.customers c LEFT JOIN LATERAL (SELECT o.id AS o FROM shop.orders o WHERE o.customer_id = c.id UNION ALL SELECT x.id FROM crm.orders x WHERE x.customer_id = c.id) l ON true ORDER BY c.id, l.o
 ;
 SELECT k.code, l.name FROM crm.countries k LEFT JOIN LATERAL (SELECT name FROM crm.customers WHERE country_code = k.code ORDER BY score DESC NULLS LAST, id LIMIT 1) l ON true ORDER BY k.code
+;
+SELECT c.id, l.* FROM crm.customers c CROSS JOIN LATERAL (SELECT o.id AS oid, o.amount FROM shop.orders o WHERE o.customer_id = c.id ORDER BY o.amount DESC NULLS LAST, o.id LIMIT 2) l ORDER BY c.id, l.amount DESC NULLS LAST, l.oid
+;
+SELECT c.id, l.b FROM crm.customers c LEFT JOIN LATERAL (SELECT o.id, o.id + 1 FROM shop.orders o WHERE c.id = o.customer_id AND o.status = 'paid' ORDER BY o.id DESC OFFSET 1 LIMIT 1) AS l (a, b) ON l.a > 5 ORDER BY c.id
+;
+SELECT c.id, l.id FROM crm.customers c, LATERAL (SELECT o.id FROM shop.orders o WHERE o.customer_id = c.id ORDER BY 1 LIMIT 1) l ORDER BY c.id
+;
+SELECT c.id, l.id FROM crm.customers c, LATERAL (SELECT o.id FROM shop.orders o WHERE o.customer_id = c.id ORDER BY id DESC FETCH FIRST ROW ONLY) l ORDER BY c.id
+;
+SELECT c.id, l.id FROM crm.customers c, LATERAL (SELECT o.id AS id FROM shop.orders o WHERE o.customer_id = c.id ORDER BY id DESC FETCH FIRST ROW ONLY) l LEFT JOIN crm.orders z ON z.order_ref = l.id ORDER BY c.id
+;
+SELECT c.id, l.id, z.id FROM crm.customers c LEFT JOIN LATERAL (SELECT o.id AS id FROM shop.orders o WHERE o.customer_id = c.id + 1 AND o.status = c.name ORDER BY id DESC LIMIT 1) l ON true LEFT JOIN crm.orders z ON z.order_ref = l.id ORDER BY c.id
+;
+SELECT c.id, l.id, m.kind FROM crm.customers c CROSS JOIN LATERAL (SELECT o.id FROM shop.orders o WHERE o.customer_id = c.id ORDER BY o.id LIMIT 2) l LEFT JOIN LATERAL (SELECT e.kind FROM shop.events e WHERE e.order_id = l.id ORDER BY e.id DESC LIMIT 1) m ON true ORDER BY c.id, l.id
+;
+SELECT k.code, l.name FROM crm.countries k LEFT JOIN LATERAL (SELECT q.name FROM crm.customers q WHERE q.country_code = k.code ORDER BY q.score DESC NULLS LAST, q.id LIMIT 1) l ON true ORDER BY k.code
+;
+SELECT c.id, l.n FROM crm.customers c LEFT JOIN LATERAL (SELECT i.line AS n FROM shop.orders o JOIN shop.order_items i ON i.order_id = o.id WHERE o.customer_id = c.id ORDER BY o.id DESC, i.line DESC LIMIT 3) l ON l.n = 1 ORDER BY c.id
+;
+SELECT c.id, l.n FROM crm.customers c LEFT JOIN LATERAL (SELECT o.id AS n FROM shop.orders o WHERE o.customer_id = c.id ORDER BY o.id LIMIT 0) l ON true ORDER BY c.id

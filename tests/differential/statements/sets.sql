@@ -109,3 +109,51 @@ TABLE crm.countries EXCEPT SELECT * FROM crm.countries WHERE region = 'Europe'
 SELECT s.id, s.status FROM shop.orders s UNION SELECT c.id, c.status FROM crm.orders c ORDER BY id, status
 ;
 SELECT id FROM shop.orders WHERE id IN (SELECT id FROM crm.orders INTERSECT SELECT order_ref FROM crm.orders)
+;
+SELECT o.priority FROM shop.orders o ORDER BY o.priority FETCH FIRST 3 ROWS WITH TIES
+;
+SELECT o.amount FROM shop.orders o ORDER BY o.amount DESC NULLS LAST FETCH FIRST 4 ROWS WITH TIES
+;
+SELECT o.status FROM shop.orders o ORDER BY o.status OFFSET 2 ROWS FETCH FIRST 1 ROW WITH TIES
+;
+SELECT o.status FROM shop.orders o ORDER BY status DESC FETCH FIRST 1 ROW WITH TIES
+;
+SELECT count(*) AS n FROM shop.orders o GROUP BY o.status ORDER BY count(*) DESC FETCH FIRST 2 ROWS WITH TIES
+;
+SELECT count(*) AS n FROM shop.orders o GROUP BY o.status ORDER BY 1 FETCH FIRST 1 ROWS WITH TIES
+;
+SELECT count(*) FROM (SELECT id FROM shop.orders ORDER BY ordered_on FETCH FIRST 5 ROWS WITH TIES) t
+;
+SELECT DISTINCT o.status FROM shop.orders o ORDER BY o.status FETCH FIRST 2 ROWS WITH TIES
+;
+SELECT DISTINCT o.status FROM shop.orders o ORDER BY status FETCH FIRST 2 ROWS WITH TIES
+;
+SELECT o.priority FROM shop.orders o UNION ALL SELECT c.id FROM crm.orders c ORDER BY priority FETCH FIRST 5 ROWS WITH TIES
+;
+WITH q AS (SELECT id, priority FROM shop.orders) SELECT q.priority AS p FROM q ORDER BY q.priority DESC NULLS LAST FETCH FIRST 2 ROWS WITH TIES
+;
+SELECT o.priority FROM shop.orders o ORDER BY o.priority FETCH FIRST 300 ROWS WITH TIES
+;
+SELECT o.priority FROM shop.orders o ORDER BY o.priority OFFSET 13 FETCH FIRST 3 ROWS WITH TIES
+;
+SELECT o.id FROM shop.orders o ORDER BY (SELECT c.name FROM crm.customers c WHERE c.id = o.customer_id) NULLS FIRST, o.id
+;
+SELECT o.id, o.status FROM shop.orders o WHERE o.id > 3 ORDER BY EXISTS (SELECT 1 FROM crm.customers c WHERE c.id = o.customer_id AND c.vip), status DESC, id DESC LIMIT 7 OFFSET 2
+;
+SELECT customer_id FROM shop.orders INTERSECT ALL SELECT customer_id FROM crm.orders
+;
+SELECT customer_id FROM shop.orders EXCEPT ALL SELECT customer_id FROM crm.orders
+;
+SELECT customer_id, status FROM shop.orders EXCEPT ALL SELECT customer_id, status FROM crm.orders ORDER BY customer_id, status
+;
+SELECT x FROM (VALUES (1), (1), (1), (2), (NULL), (NULL)) a (x) EXCEPT ALL SELECT y FROM (VALUES (1), (NULL)) b (y)
+;
+SELECT x FROM (VALUES (1), (1), (2), (NULL), (NULL)) a (x) INTERSECT ALL SELECT y FROM (VALUES (1), (1), (1), (NULL)) b (y) ORDER BY x
+;
+VALUES (1), (1), (2) EXCEPT ALL VALUES (1), (3)
+;
+SELECT status FROM shop.orders UNION ALL (SELECT status FROM crm.orders EXCEPT ALL SELECT status FROM shop.orders) ORDER BY 1
+;
+SELECT status FROM shop.orders EXCEPT ALL SELECT status FROM crm.orders EXCEPT ALL SELECT 'Paid' ORDER BY 1
+;
+SELECT status FROM shop.orders INTERSECT ALL SELECT * FROM (SELECT status FROM crm.orders) q ORDER BY 1

@@ -149,3 +149,101 @@ SELECT p.id FROM shop.products p WHERE p.price > (SELECT avg(price) FROM shop.pr
 SELECT p.id, p.price - (SELECT avg(q.price) FROM shop.products q WHERE q.category IS NOT DISTINCT FROM p.category) AS off FROM shop.products p ORDER BY p.id
 ;
 SELECT p.id, (SELECT count(*) FROM shop.products q WHERE q.price > p.price) + 1 AS place FROM shop.products p ORDER BY place, p.id
+;
+SELECT o.id, o.customer_id IN (SELECT c.customer_id FROM crm.orders c) FROM shop.orders o
+;
+SELECT o.id, o.customer_id NOT IN (SELECT c.customer_id FROM crm.orders c) FROM shop.orders o
+;
+SELECT o.id, o.customer_id NOT IN (SELECT c.customer_id FROM crm.orders c WHERE c.customer_id IS NOT NULL) FROM shop.orders o
+;
+SELECT o.id, o.customer_id IN (SELECT c.customer_id FROM crm.orders c WHERE false), o.customer_id NOT IN (SELECT c.customer_id FROM crm.orders c WHERE false) FROM shop.orders o
+;
+SELECT o.id, o.customer_id IN (SELECT c.customer_id FROM crm.orders c WHERE c.order_ref = o.id) FROM shop.orders o
+;
+SELECT o.id, o.status NOT IN (SELECT c.status FROM crm.orders c WHERE c.customer_id = o.customer_id) FROM shop.orders o
+;
+SELECT o.id, o.status IN (SELECT c.status FROM crm.orders c UNION ALL SELECT 'x') FROM shop.orders o
+;
+SELECT o.id, CASE WHEN o.amount IN (SELECT c.amount FROM crm.orders c ORDER BY c.id LIMIT 5) THEN 1 ELSE 2 END FROM shop.orders o
+;
+SELECT o.id, EXISTS (SELECT 1 FROM crm.orders c WHERE c.order_ref = o.id GROUP BY c.status) FROM shop.orders o
+;
+SELECT o.id, EXISTS (SELECT count(*) FROM crm.orders c WHERE c.order_ref = o.id) FROM shop.orders o
+;
+SELECT o.id, EXISTS (SELECT DISTINCT c.status FROM crm.orders c WHERE c.order_ref = o.id ORDER BY c.status) FROM shop.orders o
+;
+SELECT o.id, NOT EXISTS (SELECT 1 FROM crm.orders c WHERE c.order_ref = o.id UNION SELECT 2 FROM crm.orders c WHERE c.customer_id = o.customer_id) FROM shop.orders o
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id, o.status) IN (SELECT c.customer_id, c.status FROM crm.orders c)
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id, o.status) NOT IN (SELECT c.customer_id, c.status FROM crm.orders c)
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id, o.status) NOT IN (SELECT c.customer_id, c.status FROM crm.orders c WHERE c.id < 3)
+;
+SELECT o.id FROM shop.orders o WHERE NOT (o.customer_id, o.status) IN (SELECT c.customer_id, c.status FROM crm.orders c WHERE c.id < 3) OR o.id = 7
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id, o.status) IN (SELECT c.customer_id, c.status FROM crm.orders c WHERE c.amount = o.amount)
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id, o.status) NOT IN (SELECT c.customer_id, c.status FROM crm.orders c WHERE c.order_ref = o.id)
+;
+SELECT o.id FROM shop.orders o WHERE o.amount NOT IN (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id)
+;
+SELECT o.id FROM shop.orders o WHERE o.amount NOT IN (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id) OR o.status = 'open'
+;
+SELECT o.id FROM shop.orders o WHERE o.amount NOT IN (SELECT c.amount FROM crm.orders c) OR o.status = 'open'
+;
+SELECT o.id FROM shop.orders o WHERE o.amount NOT IN (SELECT c.amount FROM crm.orders c WHERE c.id < 4) OR o.status = 'open'
+;
+SELECT o.id FROM shop.orders o WHERE NOT (o.amount IN (SELECT c.amount FROM crm.orders c WHERE c.id < 4)) OR o.status = 'open'
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id IN (SELECT c.customer_id FROM crm.orders c WHERE c.id = 4)) IS NULL
+;
+SELECT o.id FROM shop.orders o WHERE (o.customer_id IN (SELECT c.customer_id FROM crm.orders c WHERE c.id in (4,6))) IS NOT TRUE
+;
+SELECT o.id FROM shop.orders o WHERE NOT (o.customer_id IN (SELECT c.customer_id FROM crm.orders c WHERE c.id in (4,6)) AND o.id < 5)
+;
+SELECT o.id, (SELECT c.name FROM crm.customers c WHERE c.id = o.customer_id) FROM shop.orders o
+;
+SELECT o.id, (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id) FROM shop.orders o
+;
+SELECT o.id, (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id) FROM shop.orders o WHERE o.id IN (5, 17)
+;
+SELECT o.id, CASE WHEN o.id IN (5, 17) THEN (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id) END FROM shop.orders o
+;
+SELECT o.id, (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id ORDER BY c.amount DESC NULLS LAST, c.id LIMIT 1) FROM shop.orders o
+;
+SELECT o.id, (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id ORDER BY c.amount DESC, c.id FETCH FIRST ROW ONLY) FROM shop.orders o
+;
+SELECT o.id, (SELECT c.amount AS a FROM crm.orders c WHERE c.customer_id = o.customer_id ORDER BY a, c.id LIMIT 1) FROM shop.orders o
+;
+SELECT o.id, (SELECT c.amount * 2 AS amount FROM crm.orders c WHERE c.customer_id = o.customer_id ORDER BY amount DESC NULLS LAST LIMIT 1) FROM shop.orders o
+;
+SELECT o.id, (SELECT c.customer_id FROM crm.orders c WHERE c.order_ref = o.id GROUP BY c.customer_id) FROM shop.orders o
+;
+SELECT o.id, ARRAY(SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id ORDER BY c.amount DESC, c.id) FROM shop.orders o
+;
+SELECT o.id, ARRAY(SELECT DISTINCT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id ORDER BY c.amount DESC) FROM shop.orders o
+;
+SELECT ARRAY(SELECT id FROM crm.orders WHERE false), ARRAY(SELECT id FROM crm.orders ORDER BY id LIMIT 2), ARRAY(SELECT count(*) FROM crm.orders)
+;
+SELECT o.id, o.amount > ANY (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id), o.amount > ALL (SELECT c.amount FROM crm.orders c WHERE c.customer_id = o.customer_id), o.amount <> ALL (SELECT c.amount FROM crm.orders c), o.amount = ANY (SELECT c.amount FROM crm.orders c WHERE false) FROM shop.orders o
+;
+SELECT o.id FROM shop.orders o WHERE (o.amount, o.id) = (SELECT i.amount, i.id FROM shop.orders i WHERE i.id = 8)
+;
+SELECT o.id FROM shop.orders o WHERE (o.amount, o.id) <= (SELECT i.amount, i.id FROM shop.orders i WHERE i.id = 8)
+;
+SELECT o.id FROM shop.orders o WHERE (o.amount, o.id) = (SELECT i.amount, i.id FROM shop.orders i)
+;
+SELECT o.id FROM shop.orders o WHERE coalesce((SELECT c.score FROM crm.customers c WHERE c.id = o.customer_id), 0) > 60 ORDER BY o.id
+;
+SELECT o.customer_id, sum(o.amount), (SELECT c.name FROM crm.customers c WHERE c.id = o.customer_id) FROM shop.orders o GROUP BY o.customer_id ORDER BY o.customer_id
+;
+SELECT o.customer_id, sum(o.amount) FROM shop.orders o GROUP BY o.customer_id HAVING sum(o.amount) IN (SELECT amount FROM crm.orders) ORDER BY o.customer_id
+;
+SELECT o.customer_id, sum(o.amount) IN (SELECT amount FROM crm.orders) FROM shop.orders o GROUP BY o.customer_id ORDER BY o.customer_id
+;
+SELECT id, id IN (SELECT order_ref FROM crm.orders) AS found FROM shop.orders ORDER BY id
+;
+SELECT o.id, EXISTS (SELECT 1 FROM crm.orders c WHERE c.order_ref = o.id AND EXISTS (SELECT 1 FROM crm.customers k WHERE k.id = c.customer_id)) FROM shop.orders o
+;
+SELECT o.id, (SELECT array_agg(EXISTS (SELECT 1 FROM crm.customers k WHERE k.id = c.customer_id)) FROM crm.orders c WHERE c.order_ref = o.id) FROM shop.orders o

@@ -95,3 +95,49 @@ SELECT a, b FROM ROWS FROM (generate_series(1, 3), unnest(ARRAY['x', 'y'])) AS t
 SELECT o.id FROM shop.orders o JOIN unnest(ARRAY[3, 1, 99]) AS wanted (id) ON wanted.id = o.id ORDER BY o.id
 ;
 SELECT x FROM unnest(ARRAY[date '2024-02-29', NULL]) AS u (x) ORDER BY x NULLS FIRST
+;
+SELECT * FROM unnest(ARRAY[10, 20, 30], ARRAY['a', NULL]) WITH ORDINALITY AS u (a, b, n) ORDER BY n
+;
+SELECT * FROM generate_series(3, 1, -1) WITH ORDINALITY
+;
+SELECT g.ordinality, g.g FROM generate_series(3, 1, -1) WITH ORDINALITY g
+;
+SELECT generate_series, generate_series.generate_series FROM generate_series(1, 2)
+;
+SELECT g.* FROM generate_series(1, 2) g, generate_series(1, 2) h WHERE g.g = h.h
+;
+SELECT x.n, c.id FROM generate_series(1, 3) AS x (n) LEFT JOIN crm.orders c ON c.customer_id = x.n ORDER BY 1, 2
+;
+SELECT g FROM generate_series((SELECT min(id) FROM crm.orders), (SELECT max(id) FROM crm.orders), 5) g
+;
+SELECT g FROM generate_series(1, 10) g WHERE g IN (SELECT customer_id FROM crm.orders) ORDER BY g
+;
+SELECT g, EXISTS (SELECT 1 FROM crm.orders c WHERE c.id = g.g) FROM generate_series(1, 12) g ORDER BY g
+;
+SELECT count(*) FROM generate_series(NULL, 3)
+;
+SELECT g FROM generate_series(1::bigint, 3) g
+;
+SELECT g FROM generate_series(1, 3, 0) g
+;
+SELECT g FROM generate_series(5.5, 1, -1.25) g
+;
+SELECT g FROM generate_series(date '2024-01-30', date '2024-04-30', interval '1 month') g
+;
+SELECT g FROM generate_series('2024-01-03', '2024-01-01', interval '-12 hours') g
+;
+SELECT g FROM generate_series(timestamp '2024-01-01', '2024-01-02', '7 hours') g
+;
+SELECT * FROM string_to_table('a,b,,c', ',', '') AS s
+;
+SELECT * FROM string_to_table(NULL, ',') AS s
+;
+SELECT count(*), (SELECT count(*) FROM generate_series(1, 4)) FROM string_to_table('', ',') AS s
+;
+SELECT * FROM regexp_split_to_table('a1b22c', '\d+') WITH ORDINALITY
+;
+SELECT * FROM jsonb_array_elements('[3, null, {"a": [1]}]') WITH ORDINALITY AS e (x, n)
+;
+SELECT x ->> 'k' FROM jsonb_array_elements('[{"k": 1}, {"k": null}, {}]') x
+;
+SELECT * FROM json_object_keys('{"b": 1, "a": 2, "b": 3}') k
