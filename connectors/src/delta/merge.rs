@@ -101,7 +101,7 @@ impl Merge<'_> {
         let Some(table) = table.filter(|_| !files.is_empty()) else {
             return self.all_new(&session, given.rows, rows).await;
         };
-        let merged = self.into_table(&session, table, &given, rows).await?;
+        let merged = self.with_table(&session, table, &given, rows).await?;
         Ok(Merged { ground: Ground { files, ..merged.ground }, ..merged })
     }
 
@@ -113,7 +113,7 @@ impl Merge<'_> {
         Ok(Merged { rows: given, written, changes, ground: self.ground(rows, Vec::new()) })
     }
 
-    async fn into_table(
+    async fn with_table(
         &self,
         session: &SessionContext,
         table: &DeltaTable,

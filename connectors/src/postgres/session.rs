@@ -33,7 +33,9 @@ pub(super) struct Dialer {
     session_name: String,
     /// A session ended in the middle of a statement. If its socket swallowed the farewell, the server still has it.
     interrupted: Arc<AtomicBool>,
-    /// Tasks that drive sockets; `close` waits for them.
+    /// Tasks that drive sockets; a session may go to another dialer.
+    sockets: TaskTracker,
+    /// Sessions that are ours; `close` waits for their ends.
     tasks: TaskTracker,
     /// Where sockets are driven: they outlive the stage that opened them, and answer while its plan computes.
     pub io: Option<Handle>,
@@ -77,8 +79,8 @@ pub(super) type TextRow = Vec<Option<String>>;
 impl Dialer {
     pub(super) fn new(name: &str, endpoint: Endpoint, io: Option<Handle>) -> Self {
         let session_name = format!("{} {:.8}", endpoint.application_name, uuid::Uuid::new_v4().simple().to_string());
-        let (interrupted, tasks) = (Arc::default(), TaskTracker::new());
-        Self { name: name.to_owned(), endpoint, session_name, interrupted, tasks, io }
+        let (interrupted, sockets, tasks) = (Arc::default(), TaskTracker::new(), TaskTracker::new());
+        Self { name: name.to_owned(), endpoint, session_name, interrupted, sockets, tasks, io }
     }
 
     /// Waits until every socket is closed, for at most the time that cancelling takes. If a statement was interrupted, sessions that the
@@ -233,7 +235,7 @@ impl Dialer {
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, &mut connection).await;
         };
         let ends = Arc::clone(&owner);
-        tokio::spawn(async move {
+        self.sockets.spawn(async move {
             driving.await;
             ends.lock().token.take();
         });

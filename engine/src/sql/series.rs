@@ -43,7 +43,7 @@ pub(super) fn plan(operands: Vec<Operand>) -> Result<Expr> {
     let list = Type::Array(Box::new(kind));
     let operands = vec![start.expr, stop.expr, step.expr];
     // Made when it is read: a plan would show every value.
-    Ok(Kernel::call_at_run("series", Form::Call, list, |c, kind| listed(c, kind), operands))
+    Ok(Kernel::call_at_run("series", Form::Call, list, listed, operands))
 }
 
 /// The type of the values: what the bounds and the step have in common.
