@@ -23,7 +23,9 @@ use serde_json::{Map, Value};
 use crate::{location, settings};
 
 mod commit;
+mod ground;
 mod held;
+mod keys;
 mod merge;
 mod protocol;
 mod search;

@@ -1,7 +1,8 @@
 //! Rows of a load in a file of this machine, to be read several times.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,6 +20,18 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::conform::Caster;
+
+/// Sorts of a merge at a time, with room for what is merged beside them.
+const SORTS: usize = 32;
+
+/// What a sort keeps back for its merge at most, in bytes.
+const MOST_KEPT_BACK: usize = 10 << 20;
+
+/// Folders of processes that were killed are removed after so long.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
+/// How the folders are called.
+const PREFIX: &str = "merge-";
 
 /// Rows of a row group: so many are held until they are written.
 const ROW_GROUP_ROWS: usize = 64 << 10;
@@ -45,7 +58,8 @@ impl HeldRows {
         let spill = &load.sessions.config().spill_dir;
         let failed = |error: std::io::Error| EngineError::transient(format!("{}: {error}", spill.display()));
         tokio::fs::create_dir_all(spill).await.map_err(failed)?;
-        let folder = Arc::new(tempfile::Builder::new().prefix("merge-").tempdir_in(spill).map_err(failed)?);
+        sweep(spill);
+        let folder = Arc::new(tempfile::Builder::new().prefix(PREFIX).tempdir_in(spill).map_err(failed)?);
         let mut writer = Writer::new(folder, caster.schema())?;
         let work = async {
             while let Some(batch) = input.next().await {
@@ -87,7 +101,27 @@ impl HeldRows {
             MemoryLimit::Finite(limit) => self.bytes <= limit / share,
             MemoryLimit::Infinite | MemoryLimit::Unknown => true,
         };
-        load.sessions.session(Arc::clone(&load.memory) as Arc<dyn MemoryPool>, fits)
+        let session = load.sessions.session(Arc::clone(&load.memory) as Arc<dyn MemoryPool>, fits)?;
+        if let (false, MemoryLimit::Finite(limit)) = (fits, load.memory.memory_limit()) {
+            // Several sorts share the memory, and each keeps something back for its merge.
+            let state = session.state_ref();
+            let mut state = state.write();
+            let options = state.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+            options.execution.sort_spill_reservation_bytes = (limit / SORTS).min(MOST_KEPT_BACK);
+        }
+        Ok(session)
+    }
+}
+
+/// Removes what killed processes have left. Others may be at it too, and nothing depends on it.
+fn sweep(spill: &Path) {
+    let Ok(entries) = std::fs::read_dir(spill) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -10,10 +10,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use async_trait::async_trait;
 use datafusion::common::{Column, JoinType};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SendableRecordBatchStream;
@@ -22,25 +21,27 @@ use datafusion::functions_window::expr_fn::rank;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, Operator, binary_expr, lit};
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use futures::TryStreamExt;
 use headwater_engine::connector::{Changes, LoadContext};
-use headwater_engine::{EngineError, ErrorKind, Result};
+use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 
-use super::commit::Guard;
+use super::ground::{Ground, paths};
 use super::held::HeldRows;
 use super::table::Location;
 use super::write::{self, Layout, Written};
 use crate::conform::Caster;
 
 /// The column that says which file a row of the table is in.
-const FILE: &str = "_hw_file";
+pub(super) const FILE: &str = "_hw_file";
 
 /// The column that ranks rows of one key.
-const RANK: &str = "_hw_rank";
+pub(super) const RANK: &str = "_hw_rank";
+
+/// The column that counts rows of one key.
+pub(super) const COUNT: &str = "_hw_count";
 
 /// A part of the memory that the smaller side of a join may be expected to take.
-const BUILD_SIDE_SHARE: usize = 4;
+pub(super) const BUILD_SIDE_SHARE: usize = 4;
 
 /// What a keyed load is to do.
 #[derive(Debug)]
@@ -63,21 +64,6 @@ pub(super) struct Merged {
     pub ground: Ground,
 }
 
-/// What the table was when a merge looked at it.
-#[derive(Debug)]
-pub(super) struct Ground {
-    location: Location,
-    keys: Vec<String>,
-    /// Files of the table then, by their paths.
-    files: HashSet<String>,
-    /// Those of them that the commit removes.
-    pub removed: Vec<String>,
-    /// Whether another writer may have added one of the keys.
-    is_unique: bool,
-    rows: HeldRows,
-    load: LoadContext,
-}
-
 /// Whether a mode meets rows by keys.
 pub(super) fn is_keyed(mode: WriteMode) -> bool {
     matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert)
@@ -86,42 +72,48 @@ pub(super) fn is_keyed(mode: WriteMode) -> bool {
 impl Merge<'_> {
     /// Writes the files of a load; `table` is the table, if there is one.
     pub(super) async fn write(&self, table: Option<&DeltaTable>, input: SendableRecordBatchStream) -> Result<Merged> {
-        self.refuse_float_keys()?;
+        self.refuse_columns(&input.schema())?;
         let caster = Caster::new(&input.schema(), Arc::clone(&self.layout.schema))?;
         let given = HeldRows::take(self.load, input, &caster, |batch| self.refuse_null_keys(batch)).await?;
-        let session = self.session(&given)?;
-        let rows = match self.mode {
+        let all = match self.mode {
             WriteMode::DeleteInsert => given.clone(),
-            _ => self.winners(&session, &given).await?,
+            _ => self.winners(&self.session(&given)?, &given).await?,
         };
+        self.onto(table, given.rows, all).await
+    }
+
+    /// Writes the files anew, for a table that others have changed.
+    pub(super) async fn again(&self, table: &DeltaTable, ground: &Ground) -> Result<Merged> {
+        self.onto(Some(table), ground.given, ground.all.clone()).await
+    }
+
+    async fn onto(&self, table: Option<&DeltaTable>, given: u64, all: HeldRows) -> Result<Merged> {
+        let session = self.session(&all)?;
         let files = match table {
             Some(table) => paths(self.location, table).await?,
             None => HashSet::new(),
         };
-        let Some(table) = table.filter(|_| !files.is_empty()) else {
-            return self.all_new(&session, given.rows, rows).await;
+        let merged = match table.filter(|_| !files.is_empty()) {
+            Some(table) => self.with_table(&session, table, all.clone()).await?,
+            None => self.all_new(&session, all.clone()).await?,
         };
-        let merged = self.with_table(&session, table, &given, rows).await?;
-        Ok(Merged { ground: Ground { files, ..merged.ground }, ..merged })
+        Ok(Merged { rows: given, ground: Ground { files, given, all, ..merged.ground }, ..merged })
     }
 
     /// Nothing is there that a row could meet.
-    async fn all_new(&self, session: &SessionContext, given: u64, rows: HeldRows) -> Result<Merged> {
+    async fn all_new(&self, session: &SessionContext, rows: HeldRows) -> Result<Merged> {
         let input = rows.table(session).await?.execute_stream().await.map_err(EngineError::from)?;
         let written = write::files(self.location, self.layout, self.load, input).await?;
         let changes = Changes { inserted: rows.rows, ..Changes::default() };
-        Ok(Merged { rows: given, written, changes, ground: self.ground(rows, Vec::new()) })
+        Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, Vec::new()) })
     }
 
-    async fn with_table(
-        &self,
-        session: &SessionContext,
-        table: &DeltaTable,
-        given: &HeldRows,
-        rows: HeldRows,
-    ) -> Result<Merged> {
+    async fn with_table(&self, session: &SessionContext, table: &DeltaTable, rows: HeldRows) -> Result<Merged> {
         let before = rows.rows;
         let hits = self.hits(session, table, &rows).await?;
+        if self.mode == WriteMode::Upsert {
+            self.refuse_repeated(session, table, &hits, &rows).await?;
+        }
         let rows = match self.mode {
             WriteMode::Upsert => self.changed(session, table, &hits, rows).await?,
             WriteMode::InsertNew => self.absent(session, table, &hits, rows).await?,
@@ -155,7 +147,7 @@ impl Merge<'_> {
             WriteMode::DeleteInsert => Changes { inserted: rows.rows, deleted: gone, ..Changes::default() },
             _ => Changes { inserted: rows.rows.saturating_sub(gone), updated: gone, deleted: 0, unchanged },
         };
-        Ok(Merged { rows: given.rows, written, changes, ground: self.ground(rows, hits) })
+        Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, hits) })
     }
 
     fn ground(&self, rows: HeldRows, removed: Vec<String>) -> Ground {
@@ -164,34 +156,11 @@ impl Merge<'_> {
             keys: self.keys.to_vec(),
             files: HashSet::new(),
             removed,
-            is_unique: self.mode != WriteMode::DeleteInsert,
+            given: 0,
+            all: rows.clone(),
             rows,
             load: self.load.clone(),
         }
-    }
-
-    fn refuse_float_keys(&self) -> Result<()> {
-        for key in self.keys {
-            let field = self.layout.schema.field_with_name(key).map_err(|_| no_key(self.location, key))?;
-            if field.data_type().is_floating() || field.data_type().is_nested() {
-                let message = format!("column {key} ({}) can't be a key of a Delta table", field.data_type());
-                return Err(EngineError::config(message).hint("cast it to numeric or text in a transform"));
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse_null_keys(&self, batch: &RecordBatch) -> Result<()> {
-        for key in self.keys {
-            let nulls = batch.column_by_name(key).map_or(0, |column| column.null_count());
-            if nulls > 0 {
-                return Err(EngineError::data(format!(
-                    "{nulls} rows have NULL in the key {key}, which identifies no row"
-                ))
-                .hint("leave them out in a transform, or let a check find them: not_null"));
-            }
-        }
-        Ok(())
     }
 
     /// A join builds its smaller side in memory if that fits; else both are sorted and spill.
@@ -203,16 +172,16 @@ impl Merge<'_> {
     async fn winners(&self, session: &SessionContext, given: &HeldRows) -> Result<HeldRows> {
         let keys: Vec<Expr> = self.keys.iter().map(|key| column(None, key)).collect();
         let rows = given.table(session).await?;
-        let repeated = rows.clone().aggregate(keys.clone(), vec![count(lit(1)).alias("n")]);
-        let repeated = repeated.and_then(|groups| groups.filter(column(None, "n").gt(lit(1_i64))));
+        let repeated = rows.clone().aggregate(keys.clone(), vec![count(lit(1)).alias(COUNT)]);
+        let repeated = repeated.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
         let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
         if repeated.count().await.map_err(EngineError::from)? == 0 {
             return Ok(given.clone());
         }
         let first = self.last_of_each(rows.distinct().map_err(EngineError::from)?, keys.clone())?;
         let winners = given.store(self.load, first).await?;
-        let ties = winners.table(session).await?.aggregate(keys.clone(), vec![count(lit(1)).alias("n")]);
-        let ties = ties.and_then(|groups| groups.filter(column(None, "n").gt(lit(1_i64))));
+        let ties = winners.table(session).await?.aggregate(keys.clone(), vec![count(lit(1)).alias(COUNT)]);
+        let ties = ties.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
         let ties = ties.and_then(|groups| groups.select(keys)).and_then(|groups| groups.limit(0, Some(1)));
         let ties = ties.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
         match ties.iter().find(|batch| batch.num_rows() > 0) {
@@ -232,16 +201,37 @@ impl Merge<'_> {
     }
 
     fn tied(&self, batch: &RecordBatch) -> EngineError {
-        let value = |column: &arrow::array::ArrayRef| {
-            let text = headwater_engine::texts(column).ok();
-            text.map(|text| text.as_string::<i32>().value(0).to_owned()).unwrap_or_default()
-        };
-        let example = batch.columns().iter().map(value).collect::<Vec<_>>().join(", ");
+        let example = first_row(batch);
         let message = format!("several rows have the key {} and differ, e.g. ({example})", self.keys.join(", "));
         EngineError::data(message).hint(match self.order_by {
             None => "name the column by which the last one counts: order_by: updated_at".to_owned(),
             Some(column) => format!("they have one value of {column}: choose one of them in a transform"),
         })
+    }
+
+    /// Of a key that the table has twice nobody knows which row is meant.
+    async fn refuse_repeated(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        hits: &[String],
+        rows: &HeldRows,
+    ) -> Result<()> {
+        if hits.is_empty() {
+            return Ok(());
+        }
+        let keys = |table: Option<&str>| self.keys.iter().map(|key| column(table, key)).collect::<Vec<Expr>>();
+        let there = self.scan(session, table, hits, false)?.select(keys(None)).map_err(EngineError::from)?;
+        let met = self.joined(there, rows.table(session).await?, JoinType::LeftSemi, Vec::new())?;
+        let repeated = met.aggregate(keys(Some("t")), vec![count(lit(1)).alias(COUNT)]);
+        let repeated = repeated.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
+        let repeated = repeated.and_then(|groups| groups.select(keys(Some("t"))));
+        let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
+        let repeated = repeated.collect().await.map_err(EngineError::from)?;
+        let Some(batch) = repeated.iter().find(|batch| batch.num_rows() > 0) else { return Ok(()) };
+        let (keys, example) = (self.keys.join(", "), first_row(batch));
+        Err(EngineError::data(format!("the target has several rows of the key {keys}, e.g. ({example})"))
+            .hint("remove all but one of them, or load by the columns that identify a row"))
     }
 
     /// The files that hold one of the keys.
@@ -273,7 +263,8 @@ impl Merge<'_> {
     async fn range(&self, session: &SessionContext, rows: &HeldRows) -> Result<Vec<Expr>> {
         let is_ranged = |key: &&String| {
             let field = self.layout.schema.field_with_name(key);
-            field.is_ok_and(|field| field.data_type().is_integer() || field.data_type().is_temporal())
+            // Other writers cut the statistics of times to milliseconds.
+            field.is_ok_and(|field| field.data_type().is_integer() || *field.data_type() == DataType::Date32)
         };
         let keys: Vec<&String> = self.keys.iter().filter(is_ranged).collect();
         if keys.is_empty() {
@@ -349,11 +340,26 @@ impl Merge<'_> {
 }
 
 /// Joins two sides, `t` and `r`, by keys.
-fn joined(keys: &[String], left: DataFrame, right: DataFrame, kind: JoinType, more: Vec<Expr>) -> Result<DataFrame> {
+pub(super) fn joined(
+    keys: &[String],
+    left: DataFrame,
+    right: DataFrame,
+    kind: JoinType,
+    more: Vec<Expr>,
+) -> Result<DataFrame> {
     let equal = keys.iter().map(|key| column(Some("t"), key).eq(column(Some("r"), key)));
     let conditions: Vec<Expr> = equal.chain(more).collect();
     let (left, right) = (left.alias("t").map_err(EngineError::from)?, right.alias("r").map_err(EngineError::from)?);
     left.join_on(right, kind, conditions).map_err(EngineError::from)
+}
+
+/// The first row of a batch, for messages.
+fn first_row(batch: &RecordBatch) -> String {
+    let value = |column: &ArrayRef| {
+        let text = headwater_engine::texts(column).ok();
+        text.map(|text| text.as_string::<i32>().value(0).to_owned()).unwrap_or_default()
+    };
+    batch.columns().iter().map(value).collect::<Vec<_>>().join(", ")
 }
 
 fn column(table: Option<&str>, name: &str) -> Expr {
@@ -361,40 +367,4 @@ fn column(table: Option<&str>, name: &str) -> Expr {
         Some(table) => Column::new(Some(table), name),
         None => Column::new_unqualified(name),
     })
-}
-
-fn no_key(location: &Location, key: &str) -> EngineError {
-    EngineError::config(format!("{} has no column {key}, which is a key", location.label))
-}
-
-/// The paths of the table's files.
-pub(super) async fn paths(location: &Location, table: &DeltaTable) -> Result<HashSet<String>> {
-    let failed = |error| location.failed("reading", error);
-    let state = table.snapshot().map_err(failed)?;
-    let files = state.snapshot().file_views(table.log_store().as_ref(), None);
-    files.map_ok(|file| file.path().into_owned()).try_collect().await.map_err(failed)
-}
-
-#[async_trait]
-impl Guard for Ground {
-    async fn check(&self, table: &DeltaTable) -> Result<()> {
-        let conflict = |what: &str| {
-            Err(EngineError::new(ErrorKind::Conflict, format!("{what} of {} while the load ran", self.location.label)))
-        };
-        let now = paths(&self.location, table).await?;
-        if self.removed.iter().any(|path| !now.contains(path)) {
-            return conflict("another writer removed files");
-        }
-        let added: Vec<String> = now.into_iter().filter(|path| !self.files.contains(path)).collect();
-        if added.is_empty() || !self.is_unique || self.rows.rows == 0 {
-            return Ok(());
-        }
-        let session = self.rows.session(&self.load, BUILD_SIDE_SHARE)?;
-        let there = self.location.some_files(table, &added, None)?;
-        let there = session.read_table(there).map_err(EngineError::from)?;
-        let rows = self.rows.table(&session).await?;
-        let same = joined(&self.keys, there, rows, JoinType::LeftSemi, Vec::new())?;
-        let same = same.limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)?;
-        if same > 0 { conflict("another writer added rows of the same keys") } else { Ok(()) }
-    }
 }

@@ -6,16 +6,20 @@ use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use headwater_engine::connector::{Changes, Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
-use headwater_engine::{EngineError, Result};
+use headwater_engine::{EngineError, ErrorKind, Result};
 use headwater_pipelines::spec::WriteMode;
 use uuid::Uuid;
 
 use super::commit::{self, Contents, Guard, Removes, Unguarded};
-use super::merge::{self, Ground, Merge};
+use super::ground::Ground;
+use super::merge::{self, Merge};
 use super::protocol;
 use super::table::{self, Location};
 use super::write::{self, Layout, Written};
 use crate::conform;
+
+/// How often rows are merged again because others have changed what they meet.
+const MERGES: u32 = 5;
 
 /// Loads into one table.
 #[derive(Debug)]
@@ -52,6 +56,12 @@ impl DeltaSink {
         conform::match_table(&self.location.label, incoming, &schema)?;
         let state = table.snapshot().map_err(|error| self.location.failed("reading", error))?;
         let existing = state.metadata().partition_columns().to_vec();
+        let is_bytes = |name: &&String| schema.field_with_name(name).is_ok_and(|field| field.data_type().is_binary());
+        if let Some(name) = existing.iter().find(is_bytes) {
+            let message =
+                format!("the Delta table {} is partitioned by {name}, which holds bytes", self.location.label);
+            return Err(EngineError::config(message).hint("load into another table"));
+        }
         if !self.partition_by.is_empty() && self.partition_by != existing {
             let kept = if existing.is_empty() {
                 "not partitioned".to_owned()
@@ -121,6 +131,24 @@ impl DeltaSink {
     }
 }
 
+impl DeltaSink {
+    /// Merges the rows into the table as others have left it.
+    async fn merge_again(&self, load: &LoadContext, files: &mut Files) -> Result<()> {
+        let Some(ground) = &files.ground else { return Ok(()) };
+        let Some(table) = self.location.open().await? else {
+            return Err(EngineError::config(format!("the Delta table {} is gone", self.location.label)));
+        };
+        self.judge(&files.layout.schema, &table)?;
+        let (keys, order_by) = (self.keys.as_slice(), self.order_by.as_deref());
+        let merge = Merge { location: &self.location, layout: &files.layout, mode: self.mode, keys, order_by, load };
+        let merged = merge.again(&table, ground).await?;
+        write::remove(&self.location.store()?, &files.adds).await;
+        files.adds = merged.written.adds;
+        files.ground = Some(merged.ground);
+        Ok(())
+    }
+}
+
 /// Files were written for this layout; a table that changed meanwhile needs the load to be planned again.
 struct SameLayout<'a> {
     sink: &'a DeltaSink,
@@ -134,7 +162,7 @@ impl Guard for SameLayout<'_> {
         let now = self.sink.judge(&layout.schema, table)?;
         if now.schema != layout.schema || now.partition_by != layout.partition_by {
             let message = format!("the schema of {} changed while the load ran", self.sink.location.label);
-            return Err(EngineError::new(headwater_engine::ErrorKind::Conflict, message));
+            return Err(EngineError::new(ErrorKind::Conflict, message));
         }
         match &self.files.ground {
             Some(ground) => ground.check(table).await,
@@ -186,9 +214,21 @@ impl Sink for DeltaSink {
             .state
             .downcast::<Files>()
             .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
-        let contents = self.contents(&files);
-        let guard = SameLayout { sink: self, files: &files };
-        let commit = commit::once(&self.location, load.load_id, load.attempt, &contents, &guard).await?;
+        let mut files = files;
+        let mut round = 0;
+        let commit = loop {
+            let contents = self.contents(&files);
+            let guard = SameLayout { sink: self, files: &files };
+            match commit::once(&self.location, load.load_id, load.attempt, &contents, &guard).await {
+                // Nothing of it is committed: the id was looked for on the version that the guard refused.
+                Err(error) if error.kind == ErrorKind::Conflict && files.ground.is_some() && round < MERGES => {
+                    round += 1;
+                    tracing::debug!(table = self.location.label, round, %error, "the rows are merged again");
+                    self.merge_again(load, &mut files).await?;
+                }
+                ended => break ended?,
+            }
+        };
         if let Commit::Adopted(winner) = &commit
             && winner.attempt != load.attempt
         {

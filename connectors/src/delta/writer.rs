@@ -43,6 +43,9 @@ const TRY_AGAIN_BYTES: usize = 192 << 20;
 /// Each open partition value holds a row group in work.
 const MOST_PARTITIONS: usize = 500;
 
+/// The folder of NULL.
+const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+
 /// File systems have no longer names.
 const MOST_FOLDER_BYTES: usize = 255;
 
@@ -196,6 +199,9 @@ impl Partitions {
             };
             if texts.iter().flatten().any(str::is_empty) {
                 return refuse("an empty text, which a Delta table can't tell from NULL");
+            }
+            if texts.iter().flatten().any(|text| text == NULL_FOLDER) {
+                return refuse("the text by which the folder of NULL is called");
             }
             if self.in_folders && texts.iter().flatten().any(|text| folder_bytes(name, text) > MOST_FOLDER_BYTES) {
                 return refuse("a text that is longer than the name of a folder may be");

@@ -16,6 +16,9 @@ use super::types::Wire;
 /// The temporary table of the rows.
 pub(super) const ROWS: &str = "_hw_rows";
 
+/// The column that ranks rows of one key.
+const RANK: &str = "_hw_rank";
+
 /// Keys that an error names.
 const NAMED_KEYS: usize = 3;
 
@@ -49,17 +52,28 @@ pub(super) async fn has_unique_index(session: &Session, relation: &Relation, key
     let mut names: Vec<String> = keys.iter().map(|key| format!("{}::name", literal(key))).collect();
     names.sort();
     names.dedup();
+    // One that may be late can't decide, and keeps the others from it.
     let sql = format!(
-        "SELECT EXISTS (SELECT 1 FROM pg_index x WHERE x.indrelid = {} AND x.indisunique AND x.indisvalid AND x.indimmediate
+        "SELECT coalesce(bool_and(x.indimmediate), false) FROM pg_index x WHERE x.indrelid = {} AND x.indisunique AND x.indisvalid
            AND x.indpred IS NULL AND x.indexprs IS NULL
            AND (SELECT count(*) FROM unnest((x.indkey::int2[])[0:x.indnkeyatts - 1])) = {}
            AND NOT EXISTS (SELECT 1 FROM unnest((x.indkey::int2[])[0:x.indnkeyatts - 1]) AS k (attnum)
-                           JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum WHERE a.attname NOT IN ({})))",
+                           JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum WHERE a.attname NOT IN ({}))",
         relation.oid,
         names.len(),
         names.join(", ")
     );
     Ok(session.value("looking for a unique index", &sql).await?.as_deref() == Some("t"))
+}
+
+/// A table from which others inherit has their rows too, and its own index knows nothing of them.
+pub(super) async fn refuse_heirs(session: &Session, relation: &Relation) -> Result<()> {
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = {})", relation.oid);
+    if relation.kind == 'p' || session.value("looking for tables that inherit", &sql).await?.as_deref() != Some("t") {
+        return Ok(());
+    }
+    let message = format!("other tables inherit from {}: a key may be in one of them", relation.label());
+    Err(EngineError::config(message).hint("load into a table without heirs, or into a partitioned one"))
 }
 
 /// The statement that makes the temporary table.
@@ -70,6 +84,10 @@ pub(super) fn create_rows(fit: &Fit, into: &str) -> String {
 impl Merge<'_> {
     /// Merges the rows into the target; counts what happened to its rows.
     pub(super) async fn run(&self, session: &Session, has_index: bool) -> Result<Changes> {
+        if self.fit.columns.iter().any(|column| column.name == RANK) {
+            let message = format!("a column is called {RANK}, as one that a merge needs itself");
+            return Err(EngineError::config(message).hint("give it another name with AS"));
+        }
         session.run("looking at the rows", &format!("ANALYZE {ROWS}")).await?;
         self.refuse_null_keys(session).await?;
         if self.mode == WriteMode::DeleteInsert {
@@ -128,7 +146,7 @@ impl Merge<'_> {
         let order = self.order_by.map(|column| format!(" ORDER BY {} DESC NULLS LAST", ident(column)));
         let rank = format!("rank() OVER (PARTITION BY {keys}{})", order.unwrap_or_default());
         let sql = format!(
-            "SELECT CAST(ROW({keys}) AS text) FROM (SELECT *, {rank} AS _hw_rank FROM {ROWS}) AS r WHERE _hw_rank = 1
+            "SELECT CAST(ROW({keys}) AS text) FROM (SELECT {names}, {rank} AS \"{RANK}\" FROM {ROWS}) AS r WHERE \"{RANK}\" = 1
              GROUP BY {keys} HAVING count(DISTINCT CAST(ROW({names}) AS text)) > 1 ORDER BY 1 LIMIT {NAMED_KEYS}"
         );
         let rows = session.rows("looking for keys that repeat", &sql).await?;

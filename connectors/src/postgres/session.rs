@@ -266,10 +266,15 @@ impl Session {
         *self.owner.lock() = dialer.owner();
     }
 
-    /// Makes it what a new session of this dialer would be.
+    /// Makes it what a new session of this dialer would be: a query of a user's may have called what changes a session. Prepared statements stay, since
+    /// the driver counts on its own.
     pub(super) async fn renew(&self, dialer: &Dialer) -> Result<()> {
         let name = super::names::literal(&dialer.session_name);
-        self.run("taking up a session", &format!("RESET ALL; SET application_name = {name}")).await
+        let renew = format!(
+            "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;
+             SET application_name = {name}"
+        );
+        self.run("taking up a session", &renew).await
     }
 
     /// Whether nothing has closed it yet, as far as this side knows.

@@ -118,6 +118,9 @@ impl PostgresSink {
             return Err(EngineError::config(format!("{} is a {kind}, which can't be loaded", self.label()))
                 .hint("load into a table"));
         }
+        if keyed::is_keyed(self.mode) {
+            keyed::refuse_heirs(session, &relation).await?;
+        }
         let fit = target::fit(&self.label(), incoming, &columns)?;
         let dependents = match self.mode {
             WriteMode::Overwrite => match self.shared.known.take_dependents(&relation) {
@@ -166,7 +169,8 @@ impl PostgresSink {
         target::fit(&self.label(), incoming, &metas)
     }
 
-    /// Begins the transaction, looks at the target in it and makes the table that the rows go into; answers what follows COPY.
+    /// Begins the transaction, looks at the target in it and makes the table that the rows go into; answers what follows COPY. Whatever the role's
+    /// default is, each statement sees what others have committed while the load waited for its turn.
     async fn begin(
         &self,
         session: &Session,
@@ -174,8 +178,8 @@ impl PostgresSink {
         incoming: &SchemaRef,
     ) -> Result<(Target, String, Option<(Relation, String)>)> {
         let begin = format!(
-            "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}';
-             SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'"
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}';
+             SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL extra_float_digits = 1"
         );
         session.run("beginning the load", &begin).await?;
         let mut into = names::path(&[&self.schema, &self.name]);
@@ -345,7 +349,9 @@ impl Sink for PostgresSink {
         let session = self.shared.dialer.dial().await?;
         loads::ensure(&session, &self.schema).await?;
         let insert = loads::insert(&self.schema, load_id, 0, "fence", &self.label(), 0);
-        let sql = format!("BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {insert} ON CONFLICT DO NOTHING; COMMIT");
+        let sql = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {insert} ON CONFLICT DO NOTHING; COMMIT"
+        );
         session.run("fencing the load", &sql).await?;
         Ok(loads::taken(&session, &self.schema, load_id).await?.filter(|taken| taken.attempt != 0))
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Database, cluster, url};
-use crate::load::{postgres, session, table};
+use crate::load::{postgres, read, request, session, show, table};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_reports_version_role_and_tables() {
@@ -248,5 +248,40 @@ async fn a_port_that_is_not_postgres_is_reported_as_such() {
             let known = ["does not answer as a Postgres server does", "does not offer TLS"];
             assert!(known.iter().any(|words| message.contains(words)), "{answer:?} {sslmode}: {message}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_handed_on_as_new_and_only_to_the_same_connection() {
+    let (database, other) = (Database::new().await, Database::new().await);
+    for one in [&database, &other] {
+        one.run("CREATE TABLE t AS SELECT 1 AS id").await;
+    }
+    let registry = headwater_connectors::registry();
+    let open = |url: &str| registry.get("postgres").unwrap().open("shop", &json!({ "url": url })).unwrap();
+    let processes = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity
+                     WHERE application_name LIKE 'headwater %' AND datname = current_database()";
+    let first = open(&database.url);
+    let query =
+        "SELECT set_config('role', 'pg_monitor', false) AS role, set_config('work_mem', '77kB', false) AS memory,
+                 pg_advisory_lock(7) IS NULL AS lock, 1 AS id";
+    let source = first.source(&request(SourceObject::Query(query.to_owned()))).await.unwrap();
+    read(source).await.unwrap();
+    first.close().await;
+    let before = database.rows(processes).await;
+    let second = open(&database.url);
+    let now =
+        "SELECT current_setting('role') AS role, current_setting('work_mem') AS memory, current_user::text AS who";
+    let source = second.source(&request(SourceObject::Query(now.to_owned()))).await.unwrap();
+    let shown = show(&read(source).await.unwrap());
+    assert!(shown[0].starts_with("none|") && !shown[0].contains("77kB"), "{shown:?}");
+    assert_eq!(database.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await, ["0"]);
+    assert_eq!(database.rows(processes).await, before, "no session was opened");
+    let elsewhere = open(&other.url);
+    let query = request(SourceObject::Query("SELECT current_database()::text AS d".to_owned()));
+    let source = elsewhere.source(&query).await.unwrap();
+    assert_eq!(show(&read(source).await.unwrap()), [other.name.as_str()]);
+    for connection in [second, elsewhere] {
+        connection.close().await;
     }
 }
