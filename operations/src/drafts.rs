@@ -142,13 +142,15 @@ impl Operations {
         let checked = proposal.specs.first().ok_or_else(|| OperationError::bug("a draft was proposed as nothing"))?;
         let schedule = checked.document.spec.as_ref().and_then(|spec| spec.schedule.as_ref());
         let (stored, hash) = (serde_json::to_value(basis)?, basis.hash()?);
-        let approve = ApproveDraft {
-            basis: &stored,
-            hash: &hash,
-            version: checked.version()?,
-            schedule,
-            replaces: basis.replaces(),
+        let version = checked.version()?;
+        // A version of the same text is replaced by nothing that a person would have to see.
+        let replaces = match basis.replaces() {
+            None if self.is_current(&version.plan.pipeline, version.spec_text).await? => {
+                current_number(workspace, &version.plan.pipeline).await?
+            }
+            number => number,
         };
+        let approve = ApproveDraft { basis: &stored, hash: &hash, version, schedule, replaces };
         Ok(workspace.approve_draft(id, &approve).await?.number)
     }
 

@@ -116,10 +116,13 @@ async fn rows_of(database: &Database, table: &str) -> Vec<String> {
 /// The rows of a Delta table, as Python's deltalake reads them.
 fn rows_of_lake(folder: &Path) -> Vec<String> {
     let program = "
-import sys
+import os, sys
 from deltalake import DeltaTable
 for row in DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist():
-    print(row['id'], row['region'], '∅' if row['name'] is None else row['name'], row['changed'], sep='|')";
+    print(row['id'], row['region'], '∅' if row['name'] is None else row['name'], row['changed'], sep='|')
+sys.stdout.flush()
+# Its threads sometimes end badly with the process.
+os._exit(0)";
     let mut rows: Vec<String> = python(program, folder).lines().map(str::to_owned).collect();
     rows.sort();
     rows
@@ -332,7 +335,8 @@ async fn what_a_merge_could_answer_wrongly_is_refused() {
     let (lake, database) = (delta(folder.path()), Database::new().await);
     database
         .run(
-            "CREATE TYPE size AS ENUM ('z', 'a'); CREATE TABLE sized AS SELECT 1 AS id, 'z'::size AS size, 1 AS _hw_rank;
+            "CREATE TYPE size AS ENUM ('z', 'a'); CREATE TABLE sized AS SELECT 1 AS id, 'z'::size AS size;
+             CREATE TABLE ranked AS SELECT 1 AS id, 1 AS _hw_rank;
              CREATE TABLE parent (id bigint PRIMARY KEY, region text, name text, changed bigint); CREATE TABLE child () INHERITS (parent)",
         )
         .await;
@@ -340,16 +344,16 @@ async fn what_a_merge_could_answer_wrongly_is_refused() {
     let error =
         load(&shop, &request("public.parent", WriteMode::Upsert, &["id"]), &[row(1, "a", 1)]).await.unwrap_err();
     assert!(error.message.contains("other tables inherit from public.parent"), "{error}");
-    let sized = crate::load::table(&shop, "public.sized").await.unwrap();
-    for (connection, target, order_by, told) in [
-        (&lake, "sized", "size", "size is of type size, whose texts are not in its order"),
-        (&lake, "sized", "id", "a column is called _hw_rank"),
-        (&shop, "public.target", "id", "a column is called _hw_rank"),
+    for (source, connection, target, order_by, told) in [
+        ("public.sized", &lake, "sized", "size", "size is of type size, whose texts are not in its order"),
+        ("public.ranked", &lake, "ranked", "id", "a column is called _hw_rank"),
+        ("public.ranked", &shop, "public.target", "id", "a column is called _hw_rank"),
     ] {
+        let source = crate::load::table(&shop, source).await.unwrap();
         let mut request = request(target, WriteMode::Upsert, &["id"]);
         request.order_by = Some(order_by.to_owned());
         let sink = connection.sink(&request).await.unwrap();
-        let rows = crate::load::session().read_table(sized.clone()).unwrap().execute_stream().await.unwrap();
+        let rows = crate::load::session().read_table(source).unwrap().execute_stream().await.unwrap();
         let error = sink.write(&attempt(Uuid::now_v7(), 1), rows).await.unwrap_err();
         assert!(error.message.contains(told), "{told}: {error}");
     }
