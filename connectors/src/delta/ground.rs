@@ -11,7 +11,7 @@ use headwater_engine::{EngineError, ErrorKind, Result};
 
 use super::commit::Guard;
 use super::held::HeldRows;
-use super::merge::{BUILD_SIDE_SHARE, joined};
+use super::merge::{BUILD_SIDE_SHARE, each_key, joined};
 use super::table::Location;
 
 /// What the table was when a merge looked at it.
@@ -25,6 +25,8 @@ pub(super) struct Ground {
     pub removed: Vec<String>,
     /// Rows that were handed in.
     pub given: u64,
+    /// Whether rows share their keys.
+    pub repeat: bool,
     /// One row for each key, or all of them.
     pub all: HeldRows,
     /// Those of them that the commit adds.
@@ -57,7 +59,7 @@ impl Guard for Ground {
         let session = self.rows.session(&self.load, BUILD_SIDE_SHARE)?;
         let there = self.location.some_files(table, &added, None)?;
         let there = session.read_table(there).map_err(EngineError::from)?;
-        let rows = self.rows.table(&session).await?;
+        let rows = each_key(self.rows.table(&session).await?, &self.keys, self.repeat)?;
         let same = joined(&self.keys, there, rows, JoinType::LeftSemi, Vec::new())?;
         let same = same.limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)?;
         if same > 0 { conflict("another writer added rows of the same keys") } else { Ok(()) }

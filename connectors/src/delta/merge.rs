@@ -132,7 +132,8 @@ impl Merge<'_> {
         } else {
             let there = self.scan(session, table, &hits, false)?;
             let total = there.clone().count().await.map_err(EngineError::from)?;
-            let kept = self.joined(there, added.clone(), JoinType::LeftAnti, Vec::new())?;
+            let keys = self.keys_of(added.clone())?;
+            let kept = self.joined(there, keys, JoinType::LeftAnti, Vec::new())?;
             let left = kept.clone().count().await.map_err(EngineError::from)?;
             (kept.union(added).map_err(EngineError::from)?, (total - left) as u64)
         };
@@ -157,6 +158,7 @@ impl Merge<'_> {
             files: HashSet::new(),
             removed,
             given: 0,
+            repeat: self.mode == WriteMode::DeleteInsert,
             all: rows.clone(),
             rows,
             load: self.load.clone(),
@@ -246,7 +248,8 @@ impl Merge<'_> {
         }
         let named: Vec<Expr> = self.keys.iter().map(|key| column(None, key)).chain([column(None, FILE)]).collect();
         let there = there.select(named).map_err(EngineError::from)?;
-        let found = self.joined(there, rows.table(session).await?, JoinType::LeftSemi, Vec::new())?;
+        let keys = self.keys_of(rows.table(session).await?)?;
+        let found = self.joined(there, keys, JoinType::LeftSemi, Vec::new())?;
         let found = found.select(vec![column(Some("t"), FILE)]).and_then(DataFrame::distinct);
         let found = found.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
         let mut hits = Vec::new();
@@ -317,7 +320,7 @@ impl Merge<'_> {
         if hits.is_empty() {
             return Ok(rows);
         }
-        let there = self.scan(session, table, hits, false)?;
+        let there = each_key(self.scan(session, table, hits, false)?, self.keys, true)?;
         let new = self.joined(rows.table(session).await?, there, JoinType::LeftAnti, Vec::new())?;
         rows.store(self.load, new).await
     }
@@ -334,9 +337,20 @@ impl Merge<'_> {
         session.read_table(provider).map_err(EngineError::from)
     }
 
+    /// The keys of the rows.
+    fn keys_of(&self, rows: DataFrame) -> Result<DataFrame> {
+        each_key(rows, self.keys, self.mode == WriteMode::DeleteInsert)
+    }
+
     fn joined(&self, left: DataFrame, right: DataFrame, kind: JoinType, more: Vec<Expr>) -> Result<DataFrame> {
         joined(self.keys, left, right, kind, more)
     }
+}
+
+/// The keys of rows, each once: a join would meet every row of a slice with every other.
+pub(super) fn each_key(rows: DataFrame, keys: &[String], repeat: bool) -> Result<DataFrame> {
+    let keys = rows.select(keys.iter().map(|key| column(None, key)).collect::<Vec<Expr>>());
+    if repeat { keys.and_then(DataFrame::distinct) } else { keys }.map_err(EngineError::from)
 }
 
 /// Joins two sides, `t` and `r`, by keys.

@@ -359,3 +359,15 @@ async fn what_a_merge_could_answer_wrongly_is_refused() {
     }
     shop.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slice_of_many_rows_is_replaced_by_its_key_and_not_row_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = delta(folder.path());
+    let slice = request("t", WriteMode::DeleteInsert, &["region"]);
+    for round in 0..2 {
+        let rows: Vec<Row> = (0..50_000).map(|id| row(id, "a", round)).collect();
+        let changes = load(&lake, &slice, &rows).await.unwrap();
+        assert_eq!((changes.inserted, changes.deleted), (50_000, round as u64 * 50_000));
+    }
+}
