@@ -149,7 +149,7 @@ mod tests {
         );
         assert_eq!(
             fine("SELECT NAME, count(*) FROM customers GROUP BY NAME HAVING count(ID) > 1"),
-            "SELECT \"name\", count(*) FROM customers GROUP BY \"name\" HAVING count(\"id\") > 1"
+            "SELECT \"name\", count(*) AS \"count\" FROM customers GROUP BY \"customers\".\"name\" HAVING count(\"id\") > 1"
         );
         fine("SELECT id FROM orders UNION SELECT id FROM customers ORDER BY ID");
         fine("SELECT o.id FROM orders o JOIN customers c USING (ID)");

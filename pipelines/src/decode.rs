@@ -305,7 +305,7 @@ mod tests {
                 "(4, 28) unknown_field there is no field 'colums' here",
                 "(5, 14) wrong_type 'wait': 'soon' is not a duration; expected a number with a unit, such as 250ms, 10s, 15m, 2h or 7d",
                 "(5, 20) unknown_field there is no field 'wiat' here",
-                "(6, 32) wrong_type 'mode': expected one of append, overwrite, upsert, delete_insert, scd2, found 'apend'",
+                "(6, 32) wrong_type 'mode': expected one of append, overwrite, upsert, insert_new, delete_insert, scd2, found 'apend'",
                 "(6, 8) missing_field 'load' needs the field 'into'",
             ]
         );

@@ -148,15 +148,21 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
     for (field, value) in [
         ("partition_by", json!(["id"])),
         ("track", json!(["id"])),
-        ("order_by", json!("id")),
         ("late", json!("split")),
         ("max_delete", json!("20%")),
         ("verify", json!("checksum")),
     ] {
         assert_eq!(has("LoadTask", field), !is_not_yet(&load(field, value)), "{field}");
     }
-    for mode in ["append", "overwrite", "upsert", "delete_insert", "scd2"] {
+    for mode in ["append", "overwrite", "scd2"] {
         assert_eq!(has_word("WriteMode", mode), !is_not_yet(&load("mode", json!(mode))), "{mode}");
+    }
+    // Loads by keys execute, and no model knows them yet.
+    for mode in ["upsert", "insert_new", "delete_insert"] {
+        assert!(!has_word("WriteMode", mode), "{mode}");
+    }
+    for field in ["keys", "order_by"] {
+        assert!(!has("LoadTask", field), "{field}");
     }
     for what in ["fail", "warn", "quarantine"] {
         assert_eq!(has_word("OnFailure", what), !is_not_yet(&check(what)), "{what}");

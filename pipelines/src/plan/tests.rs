@@ -236,7 +236,6 @@ tasks:
             (5, Code::NotYet),
             (6, Code::NotYet),
             (6, Code::NotYet),
-            (6, Code::NotYet),
             (7, Code::NotYet)
         ]
     );

@@ -93,7 +93,7 @@ fn a_mode_that_does_not_exist_is_one_mistake_with_all_modes_and_the_nearest() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(
         found[0].message,
-        "'mode': expected one of append, overwrite, upsert, delete_insert, scd2, found 'replace'"
+        "'mode': expected one of append, overwrite, upsert, insert_new, delete_insert, scd2, found 'replace'"
     );
     assert_eq!(found[0].hint.as_deref(), Some("did you mean 'overwrite'?"));
     assert_eq!(found[0].replacements[0].text, "overwrite");
@@ -180,6 +180,6 @@ tasks:
     );
     assert_eq!(
         planned.queries["b"].sql(),
-        "SELECT ORDERS.id, \"Items\".n FROM \"orders\" AS \"orders\", \"g.Items\" AS \"Items\", \"shop.public.Raw\" AS \"Raw\""
+        "SELECT \"orders\".id, \"Items\".n FROM \"orders\" AS \"orders\", \"g.Items\" AS \"Items\", \"shop.public.Raw\" AS \"Raw\""
     );
 }
