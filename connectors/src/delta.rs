@@ -2,9 +2,9 @@
 //!
 //! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown.
 //! Writes: data files first, then one commit that holds them and `txn(hw/<load id>, attempt)`, so that a load commits once
-//! whatever is retried. Rows that meet others by keys are merged by copying the files that hold them. An object store has to honour conditional writes, which `connections check` proves. Limits: tables with
-//! writer features that Headwater doesn't implement (column mapping, generated or identity columns, constraints, change data feed,
-//! deletion vectors) are read and not written.
+//! whatever is retried. Rows that meet others by keys are merged by copying the files that hold them. An object store has to honour
+//! conditional writes, which `connections check` proves. Limits: tables with writer features that Headwater doesn't implement (column
+//! mapping, generated or identity columns, constraints, change data feed, deletion vectors) are read and not written.
 
 use std::sync::Arc;
 

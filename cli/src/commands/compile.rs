@@ -131,7 +131,7 @@ pub(super) fn finish(report: &CompileReport, output: Option<&Path>, json: bool) 
             CompileReport::Refusal(refusal) => show_refusal(refusal),
             CompileReport::NotYet { feature, quote } => {
                 output::error_line(&format!(
-                    "not yet: {feature} does not execute yet, which '{}' asks for",
+                    "not yet: a sentence can't ask for {feature} yet, as '{}' does",
                     output::shown(quote)
                 ));
             }

@@ -51,7 +51,7 @@ impl HeldRows {
     /// Takes all rows of a stream, each batch tested first.
     pub(super) async fn take(
         load: &LoadContext,
-        mut input: SendableRecordBatchStream,
+        input: SendableRecordBatchStream,
         caster: &Caster,
         test: impl Fn(&RecordBatch) -> Result<()>,
     ) -> Result<Self> {
@@ -60,27 +60,29 @@ impl HeldRows {
         tokio::fs::create_dir_all(spill).await.map_err(failed)?;
         sweep(spill);
         let folder = Arc::new(tempfile::Builder::new().prefix(PREFIX).tempdir_in(spill).map_err(failed)?);
+        Self::fill(load, folder, input, caster, test).await
+    }
+
+    /// Stores the rows of a plan beside these.
+    pub(super) async fn store(&self, load: &LoadContext, rows: DataFrame) -> Result<Self> {
+        let rows = rows.execute_stream().await.map_err(EngineError::from)?;
+        let caster = Caster::new(&rows.schema(), Arc::clone(&self.schema))?;
+        Self::fill(load, Arc::clone(&self.folder), rows, &caster, |_| Ok(())).await
+    }
+
+    async fn fill(
+        load: &LoadContext,
+        folder: Arc<TempDir>,
+        mut input: SendableRecordBatchStream,
+        caster: &Caster,
+        test: impl Fn(&RecordBatch) -> Result<()>,
+    ) -> Result<Self> {
         let mut writer = Writer::new(folder, caster.schema())?;
         let work = async {
             while let Some(batch) = input.next().await {
                 let batch = caster.cast(&batch.map_err(EngineError::from)?)?;
                 test(&batch)?;
                 writer.write(&batch)?;
-            }
-            writer.finish()
-        };
-        let canceled = || EngineError::canceled("the run was canceled");
-        load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))
-    }
-
-    /// Stores the rows of a plan beside these.
-    pub(super) async fn store(&self, load: &LoadContext, rows: DataFrame) -> Result<Self> {
-        let mut rows = rows.execute_stream().await.map_err(EngineError::from)?;
-        let mut writer = Writer::new(Arc::clone(&self.folder), Arc::clone(&self.schema))?;
-        let caster = Caster::new(&rows.schema(), Arc::clone(&self.schema))?;
-        let work = async {
-            while let Some(batch) = rows.next().await {
-                writer.write(&caster.cast(&batch.map_err(EngineError::from)?)?)?;
             }
             writer.finish()
         };

@@ -64,11 +64,6 @@ pub(super) struct Merged {
     pub ground: Ground,
 }
 
-/// Whether a mode meets rows by keys.
-pub(super) fn is_keyed(mode: WriteMode) -> bool {
-    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert)
-}
-
 impl Merge<'_> {
     /// Writes the files of a load; `table` is the table, if there is one.
     pub(super) async fn write(&self, table: Option<&DeltaTable>, input: SendableRecordBatchStream) -> Result<Merged> {
@@ -94,7 +89,7 @@ impl Merge<'_> {
             None => HashSet::new(),
         };
         let merged = match table.filter(|_| !files.is_empty()) {
-            Some(table) => self.with_table(&session, table, all.clone()).await?,
+            Some(table) => self.with_table(&session, table, &files, all.clone()).await?,
             None => self.all_new(&session, all.clone()).await?,
         };
         Ok(Merged { rows: given, ground: Ground { files, given, all, ..merged.ground }, ..merged })
@@ -108,34 +103,39 @@ impl Merge<'_> {
         Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, Vec::new()) })
     }
 
-    async fn with_table(&self, session: &SessionContext, table: &DeltaTable, rows: HeldRows) -> Result<Merged> {
+    async fn with_table(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        files: &HashSet<String>,
+        rows: HeldRows,
+    ) -> Result<Merged> {
+        let files: Vec<String> = files.iter().cloned().collect();
         let before = rows.rows;
-        let hits = self.hits(session, table, &rows).await?;
+        let hits = self.hits(session, table, &files, &rows).await?;
         if self.mode == WriteMode::Upsert {
             self.refuse_repeated(session, table, &hits, &rows).await?;
         }
         let rows = match self.mode {
-            WriteMode::Upsert => self.changed(session, table, &hits, rows).await?,
-            WriteMode::InsertNew => self.absent(session, table, &hits, rows).await?,
-            _ => rows,
+            WriteMode::DeleteInsert => rows,
+            _ => self.missing(session, table, &hits, rows).await?,
         };
         let unchanged = before.saturating_sub(rows.rows);
         // What is left may meet fewer files.
         let hits = match self.mode {
             WriteMode::InsertNew => Vec::new(),
-            WriteMode::Upsert if unchanged > 0 => self.hits(session, table, &rows).await?,
+            WriteMode::Upsert if unchanged > 0 => self.hits(session, table, &hits, &rows).await?,
             _ => hits,
         };
         let added = rows.table(session).await?;
-        let (all, gone) = if hits.is_empty() {
+        let (all, met) = if hits.is_empty() {
             (added, 0)
         } else {
             let there = self.scan(session, table, &hits, false)?;
-            let total = there.clone().count().await.map_err(EngineError::from)?;
+            let met = there.clone().count().await.map_err(EngineError::from)?;
             let keys = self.keys_of(added.clone())?;
             let kept = self.joined(there, keys, JoinType::LeftAnti, Vec::new())?;
-            let left = kept.clone().count().await.map_err(EngineError::from)?;
-            (kept.union(added).map_err(EngineError::from)?, (total - left) as u64)
+            (kept.union(added).map_err(EngineError::from)?, met as u64)
         };
         let written = match rows.rows == 0 && hits.is_empty() {
             true => Written { rows: 0, adds: Vec::new() },
@@ -144,6 +144,8 @@ impl Merge<'_> {
                 write::files(self.location, self.layout, self.load, input).await?
             }
         };
+        // What was written beside the rows is what the files keep.
+        let gone = (met + rows.rows).saturating_sub(written.rows);
         let changes = match self.mode {
             WriteMode::DeleteInsert => Changes { inserted: rows.rows, deleted: gone, ..Changes::default() },
             _ => Changes { inserted: rows.rows.saturating_sub(gone), updated: gone, deleted: 0, unchanged },
@@ -236,13 +238,18 @@ impl Merge<'_> {
             .hint("remove all but one of them, or load by the columns that identify a row"))
     }
 
-    /// The files that hold one of the keys.
-    async fn hits(&self, session: &SessionContext, table: &DeltaTable, rows: &HeldRows) -> Result<Vec<String>> {
-        if rows.rows == 0 {
+    /// Those of some files that hold one of the keys.
+    async fn hits(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        files: &[String],
+        rows: &HeldRows,
+    ) -> Result<Vec<String>> {
+        if rows.rows == 0 || files.is_empty() {
             return Ok(Vec::new());
         }
-        let files: Vec<String> = paths(self.location, table).await?.into_iter().collect();
-        let mut there = self.scan(session, table, &files, true)?;
+        let mut there = self.scan(session, table, files, true)?;
         for condition in self.range(session, rows).await? {
             there = there.filter(condition).map_err(EngineError::from)?;
         }
@@ -288,8 +295,8 @@ impl Merge<'_> {
         Ok(conditions)
     }
 
-    /// The rows that the table does not have exactly so.
-    async fn changed(
+    /// The rows that the table does not have: exactly so, or, if others stay as they are, by their key.
+    async fn missing(
         &self,
         session: &SessionContext,
         table: &DeltaTable,
@@ -300,29 +307,22 @@ impl Merge<'_> {
             return Ok(rows);
         }
         let there = self.scan(session, table, hits, false)?;
+        let (there, equal) = match self.mode {
+            WriteMode::InsertNew => (each_key(there, self.keys, true)?, Vec::new()),
+            _ => (there, self.equal_columns()),
+        };
+        let new = self.joined(rows.table(session).await?, there, JoinType::LeftAnti, equal)?;
+        rows.store(self.load, new).await
+    }
+
+    /// Whether all columns beside the keys are the same.
+    fn equal_columns(&self) -> Vec<Expr> {
         let others = self.layout.schema.fields().iter().filter(|field| !self.keys.contains(field.name()));
         let equal = others.map(|field| {
             let (left, right) = (column(Some("t"), field.name()), column(Some("r"), field.name()));
             binary_expr(left, Operator::IsNotDistinctFrom, right)
         });
-        let new = self.joined(rows.table(session).await?, there, JoinType::LeftAnti, equal.collect())?;
-        rows.store(self.load, new).await
-    }
-
-    /// The rows whose key the table does not have.
-    async fn absent(
-        &self,
-        session: &SessionContext,
-        table: &DeltaTable,
-        hits: &[String],
-        rows: HeldRows,
-    ) -> Result<HeldRows> {
-        if hits.is_empty() {
-            return Ok(rows);
-        }
-        let there = each_key(self.scan(session, table, hits, false)?, self.keys, true)?;
-        let new = self.joined(rows.table(session).await?, there, JoinType::LeftAnti, Vec::new())?;
-        rows.store(self.load, new).await
+        equal.collect()
     }
 
     /// Rows of some files of the table.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::commit::{self, Contents, Guard, Removes, Unguarded};
 use super::ground::Ground;
-use super::merge::{self, Merge};
+use super::merge::Merge;
 use super::protocol;
 use super::table::{self, Location};
 use super::write::{self, Layout, Written};
@@ -120,7 +120,7 @@ impl DeltaSink {
         table: Option<&DeltaTable>,
         input: SendableRecordBatchStream,
     ) -> Result<(u64, Vec<Add>, Option<Changes>, Option<Ground>)> {
-        if !merge::is_keyed(self.mode) {
+        if !self.mode.is_keyed() {
             let Written { rows, adds } = write::files(&self.location, layout, load, input).await?;
             return Ok((rows, adds, None, None));
         }

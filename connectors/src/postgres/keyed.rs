@@ -37,11 +37,6 @@ pub(super) struct Merge<'a> {
     pub is_partitioned: bool,
 }
 
-/// Whether a mode meets rows by keys.
-pub(super) fn is_keyed(mode: WriteMode) -> bool {
-    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert)
-}
-
 /// Whether a mode wants each key once.
 pub(super) fn is_unique(mode: WriteMode) -> bool {
     matches!(mode, WriteMode::Upsert | WriteMode::InsertNew)

@@ -118,7 +118,7 @@ impl PostgresSink {
             return Err(EngineError::config(format!("{} is a {kind}, which can't be loaded", self.label()))
                 .hint("load into a table"));
         }
-        if keyed::is_keyed(self.mode) {
+        if self.mode.is_keyed() {
             keyed::refuse_heirs(session, &relation).await?;
         }
         let fit = target::fit(&self.label(), incoming, &columns)?;
@@ -308,7 +308,7 @@ impl Sink for PostgresSink {
         }
         let work = async {
             let (target, into, swap) = self.begin(&session, load, &input.schema()).await?;
-            if keyed::is_keyed(self.mode) {
+            if self.mode.is_keyed() {
                 return self.merge(&session, &target, &into, input).await;
             }
             let (rows, bytes) = self.send(&session, &target.fit, &into, input).await?;

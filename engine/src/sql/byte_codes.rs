@@ -101,7 +101,8 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
     (count == 0).then_some(made)
 }
 
-fn from_escaped(text: &str) -> Option<Vec<u8>> {
+/// Bytes written as themselves, with `\\\\` and three octal digits for others.
+pub(super) fn from_escaped(text: &str) -> Option<Vec<u8>> {
     let mut made = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {

@@ -178,14 +178,7 @@ impl Moment {
             "MI" => filled(seconds / 60 % 60, 2),
             "SS" => filled(seconds % 60, 2),
             "SSSS" | "SSSSS" => seconds.to_string(),
-            "MS" => format!("{:03}", fraction / 1000),
-            "US" => format!("{fraction:06}"),
-            "FF1" => format!("{:01}", fraction / 100_000),
-            "FF2" => format!("{:02}", fraction / 10_000),
-            "FF3" => format!("{:03}", fraction / 1_000),
-            "FF4" => format!("{:04}", fraction / 100),
-            "FF5" => format!("{:05}", fraction / 10),
-            "FF6" => format!("{fraction:06}"),
+            "MS" | "US" | "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => fraction_of(name, fraction),
             "YYYY" => filled(year.into(), 4),
             "Y,YYY" => format!("{},{:03}", year / 1000, year % 1000),
             "YYY" => tail(year, 3),
@@ -242,6 +235,16 @@ impl Moment {
         };
         if is_filled { format!("{word:width$}") } else { word }
     }
+}
+
+/// A second's fraction, in as many digits as the field has.
+pub(super) fn fraction_of(name: &str, micros: i64) -> String {
+    let digits: u32 = match name {
+        "MS" => 3,
+        _ => name.trim_start_matches("FF").parse().unwrap_or(6),
+    };
+    let width = usize::try_from(digits).unwrap_or(6);
+    format!("{:0width$}", micros / 10_i64.pow(6 - digits.min(6)))
 }
 
 /// The ending of an ordinal.

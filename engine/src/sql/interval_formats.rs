@@ -1,6 +1,6 @@
 //! to_char of intervals: their months, days and time in a format of moments.
 
-use super::formats::{Case, Piece, suffix};
+use super::formats::{Case, Piece, fraction_of, suffix};
 
 /// Fields that an interval has; the others belong to a date.
 const FIELDS: [&str; 31] = [
@@ -81,14 +81,7 @@ impl Span {
             "MI" => filled(seconds / 60 % 60, 2),
             "SS" => filled(seconds % 60, 2),
             "SSSS" | "SSSSS" => seconds.to_string(),
-            "MS" => format!("{:03}", fraction / 1_000),
-            "US" => format!("{fraction:06}"),
-            "FF1" => format!("{:01}", fraction / 100_000),
-            "FF2" => format!("{:02}", fraction / 10_000),
-            "FF3" => format!("{:03}", fraction / 1_000),
-            "FF4" => format!("{:04}", fraction / 100),
-            "FF5" => format!("{:05}", fraction / 10),
-            "FF6" => format!("{fraction:06}"),
+            "MS" | "US" | "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => fraction_of(name, fraction),
             "YYYY" => filled(years, 4),
             "YYY" => tail(3),
             "YY" => tail(2),

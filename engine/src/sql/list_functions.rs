@@ -341,12 +341,17 @@ fn judged(columns: &[ArrayRef], all: bool, compare: Compare) -> Result<ArrayRef>
         let values = list.value(row);
         let wanted = arrow::array::Scalar::new(columns[0].slice(row, 1));
         let found = compare(&wanted, &values)?;
-        let decides = found.iter().flatten().any(|is| is != all);
-        Ok(match (decides, found.null_count() > 0) {
-            (true, _) => Some(!all),
-            (false, true) => None,
-            (false, false) => Some(all),
-        })
+        Ok(decided(&found, all))
     });
     Ok(Arc::new(rows.collect::<Result<BooleanArray>>()?))
+}
+
+/// Whether all comparisons hold, or any of them: NULL where an unknown one could decide it.
+pub(super) fn decided(found: &BooleanArray, all: bool) -> Option<bool> {
+    let decides = found.iter().flatten().any(|is| is != all);
+    match (decides, found.null_count() > 0) {
+        (true, _) => Some(!all),
+        (false, true) => None,
+        (false, false) => Some(all),
+    }
 }

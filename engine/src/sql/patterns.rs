@@ -12,7 +12,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Like, Operator};
 
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
-use super::{cast, text_functions};
+use super::{cast, list_functions, text_functions};
 
 fn text(operand: Operand) -> Result<Expr> {
     match operand.kind {
@@ -82,12 +82,7 @@ fn judged(columns: &[ArrayRef], case_insensitive: bool, all: bool) -> Result<Arr
         let patterns = checked(&[lower(&lists.value(row))], &DataType::Utf8)?;
         let value = Scalar::new(lower(&columns[0].slice(row, 1)));
         let found = comparison::like(&value, &patterns)?;
-        let decides = found.iter().flatten().any(|is| is != all);
-        Ok(match (decides, found.null_count() > 0) {
-            (true, _) => Some(!all),
-            (false, true) => None,
-            (false, false) => Some(all),
-        })
+        Ok(list_functions::decided(&found, all))
     });
     Ok(Arc::new(rows.collect::<Result<BooleanArray>>()?))
 }

@@ -16,7 +16,7 @@ use datafusion::error::Result;
 
 use super::arithmetic::{fitting, out_of_range, power_of_ten};
 use super::types::{MAX_DIGITS, Type, refused};
-use super::{dates, intervals, lists};
+use super::{byte_codes, dates, intervals, lists};
 
 /// A text that is no value of a type.
 pub(super) fn invalid(kind: &str, text: &str) -> ArrowError {
@@ -201,26 +201,7 @@ fn bytes(text: &str) -> Parsed<Vec<u8>> {
         let digits: String = digits.split_ascii_whitespace().collect();
         return hex::decode(digits).map_err(|_| wrong());
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = match (first, behind) {
-            (b'\\', [b'\\', behind @ ..]) => {
-                bytes.push(b'\\');
-                behind
-            }
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
-                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                behind
-            }
-            (b'\\', _) => return Err(wrong()),
-            (byte, behind) => {
-                bytes.push(*byte);
-                behind
-            }
-        };
-    }
-    Ok(bytes)
+    byte_codes::from_escaped(text).ok_or_else(wrong)
 }
 
 /// Values as Postgres prints them.

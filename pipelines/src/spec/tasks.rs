@@ -197,6 +197,11 @@ pub enum WriteMode {
 }
 
 impl WriteMode {
+    /// Whether rows meet those already there by keys.
+    pub fn is_keyed(self) -> bool {
+        !matches!(self, Self::Append | Self::Overwrite)
+    }
+
     /// As it is spelled in a spec.
     pub fn as_str(self) -> &'static str {
         match self {

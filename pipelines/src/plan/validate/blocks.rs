@@ -64,10 +64,9 @@ impl Findings<'_> {
     }
 
     fn load(&mut self, load: &LoadTask, steps: &[Step]) {
-        let keyed = !matches!(load.mode, WriteMode::Append | WriteMode::Overwrite);
         let keys = below(steps, "keys");
         let written = self.document.node(&keys).is_some();
-        if keyed {
+        if load.mode.is_keyed() {
             if load.mode == WriteMode::Scd2 {
                 self.not_yet(&below(steps, "mode"), "mode scd2");
             }
