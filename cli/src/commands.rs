@@ -7,6 +7,7 @@ mod compile;
 mod completions;
 mod connections;
 mod conversations;
+mod cursors;
 mod drafts;
 mod eval;
 mod explain;
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// List, preview, pause and resume schedules
     #[command(subcommand)]
     Schedules(schedules::SchedulesCommand),
+    /// List, show and reset how far loads have read their sources
+    #[command(subcommand)]
+    Cursors(cursors::CursorsCommand),
     /// List workers
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
@@ -205,6 +209,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::New(args) => new::new(context, args).await,
         Command::Pipelines(command) => pipelines::pipelines(context, command).await,
         Command::Runs(command) => runs::runs(context, command).await,
+        Command::Cursors(command) => cursors::cursors(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
         Command::Workers(command) => workers::workers(context, command).await,
         Command::Limits(command) => limits::limits(context, command).await,

@@ -9,9 +9,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::TableProvider;
 use headwater_engine::connector::{
-    ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceObject, SourceRequest, TableInfo,
+    ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, Source, SourceObject, SourceRequest,
+    TableInfo, refuse_cursor,
 };
 use headwater_engine::stores::StoreOptions;
 use headwater_engine::{EngineError, Result};
@@ -139,17 +139,17 @@ impl Connection for DeltaConnection {
         Ok(tables)
     }
 
-    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+    async fn source(&self, request: &SourceRequest) -> Result<Source> {
         let SourceObject::Table(path) = &request.object else {
             return Err(EngineError::config(format!("connection '{}' can't run queries", self.name))
                 .hint("read a table with `from`, and filter it in a transform"));
         };
+        let label = format!("{}.{}", self.name, path.join("."));
+        if request.cursor.is_some() {
+            return Err(refuse_cursor(&label));
+        }
         let provider = self.locate(path)?.provider().await?;
-        headwater_engine::select::columns(
-            provider,
-            request.columns.as_ref(),
-            &format!("{}.{}", self.name, path.join(".")),
-        )
+        Ok(headwater_engine::select::columns(provider, request.columns.as_ref(), &label)?.into())
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

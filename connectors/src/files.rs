@@ -10,9 +10,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::TableProvider;
 use headwater_engine::connector::{
-    ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, SourceObject, SourceRequest, TableInfo,
+    ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, Source, SourceObject, SourceRequest,
+    TableInfo, refuse_cursor,
 };
 use headwater_engine::stores::StoreOptions;
 use headwater_engine::{EngineError, Result};
@@ -200,12 +200,16 @@ impl Connection for FilesConnection {
         Ok(tables)
     }
 
-    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+    async fn source(&self, request: &SourceRequest) -> Result<Source> {
         let SourceObject::Table(path) = &request.object else {
             return Err(EngineError::config(format!("connection '{}' can't run queries", self.shared.name))
                 .hint("read files with `from`, and filter them in a transform"));
         };
-        source::open(Arc::clone(&self.shared), path, request.columns.as_ref(), request.cancel.clone()).await
+        if request.cursor.is_some() {
+            return Err(refuse_cursor(&format!("{}.{}", self.shared.name, path.join("."))));
+        }
+        let shared = Arc::clone(&self.shared);
+        Ok(source::open(shared, path, request.columns.as_ref(), request.cancel.clone()).await?.into())
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

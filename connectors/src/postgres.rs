@@ -11,10 +11,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::TableProvider;
 use headwater_engine::Result;
 use headwater_engine::connector::{
-    Connection, Connector, ConnectorSpec, Demand, Expected, Health, Sink, SinkRequest, SourceRequest, TableInfo,
+    Connection, Connector, ConnectorSpec, Demand, Expected, Health, Sink, SinkRequest, Source, SourceRequest, TableInfo,
 };
 use headwater_pipelines::spec::WriteMode;
 use serde_json::Value;
@@ -37,6 +36,7 @@ mod idle;
 mod keyed;
 mod known;
 mod loads;
+mod marks;
 mod names;
 mod numeric;
 mod profile;
@@ -52,6 +52,7 @@ mod swap;
 mod target;
 mod tls;
 mod types;
+mod window;
 
 use endpoint::{Endpoint, Host, Settings};
 use idle::Idle;
@@ -224,11 +225,11 @@ impl Connection for PostgresConnection {
         self.shared.ask(async |session| known.expect(session, name, tables).await).await
     }
 
-    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+    async fn source(&self, request: &SourceRequest) -> Result<Source> {
         let shared = Arc::clone(&self.shared);
-        let table =
-            self.shared.ask(async |session| source::PostgresTable::open(shared, session, request).await).await?;
-        Ok(Arc::new(table))
+        let opened = async |session: &Session| source::PostgresTable::open(shared, session, request).await;
+        let (table, position) = self.shared.ask(opened).await?;
+        Ok(Source { table: Arc::new(table), position, notes: Vec::new() })
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

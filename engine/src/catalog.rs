@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SendableRecordBatchStream;
 use schemars::JsonSchema;
@@ -14,8 +13,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::connector::{
-    ColumnInfo, Commit, Connection, Health, LoadContext, Sink, SinkPlan, SinkRequest, SourceObject, SourceRequest,
-    Staged, TableInfo, Taken,
+    ColumnInfo, Commit, Connection, CursorRequest, Health, LoadContext, Sink, SinkPlan, SinkRequest, Source,
+    SourceObject, SourceRequest, Staged, TableInfo, Taken, judge_column,
 };
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
@@ -261,7 +260,7 @@ impl Connection for SnapshotConnection {
         Ok(self.catalog.tables.iter().map(shown).collect())
     }
 
-    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>> {
+    async fn source(&self, request: &SourceRequest) -> Result<Source> {
         let SourceObject::Table(path) = &request.object else { return Err(self.only_planned("describe a query")) };
         let label = format!("{}.{}", self.name, path.join("."));
         let found = self.catalog.tables.iter().find(|table| table.path == *path).ok_or_else(|| {
@@ -272,7 +271,14 @@ impl Connection for SnapshotConnection {
                 format!("if it is new, read the catalog again: headwater connections catalog {} --refresh", self.name)
             }))
         })?;
-        select::columns(Arc::new(EmptyTable::new(found.schema()?)), request.columns.as_ref(), &label)
+        let schema = found.schema()?;
+        if let Some(CursorRequest { cursor, .. }) = &request.cursor
+            && let Some(column) = &cursor.column
+        {
+            let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+            judge_column(cursor, &label, column, &fields)?;
+        }
+        Ok(select::columns(Arc::new(EmptyTable::new(schema)), request.columns.as_ref(), &label)?.into())
     }
 
     async fn sink(&self, _: &SinkRequest) -> Result<Arc<dyn Sink>> {

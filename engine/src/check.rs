@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use futures::FutureExt;
@@ -28,6 +29,7 @@ use crate::relations::{Connections, Relations, direct_name};
 use crate::stage::Engine;
 use crate::transform::{self, Parameters};
 
+mod partial;
 mod places;
 
 /// What checking found.
@@ -75,6 +77,7 @@ impl Engine {
             cancel: CancellationToken::new(),
             unreachable: BTreeSet::new(),
             within: None,
+            partial: BTreeSet::new(),
             checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
         };
         checker.settings();
@@ -132,13 +135,18 @@ struct Checker<'a> {
     unreachable: BTreeSet<String>,
     /// The place of the relation that is being looked up, if a statement names it.
     within: Option<Span>,
+    /// Relations that hold new rows alone.
+    partial: BTreeSet<String>,
     checked: Checked,
 }
 
 impl Checker<'_> {
     async fn task(&mut self, task: &TaskPath, work: &Work) {
         match work {
-            Work::Extract { source, columns } => self.extract(task, source, columns.as_ref()).await,
+            Work::Extract { source, columns, cursor } => {
+                self.extract(task, source, columns.as_ref()).await;
+                self.cursor(task, source, columns.as_ref(), cursor.as_ref()).await;
+            }
             Work::Transform { .. } => self.transform(task, work).await,
             Work::Check { input, rules, .. } => self.check(task, input, rules).await,
             Work::Load { input, into, mode, keys, order_by, partition_by } => {
@@ -267,7 +275,10 @@ impl Checker<'_> {
         }
         let Some(resolved) = self.planned.queries.get(task) else { return };
         match self.planned_statement(&resolved.query).await {
-            Ok(schema) => self.keep(task, schema),
+            Ok(plan) => {
+                self.partial_statement(task, &plan);
+                self.keep(task, Arc::new(plan.schema().as_arrow().clone()));
+            }
             Err(findings) => {
                 let steps = self.steps(task, &["transform"]);
                 for found in findings {
@@ -278,11 +289,11 @@ impl Checker<'_> {
         }
     }
 
-    /// The schema of a statement that can be run.
-    async fn planned_statement(&self, query: &Query) -> Result<SchemaRef, Vec<SqlFinding>> {
+    /// The plan of a statement that can be run.
+    async fn planned_statement(&self, query: &Query) -> Result<LogicalPlan, Vec<SqlFinding>> {
         let plan = transform::plan(query, &self.relations, &self.parameters).await?;
         transform::check_executable(query, &plan, &self.relations).await?;
-        Ok(Arc::new(plan.schema().as_arrow().clone()))
+        Ok(plan)
     }
 
     async fn check(&mut self, task: &TaskPath, input: &Relation, rules: &[Rule]) {
@@ -290,6 +301,7 @@ impl Checker<'_> {
         if !self.inputs(task, work, &["check", "input"]).await {
             return;
         }
+        self.partial_check(task, &input.internal_name());
         let Ok(input) = self.relations.plan(input) else { return };
         let state = self.relations.session().state();
         for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.kind().is_some()) {
@@ -325,6 +337,7 @@ impl Checker<'_> {
         let steps = self.steps(task, &["load", "into"]);
         match self.prepared(into, request, &schema).await {
             Ok(plan) => {
+                self.partial_load(task, input, request.mode);
                 self.checked.loads.insert(task.clone(), TargetPlan { target: into.to_string(), plan });
             }
             Err(error) => self.failed(Code::SinkType, &into.connection, &steps, error).await,

@@ -3,13 +3,12 @@
 //! A [`Connector`] is code, listed once in the registry; a [`Connection`] is one opened set of settings; a [`Sink`] is one
 //! target table of it. Traits stay small and abilities are data, so that a caller can show them and a test can walk them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::catalog::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
 use headwater_pipelines::spec::{Columns, WriteMode};
 use schemars::JsonSchema;
@@ -19,9 +18,17 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::control::{Control, Progress};
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::memory::StagePool;
 use crate::session::SessionFactory;
+
+mod info;
+mod position;
+mod registry;
+
+pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};
+pub use position::{CursorRequest, Mark, Position, Reading, Source, judge_column, refuse_cursor};
+pub use registry::Registry;
 
 /// What a connector is and can do, as data.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +86,7 @@ pub trait Connection: Debug + Send + Sync + 'static {
     }
 
     /// A lazy table whose schema is known and whose rows are streamed on scan. It reports honestly which filters are exact.
-    async fn source(&self, request: &SourceRequest) -> Result<Arc<dyn TableProvider>>;
+    async fn source(&self, request: &SourceRequest) -> Result<Source>;
 
     /// The target table; it need not exist yet.
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>>;
@@ -122,72 +129,6 @@ pub struct Demand {
     pub parallelism: usize,
 }
 
-/// What a connection answered when it was checked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Health {
-    /// e.g. `PostgreSQL 15.4`, `local folder`.
-    pub version: String,
-    /// The role or identity in use.
-    pub identity: Option<String>,
-    /// e.g. `TLS 1.3, certificate verified`; `TCP, not encrypted`; `local`.
-    pub transport: String,
-    /// Round trip of one trivial request, in microseconds.
-    pub latency_us: u64,
-    /// Tables (or files) that can be read.
-    pub tables: u64,
-    /// Remarks that don't stop anything, e.g. a missing privilege.
-    pub notes: Vec<String>,
-}
-
-/// A table of the catalog.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TableInfo {
-    /// The path below the connection, e.g. `["public", "orders"]`.
-    pub path: Vec<String>,
-    /// `table`, `view`, `materialized view`, `partitioned table`, `foreign table`, `file`.
-    pub kind: String,
-    /// The source's own estimate.
-    pub rows: Option<u64>,
-    /// The author's comment.
-    pub comment: Option<String>,
-    /// Columns in order, if they were asked for.
-    pub columns: Vec<ColumnInfo>,
-    /// Columns of each unique key beside the primary one, if columns were asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unique_keys: Vec<Vec<String>>,
-    /// References to other tables, if columns were asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub foreign_keys: Vec<ForeignKey>,
-}
-
-/// A reference to another table of the same connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ForeignKey {
-    /// The columns that refer.
-    pub columns: Vec<String>,
-    /// The path of the table that they refer to.
-    pub table: Vec<String>,
-    /// The columns there, in the same order.
-    pub references: Vec<String>,
-}
-
-/// A column of the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ColumnInfo {
-    /// Its name in the source's case.
-    pub name: String,
-    /// The source's own name of the type, e.g. `numeric(12,2)`.
-    pub native_type: String,
-    /// The Arrow type that Headwater reads it as, in Arrow's display form.
-    pub arrow_type: String,
-    /// Whether it can hold NULL.
-    pub nullable: bool,
-    /// Position in the primary key, from 1.
-    pub primary_key: Option<u32>,
-    /// The author's comment.
-    pub comment: Option<String>,
-}
-
 /// What is to be read.
 #[derive(Debug, Clone)]
 pub struct SourceRequest {
@@ -195,6 +136,8 @@ pub struct SourceRequest {
     pub object: SourceObject,
     /// Projection or type overrides.
     pub columns: Option<Columns>,
+    /// Set if only rows are asked for that a load does not hold yet.
+    pub cursor: Option<CursorRequest>,
     /// Ends the source's work: within two seconds nothing of ours is left running there.
     pub cancel: CancellationToken,
 }
@@ -247,6 +190,12 @@ pub trait Sink: Debug + Send + Sync + 'static {
     /// Which attempt's commit of this load the target holds, if any.
     async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>>;
 
+    /// How often cursors have moved, as far as the target remembers; `None` if it is a system that can't.
+    async fn generations(&self, cursors: &[Uuid]) -> Result<Option<BTreeMap<Uuid, i64>>> {
+        let _ = cursors;
+        Ok(None)
+    }
+
     /// Takes the load id in the target by an empty commit, so that no late attempt can commit it; or names the winner.
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>>;
 
@@ -274,6 +223,8 @@ pub struct LoadContext {
     pub task: String,
     /// What earlier attempts left through [`LoadContext::record_handle`], oldest first: a successor ends their sessions.
     pub predecessors: Vec<Value>,
+    /// Cursors that the load moves in the same commit.
+    pub marks: Vec<Mark>,
     /// Buffers are reserved here. What the load's own plan holds is counted too.
     pub memory: Arc<StagePool>,
     /// Makes sessions for what a sink has to compute itself.
@@ -349,38 +300,4 @@ pub struct Taken {
     pub attempt: i32,
     /// The target's version at that commit, where it is known.
     pub version: Option<String>,
-}
-
-/// All connectors, sorted by name. Built once by the binary and handed down.
-#[derive(Debug, Clone)]
-pub struct Registry {
-    connectors: Arc<[Arc<dyn Connector>]>,
-}
-
-impl Registry {
-    /// Takes the connectors, sorted by name.
-    pub fn new(mut connectors: Vec<Arc<dyn Connector>>) -> Self {
-        connectors.sort_by_key(|connector| connector.spec().name);
-        Self { connectors: connectors.into() }
-    }
-
-    /// All of them, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Connector>> {
-        self.connectors.iter()
-    }
-
-    /// The connector of that name; the error lists the valid names.
-    pub fn get(&self, name: &str) -> Result<&Arc<dyn Connector>> {
-        self.connectors.iter().find(|connector| connector.spec().name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.connectors.iter().map(|connector| connector.spec().name).collect();
-            EngineError::config(format!("there is no connector named '{name}'"))
-                .hint(format!("the connectors are {}", names.join(", ")))
-        })
-    }
-
-    /// The connector that a location's scheme names, e.g. `postgres://…`.
-    pub fn for_location(&self, location: &str) -> Option<&Arc<dyn Connector>> {
-        let scheme = location.split_once("://")?.0;
-        self.connectors.iter().find(|connector| connector.spec().schemes.contains(&scheme))
-    }
 }

@@ -20,8 +20,11 @@ pub trait Control: Send + Sync + 'static {
     async fn record_handle(&self, task: &str, handle: Value) -> Result<()>;
 
     /// The point of no return: persists the intent if the lease token is still valid and the run is not canceled.
-    /// Refused with [`crate::ErrorKind::Canceled`] otherwise.
-    async fn intend(&self, intent: &Intent) -> Result<()>;
+    /// Refused with [`crate::ErrorKind::Canceled`] otherwise. A load whose cursors have moved meanwhile reads again.
+    async fn intend(&self, intent: &Intent) -> Result<Turn<()>>;
+
+    /// Where the cursors of a load stand, in the order of their keys. They are this attempt's alone until it ends: another one has to wait for its turn.
+    async fn cursors(&self, load_id: Uuid, keys: &[CursorKey]) -> Result<Turn<Vec<CursorState>>>;
 
     /// The intent that an earlier attempt recorded, which is the truth about cursor and receipt once the target says that
     /// this attempt won.
@@ -42,6 +45,61 @@ pub struct Intent {
     pub task: String,
     /// What the load will have done if the commit succeeds.
     pub receipt: Receipt,
+    /// Cursors that it moves then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cursors: Vec<CursorMove>,
+}
+
+/// Whether an attempt may go on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turn<T> {
+    /// It may.
+    Now(T),
+    /// Another load of the same cursor comes first; in words.
+    Later(String),
+}
+
+/// What a position belongs to, within a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CursorKey {
+    /// The table as the spec names it, or the query.
+    pub source: String,
+    /// The column, or `auto`.
+    pub column: String,
+    /// The target as the spec names it.
+    pub target: String,
+    /// Values of the parameters on which the load's rows depend, as JSON.
+    pub params: String,
+}
+
+/// Where a cursor stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CursorState {
+    /// The cursor.
+    pub id: Uuid,
+    /// How often it has moved.
+    pub generation: i64,
+    /// The position of the last load; `None` if everything is to be read.
+    pub position: Option<Value>,
+    /// The same for people.
+    pub shown: Option<String>,
+    /// The next load replaces what its target holds.
+    pub refresh: bool,
+}
+
+/// A move of a cursor, made by the commit of a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CursorMove {
+    /// The cursor.
+    pub id: Uuid,
+    /// How often it had moved when its rows were read.
+    pub generation: i64,
+    /// How often it has moved then.
+    pub to_generation: i64,
+    /// The position behind the rows.
+    pub position: Value,
+    /// The same for people.
+    pub shown: String,
 }
 
 /// Levels of log lines.

@@ -6,6 +6,18 @@ use uuid::Uuid;
 
 use crate::connector::Changes;
 
+/// How far a load has read by a cursor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CursorReceipt {
+    /// Path of the extract.
+    pub task: String,
+    /// Where it went on; absent if everything was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Where the next load goes on.
+    pub to: String,
+}
+
 /// What a load did. Written to the store with the intent and completed by the commit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
@@ -39,6 +51,9 @@ pub struct Receipt {
     pub duration_ms: u64,
     /// Largest amount of memory that the pool had reserved, in bytes.
     pub peak_memory: u64,
+    /// How far the load has read, of each extract with a cursor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cursors: Vec<CursorReceipt>,
     /// Whether the commit was found in the target instead of being made by the attempt that reports it.
     #[serde(default)]
     pub adopted: bool,

@@ -161,7 +161,7 @@ impl Rehearsing<'_> {
         let (mut violations, mut key) = (Vec::new(), None);
         let held = match work {
             Work::Wait { .. } | Work::Group => return Ok(None),
-            Work::Extract { source, columns } => match self.held.get(&name) {
+            Work::Extract { source, columns, .. } => match self.held.get(&name) {
                 Some(held) => held.clone(),
                 None => self.sample(source, columns.as_ref()).await?,
             },
@@ -201,7 +201,7 @@ impl Rehearsing<'_> {
         match relation {
             Relation::Table(table) => Ok((ExtractSource::Table(table.clone()), None)),
             Relation::Task(path) => match self.plan.tasks.get(path).map(|task| &task.work) {
-                Some(Work::Extract { source, columns }) => Ok((source.clone(), columns.clone())),
+                Some(Work::Extract { source, columns, .. }) => Ok((source.clone(), columns.clone())),
                 _ => Err(EngineError::bug(format!("task {path} comes before what it reads"))),
             },
         }

@@ -15,7 +15,7 @@ use headwater_pipelines::spec::Columns;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, SnapshotConnection};
-use crate::connector::{Connection, Registry, SourceObject, SourceRequest};
+use crate::connector::{Connection, CursorRequest, Registry, Source, SourceObject, SourceRequest};
 use crate::control::Progress;
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
@@ -95,11 +95,22 @@ impl Connections {
         columns: Option<&Columns>,
         cancel: &CancellationToken,
     ) -> Result<Arc<dyn TableProvider>> {
+        Ok(self.read(source, columns, None, cancel).await?.table)
+    }
+
+    /// A lazy table of a connection, or of its rows that a load does not hold yet.
+    pub async fn read(
+        &self,
+        source: &ExtractSource,
+        columns: Option<&Columns>,
+        cursor: Option<CursorRequest>,
+        cancel: &CancellationToken,
+    ) -> Result<Source> {
         let object = match source {
             ExtractSource::Table(table) => SourceObject::Table(table.path.clone()),
             ExtractSource::Query { query, .. } => SourceObject::Query(query.clone()),
         };
-        let request = SourceRequest { object, columns: columns.cloned(), cancel: cancel.clone() };
+        let request = SourceRequest { object, columns: columns.cloned(), cursor, cancel: cancel.clone() };
         self.open(source.connection())?.source(&request).await
     }
 

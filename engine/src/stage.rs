@@ -2,31 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater_pipelines::plan::{Head, Plan, Relation, Stage, Work};
+use headwater_pipelines::spec::WriteMode;
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::{Demand, Registry, SinkRequest, Taken};
-use crate::control::{Control, Progress};
+use crate::control::{Control, LogLevel, Progress, Turn};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
 use crate::job::{ConnectionSettings, StageJob, StageOutcome, StageReport};
 use crate::memory::StagePool;
 use crate::parameters;
-use crate::receipt::Receipt;
 use crate::relations::Connections;
 use crate::session::{EngineConfig, SessionFactory};
+use crate::transform::Parameters;
 use crate::{settings, staging};
 
 mod build;
+mod cursors;
 mod load;
 mod pull;
 
 use build::{Builder, Built};
-use load::Load;
+use cursors::Cursors;
+use load::{Load, LoadEnd};
 
 /// Plans, checks and runs stages. One per process: its stages share one memory pool.
 #[derive(Debug, Clone)]
@@ -212,7 +216,7 @@ impl<'a> Attempt<'a> {
             Err(error) => Err(error),
         };
         connections.close().await;
-        ran.map(|()| StageOutcome::Succeeded)
+        ran
     }
 
     /// Reserves the sessions that the stage needs, in the order of the connections' names, which every stage keeps.
@@ -233,16 +237,24 @@ impl<'a> Attempt<'a> {
         head: &Work,
         connections: &Connections,
         report: &mut StageReport,
-    ) -> Result<()> {
+    ) -> Result<StageOutcome> {
         let pool = Arc::new(StagePool::new(Arc::clone(self.engine.sessions.pool())));
         let parameters = parameters::bind(&self.job.plan.params, &self.job.run)?;
-        let builder = Builder { attempt: self, connections, parameters: &parameters, pool: &pool };
         match (stage.head, head) {
-            (Head::Action, Work::Load { .. }) => {
-                let receipt = self.load(stage, connections, &builder, &pool).await?;
-                report.receipts.push(receipt);
-            }
+            (Head::Action, Work::Load { .. }) => match self.load(stage, connections, &parameters, &pool).await? {
+                LoadEnd::Committed(receipt) => report.receipts.push(*receipt),
+                LoadEnd::Nothing => {
+                    self.control.log(LogLevel::Info, Some(&stage.name), "there are no new rows: nothing is loaded");
+                }
+                LoadEnd::Later(why) => {
+                    self.control.log(LogLevel::Info, Some(&stage.name), &why);
+                    return Ok(StageOutcome::Waiting(cursors::pause(self.job.attempt)));
+                }
+            },
             (Head::Dataset, _) => {
+                let cursors = Cursors::default();
+                let builder =
+                    Builder { attempt: self, connections, parameters: &parameters, pool: &pool, cursors: &cursors };
                 let built = builder.build(stage).await?;
                 let stream = pull::stream(&built, &builder).await?;
                 let written = staging::write(self.job, &stage.name, stream, self.cancel).await;
@@ -256,23 +268,48 @@ impl<'a> Attempt<'a> {
             }
             (Head::Action, other) => return Err(EngineError::bug(format!("a {} can't head a stage", other.kind()))),
         }
-        Ok(())
+        Ok(StageOutcome::Succeeded)
     }
 
     async fn load(
         &self,
         stage: &Stage,
         connections: &Connections,
-        builder: &Builder<'_>,
+        parameters: &Parameters,
         pool: &Arc<StagePool>,
-    ) -> Result<Receipt> {
+    ) -> Result<LoadEnd> {
+        let started = Instant::now();
         let Some((connection, request)) = sink_of(&self.job.plan, stage) else {
             return Err(EngineError::bug(format!("'{}' is not a load", stage.name)));
         };
-        let sink = connections.open(&connection)?.sink(&request).await.map_err(|error| error.in_task(&stage.name))?;
-        let target = [&[connection], request.path.as_slice()].concat().join(".");
-        let load = Load { attempt: self, task: &stage.name, sink, target, mode: request.mode, pool };
-        load.run(|| builder.build(stage), builder).await
+        let target = [std::slice::from_ref(&connection), request.path.as_slice()].concat().join(".");
+        let open = connections.open(&connection)?;
+        let sink = async |request: &SinkRequest| open.sink(request).await.map_err(|error| error.in_task(&stage.name));
+        let load = Load {
+            attempt: self,
+            task: &stage.name,
+            sink: sink(&request).await?,
+            target: target.clone(),
+            mode: request.mode,
+            keys: request.keys.clone(),
+            cursors: &Cursors::default(),
+            pool,
+        };
+        if let Some(receipt) = load.adopted(started).await? {
+            return Ok(LoadEnd::Committed(Box::new(receipt)));
+        }
+        let cursors = Cursors::open(self, stage, &target, load.sink.as_ref()).await;
+        let cursors = match cursors.map_err(|error| error.in_task(&stage.name))? {
+            Turn::Now(cursors) => cursors,
+            Turn::Later(why) => return Ok(LoadEnd::Later(why)),
+        };
+        // Everything is read, and is all that the target is to hold.
+        let sink = match cursors.is_refresh() {
+            true => sink(&SinkRequest { mode: WriteMode::Overwrite, ..request }).await?,
+            false => Arc::clone(&load.sink),
+        };
+        let builder = Builder { attempt: self, connections, parameters, pool, cursors: &cursors };
+        Load { sink, cursors: &cursors, ..load }.run(stage, &builder, started).await
     }
 
     /// Waits for a piece of work, or for the run to be canceled, whichever comes first.

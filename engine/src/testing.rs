@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::connector::{Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest};
-use crate::control::{Control, Intent, LogLevel};
+use crate::control::{Control, CursorKey, CursorState, Intent, LogLevel, Turn};
 use crate::error::Result;
 use crate::memory::StagePool;
 use crate::session::{EngineConfig, SessionFactory};
@@ -88,11 +88,12 @@ impl Subject {
         let request = SourceRequest {
             object: SourceObject::Table((self.path)(name)),
             columns: (self.columns)(schema),
+            cursor: None,
             cancel: CancellationToken::new(),
         };
-        let Ok(table) = connection.source(&request).await else { return Vec::new() };
+        let Ok(source) = connection.source(&request).await else { return Vec::new() };
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
-        context.register_table("t", table).unwrap();
+        context.register_table("t", source.table).unwrap();
         let rows = context.sql("SELECT * FROM t ORDER BY id").await.unwrap().collect().await;
         connection.close().await;
         rows.unwrap_or_else(|error| panic!("reading {name} back: {error}"))
@@ -139,8 +140,12 @@ impl Control for Recorder {
         Ok(())
     }
 
-    async fn intend(&self, _intent: &Intent) -> Result<()> {
-        Ok(())
+    async fn intend(&self, _intent: &Intent) -> Result<Turn<()>> {
+        Ok(Turn::Now(()))
+    }
+
+    async fn cursors(&self, _load_id: Uuid, _keys: &[CursorKey]) -> Result<Turn<Vec<CursorState>>> {
+        Ok(Turn::Now(Vec::new()))
     }
 
     async fn recorded_intent(&self, _load_id: Uuid, _attempt: i32) -> Result<Option<Intent>> {
@@ -157,6 +162,7 @@ pub fn attempt(load_id: Uuid, number: i32) -> LoadContext {
         attempt: number,
         task: "publish".to_owned(),
         predecessors: Vec::new(),
+        marks: Vec::new(),
         memory: Arc::new(StagePool::new(Arc::new(GreedyMemoryPool::new(512 << 20)))),
         sessions: SessionFactory::new(EngineConfig::new(std::env::temp_dir().join("headwater-tests"))),
         progress: Arc::default(),

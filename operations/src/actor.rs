@@ -71,6 +71,10 @@ actions! {
     ReadDrafts = "drafts.read",
     /// Make, answer and discard drafts. Approving one is approving its spec.
     ChangeDrafts = "drafts.change",
+    /// See how far loads have read their sources.
+    ReadCursors = "cursors.read",
+    /// Let loads start over.
+    ResetCursors = "cursors.reset",
     /// See pipelines and their versions.
     ReadPipelines = "pipelines.read",
     /// Withdraw a pipeline's approval.

@@ -9,6 +9,7 @@ mod admin;
 mod catalog;
 mod connections;
 mod conversations;
+mod cursors;
 mod drafts;
 mod error;
 mod executor;
@@ -43,6 +44,7 @@ pub use conversations::{
     ConversationReport, ConversationSummary, ConversationsReport, NotUnderstood, OpenTurn, Refusal, RefusalReason,
     StatementStep, Step, StepReport, TurnReport,
 };
+pub use cursors::{CursorsReport, CursorsResetReport};
 pub use drafts::{
     ApprovalReport, ApprovalsReport, ApprovedDraft, Choice, DiscardedDraft, DraftChange, DraftFilter, DraftNotes,
     DraftSummary, DraftsReport, Editing, MadeOn, Making, MakingReport, Question, Reading, Requirement, SaveDraft,
@@ -60,9 +62,9 @@ pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, DraftState, RunState};
 pub use headwater_store::{
-    AttemptRow, BOUNDS, BudgetHolder, BudgetLimits, Cause, Counts, Face, FailedRun, GlossaryRow, GlossaryTerm, Leased,
-    LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow, QueueDepth, RerunMode, Rollup,
-    ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
+    AttemptRow, BOUNDS, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun, GlossaryRow,
+    GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow, QueueDepth,
+    RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};

@@ -34,7 +34,14 @@ pub(crate) async fn apply(operations: &Operations, files: Vec<SpecFile>) -> crat
 }
 
 pub(crate) fn start(target: Target) -> StartRun {
-    StartRun { target, params: Vec::new(), interval: None, place: Place::Workers, idempotency_key: None }
+    StartRun {
+        target,
+        params: Vec::new(),
+        interval: None,
+        place: Place::Workers,
+        full_refresh: false,
+        idempotency_key: None,
+    }
 }
 
 #[tokio::test]

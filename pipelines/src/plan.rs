@@ -12,6 +12,7 @@ use crate::document::Document;
 use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec, WriteMode};
 use crate::sql::{self, Resolved, Scope, SqlFinding};
 
+mod cursor;
 mod graph;
 mod names;
 mod stages;
@@ -20,9 +21,11 @@ mod types;
 mod validate;
 
 pub use crate::path::TaskPath;
+pub use cursor::Cursor;
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
-    ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Plan, PlannedTask, Relation, Stage, TableRef, Work,
+    CURSOR_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask,
+    Relation, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 
@@ -242,10 +245,10 @@ impl Planner<'_> {
                 }
             };
             let source = ExtractSource::Query { connection, query: query.clone() };
-            return Some(Work::Extract { source, columns });
+            return Some(Work::Extract { source, columns, cursor: Cursor::of(extract) });
         }
         let table = self.table(extract.from.as_ref()?, &placed.inside(&["extract", "from"]))?;
-        Some(Work::Extract { source: ExtractSource::Table(table), columns })
+        Some(Work::Extract { source: ExtractSource::Table(table), columns, cursor: Cursor::of(extract) })
     }
 
     fn transform(&mut self, path: &TaskPath, text: &str, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
@@ -330,6 +333,11 @@ impl Planner<'_> {
         if has_errors(&self.planned.diagnostics) {
             return;
         }
+        let found = cursor::findings(&self.planned.works, self.tree, graph, order);
+        if !found.is_empty() {
+            found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
+            return;
+        }
         let stages = stages::cut(self.tree, &self.planned.works, graph, order);
         let mut homes: HashMap<&TaskPath, Vec<String>> = HashMap::new();
         for stage in &stages {
@@ -346,7 +354,11 @@ impl Planner<'_> {
         }
         let labeled = stages.iter().any(|stage| !stage.labels.is_empty());
         self.planned.plan = Some(Plan {
-            plan_format: if labeled { LABELED_PLAN_FORMAT } else { PLAN_FORMAT },
+            plan_format: match (cursor::are_used(&self.planned.works), labeled) {
+                (true, _) => CURSOR_PLAN_FORMAT,
+                (false, true) => LABELED_PLAN_FORMAT,
+                (false, false) => PLAN_FORMAT,
+            },
             pipeline: self.spec.name.clone(),
             params: self.spec.params.clone(),
             tasks,

@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 mod checks;
 mod columns;
+mod reach;
 mod schedule;
 mod tasks;
 
 pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
 pub use columns::{ColumnOverride, ColumnRule, Columns};
+pub use reach::Reach;
 pub use schedule::{Catchup, Moment, Overlap, Schedule};
 pub use tasks::{
     ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::cursors::{self, MovedCursor};
 use crate::deadline::Tx;
 use crate::lifecycle::LeaseKey;
 use crate::{Result, Store, StoreError, Workspace};
@@ -18,6 +19,8 @@ pub struct IntentRow {
     pub task: String,
     /// The intent as the engine wrote it.
     pub intent: Value,
+    /// Cursors that the load moves.
+    pub cursors: Vec<MovedCursor>,
 }
 
 impl Store {
@@ -37,8 +40,8 @@ impl Store {
     }
 
     /// The point of no return. Under the run's lock, which a cancel takes too: either the cancel came first and the intent is
-    /// refused, or the intent came first and the load may commit.
-    pub async fn intend(&self, lease: &LeaseKey, intent: &IntentRow) -> Result<()> {
+    /// refused, or the intent came first and the load may commit. False, with nothing changed, if a cursor of the load has moved since it was read.
+    pub async fn intend(&self, lease: &LeaseKey, intent: &IntentRow) -> Result<bool> {
         let mut tx = self.durable().begin().await?;
         check_may_commit(&mut tx, lease).await?;
         let intended = sqlx::query!(
@@ -61,6 +64,11 @@ impl Store {
             // Committed, or taken by a fence: nothing of this attempt may reach the target any more.
             return Err(StoreError::stale());
         }
+        for cursor in &intent.cursors {
+            if !cursors::expect_move(&mut tx, lease, intent.load_id, *cursor).await? {
+                return Ok(false);
+            }
+        }
         sqlx::query!(
             r#"INSERT INTO intents (workspace_id, load_id, attempt, intent) VALUES ($1, $2, $3, $4)
                ON CONFLICT (workspace_id, load_id, attempt) DO UPDATE SET intent = EXCLUDED.intent"#,
@@ -72,7 +80,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -10,6 +10,7 @@ mod chaos;
 mod control_plane;
 mod conversations;
 mod crash;
+mod cursors;
 mod drafts;
 mod evaluation;
 mod examples;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_engine::staging::StagingArea;
-use headwater_pipelines::plan::{LABELED_PLAN_FORMAT, PLAN_FORMAT};
+use headwater_pipelines::plan::PLAN_FORMATS;
 use headwater_store::MasterKey;
 use uuid::Uuid;
 
@@ -64,6 +64,6 @@ impl WorkerConfig {
 
     /// The plan formats that this build executes.
     pub(crate) fn plan_formats() -> Vec<i32> {
-        vec![PLAN_FORMAT, LABELED_PLAN_FORMAT]
+        PLAN_FORMATS.to_vec()
     }
 }

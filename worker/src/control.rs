@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use headwater_engine::control::{Control, Intent, LogLevel};
+use headwater_engine::control::{Control, CursorKey, CursorState, Intent, LogLevel, Turn};
 use headwater_engine::{EngineError, Result};
-use headwater_store::{IntentRow, LeaseKey, Store, StoreError, StoreErrorKind};
+use headwater_store::{
+    CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, Store, StoreError, StoreErrorKind,
+};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -77,20 +79,55 @@ impl Control for AttemptControl {
         .await
     }
 
-    async fn intend(&self, intent: &Intent) -> Result<()> {
+    async fn intend(&self, intent: &Intent) -> Result<Turn<()>> {
         if *self.course.get_or_init(|| Course::Commits) == Course::Abandoned {
             return Err(EngineError::canceled("the run was canceled, and the attempt was abandoned"));
         }
         let document = serde_json::to_value(intent)
             .map_err(|error| EngineError::bug("an intent could not be written as JSON").caused_by(error))?;
-        let row =
-            IntentRow { load_id: intent.load_id, attempt: intent.attempt, task: intent.task.clone(), intent: document };
+        let moved = intent.cursors.iter().map(|moved| MovedCursor { id: moved.id, generation: moved.generation });
+        let row = IntentRow {
+            load_id: intent.load_id,
+            attempt: intent.attempt,
+            task: intent.task.clone(),
+            intent: document,
+            cursors: moved.collect(),
+        };
         let (lease, row) = (self.lease, Arc::new(row));
         self.call(move |store| {
             let row = Arc::clone(&row);
             async move { store.intend(&lease, &row).await }
         })
         .await
+        .map(|intended| match intended {
+            true => Turn::Now(()),
+            false => Turn::Later("another load has moved the cursor meanwhile: the rows are read again".to_owned()),
+        })
+    }
+
+    async fn cursors(&self, load_id: Uuid, keys: &[CursorKey]) -> Result<Turn<Vec<CursorState>>> {
+        let name = |key: &CursorKey| CursorName {
+            source: key.source.clone(),
+            column: key.column.clone(),
+            target: key.target.clone(),
+            params: key.params.clone(),
+        };
+        let (lease, names) = (self.lease, Arc::new(keys.iter().map(name).collect::<Vec<_>>()));
+        let taken = self.call(move |store| {
+            let names = Arc::clone(&names);
+            async move { store.take_cursors(&lease, load_id, &names).await }
+        });
+        let state = |taken: CursorPosition| CursorState {
+            id: taken.id,
+            generation: taken.generation,
+            position: taken.position,
+            shown: taken.shown,
+            refresh: taken.refresh,
+        };
+        Ok(match taken.await? {
+            Ok(taken) => Turn::Now(taken.into_iter().map(state).collect()),
+            Err(why) => Turn::Later(why),
+        })
     }
 
     async fn recorded_intent(&self, load_id: Uuid, attempt: i32) -> Result<Option<Intent>> {

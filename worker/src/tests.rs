@@ -102,14 +102,20 @@ impl Scripted {
             version: None,
             duration_ms: 1,
             peak_memory: 0,
+            cursors: Vec::new(),
             adopted: false,
         }
     }
 
     async fn intend(job: &StageJob, control: &Arc<dyn Control>) -> Result<Receipt, EngineError> {
         let receipt = Self::receipt(job);
-        let intent =
-            Intent { load_id: job.load_id, attempt: job.attempt, task: job.stage.clone(), receipt: receipt.clone() };
+        let intent = Intent {
+            load_id: job.load_id,
+            attempt: job.attempt,
+            task: job.stage.clone(),
+            receipt: receipt.clone(),
+            cursors: Vec::new(),
+        };
         control.intend(&intent).await?;
         Ok(receipt)
     }

@@ -11,7 +11,10 @@ use super::strict::{self, Definitions};
 
 /// Fields and words of the spec that a typed plan does not have: `plan` calls them `not_yet`, or a model must not fill them in.
 const LEFT_OUT: [(&str, &[&str]); 6] = [
-    ("ExtractTask", &["tables", "exclude", "cursor", "lookback", "cursor_nulls", "on_value", "connection", "query"]),
+    (
+        "ExtractTask",
+        &["tables", "exclude", "cursor", "lookback", "lag", "cursor_nulls", "on_value", "connection", "query"],
+    ),
     ("ColumnRule", &["mask"]),
     ("LoadTask", &["keys", "track", "order_by", "late", "max_delete", "verify"]),
     ("WriteMode", &["upsert", "insert_new", "delete_insert", "scd2"]),

@@ -31,11 +31,14 @@ pub(crate) struct RunArgs {
     /// Leave the run to workers, even if there is none yet
     #[arg(long)]
     remote: bool,
+    /// Read everything behind cursors again, and replace all rows of the targets that take it
+    #[arg(long)]
+    full_refresh: bool,
     /// Start a run only if none was started with this key before; otherwise watch that one
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Try it on a sample of the rows: sources are read, nothing is loaded, no run is made. Without --interval on the rows of yesterday
-    #[arg(long, conflicts_with_all = ["local", "remote", "idempotency_key"])]
+    #[arg(long, conflicts_with_all = ["local", "remote", "idempotency_key", "full_refresh"])]
     dry_run: bool,
 }
 
@@ -55,6 +58,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
             (_, true) => Place::Workers,
             (false, false) => Place::Anywhere,
         },
+        full_refresh: args.full_refresh,
         idempotency_key: args.idempotency_key,
     };
     let started = context.operations.start(&context.actor, start).await?;

@@ -252,7 +252,14 @@ impl Bench {
     /// Runs a target in this process, and gives what became of it.
     pub(super) async fn run(&self, target: Target, interval: Option<(Moment, Moment)>) -> Result<RunReport> {
         let Context { operations, actor, executor, .. } = &self.context;
-        let start = StartRun { target, params: Vec::new(), interval, place: Place::Here, idempotency_key: None };
+        let start = StartRun {
+            target,
+            params: Vec::new(),
+            interval,
+            place: Place::Here,
+            full_refresh: false,
+            idempotency_key: None,
+        };
         let started = operations.start(actor, start).await?;
         let mut watch = operations.watch(actor, started, executor)?;
         let ended = tokio::time::timeout(RUN_TIME, async {

@@ -9,7 +9,7 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, LogicalFileView, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt;
-use headwater_engine::connector::{Commit, Taken};
+use headwater_engine::connector::{Commit, Mark, Taken};
 use headwater_engine::{EngineError, Result};
 use uuid::Uuid;
 
@@ -28,6 +28,8 @@ pub(super) struct Contents {
     /// Files that are removed in the same commit.
     pub removes: Removes,
     pub partition_by: Vec<String>,
+    /// Cursors that it moves.
+    pub marks: Vec<Mark>,
 }
 
 /// Files that a commit removes.
@@ -61,6 +63,18 @@ impl Guard for Unguarded {
 /// The name under which a table remembers a load.
 fn app_id(load_id: Uuid) -> String {
     format!("hw/{load_id}")
+}
+
+/// The name under which a table remembers how often a cursor has moved. It carries no time, so it is never forgotten.
+fn cursor_app_id(cursor: Uuid) -> String {
+    format!("hw-cursor/{cursor}")
+}
+
+/// How often a cursor has moved, as this very version remembers.
+pub(super) async fn generation(location: &Location, table: &DeltaTable, cursor: Uuid) -> Result<Option<i64>> {
+    let state = table.snapshot().map_err(|error| location.failed("reading", error))?;
+    let version = state.transaction_version(table.log_store().as_ref(), cursor_app_id(cursor)).await;
+    version.map_err(|error| location.failed("asking", error))
 }
 
 /// Which attempt of the load this very version holds.
@@ -100,6 +114,9 @@ pub(super) async fn once(
             Some(taken) => return Ok(Commit::Adopted(taken)),
             None => {}
         }
+        for mark in &contents.marks {
+            mark.check(generation(location, &table, mark.id).await?, &location.label)?;
+        }
         guard.check(&table).await?;
         match try_once(location, &table, load_id, attempt, contents).await {
             Ok(version) => return Ok(Commit::Committed { version: Some(version) }),
@@ -137,8 +154,10 @@ async fn try_once(
     }
     let now = chrono::Utc::now().timestamp_millis();
     let transaction = Transaction::new_with_last_update(app_id(load_id), i64::from(attempt), Some(now));
+    let moved = contents.marks.iter().map(|mark| Transaction::new(cursor_app_id(mark.id), mark.to));
+    let transactions: Vec<Transaction> = std::iter::once(transaction).chain(moved).collect();
     let properties = CommitProperties::default()
-        .with_application_transaction(transaction)
+        .with_application_transactions(transactions)
         .with_max_retries(0)
         .with_create_checkpoint(true)
         .with_cleanup_expired_logs(None);

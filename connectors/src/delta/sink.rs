@@ -1,11 +1,13 @@
 //! The target table of a load.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
-use headwater_engine::connector::{Changes, Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::connector::{Changes, Commit, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, ErrorKind, Result};
 use headwater_pipelines::spec::WriteMode;
 use uuid::Uuid;
@@ -103,13 +105,14 @@ impl DeltaSink {
         Ok((Layout::new(None, schema, self.partition_by.clone())?, None))
     }
 
-    fn contents(&self, files: &Files) -> Contents {
+    fn contents(&self, files: &Files, marks: &[Mark]) -> Contents {
         let removes = match (&files.ground, self.mode) {
             (Some(ground), _) => Removes::Some(ground.removed.iter().cloned().collect()),
             (None, WriteMode::Overwrite) => Removes::All,
             (None, _) => Removes::None,
         };
-        Contents { adds: files.adds.clone(), removes, partition_by: files.layout.partition_by.clone() }
+        let (adds, partition_by) = (files.adds.clone(), files.layout.partition_by.clone());
+        Contents { adds, removes, partition_by, marks: marks.to_vec() }
     }
 
     /// Writes the files of a load, merged with those of the table if rows meet by keys.
@@ -217,7 +220,7 @@ impl Sink for DeltaSink {
         let mut files = files;
         let mut round = 0;
         let commit = loop {
-            let contents = self.contents(&files);
+            let contents = self.contents(&files, &load.marks);
             let guard = SameLayout { sink: self, files: &files };
             match commit::once(&self.location, load.load_id, load.attempt, &contents, &guard).await {
                 // Nothing of it is committed: the id was looked for on the version that the guard refused.
@@ -242,6 +245,15 @@ impl Sink for DeltaSink {
             Some(table) => commit::taken(&self.location, &table, load_id).await,
             None => Ok(None),
         }
+    }
+
+    async fn generations(&self, cursors: &[Uuid]) -> Result<Option<BTreeMap<Uuid, i64>>> {
+        let mut found = BTreeMap::new();
+        let Some(table) = self.location.open().await? else { return Ok(Some(found)) };
+        for cursor in cursors {
+            found.extend(commit::generation(&self.location, &table, *cursor).await?.map(|count| (*cursor, count)));
+        }
+        Ok(Some(found))
     }
 
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {

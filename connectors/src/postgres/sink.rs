@@ -1,5 +1,6 @@
 //! The target table of a load: one transaction that holds the rows and, last, the load's id.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -16,6 +17,7 @@ use super::copy;
 use super::keyed::{self, Merge};
 use super::known::{self, Within};
 use super::loads::{self, Backend};
+use super::marks;
 use super::names::{self, literal};
 use super::relation::{self, ColumnMeta, Relation};
 use super::session::Session;
@@ -136,9 +138,9 @@ impl PostgresSink {
         Ok(Target { relation: Some(relation), fit, create: Vec::new(), dependents, has_index })
     }
 
-    /// The keys of which the target has each once.
+    /// The keys of which the target has each once. An overwrite has keys if a load by keys starts over.
     fn unique_keys(&self) -> &[String] {
-        if keyed::is_unique(self.mode) { &self.keys } else { &[] }
+        if keyed::is_unique(self.mode) || self.mode == WriteMode::Overwrite { &self.keys } else { &[] }
     }
 
     /// Fits the dataset to a table that doesn't exist, by the types that its columns would have. A remembered type that this database does not have
@@ -306,6 +308,9 @@ impl Sink for PostgresSink {
             self.look(&session, &input.schema(), Within::Nothing).await?;
             loads::ensure(&session, &self.schema).await?;
         }
+        if !load.marks.is_empty() {
+            marks::ensure(&session, &self.schema).await?;
+        }
         let work = async {
             let (target, into, swap) = self.begin(&session, load, &input.schema()).await?;
             if self.mode.is_keyed() {
@@ -329,6 +334,7 @@ impl Sink for PostgresSink {
         if let Some((table, beside)) = &open.swap {
             swap::swap(&open.session, table, beside).await?;
         }
+        marks::advance(&open.session, &self.schema, load.load_id, &load.marks, &self.label()).await?;
         let insert = loads::insert(&self.schema, load.load_id, load.attempt, &load.task, &self.label(), open.rows);
         // One round trip: whatever goes wrong in it, the target is asked how it ended.
         let committed = open.session.run("committing the load", &format!("{insert}; COMMIT")).await;
@@ -343,6 +349,11 @@ impl Sink for PostgresSink {
 
     async fn taken(&self, load_id: Uuid) -> Result<Option<Taken>> {
         self.shared.ask(async |session| loads::taken(session, &self.schema, load_id).await).await
+    }
+
+    async fn generations(&self, cursors: &[Uuid]) -> Result<Option<BTreeMap<Uuid, i64>>> {
+        let found = async |session: &Session| marks::generations(session, &self.schema, cursors).await;
+        self.shared.ask(found).await.map(Some)
     }
 
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>> {

@@ -9,7 +9,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use headwater_engine::connector::{SourceObject, SourceRequest};
+use headwater_engine::connector::{Position, SourceObject, SourceRequest};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::{ColumnOverride, Columns};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use super::relation::{self, ColumnMeta, Part, Relation};
 use super::scan::{CopyScan, Piece, ScanColumn};
 use super::session::Session;
 use super::types::{BaseType, MIN_BARE_SCALE, Override, ReadAs, Wire};
+use super::window::{self, Window};
 use crate::{NATIVE_FORM, NATIVE_TYPE};
 
 /// Blocks of one range: 64 MB, so that ranges of unequal density still even out between readers.
@@ -30,6 +31,17 @@ const BLOCKS_PER_RANGE: u64 = 8192;
 
 /// Below this a second reader costs more than it gains: 8 MB.
 const BLOCKS_PER_READER: u64 = 1024;
+
+/// What a request names.
+struct Opened {
+    label: String,
+    from: String,
+    parts: Vec<Part>,
+    lock: Option<String>,
+    rows: Option<u64>,
+    metas: Vec<ColumnMeta>,
+    relation: Option<Relation>,
+}
 
 /// A column that is read.
 #[derive(Debug, Clone)]
@@ -53,6 +65,10 @@ pub(super) struct PostgresTable {
     reads: Vec<Read>,
     schema: SchemaRef,
     rows: Option<u64>,
+    /// What the rows have to meet, whatever is asked of them.
+    conditions: Vec<String>,
+    /// Whether they are read in ranges.
+    is_split: bool,
     utf8: bool,
     cancel: CancellationToken,
 }
@@ -65,10 +81,14 @@ impl std::fmt::Debug for PostgresTable {
 
 impl PostgresTable {
     /// Describes what is to be read, without reading a row of it (but for the profile of bare numerics).
-    pub(super) async fn open(shared: Arc<Shared>, session: &Session, request: &SourceRequest) -> Result<Self> {
+    pub(super) async fn open(
+        shared: Arc<Shared>,
+        session: &Session,
+        request: &SourceRequest,
+    ) -> Result<(Self, Option<Position>)> {
         let name = shared.dialer.name.clone();
         let utf8 = shared.known.is_utf8(session).await?;
-        let (label, from, parts, lock, rows, metas) = match &request.object {
+        let Opened { label, from, parts, lock, rows, metas, relation } = match &request.object {
             SourceObject::Table(path) => {
                 let (relation, metas) = match shared.known.take(path) {
                     Some(known) => known?,
@@ -76,20 +96,30 @@ impl PostgresTable {
                 };
                 let Relation { parts, rows, .. } = relation.clone();
                 let lock = relation.is_lockable().then(|| relation.sql());
-                (format!("{name}.{}", relation.label()), relation.sql(), parts, lock, rows, metas)
+                let label = format!("{name}.{}", relation.label());
+                Opened { label, from: relation.sql(), parts, lock, rows, metas, relation: Some(relation) }
             }
             SourceObject::Query(query) => {
                 let from = format!("({}\n) AS q", query.trim().trim_end_matches(';'));
                 let metas = describe_query(session, &name, &from).await?;
                 let parts = vec![Part { sql: from.clone(), blocks: None }];
-                (format!("the query on {name}"), from, parts, None, None, metas)
+                let label = format!("the query on {name}");
+                Opened { label, from, parts, lock: None, rows: None, metas, relation: None }
             }
+        };
+        let window = match &request.cursor {
+            Some(cursor) => window::find(session, &label, &from, relation.as_ref(), &metas, cursor).await?,
+            None => Window::default(),
         };
         let chosen = choose(&label, metas, request.columns.as_ref())?;
         let reads = decide(session, &from, chosen, request.columns.as_ref()).await?;
         let schema = Arc::new(Schema::new(reads.iter().map(field).collect::<Vec<_>>()));
         let cancel = request.cancel.clone();
-        Ok(Self { shared, label, from, parts, lock, reads, schema, rows, utf8, cancel })
+        let Window { conditions, is_bounded, position } = window;
+        let rows = rows.filter(|_| !is_bounded);
+        let is_split = !is_bounded;
+        let table = Self { shared, label, from, parts, lock, reads, schema, rows, conditions, is_split, utf8, cancel };
+        Ok((table, position))
     }
 
     fn comparables(&self) -> Vec<Comparable> {
@@ -106,7 +136,7 @@ impl PostgresTable {
     /// The statements of a scan, dealt out to at most `readers` partitions.
     fn pieces(&self, readers: usize, limit: Option<usize>) -> Vec<Vec<Piece>> {
         let blocks: u64 = self.parts.iter().filter_map(|part| part.blocks).sum();
-        let splits = readers > 1 && limit.is_none() && blocks >= 2 * BLOCKS_PER_READER;
+        let splits = self.is_split && readers > 1 && limit.is_none() && blocks >= 2 * BLOCKS_PER_READER;
         if !splits {
             return vec![vec![Piece { from: self.from.clone(), range: None }]];
         }
@@ -184,7 +214,7 @@ impl TableProvider for PostgresTable {
         let statistics = self.statistics_of(projection);
         let scan = CopyScan::new(Arc::clone(&self.shared), self.label.clone(), schema, columns, partitions)
             .with_lock(self.lock.clone())
-            .with_filters(pushed)
+            .with_filters([self.conditions.as_slice(), pushed.as_slice()].concat())
             .with_limit(limit)
             .with_statistics(statistics)
             .with_cancel(self.cancel.clone());

@@ -19,7 +19,7 @@ fn drop_folder(folder: &tempfile::TempDir, extra: Value) -> Arc<dyn Connection> 
 
 async fn rows(connection: &Arc<dyn Connection>, name: &str) -> headwater_engine::Result<Vec<String>> {
     let object = headwater_engine::connector::SourceObject::Table(vec![name.to_owned()]);
-    Ok(show(&read(connection.source(&request(object)).await?).await?))
+    Ok(show(&read(connection.source(&request(object)).await?.table).await?))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

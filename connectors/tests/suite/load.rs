@@ -29,11 +29,11 @@ pub fn path(name: &str) -> Vec<String> {
 }
 
 pub fn request(object: SourceObject) -> SourceRequest {
-    SourceRequest { object, columns: None, cancel: CancellationToken::new() }
+    SourceRequest { object, columns: None, cursor: None, cancel: CancellationToken::new() }
 }
 
 pub async fn table(connection: &Arc<dyn Connection>, name: &str) -> headwater_engine::Result<Arc<dyn TableProvider>> {
-    connection.source(&request(SourceObject::Table(path(name)))).await
+    Ok(connection.source(&request(SourceObject::Table(path(name)))).await?.table)
 }
 
 pub async fn with_columns(
@@ -45,9 +45,10 @@ pub async fn with_columns(
     let request = SourceRequest {
         object: SourceObject::Table(path(name)),
         columns: Some(columns),
+        cursor: None,
         cancel: CancellationToken::new(),
     };
-    connection.source(&request).await
+    Ok(connection.source(&request).await?.table)
 }
 
 pub fn session() -> SessionContext {

@@ -25,3 +25,4 @@ mod store_faults;
 mod stores;
 mod stores_conformance;
 mod values;
+mod windows;

@@ -116,7 +116,7 @@ async fn everything_works_through_a_pooler_in_transaction_mode() {
         crate::load::sql(table(&shop, "public.big").await.unwrap(), "SELECT count(*), sum(id), sum(n) FROM t").await;
     assert_eq!(crate::load::show(&found.unwrap()), ["200000|20000100000|20000100000.0000000000"]);
     let query = SourceObject::Query("SELECT id FROM big WHERE id < 3".to_owned());
-    let source = shop.source(&crate::load::request(query)).await.unwrap();
+    let source = shop.source(&crate::load::request(query)).await.unwrap().table;
     let target = crate::load::sink(&shop, "public.target", headwater_pipelines::spec::WriteMode::Overwrite).await;
     for _ in 0..2 {
         crate::load::copy(source.clone(), &target).await.unwrap();
@@ -154,9 +154,13 @@ async fn cancelling_ends_the_statement_on_the_server() {
         "SELECT pg_sleep(600)::text",
     ] {
         let cancel = CancellationToken::new();
-        let request =
-            SourceRequest { object: SourceObject::Query(query.to_owned()), columns: None, cancel: cancel.clone() };
-        let source = shop.source(&request).await.unwrap();
+        let request = SourceRequest {
+            object: SourceObject::Query(query.to_owned()),
+            columns: None,
+            cursor: None,
+            cancel: cancel.clone(),
+        };
+        let source = shop.source(&request).await.unwrap().table;
         let mut rows = session().read_table(source).unwrap().execute_stream().await.unwrap();
         let reading = tokio::spawn(async move { while rows.next().await.is_some_and(|batch| batch.is_ok()) {} });
         while busy(&database).await == "0" {
@@ -179,7 +183,7 @@ async fn dropping_a_stream_ends_the_statement_on_the_server() {
     let shop = postgres(&database.url);
     let query =
         SourceObject::Query("SELECT a FROM generate_series(1, 100000) a, generate_series(1, 100000) b".to_owned());
-    let source = shop.source(&crate::load::request(query)).await.unwrap();
+    let source = shop.source(&crate::load::request(query)).await.unwrap().table;
     let mut rows = session().read_table(source).unwrap().execute_stream().await.unwrap();
     rows.next().await.unwrap().unwrap();
     drop(rows);
@@ -265,21 +269,21 @@ async fn a_session_is_handed_on_as_new_and_only_to_the_same_connection() {
     let query =
         "SELECT set_config('role', 'pg_monitor', false) AS role, set_config('work_mem', '77kB', false) AS memory,
                  pg_advisory_lock(7) IS NULL AS lock, 1 AS id";
-    let source = first.source(&request(SourceObject::Query(query.to_owned()))).await.unwrap();
+    let source = first.source(&request(SourceObject::Query(query.to_owned()))).await.unwrap().table;
     read(source).await.unwrap();
     first.close().await;
     let before = database.rows(processes).await;
     let second = open(&database.url);
     let now =
         "SELECT current_setting('role') AS role, current_setting('work_mem') AS memory, current_user::text AS who";
-    let source = second.source(&request(SourceObject::Query(now.to_owned()))).await.unwrap();
+    let source = second.source(&request(SourceObject::Query(now.to_owned()))).await.unwrap().table;
     let shown = show(&read(source).await.unwrap());
     assert!(shown[0].starts_with("none|") && !shown[0].contains("77kB"), "{shown:?}");
     assert_eq!(database.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await, ["0"]);
     assert_eq!(database.rows(processes).await, before, "no session was opened");
     let elsewhere = open(&other.url);
     let query = request(SourceObject::Query("SELECT current_database()::text AS d".to_owned()));
-    let source = elsewhere.source(&query).await.unwrap();
+    let source = elsewhere.source(&query).await.unwrap().table;
     assert_eq!(show(&read(source).await.unwrap()), [other.name.as_str()]);
     for connection in [second, elsewhere] {
         connection.close().await;

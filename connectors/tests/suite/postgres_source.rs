@@ -147,7 +147,7 @@ async fn views_queries_partitions_and_odd_names_are_read() {
     assert_eq!(read_table("public.part").await, ["11|b", "1|a"]);
     assert_eq!(read_table("public.empty").await, Vec::<String>::new());
     let query = SourceObject::Query("SELECT k * 2 AS double, t FROM part WHERE k > 5;".to_owned());
-    let source = shop.source(&request(query)).await.unwrap();
+    let source = shop.source(&request(query)).await.unwrap().table;
     assert_eq!(show(&read(source).await.unwrap()), ["22|b"]);
     let counted = sql(table(&shop, "public.part").await.unwrap(), "SELECT count(*) FROM t").await.unwrap();
     assert_eq!(show(&counted), ["2"]);

@@ -175,7 +175,7 @@ async fn a_load_whose_writer_died_after_the_manifest_is_completed_by_the_next_re
         *link.lose.lock() = None;
         assert_eq!(error.kind, ErrorKind::Transient, "{name}: {error}");
         let reader = open("files", bucket.settings("x", json!({})));
-        let read = show(&read(reader.source(&one(name)).await.unwrap()).await.unwrap());
+        let read = show(&read(reader.source(&one(name)).await.unwrap().table).await.unwrap());
         assert_eq!(read.len(), 10, "{name}");
         // The next attempt finds the load done.
         assert_eq!(target.taken(context.load_id).await.unwrap().map(|taken| taken.attempt), Some(1), "{name}");
@@ -260,7 +260,7 @@ async fn foreign_objects_are_listed_matched_and_read() {
     let listed: Vec<String> =
         drop.catalog(false).await.unwrap().into_iter().map(|table| table.path.join("/")).collect();
     assert_eq!(listed, ["2026/[odd] name/c.csv", "2026/a.csv", "2026/b.csv"]);
-    let count = async |name: &str| show(&read(drop.source(&one(name)).await.unwrap()).await.unwrap());
+    let count = async |name: &str| show(&read(drop.source(&one(name)).await.unwrap().table).await.unwrap());
     assert_eq!(count("2026/*.csv").await, ["10", "10"]);
     assert_eq!(count("2026/a").await, ["10"]);
     let missing = drop.source(&one("2027/*.csv")).await.unwrap_err();

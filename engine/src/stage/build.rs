@@ -1,5 +1,6 @@
 //! From a stage's tasks to one logical plan: sources, staged inputs, transforms and checks as relations of one session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::DFSchema;
@@ -8,10 +9,13 @@ use datafusion::logical_expr::LogicalPlan;
 use headwater_pipelines::plan::{ExtractSource, Relation, Stage, TaskPath, Work};
 use headwater_pipelines::spec::{OnFailure, Rule};
 
+use super::cursors::Cursors;
 use super::{Attempt, head_plan};
+use crate::connector::Position;
+use crate::control::LogLevel;
 use crate::error::{EngineError, Result};
 use crate::memory::StagePool;
-use crate::nodes::{Barrier, BarrierNode, compile, extension};
+use crate::nodes::{Barrier, BarrierNode, CheckRule, compile, extension};
 use crate::relations::{Connections, Relations, direct_name};
 use crate::staging;
 use crate::transform::{self, Parameters};
@@ -22,6 +26,8 @@ pub(super) struct Builder<'a> {
     pub(super) connections: &'a Connections,
     pub(super) parameters: &'a Parameters,
     pub(super) pool: &'a Arc<StagePool>,
+    /// Where the extracts of a load go on.
+    pub(super) cursors: &'a Cursors,
 }
 
 /// A stage's logical plan and its checks.
@@ -29,6 +35,8 @@ pub(super) struct Built {
     pub(super) relations: Relations,
     pub(super) checks: Vec<(TaskPath, Arc<Barrier>)>,
     pub(super) plan: LogicalPlan,
+    /// How far the extracts with cursors are read.
+    pub(super) reached: BTreeMap<TaskPath, Position>,
 }
 
 impl Builder<'_> {
@@ -42,6 +50,7 @@ impl Builder<'_> {
         let session = self.attempt.engine.sessions.session(pool, hash_joins)?;
         let mut relations = Relations::new(session);
         let mut checks = Vec::new();
+        let mut reached = BTreeMap::new();
         let plan = &self.attempt.job.plan;
         for input in &stage.staged_inputs {
             let manifest = self.attempt.job.manifests.get(input).ok_or_else(|| {
@@ -53,10 +62,11 @@ impl Builder<'_> {
         }
         for task in &stage.tasks {
             let work = &plan.tasks[task].work;
-            let built = self.attempt.stopped_by_cancel(self.task(task, work, &mut relations, &mut checks));
+            let built =
+                self.attempt.stopped_by_cancel(self.task(task, work, &mut relations, &mut checks, &mut reached));
             built.await.map_err(|error| error.in_task(task))?;
         }
-        let mut built = Built { relations, checks, plan: LogicalPlan::default() };
+        let mut built = Built { relations, checks, plan: LogicalPlan::default(), reached };
         built.plan = head_plan(&built, plan, stage)?;
         Ok(built)
     }
@@ -67,6 +77,7 @@ impl Builder<'_> {
         work: &Work,
         relations: &mut Relations,
         checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
+        reached: &mut BTreeMap<TaskPath, Position>,
     ) -> Result<()> {
         for relation in work.reads() {
             if let Relation::Table(table) = relation
@@ -78,9 +89,13 @@ impl Builder<'_> {
             }
         }
         match work {
-            Work::Extract { source, columns } => {
-                let provider = self.connections.source(source, columns.as_ref(), self.attempt.cancel).await?;
-                relations.add_table(task, provider, self.attempt.progress)
+            Work::Extract { source, columns, cursor } => {
+                let cursor = cursor.as_ref().map(|cursor| self.cursors.request(task, cursor)).transpose()?;
+                let read = self.connections.read(source, columns.as_ref(), cursor, self.attempt.cancel).await?;
+                let say = |note: &String| self.attempt.control.log(LogLevel::Info, Some(task), note);
+                read.notes.iter().for_each(say);
+                reached.extend(read.position.map(|position| (task.clone(), position)));
+                relations.add_table(task, read.table, self.attempt.progress)
             }
             Work::Transform { sql, .. } => {
                 let plan = transform::plan_text(sql, relations, self.parameters).await?;
@@ -89,6 +104,34 @@ impl Builder<'_> {
             Work::Check { input, rules, on_failure } => self.check(task, input, rules, *on_failure, relations, checks),
             Work::Load { .. } | Work::Wait { .. } | Work::Group => Ok(()),
         }
+    }
+
+    /// Puts a barrier behind everything that fails if two rows have one key.
+    pub(super) fn once_by_keys(&self, built: &mut Built, task: &str, keys: &[String]) -> Result<()> {
+        let rule = Rule { unique: Some(keys.to_vec()), ..Rule::default() };
+        let input = std::mem::take(&mut built.plan);
+        let barrier = self.barrier(task, OnFailure::Fail, &built.relations);
+        let rules = self.compiled(&[rule], input.schema(), &built.relations)?;
+        built.plan = extension(BarrierNode { barrier: Arc::clone(&barrier), rules, input });
+        built.checks.push((task.into(), barrier));
+        Ok(())
+    }
+
+    fn compiled(&self, rules: &[Rule], schema: &DFSchema, relations: &Relations) -> Result<Vec<CheckRule>> {
+        let state = relations.session().state();
+        let compiled = rules.iter().map(|rule| {
+            compile(rule, schema, &state, self.parameters).map_err(|findings| {
+                let messages: Vec<String> = findings.into_iter().map(|found| found.finding.finding.message).collect();
+                EngineError::config(format!("rule {}: {}", rule.label(), messages.join("; ")))
+            })
+        });
+        compiled.collect()
+    }
+
+    fn barrier(&self, task: &str, on_failure: OnFailure, relations: &Relations) -> Arc<Barrier> {
+        let progress = self.attempt.progress.task(task);
+        let control = Arc::clone(self.attempt.control);
+        Arc::new(Barrier::new(task, on_failure, progress, control, relations.session().clone()))
     }
 
     fn check(
@@ -101,19 +144,8 @@ impl Builder<'_> {
         checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
     ) -> Result<()> {
         let input = relations.plan(input)?;
-        let state = relations.session().state();
-        let schema: &DFSchema = input.schema();
-        let compiled = rules.iter().map(|rule| {
-            compile(rule, schema, &state, self.parameters).map_err(|findings| {
-                let messages: Vec<String> = findings.into_iter().map(|found| found.finding.finding.message).collect();
-                EngineError::config(format!("rule {}: {}", rule.label(), messages.join("; ")))
-            })
-        });
-        let rules = compiled.collect::<Result<Vec<_>>>()?;
-        let progress = self.attempt.progress.task(task);
-        let barrier =
-            Barrier::new(task, on_failure, progress, Arc::clone(self.attempt.control), relations.session().clone());
-        let barrier = Arc::new(barrier);
+        let rules = self.compiled(rules, input.schema(), relations)?;
+        let barrier = self.barrier(task, on_failure, relations);
         checks.push((task.clone(), Arc::clone(&barrier)));
         relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)
     }

@@ -9,12 +9,14 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
+use headwater_pipelines::plan::{Stage, TaskPath};
 use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
+use super::cursors::Cursors;
 use super::{Attempt, pull, rows_read};
 use crate::connector::{Changes, Commit, LoadContext, Sink, Staged, Taken};
-use crate::control::{Intent, LogLevel, TaskProgress};
+use crate::control::{Intent, LogLevel, TaskProgress, Turn};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
 use crate::memory::StagePool;
@@ -27,22 +29,38 @@ pub(super) struct Load<'a> {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) target: String,
     pub(super) mode: WriteMode,
+    pub(super) keys: Vec<String>,
+    pub(super) cursors: &'a Cursors,
     pub(super) pool: &'a Arc<StagePool>,
 }
 
+/// How an attempt of a load ends that did not fail.
+pub(super) enum LoadEnd {
+    /// The target holds its rows.
+    Committed(Box<Receipt>),
+    /// Its cursors found no new rows.
+    Nothing,
+    /// Another load of its cursors comes first.
+    Later(String),
+}
+
 impl Load<'_> {
-    /// Runs the load. What an earlier attempt has committed is adopted without reading the source again.
-    pub(super) async fn run<B: Future<Output = Result<Built>>>(
-        &self,
-        build: impl FnOnce() -> B,
-        builder: &Builder<'_>,
-    ) -> Result<Receipt> {
-        let started = Instant::now();
-        let context = self.context();
-        if let Some(taken) = self.sink.taken(context.load_id).await.map_err(|error| error.in_task(self.task))? {
-            return self.adopt(&taken, started).await;
+    /// What an earlier attempt has committed; the source is not read again then.
+    pub(super) async fn adopted(&self, started: Instant) -> Result<Option<Receipt>> {
+        let taken = self.sink.taken(self.attempt.job.load_id).await.map_err(|error| error.in_task(self.task))?;
+        match taken {
+            Some(taken) => self.adopt(&taken, started).await.map(Some),
+            None => Ok(None),
         }
-        let built = pull::fitting(build().await?, builder).await?;
+    }
+
+    /// Runs the load.
+    pub(super) async fn run(&self, stage: &Stage, builder: &Builder<'_>, started: Instant) -> Result<LoadEnd> {
+        let context = self.context();
+        let mut built = pull::fitting(builder.build(stage).await?, builder).await?;
+        if self.cursors.is_refresh() && keeps_keys_once(self.mode) {
+            builder.once_by_keys(&mut built, self.task, &self.keys)?;
+        }
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
         let stream: SendableRecordBatchStream = Box::pin(Counted { input: stream, progress, first: true });
@@ -57,14 +75,35 @@ impl Load<'_> {
         let Staged { rows, bytes, files, changes, .. } = &staged;
         let written = Written { rows: *rows, bytes: *bytes, files: *files, changes: *changes };
         match self.conclude(&built, builder, written, started).await {
-            Ok(receipt) => {
-                self.commit(&context, staged, receipt, started).await.map_err(|error| error.in_task(self.task))
+            Ok(Concluded::Commit(receipt)) => {
+                let committed = self.commit(&context, staged, *receipt, started).await;
+                committed.map(|receipt| LoadEnd::Committed(Box::new(receipt))).map_err(|error| error.in_task(self.task))
+            }
+            Ok(Concluded::Nothing) => {
+                self.sink.abort(&context, Some(staged)).await;
+                Ok(LoadEnd::Nothing)
+            }
+            Ok(Concluded::Later(why)) => {
+                self.sink.abort(&context, Some(staged)).await;
+                Ok(LoadEnd::Later(why))
             }
             Err(error) => {
                 self.sink.abort(&context, Some(staged)).await;
                 Err(error.in_task(self.task))
             }
         }
+    }
+
+    /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
+    fn is_empty(&self, built: &Built, written: Written) -> bool {
+        let counts = self.attempt.progress.counts();
+        let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
+        let is_first = self.attempt.job.attempt == 1;
+        is_first
+            && written.rows == 0
+            && self.cursors.go_on()
+            && built.checks.is_empty()
+            && self.cursors.extracts().all(|task| read(task) == 0)
     }
 
     /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.
@@ -74,15 +113,22 @@ impl Load<'_> {
         builder: &Builder<'_>,
         written: Written,
         started: Instant,
-    ) -> Result<Receipt> {
+    ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
-        let receipt = self.receipt(written, started)?;
+        if self.is_empty(built, written) {
+            return Ok(Concluded::Nothing);
+        }
+        let cursors = self.cursors.receipts(&built.reached);
+        let receipt = Receipt { cursors, ..self.receipt(written, started)? };
         let StageIdentity { load_id, attempt } = self.identity();
-        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone() };
-        self.attempt.control.intend(&intent).await?;
+        let cursors = self.cursors.moves(&built.reached)?;
+        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone(), cursors };
+        if let Turn::Later(why) = self.attempt.control.intend(&intent).await? {
+            return Ok(Concluded::Later(why));
+        }
         failpoint("after_intent")?;
-        Ok(receipt)
+        Ok(Concluded::Commit(Box::new(receipt)))
     }
 
     async fn commit(
@@ -149,6 +195,7 @@ impl Load<'_> {
             version: None,
             duration_ms: millis(started),
             peak_memory: self.pool.peak(),
+            cursors: Vec::new(),
             adopted: false,
         })
     }
@@ -164,6 +211,7 @@ impl Load<'_> {
             attempt,
             task: self.task.to_owned(),
             predecessors: self.attempt.job.predecessors.clone(),
+            marks: self.cursors.marks(),
             memory: Arc::clone(self.pool),
             sessions: self.attempt.engine.sessions().clone(),
             progress: Arc::clone(self.attempt.progress),
@@ -171,6 +219,18 @@ impl Load<'_> {
             control: Arc::clone(self.attempt.control),
         }
     }
+}
+
+/// Modes after which the target has each key once.
+fn keeps_keys_once(mode: WriteMode) -> bool {
+    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew)
+}
+
+/// What comes of the rows that are written.
+enum Concluded {
+    Commit(Box<Receipt>),
+    Nothing,
+    Later(String),
 }
 
 /// What the sink says it wrote.

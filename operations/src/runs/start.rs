@@ -36,6 +36,8 @@ pub struct StartRun {
     pub interval: Option<(Moment, Moment)>,
     /// Where it may be executed.
     pub place: Place,
+    /// Loads with cursors read everything, and replace what their targets hold.
+    pub full_refresh: bool,
     /// A key of the caller's: of all requests with the same one, only the first makes a run.
     pub idempotency_key: Option<String>,
 }
@@ -117,6 +119,10 @@ impl Operations {
         let params = bind(&version.plan, &start.params)?;
         let interval = Self::interval_of(&version.plan, zone_of(&version.spec), start.interval)?;
         let here = self.is_here(&version.plan, start.place).await?;
+        if start.full_refresh {
+            self.permit(actor, Action::ResetCursors)?;
+            crate::cursors::refresh(&workspace, &version.plan).await?;
+        }
         let worker = here.then(Uuid::new_v4);
         let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval, pinned_worker: worker };
         let own = Some((self.key.as_ref(), own.as_slice()));
@@ -241,7 +247,8 @@ impl StartRun {
             Target::Pipeline(name) => format!("pipeline {name}").into_bytes(),
             Target::Spec(file) => file.bytes.clone(),
         };
-        let rest = format!("{:?} {:?}", self.params, self.interval);
+        let refresh = if self.full_refresh { " full refresh" } else { "" };
+        let rest = format!("{:?} {:?}{refresh}", self.params, self.interval);
         let request = Sha256::new().chain_update(Sha256::digest(target)).chain_update(rest).finalize();
         Ok(Some(Once { key: key.clone(), request: request.into() }))
     }

@@ -79,6 +79,8 @@ codes! {
         "upsert, delete_insert and scd2 need keys; append and overwrite accept none."
     BadExtract "bad_extract" "An extract that names no source, or two"
         "An extract has `from`, or `connection` and `query` together."
+    BadCursor "bad_cursor" "A cursor that would lose rows, load them twice, or mean nothing"
+        "An extract with `cursor` reads what its load does not hold yet. So the rows behind it may be filtered, computed and joined one by one, but not counted, sorted out, numbered or limited together with rows that earlier runs have read; they are appended or merged by keys, and never replace a table. Views, foreign tables and queries need a `lag` and a load by keys."
     UnknownConnection "unknown_connection" "A connection that does not exist"
         "`headwater connections list` shows what there is; `headwater connections add NAME LOCATION` adds one; a file can bring its own under `connections:`."
     LiteralSecret "literal_secret" "A secret that is written into the file"

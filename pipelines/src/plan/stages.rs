@@ -3,7 +3,8 @@
 //! Every action task is the head of a stage, which takes in the datasets that only it needs. A dataset that several stages
 //! read, that nothing reads, that another stage waits for, or that has a lane of its own becomes a stage: it is
 //! materialised once, so that all its readers see the same rows. Because every way out of a stage's datasets leads through
-//! its head, the stages of a graph without cycles have none either.
+//! its head, the stages of a graph without cycles have none either. A dataset of new rows alone is computed in the stage of each load that takes it, because
+//! each load has a cursor of its own.
 //!
 //! Datasets accept no `retry` of their own. One that became a stage, and whose groups hand it none, is tried as often as
 //! the most patient of its readers: that a reader shares its input with another must not make its run more fragile.
@@ -11,10 +12,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{Head, Stage, TaskPath, Work};
 use crate::spec::Retry;
+
+/// Heads of stages by the tasks that they take in.
+type Homes = BTreeMap<TaskPath, BTreeSet<TaskPath>>;
 
 /// Cuts the graph; `order` is a topological order of its tasks.
 pub(super) fn cut(
@@ -26,9 +31,9 @@ pub(super) fn cut(
     let homes = homes(tree, works, graph, order);
     let mut tasks: BTreeMap<&TaskPath, Vec<TaskPath>> = BTreeMap::new();
     for path in order {
-        tasks.entry(&homes[path]).or_default().push(path.clone());
+        homes[path].iter().for_each(|home| tasks.entry(home).or_default().push(path.clone()));
     }
-    let heads = order.iter().filter(|path| homes.get(*path) == Some(path));
+    let heads = order.iter().filter(|path| homes[*path].contains(*path));
     let stages = heads.map(|head| stage(head, tasks.remove(head).unwrap_or_default(), tree, works, graph, &homes));
     let mut stages: Vec<Stage> = stages.collect();
     hand_up_retries(&mut stages, tree);
@@ -60,23 +65,19 @@ fn patience(retry: &Retry) -> (u32, Duration, Duration) {
     (retry.attempts, retry.delay, retry.max_delay)
 }
 
-/// The stage that each task belongs to, by the path of the stage's head.
-fn homes(
-    tree: &Tree<'_>,
-    works: &BTreeMap<TaskPath, Work>,
-    graph: &TaskGraph,
-    order: &[TaskPath],
-) -> BTreeMap<TaskPath, TaskPath> {
-    let mut homes: BTreeMap<TaskPath, TaskPath> = BTreeMap::new();
+/// The stages that each task belongs to, by the paths of their heads.
+fn homes(tree: &Tree<'_>, works: &BTreeMap<TaskPath, Work>, graph: &TaskGraph, order: &[TaskPath]) -> Homes {
+    let partial = cursor::partial(works, order);
+    let mut homes = Homes::new();
     for path in order.iter().rev() {
         let mut readers = BTreeSet::new();
         let mut waits = false;
         for (below, edge) in graph.below(path) {
-            let home = homes.get(below).cloned().unwrap_or_else(|| below.clone());
             match edge {
-                Edge::Data => {
-                    readers.insert(home);
-                }
+                Edge::Data => match homes.get(below) {
+                    Some(homes) => readers.extend(homes.iter().cloned()),
+                    None => drop(readers.insert(below.clone())),
+                },
                 Edge::Needs => waits = true,
             }
         }
@@ -85,11 +86,11 @@ fn homes(
         let fits = |reader: &str| {
             placed(reader).queue() == placed(path).queue() && placed(reader).labels.is_superset(&placed(path).labels)
         };
+        let is_one = |reader: &TaskPath| readers.len() == 1 && !waits && fits(reader);
         let home = match readers.first() {
-            Some(reader) if readers.len() == 1 && !waits && works[path].kind().is_dataset() && fits(reader) => {
-                reader.clone()
-            }
-            _ => path.clone(),
+            Some(_) if partial.contains(path) => readers,
+            Some(reader) if works[path].kind().is_dataset() && is_one(reader) => readers,
+            _ => BTreeSet::from([path.clone()]),
         };
         homes.insert(path.clone(), home);
     }
@@ -102,13 +103,13 @@ fn stage(
     tree: &Tree<'_>,
     works: &BTreeMap<TaskPath, Work>,
     graph: &TaskGraph,
-    homes: &BTreeMap<TaskPath, TaskPath>,
+    homes: &Homes,
 ) -> Stage {
     let mut staged_inputs = BTreeSet::new();
     let mut after = BTreeSet::new();
     for path in &tasks {
-        for (above, edge) in graph.above(path).filter(|(above, _)| &homes[*above] != name) {
-            after.insert(homes[above].clone());
+        for (above, edge) in graph.above(path).filter(|(above, _)| !homes[*above].contains(name)) {
+            after.extend(homes[above].iter().cloned());
             if edge == Edge::Data {
                 staged_inputs.insert(above.clone());
             }

@@ -219,7 +219,7 @@ fn what_does_not_execute_yet_is_refused_and_never_ignored() {
     let text = "
 name: p
 tasks:
-  a: { extract: { from: shop.t, cursor: id, columns: { x: { mask: hash } } } }
+  a: { extract: { from: shop.t, on_value: fail, columns: { x: { mask: hash } } } }
   c: { check: { input: a, on_failure: quarantine, rules: [ { range: { column: x, min: 1 } } ] } }
   l: { load: { input: c, into: lake.t, mode: upsert, keys: [id], verify: checksum }, when: 'true' }
   n: { notify: { connection: shop, message: done } }
@@ -239,6 +239,80 @@ tasks:
             (7, Code::NotYet)
         ]
     );
+}
+
+/// The findings of a spec whose tasks are these.
+fn cursors(tasks: &str) -> Vec<String> {
+    told(&planned(&format!("name: p\ntasks:\n{tasks}")))
+}
+
+#[test]
+fn a_cursor_that_would_lose_rows_or_load_them_twice_is_refused() {
+    let orders = "  o: { extract: { from: shop.orders, cursor: id } }\n";
+    let load = |name: &str, rest: &str| format!("  {name}: {{ load: {{ input: o, into: lake.{rest} }} }}\n");
+    for mode in ["overwrite", "delete_insert, keys: [id]"] {
+        let found = cursors(&format!("{orders}{}", load("l", &format!("t, mode: {mode}"))));
+        assert!(found[0].starts_with("4:36 bad_cursor mode"), "{found:?}");
+    }
+    assert_eq!(cursors(orders), ["3:37 bad_cursor no load takes the new rows of 'o'"]);
+    let twice = format!("{orders}{}{}", load("a", "t, mode: append"), load("b", "t, mode: append"));
+    assert_eq!(
+        cursors(&twice),
+        ["5:30 bad_cursor the load 'a' takes rows of one source by one cursor into lake.t too"]
+    );
+    let lane = orders.replace("cursor: id }", "cursor: id }, queue: big");
+    let found = cursors(&format!("{lane}{}", load("l", "t, mode: append")));
+    assert!(found[0].contains("bad_cursor 'o' has a queue or labels of its own"), "{found:?}");
+    let waiting = format!("{orders}{}  w: {{ wait: 1s, needs: [o] }}\n", load("l", "t, mode: append"));
+    assert!(cursors(&waiting)[0].contains("bad_cursor 'o' has tasks that wait for it"), "{:?}", cursors(&waiting));
+    let lag = format!("{}{}", orders.replace("cursor: id", "cursor: id, lag: 5"), load("l", "t, mode: append"));
+    assert!(cursors(&lag)[0].contains("read again by each run"), "{:?}", cursors(&lag));
+}
+
+#[test]
+fn what_says_how_a_cursor_reads_is_nothing_without_one() {
+    let extract = |fields: &str| {
+        cursors(&format!(
+            "  o: {{ extract: {{ {fields} }} }}\n  l: {{ load: {{ input: o, into: lake.t, mode: append }} }}\n"
+        ))
+    };
+    assert_eq!(
+        extract("from: shop.t, lookback: 1h"),
+        ["3:33 bad_cursor `lookback` says how a cursor reads, and there is none"]
+    );
+    assert_eq!(
+        extract("from: shop.t, cursor: auto, lag: 5"),
+        ["3:47 bad_cursor the source's own position has no `lag`"]
+    );
+    assert_eq!(
+        extract("connection: shop, query: SELECT 1, cursor: id"),
+        ["3:62 bad_cursor the cursor of a query needs a `lag`"]
+    );
+    assert_eq!(
+        extract("from: shop.t, cursor: id, lookback: never"),
+        [
+            "3:55 wrong_type 'lookback': 'never' is not a duration; expected a number with a unit, such as 250ms, 10s, 15m, 2h or 7d"
+        ]
+    );
+}
+
+#[test]
+fn new_rows_are_computed_in_the_stage_of_each_load_that_takes_them() {
+    let text = "
+name: p
+tasks:
+  o: { extract: { from: shop.orders, cursor: id } }
+  c: { extract: { from: shop.customers } }
+  t: { transform: SELECT o.id FROM o JOIN c ON c.id = o.id }
+  a: { load: { input: t, into: lake.a, mode: append } }
+  b: { load: { input: t, into: lake.b, mode: append } }
+";
+    let plan = planned(text).plan.unwrap();
+    let stages: Vec<(String, usize)> =
+        plan.stages.iter().map(|stage| (stage.name.clone(), stage.tasks.len())).collect();
+    assert_eq!(stages, [("c".to_owned(), 1), ("a".to_owned(), 3), ("b".to_owned(), 3)]);
+    assert_eq!(plan.plan_format, CURSOR_PLAN_FORMAT, "a worker that knows no cursors must not take it");
+    assert_eq!(plan.tasks["o"].stages, ["a", "b"]);
 }
 
 #[test]

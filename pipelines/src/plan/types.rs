@@ -8,6 +8,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::cursor::Cursor;
 use crate::kind::Kind;
 use crate::path::TaskPath;
 use crate::spec::{Columns, OnFailure, Param, Retry, Rule, WriteMode};
@@ -17,6 +18,12 @@ pub const PLAN_FORMAT: i32 = 1;
 
 /// The format of plans with labels, which a build that knows none would ignore.
 pub const LABELED_PLAN_FORMAT: i32 = 2;
+
+/// The format of plans with cursors, of which a build that knows none would read everything each time.
+pub const CURSOR_PLAN_FORMAT: i32 = 3;
+
+/// Every format that this build executes.
+pub const PLAN_FORMATS: [i32; 3] = [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT];
 
 /// A pipeline's validated, typed cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +99,9 @@ pub enum Work {
         /// Projection or overrides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Columns>,
+        /// Set if only new rows are read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor: Option<Cursor>,
     },
     /// SQL over other relations.
     Transform {
@@ -236,6 +246,13 @@ impl Plan {
         let statements = self.tasks.values().flat_map(|task| task.work.statements());
         let used = statements.flat_map(crate::sql::parameters);
         used.into_iter().any(|name| matches!(name.as_str(), "interval_start" | "interval_end"))
+    }
+
+    /// Declared parameters on which the rows of a stage depend.
+    pub fn parameters_of(&self, stage: &Stage) -> std::collections::BTreeSet<String> {
+        let works = stage.tasks.iter().filter_map(|task| self.tasks.get(task)).map(|task| &task.work);
+        let named = works.flat_map(Work::statements).flat_map(crate::sql::parameters);
+        named.filter(|name| self.params.contains_key(name)).collect()
     }
 
     /// Names of the connections that a stage reads or writes, sorted.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckTask, Columns, Retry};
+use super::{CheckTask, Columns, Reach, Retry};
 
 /// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,12 +96,15 @@ pub struct ExtractTask {
     /// A statement in the source's own language, run read-only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// A column whose growth marks new rows.
+    /// A column whose growth marks new rows, e.g. `updated_at`: each run reads what its load does not hold yet. `auto` is the source's own position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// How far behind the cursor late rows are still looked for.
+    /// How far behind the largest value rows are still looked for that come late: 24h, or 100000 for numbers, if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lookback: Option<String>,
+    pub lookback: Option<Reach>,
+    /// For views, foreign tables and queries: how far behind the largest value rows are read again by each run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Reach>,
     /// What happens to rows whose cursor is NULL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor_nulls: Option<CursorNulls>,

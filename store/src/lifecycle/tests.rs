@@ -102,8 +102,9 @@ async fn intend(store: &Store, claimed: &Claimed) -> crate::Result<()> {
         attempt: claimed.number,
         task: claimed.stage.clone(),
         intent: json!({ "attempt": claimed.number }),
+        cursors: Vec::new(),
     };
-    store.intend(&claimed.lease, &intent).await
+    store.intend(&claimed.lease, &intent).await.map(|_| ())
 }
 
 fn receipt(claimed: &Claimed) -> LoadReceipt {

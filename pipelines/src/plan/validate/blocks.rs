@@ -4,6 +4,7 @@ use super::{Findings, below};
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
 use crate::kind::Kind;
+use crate::plan::cursor::AUTO;
 use crate::plan::tree::Placed;
 use crate::spec::{CheckTask, ColumnOverride, Columns, ExtractTask, LoadTask, OnFailure, Rule, WriteMode};
 
@@ -39,14 +40,12 @@ impl Findings<'_> {
         let later = [
             ("tables", extract.tables.is_some()),
             ("exclude", !extract.exclude.is_empty()),
-            ("cursor", extract.cursor.is_some()),
-            ("lookback", extract.lookback.is_some()),
-            ("cursor_nulls", extract.cursor_nulls.is_some()),
             ("on_value", extract.on_value.is_some()),
         ];
         for (field, _) in later.into_iter().filter(|(_, set)| *set) {
             self.not_yet(&below(steps, field), &format!("'{field}' of an extract"));
         }
+        self.cursor(extract, steps);
         match &extract.columns {
             Some(Columns::Only(names)) => self.columns(names, &below(steps, "columns")),
             Some(Columns::Override(columns)) => {
@@ -60,6 +59,54 @@ impl Findings<'_> {
                 }
             }
             None => {}
+        }
+    }
+
+    fn cursor(&mut self, extract: &ExtractTask, steps: &[Step]) {
+        let at = below(steps, "cursor");
+        let fields = [
+            ("lookback", extract.lookback.is_some()),
+            ("lag", extract.lag.is_some()),
+            ("cursor_nulls", extract.cursor_nulls.is_some()),
+        ];
+        let written = fields.into_iter().filter(|(_, written)| *written).map(|(field, _)| field);
+        match extract.cursor.as_deref() {
+            None if self.document.lost().within(&at) => {}
+            None => {
+                for field in written {
+                    let finding = Finding::error(
+                        Code::BadCursor,
+                        format!("`{field}` says how a cursor reads, and there is none"),
+                    );
+                    self.add_at_key(
+                        &below(steps, field),
+                        finding.hint("add `cursor`, the column whose growth marks new rows"),
+                    );
+                }
+            }
+            Some(AUTO) => {
+                for field in written {
+                    let finding =
+                        Finding::error(Code::BadCursor, format!("the source's own position has no `{field}`"));
+                    self.add_at_key(&below(steps, field), finding.hint("name a column as `cursor`, or remove it"));
+                }
+            }
+            Some(column) if column.trim().is_empty() => {
+                self.add(&at, Finding::error(Code::BadName, "a column's name is empty"));
+            }
+            Some(_) if extract.query.is_some() && extract.lag.is_none() => {
+                let finding = Finding::error(Code::BadCursor, "the cursor of a query needs a `lag`");
+                let hint = "a source can't say which rows of a query are new: `lag: 1h` reads the last hour again each time, for mode upsert";
+                self.add(&at, finding.hint(hint));
+            }
+            Some(_) if extract.lag.is_some() && extract.lookback.is_some() => {
+                let finding = Finding::error(Code::BadCursor, "`lag` and `lookback` exclude each other");
+                self.add_at_key(
+                    &below(steps, "lookback"),
+                    finding.hint("tables have a lookback; views, foreign tables and queries a lag"),
+                );
+            }
+            Some(_) => {}
         }
     }
 

@@ -1,0 +1,357 @@
+//! Windows of new rows: whatever writers do, each row is read once in the version that stays.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_engine::connector::{Connection, CursorRequest, Position, Reading, SourceObject, SourceRequest};
+use headwater_engine::{ErrorKind, Result};
+use headwater_pipelines::plan::Cursor;
+use headwater_pipelines::spec::{CursorNulls, Reach};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
+use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::Database;
+use crate::load::{path, postgres, read, show};
+
+fn cursor(column: &str) -> Cursor {
+    Cursor { column: Some(column.to_owned()), lookback: None, lag: None, nulls: None }
+}
+
+fn request(object: SourceObject, cursor: &Cursor, reading: Reading) -> SourceRequest {
+    let cursor = Some(CursorRequest { cursor: cursor.clone(), reading });
+    SourceRequest { object, columns: None, cursor, cancel: CancellationToken::new() }
+}
+
+/// A connection of its own, as a stage has one: its rows and position.
+async fn window(url: &str, table: &str, cursor: &Cursor, after: Option<&Position>) -> Result<(Vec<String>, Position)> {
+    let shop: Arc<dyn Connection> = postgres(url);
+    let reading = Reading::After(after.map(|position| position.to.clone()));
+    let opened = shop.source(&request(SourceObject::Table(path(table)), cursor, reading)).await?;
+    let rows = show(&read(opened.table).await?);
+    shop.close().await;
+    Ok((rows, opened.position.unwrap()))
+}
+
+async fn client(database: &Database) -> Client {
+    let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// What a writer does next.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Begin,
+    Insert,
+    Update,
+    /// Writes a row in a savepoint, which is released or rolled back.
+    Savepoint(bool),
+    End(bool),
+    Read,
+}
+
+fn act() -> impl Strategy<Value = (usize, Act)> {
+    let act = prop_oneof![
+        2 => Just(Act::Begin),
+        4 => Just(Act::Insert),
+        3 => Just(Act::Update),
+        2 => any::<bool>().prop_map(Act::Savepoint),
+        2 => proptest::bool::weighted(0.8).prop_map(Act::End),
+        2 => Just(Act::Read),
+    ];
+    (0..3_usize, act)
+}
+
+/// A client that writes rows of its own, each in versions that are counted.
+struct Writer {
+    client: Client,
+    number: i64,
+    rows: i64,
+    is_open: bool,
+    /// Row and version, as they are if the transaction commits.
+    pending: Vec<(i64, i64)>,
+}
+
+impl Writer {
+    async fn write(&mut self, id: i64, version: i64) {
+        let sql =
+            "INSERT INTO t VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET version = $2, updated_at = clock_timestamp()";
+        self.client.execute(sql, &[&id, &version]).await.unwrap();
+    }
+
+    fn new_id(&mut self) -> i64 {
+        self.rows += 1;
+        self.rows * 3 + self.number
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_row_is_read_once_in_the_version_that_stays_whatever_writers_do() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id bigint PRIMARY KEY, version bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp())")
+        .await;
+    let mut writers = Vec::new();
+    for number in 0..3 {
+        writers.push(Writer { client: client(&database).await, number, rows: 0, is_open: false, pending: Vec::new() });
+    }
+    let acts = prop::collection::vec(act(), 250).new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    let (mut version, mut committed) = (0, BTreeMap::new());
+    let (mut after, mut got): (Option<Position>, Vec<(i64, i64)>) = (None, Vec::new());
+    let cursor = cursor("updated_at");
+    for (number, act) in acts {
+        let writer = &mut writers[number];
+        version += 1;
+        let mut written = None;
+        match act {
+            Act::Begin if !writer.is_open => {
+                writer.client.batch_execute("BEGIN").await.unwrap();
+                writer.is_open = true;
+            }
+            Act::Insert => written = Some(writer.new_id()),
+            Act::Update if writer.rows > 0 => written = Some((1 + version % writer.rows) * 3 + writer.number),
+            Act::Savepoint(keeps) if writer.is_open => {
+                writer.client.batch_execute("SAVEPOINT s").await.unwrap();
+                let id = writer.new_id();
+                writer.write(id, version).await;
+                let end = if keeps { "RELEASE s" } else { "ROLLBACK TO s" };
+                writer.client.batch_execute(end).await.unwrap();
+                if keeps {
+                    writer.pending.push((id, version));
+                }
+            }
+            Act::End(commits) if writer.is_open => {
+                writer.client.batch_execute(if commits { "COMMIT" } else { "ROLLBACK" }).await.unwrap();
+                let pending = std::mem::take(&mut writer.pending);
+                committed.extend(pending.into_iter().filter(|_| commits));
+                writer.is_open = false;
+            }
+            Act::Read => {
+                let (rows, position) = window(&database.url, "public.t", &cursor, after.as_ref()).await.unwrap();
+                got.extend(rows.iter().map(|row| parsed(row)));
+                after = Some(position);
+            }
+            _ => {}
+        }
+        if let Some(id) = written {
+            writer.write(id, version).await;
+            match writer.is_open {
+                true => writer.pending.push((id, version)),
+                false => drop(committed.insert(id, version)),
+            }
+        }
+    }
+    for writer in writers.iter_mut().filter(|writer| writer.is_open) {
+        writer.client.batch_execute("COMMIT").await.unwrap();
+        committed.extend(std::mem::take(&mut writer.pending));
+    }
+    // Transactions of other tests delay rows too.
+    for _ in 0..100 {
+        let (rows, position) = window(&database.url, "public.t", &cursor, after.as_ref()).await.unwrap();
+        got.extend(rows.iter().map(|row| parsed(row)));
+        after = Some(position);
+        let last: BTreeMap<i64, i64> = got.iter().copied().collect();
+        if last == committed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let last: BTreeMap<i64, i64> = got.iter().copied().collect();
+    assert_eq!(last, committed, "the version of each row that was read last is the one that stays");
+    let distinct: HashSet<(i64, i64)> = got.iter().copied().collect();
+    assert_eq!(distinct.len(), got.len(), "no version is read twice");
+    assert!(got.len() > 60, "{} rows were read", got.len());
+}
+
+fn parsed(row: &str) -> (i64, i64) {
+    let mut fields = row.split('|').map(|field| field.parse::<i64>());
+    (fields.next().unwrap().unwrap(), fields.next().unwrap().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_the_future_and_of_the_past_keep_no_later_row_out() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id int PRIMARY KEY, at timestamptz NOT NULL); INSERT INTO t VALUES (1, '2999-01-01')")
+        .await;
+    let cursor = cursor("at");
+    let (rows, first) = settled(&database, "public.t", &cursor, None, 1).await;
+    assert_eq!(rows.len(), 1);
+    database
+        .run("INSERT INTO t VALUES (2, now()), (3, now() - interval '23 hours'), (4, now() - interval '25 hours')")
+        .await;
+    let (rows, _) = settled(&database, "public.t", &cursor, Some(&first), 2).await;
+    assert_eq!(rows.iter().map(|row| &row[..1]).collect::<Vec<_>>(), ["2", "3"], "24 hours are looked back");
+    let longer = Cursor { lookback: Some(Reach::Time(Duration::from_secs(26 * 3600))), ..cursor };
+    assert_eq!(settled(&database, "public.t", &longer, Some(&first), 3).await.0.len(), 3);
+}
+
+/// A window that has so many rows: transactions of other tests delay them.
+async fn settled(
+    database: &Database,
+    table: &str,
+    cursor: &Cursor,
+    after: Option<&Position>,
+    rows: usize,
+) -> (Vec<String>, Position) {
+    for _ in 0..100 {
+        let found = window(&database.url, table, cursor, after).await.unwrap();
+        if found.0.len() >= rows {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    window(&database.url, table, cursor, after).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cursors_of_every_type_go_on_where_they_were() {
+    let database = Database::new().await;
+    let types = [
+        ("smallint", "7", "8"),
+        ("integer", "7", "8"),
+        ("bigint", "9223372036854775806", "9223372036854775807"),
+        ("numeric", "7.5", "7.75"),
+        ("numeric(12,2)", "7.50", "7.75"),
+        ("date", "now()", "now()"),
+        ("timestamp", "now()", "now()"),
+        ("timestamptz", "now()", "now()"),
+    ];
+    for (index, (kind, old, new)) in types.into_iter().enumerate() {
+        let table = format!("t{index}");
+        database
+            .run(&format!("CREATE TABLE {table} (id int, c {kind} NOT NULL); INSERT INTO {table} VALUES (1, {old})"))
+            .await;
+        let (cursor, name) = (cursor("c"), format!("public.{table}"));
+        let (rows, first) = settled(&database, &name, &cursor, None, 1).await;
+        assert_eq!(rows.len(), 1, "{kind}");
+        database.run(&format!("INSERT INTO {table} VALUES (2, {new})")).await;
+        let (rows, second) = settled(&database, &name, &cursor, Some(&first), 1).await;
+        assert!(rows.len() == 1 && rows[0].starts_with("2|"), "{kind}: {rows:?}");
+        assert_eq!(window(&database.url, &name, &cursor, Some(&second)).await.unwrap().0.len(), 0, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_without_a_cursor_are_read_each_once_or_refused() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id int PRIMARY KEY, at timestamptz); INSERT INTO t VALUES (1, NULL), (2, now())")
+        .await;
+    let shop = postgres(&database.url);
+    let judged = shop.source(&request(SourceObject::Table(path("public.t")), &cursor("at"), Reading::Judged)).await;
+    let error = judged.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Config, "the cursor at of shop.public.t can be NULL"));
+    let include = Cursor { nulls: Some(CursorNulls::Include), ..cursor("at") };
+    let (rows, first) = settled(&database, "public.t", &include, None, 2).await;
+    assert_eq!(rows.len(), 2);
+    database.run("INSERT INTO t VALUES (3, NULL)").await;
+    let (rows, second) = settled(&database, "public.t", &include, Some(&first), 1).await;
+    assert_eq!(rows, ["3|NULL"]);
+    assert!(window(&database.url, "public.t", &include, Some(&second)).await.unwrap().0.is_empty());
+    let fail = Cursor { nulls: Some(CursorNulls::Fail), ..cursor("at") };
+    let error = window(&database.url, "public.t", &fail, None).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::Data, "shop.public.t: the cursor at is NULL in some rows")
+    );
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_was_rewritten_emptied_or_made_anew_is_refused() {
+    let database = Database::new().await;
+    let make =
+        "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i";
+    database.run(make).await;
+    let cursor = cursor("n");
+    let (rows, first) = settled(&database, "public.t", &cursor, None, 9).await;
+    assert_eq!(rows.len(), 9);
+    for (change, message) in [
+        ("ALTER TABLE t ALTER n TYPE bigint", "was rewritten"),
+        ("TRUNCATE t; INSERT INTO t VALUES (10, 10)", "was rewritten"),
+        ("VACUUM FULL t", "was rewritten"),
+        ("DROP TABLE t", ""),
+        (make, "was made anew"),
+    ] {
+        // VACUUM is in no transaction with others.
+        database.run(change).await;
+        if !message.is_empty() {
+            let error = window(&database.url, "public.t", &cursor, Some(&first)).await.unwrap_err();
+            assert!(error.kind == ErrorKind::Config && error.message.contains(message), "{change}: {error}");
+            assert!(error.hint.unwrap().contains("--full-refresh"), "{change}");
+        }
+    }
+    // Without who wrote the rows it goes on from the value.
+    let mut kept: Value = first.to.clone();
+    kept.as_object_mut().unwrap().remove("written");
+    let kept = Position { to: kept, shown: String::new() };
+    database.run("INSERT INTO t VALUES (12, 12)").await;
+    assert_eq!(settled(&database, "public.t", &cursor, Some(&kept), 10).await.0.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_is_added_is_read_whole_and_once() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE t (day date NOT NULL, id int) PARTITION BY RANGE (day);
+             CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+             INSERT INTO t VALUES ('2026-01-05', 1);
+             CREATE TABLE old (day date NOT NULL, id int); INSERT INTO old VALUES ('2020-01-05', 2)",
+        )
+        .await;
+    let cursor = cursor("day");
+    let (rows, first) = settled(&database, "public.t", &cursor, None, 1).await;
+    assert_eq!(rows, ["2026-01-05|1"]);
+    database.run("ALTER TABLE t ATTACH PARTITION old FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')").await;
+    let (rows, second) = settled(&database, "public.t", &cursor, Some(&first), 1).await;
+    assert_eq!(rows, ["2020-01-05|2"], "older than any lookback, and written before the last window");
+    assert!(window(&database.url, "public.t", &cursor, Some(&second)).await.unwrap().0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_and_a_query_are_read_with_a_lag_alone() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE t (id int NOT NULL); INSERT INTO t SELECT generate_series(1, 100); CREATE VIEW v AS SELECT * FROM t").await;
+    let shop = postgres(&database.url);
+    let nulls = Some(CursorNulls::Include);
+    let plain = Cursor { nulls, ..cursor("id") };
+    for object in [SourceObject::Table(path("public.v")), SourceObject::Query("SELECT * FROM t".to_owned())] {
+        let error = shop.source(&request(object.clone(), &plain, Reading::Judged)).await.unwrap_err();
+        assert!(error.message.contains("its rows don't say when they were written"), "{error}");
+        let lag = Cursor { lag: Some(Reach::Count(10)), ..plain.clone() };
+        let first = shop.source(&request(object.clone(), &lag, Reading::After(None))).await.unwrap();
+        let after = Reading::After(Some(first.position.unwrap().to));
+        assert_eq!(show(&read(first.table).await.unwrap()).len(), 100);
+        let second = shop.source(&request(object, &lag, after)).await.unwrap();
+        assert_eq!(show(&read(second.table).await.unwrap()).len(), 10);
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_be_no_cursor_is_said_at_plan() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL, at timestamptz NOT NULL)").await;
+    let shop = postgres(&database.url);
+    let judge = async |cursor: Cursor| {
+        let judged = shop.source(&request(SourceObject::Table(path("public.t")), &cursor, Reading::Judged)).await;
+        judged.map(|_| ()).map_err(|error| error.message)
+    };
+    assert_eq!(judge(cursor("idd")).await.unwrap_err(), "shop.public.t has no column idd, which is the cursor");
+    assert_eq!(judge(cursor("name")).await.unwrap_err(), "the cursor name of shop.public.t is Utf8");
+    let wrong = Cursor { lookback: Some(Reach::Count(5)), ..cursor("at") };
+    assert!(judge(wrong).await.unwrap_err().contains("its distance is no duration"));
+    assert_eq!(
+        judge(Cursor { column: None, ..cursor("at") }).await.unwrap_err(),
+        "shop.public.t has no position of its own"
+    );
+    assert_eq!(judge(cursor("at")).await, Ok(()));
+    shop.close().await;
+}

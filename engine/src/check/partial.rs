@@ -1,0 +1,160 @@
+//! What may be computed of new rows alone.
+//!
+//! An extract with a cursor gives the rows that its load does not hold yet. What looks at one row at a time gives the same for them as it would among all rows;
+//! what looks at many (counts, windows, DISTINCT, LIMIT, an outer join that misses a partner) does not.
+
+use std::collections::BTreeSet;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
+use headwater_pipelines::decode::Step;
+use headwater_pipelines::diagnostic::{Code, Finding};
+use headwater_pipelines::plan::{Cursor, ExtractSource, Relation, TaskPath, Work};
+use headwater_pipelines::spec::{Columns, WriteMode};
+
+use super::Checker;
+use crate::connector::{CursorRequest, Reading};
+
+impl Checker<'_> {
+    /// Judges the cursor of an extract whose source is readable.
+    pub(super) async fn cursor(
+        &mut self,
+        task: &TaskPath,
+        source: &ExtractSource,
+        columns: Option<&Columns>,
+        cursor: Option<&Cursor>,
+    ) {
+        let Some(cursor) = cursor else { return };
+        self.partial.insert(task.to_string());
+        if !self.relations.contains(task) {
+            return;
+        }
+        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged };
+        let steps = self.steps(task, &["extract", "cursor"]);
+        if let Err(error) = self.connections.read(source, columns, Some(request), &self.cancel).await {
+            self.failed(Code::BadCursor, source.connection(), &steps, error).await;
+        }
+    }
+
+    /// Judges a statement over new rows. Its own rows are new ones too if those that it reads come out of it.
+    pub(super) fn partial_statement(&mut self, task: &TaskPath, plan: &LogicalPlan) {
+        if self.partial.is_empty() {
+            return;
+        }
+        let steps = self.steps(task, &["transform"]);
+        let judge = Judge { partial: &self.partial };
+        match judge.plan(plan) {
+            Ok(true) => drop(self.partial.insert(task.to_string())),
+            Ok(false) => {}
+            Err(what) => {
+                let finding = Finding::error(Code::BadCursor, format!("{what}, and a cursor gives new rows alone"));
+                let hint = "compute it over the table itself, e.g. … FROM shop.public.items WHERE order_id IN (SELECT order_id FROM new_items), or remove `cursor`";
+                self.add(&steps, finding.hint(hint));
+            }
+        }
+    }
+
+    /// A check lets new rows through.
+    pub(super) fn partial_check(&mut self, task: &TaskPath, input: &str) {
+        if self.partial.contains(input) {
+            self.partial.insert(task.to_string());
+        }
+    }
+
+    /// Says what becomes of rows that come again.
+    pub(super) fn partial_load(&mut self, task: &TaskPath, input: &Relation, mode: WriteMode) {
+        let is_timed =
+            |work: &Work| matches!(work, Work::Extract { cursor: Some(cursor), .. } if cursor.column.is_some());
+        if mode == WriteMode::Append
+            && self.partial.contains(&input.internal_name())
+            && self.planned.works.values().any(is_timed)
+        {
+            let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
+            let finding = Finding::warning(
+                Code::BadCursor,
+                "a row that is updated at the source is read again and appended again",
+            );
+            self.add(
+                &steps,
+                finding.hint("use mode upsert or insert_new with keys, unless the source's rows never change"),
+            );
+        }
+    }
+}
+
+/// Looks for what looks at more than one row.
+struct Judge<'a> {
+    partial: &'a BTreeSet<String>,
+}
+
+impl Judge<'_> {
+    /// Whether new rows come out of a plan; the error says what would be computed of them alone.
+    fn plan(&self, plan: &LogicalPlan) -> Result<bool, String> {
+        self.subqueries(plan)?;
+        let inputs = plan.inputs().into_iter().map(|input| self.plan(input)).collect::<Result<Vec<bool>, String>>()?;
+        let any = inputs.iter().any(|partial| *partial);
+        let refused = |what: &str| if any { Err(what.to_owned()) } else { Ok(false) };
+        match plan {
+            LogicalPlan::TableScan(scan) => Ok(self.partial.contains(scan.table_name.table())),
+            LogicalPlan::Aggregate(_) => refused("the statement groups or aggregates"),
+            LogicalPlan::Window(_) => refused("the statement has a window function"),
+            LogicalPlan::Distinct(_) => refused("the statement has a DISTINCT, or a UNION without ALL"),
+            LogicalPlan::Limit(_) => refused("the statement has a LIMIT"),
+            LogicalPlan::Sort(sort) if sort.fetch.is_some() => refused("the statement has a LIMIT"),
+            LogicalPlan::RecursiveQuery(_) => refused("the statement is recursive"),
+            LogicalPlan::Join(join) => match inputs[..] {
+                [left, right] => judge_join(join.join_type, left, right),
+                _ => Ok(any),
+            },
+            _ => Ok(any),
+        }
+    }
+
+    /// Subqueries of expressions are asked for each row, and would be answered by new rows alone.
+    fn subqueries(&self, plan: &LogicalPlan) -> Result<(), String> {
+        let mut found = Ok(());
+        for expression in plan.expressions() {
+            // Walking an expression fails only if the closure does.
+            let _ = expression.apply(|inner| {
+                let (subquery, is_membership) = match inner {
+                    Expr::InSubquery(inside) => (&inside.subquery.subquery, !inside.negated),
+                    Expr::Exists(exists) => (&exists.subquery.subquery, !exists.negated),
+                    Expr::ScalarSubquery(scalar) => (&scalar.subquery, false),
+                    _ => return Ok(TreeNodeRecursion::Continue),
+                };
+                match self.plan(subquery) {
+                    Ok(true) if !(is_membership && matches!(plan, LogicalPlan::Filter(_))) => {
+                        found = Err("a subquery looks for what is not there, or computes a value".to_owned());
+                    }
+                    Ok(_) => {}
+                    Err(what) => found = Err(what),
+                }
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+        found
+    }
+}
+
+fn judge_join(kind: JoinType, left: bool, right: bool) -> Result<bool, String> {
+    let lost = |side: bool| match side {
+        true => Err("an outer join would miss partners that were read earlier".to_owned()),
+        false => Ok(()),
+    };
+    match kind {
+        JoinType::Inner if left && right => {
+            Err("two sets of new rows are joined, whose partners may have been read earlier".to_owned())
+        }
+        JoinType::Inner => Ok(left || right),
+        JoinType::Left => lost(right).map(|()| left),
+        JoinType::Right => lost(left).map(|()| right),
+        JoinType::Full => lost(left || right).map(|()| false),
+        // Which rows are touched by new ones; the rows themselves are all there.
+        JoinType::LeftSemi => Ok(left),
+        JoinType::RightSemi => Ok(right),
+        JoinType::LeftAnti | JoinType::LeftMark if right => Err("a subquery looks for what is not there".to_owned()),
+        JoinType::RightAnti | JoinType::RightMark if left => Err("a subquery looks for what is not there".to_owned()),
+        JoinType::LeftAnti | JoinType::LeftMark => Ok(left),
+        JoinType::RightAnti | JoinType::RightMark => Ok(right),
+    }
+}

@@ -1,0 +1,184 @@
+//! The cursors of a load: where its extracts go on, and what its commit moves.
+//!
+//! The control plane holds a cursor for one attempt at a time and hands out its position. The target remembers how often the cursor has moved, in the same commit
+//! as the rows. If the two disagree, one of them was restored or made anew, and nothing is loaded.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use headwater_pipelines::plan::{Cursor, ExtractSource, Plan, Stage, TaskPath, Work};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::Attempt;
+use crate::connector::{CursorRequest, Mark, Position, Reading, Sink};
+use crate::control::{CursorKey, CursorMove, CursorState, Turn};
+use crate::error::{EngineError, ErrorKind, Result};
+use crate::receipt::CursorReceipt;
+
+/// The first pause of an attempt that waits for its turn; each further attempt pauses twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How often the pause doubles: up to 32 s.
+const DOUBLINGS: u32 = 7;
+
+/// How long an attempt waits for its turn.
+pub(super) fn pause(attempt: i32) -> Duration {
+    let earlier = u32::try_from(attempt.saturating_sub(1)).unwrap_or_default();
+    FIRST_PAUSE * 2u32.pow(earlier.min(DOUBLINGS))
+}
+
+/// Where the extracts of a load go on.
+#[derive(Debug, Default)]
+pub(super) struct Cursors {
+    states: BTreeMap<TaskPath, CursorState>,
+    marks: Vec<Mark>,
+}
+
+impl Cursors {
+    /// Takes the cursors of a stage for this attempt. Another load of theirs may come first.
+    pub(super) async fn open(
+        attempt: &Attempt<'_>,
+        stage: &Stage,
+        target: &str,
+        sink: &dyn Sink,
+    ) -> Result<Turn<Self>> {
+        let plan = &attempt.job.plan;
+        let extracts = cursored(plan, stage);
+        if extracts.is_empty() {
+            return Ok(Turn::Now(Self::default()));
+        }
+        let params = parameters(attempt, stage);
+        let key = |(_, source, cursor): &(TaskPath, &ExtractSource, &Cursor)| CursorKey {
+            source: name_of(source),
+            column: cursor.column.clone().unwrap_or_else(|| "auto".to_owned()),
+            target: target.to_owned(),
+            params: params.clone(),
+        };
+        let keys: Vec<CursorKey> = extracts.iter().map(key).collect();
+        let states = match attempt.control.cursors(attempt.job.load_id, &keys).await? {
+            Turn::Now(states) => states,
+            Turn::Later(why) => return Ok(Turn::Later(why)),
+        };
+        let ids: Vec<Uuid> = states.iter().map(|state| state.id).collect();
+        let marks = match sink.generations(&ids).await? {
+            None => Vec::new(),
+            Some(found) => states.iter().map(|state| mark(state, &found, target)).collect::<Result<_>>()?,
+        };
+        let tasks = extracts.into_iter().map(|(task, ..)| task);
+        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks }))
+    }
+
+    /// What the target has to remember.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        self.marks.clone()
+    }
+
+    /// Whether the load replaces what its target holds.
+    pub(super) fn is_refresh(&self) -> bool {
+        self.states.values().any(|state| state.refresh)
+    }
+
+    /// Whether all extracts go on behind a position, so that a load without rows has nothing to commit.
+    pub(super) fn go_on(&self) -> bool {
+        !self.states.is_empty() && self.states.values().all(|state| state.position.is_some())
+    }
+
+    /// The extracts that are read by cursors.
+    pub(super) fn extracts(&self) -> impl Iterator<Item = &TaskPath> {
+        self.states.keys()
+    }
+
+    /// What an extract asks its source for.
+    pub(super) fn request(&self, task: &TaskPath, cursor: &Cursor) -> Result<CursorRequest> {
+        let state = self.states.get(task).ok_or_else(|| {
+            EngineError::bug(format!("the cursor of '{task}' was not opened: it is not read by a load"))
+        })?;
+        let reading = Reading::After(if state.refresh { None } else { state.position.clone() });
+        Ok(CursorRequest { cursor: cursor.clone(), reading })
+    }
+
+    /// What the commit moves.
+    pub(super) fn moves(&self, reached: &BTreeMap<TaskPath, Position>) -> Result<Vec<CursorMove>> {
+        let moved = self.states.iter().map(|(task, state)| {
+            let position = reached
+                .get(task)
+                .ok_or_else(|| EngineError::bug(format!("the source of '{task}' did not say how far it was read")))?;
+            let mark = self.marks.iter().find(|mark| mark.id == state.id);
+            Ok(CursorMove {
+                id: state.id,
+                generation: state.generation,
+                to_generation: mark.map_or(state.generation + 1, |mark| mark.to),
+                position: position.to.clone(),
+                shown: position.shown.clone(),
+            })
+        });
+        moved.collect()
+    }
+
+    /// The same for the receipt.
+    pub(super) fn receipts(&self, reached: &BTreeMap<TaskPath, Position>) -> Vec<CursorReceipt> {
+        let receipt = |(task, state): (&TaskPath, &CursorState)| {
+            let from = if state.refresh { None } else { state.shown.clone() };
+            Some(CursorReceipt { task: task.to_string(), from, to: reached.get(task)?.shown.clone() })
+        };
+        self.states.iter().filter_map(receipt).collect()
+    }
+}
+
+/// The extracts of a stage that have cursors.
+fn cursored<'a>(plan: &'a Plan, stage: &Stage) -> Vec<(TaskPath, &'a ExtractSource, &'a Cursor)> {
+    let works = stage.tasks.iter().filter_map(|task| Some((task, &plan.tasks.get(task)?.work)));
+    let cursored = works.filter_map(|(task, work)| match work {
+        Work::Extract { source, cursor: Some(cursor), .. } => Some((task.clone(), source, cursor)),
+        _ => None,
+    });
+    cursored.collect()
+}
+
+/// Values of the parameters on which the rows depend, in the order of their names.
+fn parameters(attempt: &Attempt<'_>, stage: &Stage) -> String {
+    let plan = &attempt.job.plan;
+    let value = |name: &String| {
+        let given = attempt.job.run.params.get(name).or_else(|| plan.params.get(name)?.default.as_ref());
+        given.cloned().unwrap_or(Value::Null)
+    };
+    let values: Map<String, Value> =
+        plan.parameters_of(stage).into_iter().map(|name| (name.clone(), value(&name))).collect();
+    Value::Object(values).to_string()
+}
+
+fn name_of(source: &ExtractSource) -> String {
+    match source {
+        ExtractSource::Table(table) => table.to_string(),
+        ExtractSource::Query { connection, query } => format!("{connection}: {query}"),
+    }
+}
+
+fn mark(state: &CursorState, found: &BTreeMap<Uuid, i64>, target: &str) -> Result<Mark> {
+    let found = found.get(&state.id).copied();
+    let goes_on = state.position.is_some() && !state.refresh;
+    let mark = Mark {
+        id: state.id,
+        from: goes_on.then_some(state.generation),
+        to: found.unwrap_or_default().max(state.generation) + 1,
+    };
+    match mark.check(found, target) {
+        Err(error) if error.kind == ErrorKind::Transient => Err(EngineError::config(format!(
+            "{target} holds rows behind the position that the control plane knows of the cursor"
+        ))
+        .hint("the control plane's database may have been restored from a backup; load everything again: headwater run NAME --full-refresh")),
+        checked => checked.map(|()| mark),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_of_an_attempt_that_waits_grows_and_ends_growing() {
+        let pauses: Vec<u128> = [1, 2, 3, 8, 9, 1_000].map(|attempt| pause(attempt).as_millis()).into();
+        assert_eq!(pauses, [250, 500, 1_000, 32_000, 32_000, 32_000]);
+    }
+}
