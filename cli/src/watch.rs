@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use headwater_operations::{AttemptState, Origin, RunEvent, RunReport, Site, Started, TaskProgress, Watch};
+use headwater_operations::{AttemptState, Origin, RunEvent, RunReport, Site, Started, TaskProgress, Watch, task_label};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
@@ -124,16 +124,17 @@ impl View {
 
     fn show(&mut self, progress: &TaskProgress) {
         let text = describe(progress);
+        let label = task_label(&progress.path, progress.stage.as_deref());
         if let Some((_, bars)) = &self.bars {
-            bars.get(&progress.path).iter().for_each(|bar| bar.set_message(text.clone()));
+            bars.get(&label).iter().for_each(|bar| bar.set_message(text.clone()));
             return;
         }
-        let before = self.states.insert(progress.path.clone(), progress.state.clone());
+        let before = self.states.insert(label.clone(), progress.state.clone());
         let changed = before.is_none_or(|before| before != progress.state);
-        let due = self.lines.get(&progress.path).is_none_or(|last| last.elapsed() >= LINE);
+        let due = self.lines.get(&label).is_none_or(|last| last.elapsed() >= LINE);
         if changed || (progress.state == "running" && due) {
-            self.lines.insert(progress.path.clone(), Instant::now());
-            output::error_line(&format!("{}: {text}", progress.path));
+            output::error_line(&format!("{label}: {text}"));
+            self.lines.insert(label, Instant::now());
         }
     }
 

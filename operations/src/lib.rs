@@ -73,7 +73,7 @@ pub use query::{ColumnReport, QueryFailure, Rows};
 pub use runs::{
     Advice, CancelReport, ExplainReport, ExplainedFailure, FailureKind, KeyReport, LoadedTarget, LogTail, Origin,
     Place, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations, RunError, RunEvent, RunFilter, RunReport,
-    RunRow, RunsReport, Site, StartRun, Started, Target, TaskProgress, TaskReport, Watch, WhyReport,
+    RunRow, RunsReport, Site, StartRun, Started, Target, TaskProgress, TaskReport, Watch, WhyReport, task_label,
 };
 pub use samples::SampledReport;
 pub use schedules::{FireReport, PreviewReport, ScheduleReport, SchedulesReport};

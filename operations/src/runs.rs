@@ -20,7 +20,7 @@ pub use logs::LogTail;
 pub use rehearse::{KeyReport, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations};
 pub use report::{RunError, RunReport, RunRow, RunsReport, TaskReport};
 pub use start::{Origin, Place, Site, StartRun, Started, Target};
-pub use watch::{RunEvent, TaskProgress, Watch};
+pub use watch::{RunEvent, TaskProgress, Watch, task_label};
 
 /// The document of `runs why`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -247,6 +247,11 @@ fn of_two_loads_below_one_cursor_the_one_that_failed_catches_up_alone() {
         world.run(&["run", "p.yaml"]);
         lake(&world, "orders") == "1:a 2:b"
     });
+    let told = world.run(&["run", "p.yaml"]).stderr;
+    assert!(
+        told.contains("orders (copy): ") && told.lines().count() < 40,
+        "a task of two stages is told of once for each: {told}"
+    );
     let copied = || world.query("SELECT string_agg(id || ':' || note, ' ' ORDER BY id) FROM copied");
     assert_eq!(copied(), "1:a");
     world.query("ALTER TABLE copied DROP CONSTRAINT copied_note_check; INSERT INTO orders VALUES (3, 'c')");

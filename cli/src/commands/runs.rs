@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use headwater_operations::{
     AttemptRow, AttemptState, LogRow, RerunMode, RunError, RunFilter, RunReport, RunRow, RunsReport, Suggest,
-    WarningRow,
+    WarningRow, task_label,
 };
 use uuid::Uuid;
 
@@ -239,7 +239,7 @@ pub(super) fn show_report(report: &RunReport) {
     output::line(&format!("run {} of {} v{}: {}{took}", run.run_id, run.pipeline, run.version, run.state));
     let tasks = report.tasks.iter().map(|task| {
         [
-            task.path.clone(),
+            task_label(&task.path, task.stage.as_deref()),
             task.kind.clone(),
             task.state.clone(),
             output::count(task.rows_written.unsigned_abs()),
@@ -316,4 +316,8 @@ fn show_receipt(receipt: &headwater_operations::Receipt) {
         output::bytes(receipt.peak_memory),
         receipt.load_id,
     ));
+    for cursor in &receipt.cursors {
+        let from = cursor.from.as_deref().unwrap_or("the beginning");
+        output::line(&format!("  {}: from {from} to {}", cursor.task, cursor.to));
+    }
 }

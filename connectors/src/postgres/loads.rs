@@ -80,21 +80,27 @@ impl Backend {
 
 /// Makes the table if it isn't there. Two sessions that make it at once collide in the catalog; then it is there.
 pub(super) async fn ensure(session: &Session, schema: &str) -> Result<()> {
-    let sql = format!(
-        "CREATE SCHEMA IF NOT EXISTS {}; CREATE TABLE IF NOT EXISTS {} (
-           load_id uuid PRIMARY KEY, attempt int NOT NULL, task text NOT NULL, target text NOT NULL, rows bigint NOT NULL,
-           loaded_at timestamptz NOT NULL DEFAULT clock_timestamp())",
-        path(&[schema]),
-        path(&[schema, LOADS])
-    );
     if exists(session, schema).await? {
         return Ok(());
     }
+    let sql = format!(
+        "{}CREATE TABLE IF NOT EXISTS {} (
+           load_id uuid PRIMARY KEY, attempt int NOT NULL, task text NOT NULL, target text NOT NULL, rows bigint NOT NULL,
+           loaded_at timestamptz NOT NULL DEFAULT clock_timestamp())",
+        if has_schema(session, schema).await? { String::new() } else { format!("CREATE SCHEMA IF NOT EXISTS {}; ", path(&[schema])) },
+        path(&[schema, LOADS])
+    );
     match session.run("making the table of loads", &sql).await {
         Ok(()) => Ok(()),
         Err(_) if exists(session, schema).await? => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the schema is there. To make one that is needs the privilege to make schemas all the same.
+pub(super) async fn has_schema(session: &Session, schema: &str) -> Result<bool> {
+    let sql = format!("SELECT to_regnamespace({}) IS NOT NULL", literal(&path(&[schema])));
+    Ok(session.value("looking for the schema", &sql).await?.as_deref() == Some("t"))
 }
 
 /// Whether the table is there.

@@ -192,7 +192,9 @@ impl PostgresSink {
             swap::exclude_others(session, load, &self.schema, &into).await?;
         }
         let target = self.look(session, incoming, Within::Transaction).await?;
-        for statement in &target.create {
+        let has_schema = target.create.is_empty() || loads::has_schema(session, &self.schema).await?;
+        let is_needed = |statement: &&String| !has_schema || !statement.starts_with("CREATE SCHEMA");
+        for statement in target.create.iter().filter(is_needed) {
             session.run(&format!("making {}", self.label()), statement).await?;
         }
         let mut swapped = None;

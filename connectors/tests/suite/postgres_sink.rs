@@ -7,7 +7,7 @@ use headwater_engine::testing::{Recorder, attempt};
 use headwater_pipelines::spec::WriteMode;
 use uuid::Uuid;
 
-use crate::cluster::Database;
+use crate::cluster::{Database, url};
 use crate::load::{copy, postgres, session, sink, table};
 
 const TYPES: &str = "
@@ -137,4 +137,21 @@ async fn a_value_that_the_server_refuses_names_its_reason_and_leaves_nothing() {
     assert_eq!(error.kind, headwater_engine::ErrorKind::Data);
     assert!(error.message.contains("too long for type character varying(3)"), "{error}");
     assert_eq!(database.rows("SELECT count(*) FROM target").await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_make_tables_and_no_schemas_can_load() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE ROLE table_maker LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO table_maker; CREATE TABLE t (id int);
+             INSERT INTO t VALUES (1); GRANT SELECT ON t TO table_maker",
+        )
+        .await;
+    let shop = postgres(&url("table_maker", &database.name));
+    let target = sink(&shop, "public.copied", WriteMode::Append).await;
+    let (rows, _) = copy(table(&shop, "public.t").await.unwrap(), &target).await.unwrap();
+    assert_eq!(rows, 1);
+    assert_eq!(database.rows("SELECT id FROM copied").await, ["1"]);
+    shop.close().await;
 }

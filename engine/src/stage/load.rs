@@ -95,15 +95,11 @@ impl Load<'_> {
     }
 
     /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
-    fn is_empty(&self, built: &Built, written: Written) -> bool {
+    fn is_empty(&self, written: Written) -> bool {
         let counts = self.attempt.progress.counts();
         let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
         let is_first = self.attempt.job.attempt == 1;
-        is_first
-            && written.rows == 0
-            && self.cursors.go_on()
-            && built.checks.is_empty()
-            && self.cursors.extracts().all(|task| read(task) == 0)
+        is_first && written.rows == 0 && self.cursors.go_on() && self.cursors.extracts().all(|task| read(task) == 0)
     }
 
     /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.
@@ -116,7 +112,7 @@ impl Load<'_> {
     ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
-        if self.is_empty(built, written) {
+        if self.is_empty(written) {
             return Ok(Concluded::Nothing);
         }
         let cursors = self.cursors.receipts(&built.reached);

@@ -81,6 +81,9 @@ pub struct RunReport {
 pub struct TaskReport {
     /// Its path.
     pub path: String,
+    /// The stage that executes it, if several do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     /// extract, transform, check, load, wait.
     pub kind: String,
     /// Where it is.
@@ -127,14 +130,19 @@ impl From<RunSummary> for RunRow {
 
 impl RunReport {
     fn of(mut detail: RunDetail, warnings: Vec<WarningRow>, newer_version: Option<i32>) -> Self {
-        let receipts: Vec<Receipt> =
-            detail.receipts.into_iter().filter_map(|receipt| serde_json::from_value(receipt).ok()).collect();
-        let tasks = detail.tasks.into_iter().map(|task| {
+        let receipts: Vec<Receipt> = std::mem::take(&mut detail.receipts)
+            .into_iter()
+            .filter_map(|receipt| serde_json::from_value(receipt).ok())
+            .collect();
+        let stages: Vec<Option<String>> =
+            detail.tasks.iter().map(|task| detail.shared_stage(task).map(str::to_owned)).collect();
+        let tasks = detail.tasks.into_iter().zip(stages).map(|(task, stage)| {
             let receipt = receipts.iter().find(|receipt| receipt.task == task.path);
             let took = task.started_at.zip(task.finished_at).map(|(start, end)| (end - start).num_milliseconds());
             TaskReport {
                 rows_read: receipt.map(|receipt| receipt.rows_read),
                 path: task.path,
+                stage,
                 kind: task.kind,
                 state: task.state,
                 rows_written: task.rows,

@@ -29,7 +29,7 @@ pub enum RunEvent {
         pipeline: String,
         /// Number of the version that it executes.
         version: i32,
-        /// The paths of its tasks, in the order of the spec; groups are left out.
+        /// Its tasks as [`task_label`] names them, in the order of the spec; groups are left out.
         tasks: Vec<String>,
         /// Where it comes from.
         origin: Origin,
@@ -62,6 +62,9 @@ pub enum RunEvent {
 pub struct TaskProgress {
     /// Its path.
     pub path: String,
+    /// The stage that executes it, if several do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     /// Where it is.
     pub state: String,
     /// Rows that left it.
@@ -72,6 +75,11 @@ pub struct TaskProgress {
     pub elapsed_ms: Option<i64>,
 }
 
+/// A task as it is shown: with its stage, if several execute it.
+pub fn task_label(path: &str, stage: Option<&str>) -> String {
+    stage.map_or_else(|| path.to_owned(), |stage| format!("{path} ({stage})"))
+}
+
 /// A run that is being watched.
 pub struct Watch<'a> {
     operations: &'a Operations,
@@ -79,7 +87,7 @@ pub struct Watch<'a> {
     started: Started,
     local: Option<Box<dyn Execution>>,
     events: VecDeque<RunEvent>,
-    tasks: BTreeMap<String, TaskProgress>,
+    tasks: BTreeMap<(Uuid, String), TaskProgress>,
     attempts: BTreeSet<Uuid>,
     served_at: Instant,
     phase: Phase,
@@ -160,13 +168,16 @@ impl<'a> Watch<'a> {
 
     fn place(&mut self) {
         let Started { run_id, pipeline, version, origin, site, plan, .. } = &self.started;
-        let tasks = plan.tasks.iter().filter(|(_, task)| !task.stages.is_empty());
+        let tasks = plan.tasks.iter().flat_map(|(path, task)| {
+            let is_shared = task.stages.len() > 1;
+            task.stages.iter().map(move |stage| task_label(path.as_str(), is_shared.then_some(stage.as_str())))
+        });
         let lease_time = self.operations.settings.lease_time.as_millis();
         self.events.push_back(RunEvent::Placed {
             run_id: *run_id,
             pipeline: pipeline.clone(),
             version: *version,
-            tasks: tasks.map(|(path, _)| path.to_string()).collect(),
+            tasks: tasks.collect(),
             origin: *origin,
             site: *site,
             lease_time_ms: u64::try_from(lease_time).unwrap_or(u64::MAX),
@@ -226,12 +237,13 @@ impl<'a> Watch<'a> {
             let elapsed = task.started_at.map(|start| task.finished_at.unwrap_or_else(chrono::Utc::now) - start);
             let progress = TaskProgress {
                 path: task.path.clone(),
+                stage: detail.shared_stage(task).map(str::to_owned),
                 state: task.state.clone(),
                 rows: task.rows,
                 bytes: task.bytes,
                 elapsed_ms: elapsed.map(|time| time.num_milliseconds()),
             };
-            let before = self.tasks.insert(task.path.clone(), progress.clone());
+            let before = self.tasks.insert((task.stage_run_id, task.path.clone()), progress.clone());
             let news = match &before {
                 None => progress.state != "pending",
                 Some(before) => {

@@ -252,13 +252,13 @@ fn a_cursor_that_would_lose_rows_or_load_them_twice_is_refused() {
     let load = |name: &str, rest: &str| format!("  {name}: {{ load: {{ input: o, into: lake.{rest} }} }}\n");
     for mode in ["overwrite", "delete_insert, keys: [id]"] {
         let found = cursors(&format!("{orders}{}", load("l", &format!("t, mode: {mode}"))));
-        assert!(found[0].starts_with("4:36 bad_cursor mode"), "{found:?}");
+        assert!(found[0].starts_with("4:46 bad_cursor mode"), "{found:?}");
     }
-    assert_eq!(cursors(orders), ["3:37 bad_cursor no load takes the new rows of 'o'"]);
+    assert_eq!(cursors(orders), ["3:46 bad_cursor no load takes the new rows of 'o'"]);
     let twice = format!("{orders}{}{}", load("a", "t, mode: append"), load("b", "t, mode: append"));
     assert_eq!(
         cursors(&twice),
-        ["5:30 bad_cursor the load 'a' takes rows of one source by one cursor into lake.t too"]
+        ["5:32 bad_cursor the load 'a' takes rows of one source by one cursor into lake.t too"]
     );
     let lane = orders.replace("cursor: id }", "cursor: id }, queue: big");
     let found = cursors(&format!("{lane}{}", load("l", "t, mode: append")));

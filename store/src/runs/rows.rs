@@ -134,6 +134,15 @@ pub struct TaskRunRow {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
+impl RunDetail {
+    /// The stage of a task run, if several stages execute its task.
+    pub fn shared_stage(&self, task: &TaskRunRow) -> Option<&str> {
+        let is_other = |other: &TaskRunRow| other.path == task.path && other.stage_run_id != task.stage_run_id;
+        let stage = self.stage_runs.iter().find(|stage| stage.id == task.stage_run_id);
+        stage.filter(|_| self.tasks.iter().any(is_other)).map(|stage| stage.stage.as_str())
+    }
+}
+
 /// An attempt.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AttemptRow {
