@@ -203,7 +203,10 @@ impl<'a> Reader<'a> {
         if self.cursor.nulls == Some(CursorNulls::Fail) && self.column.nullable {
             self.refuse_nulls(session).await?;
         }
-        let value = self.largest(session, reach.as_deref()).await?;
+        // Of rows that the next window takes, none may move the value that it looks back from.
+        let over = now.as_ref().map(|now| format!("NOT ({})", in_range(now.horizon, now.end)));
+        let within: Vec<String> = reach.iter().cloned().chain(over).collect();
+        let value = self.largest(session, &within).await?;
         let value = value.or_else(|| after.as_ref().and_then(|after| after.value.clone()));
         let shown = match &value {
             Some(value) => format!("{} {value}", self.column.name),
@@ -237,7 +240,8 @@ impl<'a> Reader<'a> {
                 "{label} was rewritten since the last load (ALTER TABLE, TRUNCATE, VACUUM FULL, CLUSTER): its rows don't say any more when they were written"
             ));
         }
-        if now.files.keys().all(|table| !before.files.contains_key(table)) {
+        let is_there = |table: &u32| now.files.contains_key(table);
+        if !before.files.is_empty() && !before.files.keys().any(is_there) {
             return refused(format!("{label} was made anew since the last load"));
         }
         Ok(())
@@ -304,11 +308,11 @@ impl<'a> Reader<'a> {
         } else {
             String::new()
         };
-        Some(format!("({column} > {bound}{nulls})"))
+        Some(format!("({column} >= {bound}{nulls})"))
     }
 
-    /// The largest value in reach. A value of the future, or no number, would keep all later rows out.
-    async fn largest(&self, session: &Session, reach: Option<&str>) -> Result<Option<String>> {
+    /// The largest value of rows that meet conditions. A value of the future, or no number, would keep all later rows out.
+    async fn largest(&self, session: &Session, within: &[String]) -> Result<Option<String>> {
         let column = ident(&self.column.name);
         let largest = match self.scale {
             Scale::Instant => format!("least(max({column}), now())"),
@@ -319,7 +323,7 @@ impl<'a> Reader<'a> {
             Scale::Integer => format!("max({column})"),
             Scale::Numeric => format!("max({column}) FILTER (WHERE {column} < 'Infinity')"),
         };
-        let within = reach.map(|reach| format!(" WHERE {reach}")).unwrap_or_default();
+        let within = if within.is_empty() { String::new() } else { format!(" WHERE {}", within.join(" AND ")) };
         let sql = format!("SELECT CAST({largest} AS text) FROM {}{within}", self.from);
         session.value("looking for the largest value of the cursor", &sql).await
     }
