@@ -374,6 +374,30 @@ fn what_new_rows_alone_can_not_answer_is_refused_at_plan() {
         );
         assert!(found.iter().any(|found| found.starts_with("bad_cursor") && found.contains(what)), "{sql}: {found:?}");
     }
+    let both = "  n: { extract: { from: source.public.customers, cursor: id } }\n";
+    for (sql, what) in [
+        ("SELECT id FROM orders WHERE id IN (SELECT id FROM n)", "two sets"),
+        ("SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM n WHERE n.id = o.id)", "two sets"),
+        ("SELECT o.id FROM orders o LEFT SEMI JOIN n ON n.id = o.id", "two sets"),
+        ("SELECT id FROM source.public.orders o WHERE NOT (EXISTS (SELECT 1 FROM n WHERE n.id = o.id))", "not there"),
+        ("SELECT id FROM source.public.orders WHERE id <> ALL (SELECT id FROM n)", "not there"),
+        ("SELECT id FROM source.public.orders WHERE id > ALL (SELECT id FROM n)", ""),
+        ("SELECT count(*) AS id FROM source.public.orders WHERE id IN (SELECT id FROM n)", "groups or aggregates"),
+        (
+            "SELECT note, min(id) AS id FROM source.public.orders WHERE id IN (SELECT id FROM n) GROUP BY note",
+            "groups or aggregates",
+        ),
+        ("SELECT id FROM source.public.orders WHERE id IN (SELECT id FROM n) ORDER BY id LIMIT 1", "LIMIT"),
+    ] {
+        let loads = "  l: { load: { input: t, into: lake.t, mode: append } }\n  m: { load: { input: orders, into: lake.m, mode: append } }\n";
+        let found = findings(&world, &format!("{both}  t: {{ transform: \"{sql}\" }}\n{loads}"));
+        assert!(
+            found.iter().any(|found| found.starts_with("bad_cursor")
+                && found.contains(what)
+                && !found.contains("appended again")),
+            "{sql}: {found:?}"
+        );
+    }
     let fine = [
         "SELECT id * 2 AS id, upper(note) AS note FROM orders WHERE id > 3",
         "SELECT o.id, c.name FROM orders o LEFT JOIN source.public.customers c ON c.id = o.id",

@@ -35,6 +35,9 @@ const EAST: &str = "interval '14 hours'";
 /// The first server that says which transactions a snapshot sees and reads ranges of a table.
 const OLDEST_SERVER: u32 = 140_000;
 
+/// Transactions that may begin and commit between the look at the horizon and the snapshot that the rows are read in. Their rows are left to the next window too.
+const MARGIN: u64 = 1 << 24;
+
 const WAY_OUT: &str = "load everything again: headwater run NAME --full-refresh; or, for a load by keys, go on from the value of the cursor: headwater cursors reset NAME --keep-value";
 
 /// Rows to read, and how far they reach.
@@ -63,7 +66,7 @@ struct Stored {
 struct Written {
     /// Everything that transactions below it have written is read.
     horizon: u64,
-    /// The load passed over what transactions from the horizon to this one have written.
+    /// The load passed over what transactions from the horizon up to this one have written.
     end: u64,
     /// It read tables as a whole. If ids have come round, rows that are much older carry those of the transactions that it passed over, so the next window takes them
     /// whatever their cursor is.
@@ -357,16 +360,20 @@ async fn written(session: &Session, label: &str, table: &Relation) -> Result<Wri
            SELECT xact_start AS since FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()
            UNION ALL SELECT prepared - {EAST} FROM pg_prepared_xacts WHERE database = current_database()) w"
     );
+    // Of others' transactions not every role may see when they began. Unknown is any time.
+    let since = format!(
+        "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') OR pg_snapshot_xmin(s) = pg_snapshot_xmax(s) THEN ({since}) ELSE '-infinity' END"
+    );
     let sql = format!(
         "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), (SELECT system_identifier FROM pg_control_system()),
-                (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT oid FROM pg_database WHERE datname = current_database()), ({since})
+                (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT oid FROM pg_database WHERE datname = current_database()), {since}
          FROM pg_current_snapshot() s"
     );
     let rows = session.rows("looking for the horizon of transactions", &sql).await?;
     let row = rows.into_iter().next().unwrap_or_default();
     Ok(Written {
         horizon: number(&row, 0)?,
-        end: number(&row, 1)?,
+        end: number::<u64>(&row, 1)? + MARGIN,
         is_whole: false,
         system: text(&row, 2)?,
         timeline: number(&row, 3)?,

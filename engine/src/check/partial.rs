@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan};
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::plan::{Cursor, ExtractSource, Relation, TaskPath, Work};
@@ -90,12 +91,17 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// Whether new rows come out of a plan; the error says what would be computed of them alone.
     fn plan(&self, plan: &LogicalPlan) -> Result<bool, String> {
-        self.subqueries(plan)?;
+        let is_touched = self.subqueries(plan)?;
         let inputs = plan.inputs().into_iter().map(|input| self.plan(input)).collect::<Result<Vec<bool>, String>>()?;
         let any = inputs.iter().any(|partial| *partial);
+        if any && is_touched {
+            return Err(TWO_SETS.to_owned());
+        }
         let refused = |what: &str| if any { Err(what.to_owned()) } else { Ok(false) };
         match plan {
             LogicalPlan::TableScan(scan) => Ok(self.partial.contains(scan.table_name.table())),
+            // All rows of each key that is touched are there.
+            LogicalPlan::Aggregate(aggregate) if any && self.is_by_touched_keys(aggregate) => Ok(true),
             LogicalPlan::Aggregate(_) => refused("the statement groups or aggregates"),
             LogicalPlan::Window(_) => refused("the statement has a window function"),
             LogicalPlan::Distinct(_) => refused("the statement has a DISTINCT, or a UNION without ALL"),
@@ -106,33 +112,94 @@ impl Judge<'_> {
                 [left, right] => judge_join(join.join_type, left, right),
                 _ => Ok(any),
             },
-            _ => Ok(any),
+            _ => Ok(any || is_touched),
         }
     }
 
-    /// Subqueries of expressions are asked for each row, and would be answered by new rows alone.
-    fn subqueries(&self, plan: &LogicalPlan) -> Result<(), String> {
-        let mut found = Ok(());
+    /// Whether a plan keeps only rows whose keys new rows have; any other use of new rows in an expression is refused.
+    fn subqueries(&self, plan: &LogicalPlan) -> Result<bool, String> {
+        let memberships: Vec<&Expr> = match plan {
+            LogicalPlan::Filter(filter) => {
+                split_conjunction(&filter.predicate).into_iter().filter(|part| is_membership(part)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let (mut found, mut is_touched) = (Ok(()), false);
         for expression in plan.expressions() {
             // Walking an expression fails only if the closure does.
             let _ = expression.apply(|inner| {
-                let (subquery, is_membership) = match inner {
-                    Expr::InSubquery(inside) => (&inside.subquery.subquery, !inside.negated),
-                    Expr::Exists(exists) => (&exists.subquery.subquery, !exists.negated),
-                    Expr::ScalarSubquery(scalar) => (&scalar.subquery, false),
-                    _ => return Ok(TreeNodeRecursion::Continue),
-                };
+                let Some(subquery) = subquery_of(inner) else { return Ok(TreeNodeRecursion::Continue) };
                 match self.plan(subquery) {
-                    Ok(true) if !(is_membership && matches!(plan, LogicalPlan::Filter(_))) => {
-                        found = Err("a subquery looks for what is not there, or computes a value".to_owned());
-                    }
-                    Ok(_) => {}
+                    Ok(true) if memberships.contains(&inner) => is_touched = true,
+                    Ok(true) => found = Err("a subquery looks for what is not there, or computes a value".to_owned()),
+                    Ok(false) => {}
                     Err(what) => found = Err(what),
                 }
                 Ok(TreeNodeRecursion::Continue)
             });
         }
-        found
+        found.map(|()| is_touched)
+    }
+
+    /// Whether rows are grouped by the keys by which they were chosen.
+    fn is_by_touched_keys(&self, aggregate: &Aggregate) -> bool {
+        let groups: Vec<&str> = aggregate.group_expr.iter().filter_map(column_name).collect();
+        self.touched_by(&aggregate.input).is_some_and(|keys| keys.iter().all(|key| groups.contains(&key.as_str())))
+    }
+
+    /// The columns whose values new rows have, if all rows of them are there.
+    fn touched_by(&self, plan: &LogicalPlan) -> Option<Vec<String>> {
+        match plan {
+            LogicalPlan::SubqueryAlias(alias) => self.touched_by(&alias.input),
+            LogicalPlan::Filter(filter) => {
+                let chosen = split_conjunction(&filter.predicate).into_iter().filter_map(|part| match part {
+                    Expr::InSubquery(inside) if self.plan(&inside.subquery.subquery) == Ok(true) => {
+                        Some(column_name(&inside.expr))
+                    }
+                    _ => None,
+                });
+                let chosen: Vec<Option<&str>> = chosen.collect();
+                match chosen[..] {
+                    [] => self.touched_by(&filter.input),
+                    [Some(key)] if self.plan(&filter.input) == Ok(false) => Some(vec![key.to_owned()]),
+                    _ => None,
+                }
+            }
+            LogicalPlan::Join(join) if join.join_type == JoinType::LeftSemi && self.plan(&join.left) == Ok(false) => {
+                let keys = join.on.iter().map(|(left, _)| column_name(left).map(str::to_owned));
+                keys.collect::<Option<Vec<String>>>().filter(|keys| !keys.is_empty() && join.filter.is_none())
+            }
+            _ => None,
+        }
+    }
+}
+
+const TWO_SETS: &str = "two sets of new rows are joined, whose partners may have been read earlier";
+
+/// `IN` or `EXISTS` of a subquery.
+fn is_membership(expression: &Expr) -> bool {
+    match expression {
+        Expr::InSubquery(inside) => !inside.negated,
+        Expr::Exists(exists) => !exists.negated,
+        _ => false,
+    }
+}
+
+fn subquery_of(expression: &Expr) -> Option<&LogicalPlan> {
+    match expression {
+        Expr::InSubquery(inside) => Some(&inside.subquery.subquery),
+        Expr::Exists(exists) => Some(&exists.subquery.subquery),
+        Expr::ScalarSubquery(scalar) => Some(&scalar.subquery),
+        Expr::SetComparison(compared) => Some(&compared.subquery.subquery),
+        _ => None,
+    }
+}
+
+fn column_name(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Column(column) => Some(&column.name),
+        Expr::Alias(alias) => column_name(&alias.expr),
+        _ => None,
     }
 }
 
@@ -142,16 +209,13 @@ fn judge_join(kind: JoinType, left: bool, right: bool) -> Result<bool, String> {
         false => Ok(()),
     };
     match kind {
-        JoinType::Inner if left && right => {
-            Err("two sets of new rows are joined, whose partners may have been read earlier".to_owned())
-        }
+        JoinType::Inner if left && right => Err(TWO_SETS.to_owned()),
         JoinType::Inner => Ok(left || right),
         JoinType::Left => lost(right).map(|()| left),
         JoinType::Right => lost(left).map(|()| right),
         JoinType::Full => lost(left || right).map(|()| false),
-        // Which rows are touched by new ones; the rows themselves are all there.
-        JoinType::LeftSemi => Ok(left),
-        JoinType::RightSemi => Ok(right),
+        JoinType::LeftSemi | JoinType::RightSemi if left && right => Err(TWO_SETS.to_owned()),
+        JoinType::LeftSemi | JoinType::RightSemi => Ok(left || right),
         JoinType::LeftAnti | JoinType::LeftMark if right => Err("a subquery looks for what is not there".to_owned()),
         JoinType::RightAnti | JoinType::RightMark if left => Err("a subquery looks for what is not there".to_owned()),
         JoinType::LeftAnti | JoinType::LeftMark => Ok(left),
