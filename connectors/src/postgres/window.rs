@@ -24,9 +24,8 @@ use super::types::MIN_BARE_SCALE;
 /// Transaction ids in rows have 32 bits and come round.
 const ROUND: u64 = 1 << 32;
 
-/// How far behind the largest value late rows are looked for, unless the spec says otherwise.
+/// How far behind the largest time late rows are looked for, unless the spec says otherwise.
 const LOOKBACK: Duration = Duration::from_secs(24 * 3600);
-const LOOKBACK_NUMBERS: u64 = 100_000;
 
 /// No clock of the world is further behind UTC, and none further ahead.
 const WEST: &str = "interval '12 hours'";
@@ -77,7 +76,7 @@ struct Written {
     database: u32,
     /// By its oid the file of each table that holds rows.
     files: BTreeMap<u32, u32>,
-    /// When the oldest transaction began that was writing; what it writes may carry that time.
+    /// When the oldest transaction began that was open, and may have been writing; what it writes may carry that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     writer_since: Option<String>,
 }
@@ -295,10 +294,8 @@ impl<'a> Reader<'a> {
                 }
             }
             Scale::Integer | Scale::Numeric => {
-                let count = match distance {
-                    Some(Reach::Count(count)) => count,
-                    _ => LOOKBACK_NUMBERS,
-                };
+                // One number that is far ahead would keep all later ones out, and rows that change keep theirs. So unless the spec says how far, all rows count.
+                let Some(Reach::Count(count)) = distance else { return None };
                 let bound = format!("CAST({value} AS numeric) - {count}");
                 match self.scale {
                     Scale::Integer => format!("CAST(greatest({bound}, {}) AS bigint)", i64::MIN),
@@ -357,7 +354,7 @@ fn in_range(start: u64, end: u64) -> String {
 async fn written(session: &Session, label: &str, table: &Relation) -> Result<Written> {
     let since = format!(
         "SELECT min(since) FROM (
-           SELECT xact_start AS since FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()
+           SELECT xact_start AS since FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
            UNION ALL SELECT prepared - {EAST} FROM pg_prepared_xacts WHERE database = current_database()) w"
     );
     // Of others' transactions not every role may see when they began. Unknown is any time.

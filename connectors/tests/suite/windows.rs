@@ -235,6 +235,56 @@ async fn without_a_lookback_rows_that_a_writer_delays_are_read_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_number_that_is_far_ahead_keeps_nothing_out_and_changes_are_read() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id bigint PRIMARY KEY, note text); INSERT INTO t VALUES (1, 'a'), (9000000000, 'far')")
+        .await;
+    let (_, first) = settled(&database, "public.t", &cursor("id"), None, 2).await;
+    database.run("INSERT INTO t VALUES (6, 'new'); UPDATE t SET note = 'b' WHERE id = 1").await;
+    assert_eq!(settled(&database, "public.t", &cursor("id"), Some(&first), 2).await.0, ["1|b", "6|new"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_older_than_the_lookback_loses_no_row() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id int PRIMARY KEY, at timestamptz NOT NULL DEFAULT now()); INSERT INTO t VALUES (1)")
+        .await;
+    let cursor = Cursor { lookback: Some(Reach::Time(Duration::from_millis(1))), ..cursor("at") };
+    let writer = client(&database).await;
+    writer.batch_execute("BEGIN; SELECT now()").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    database.run("INSERT INTO t VALUES (2)").await;
+    let (_, first) = settled(&database, "public.t", &cursor, None, 2).await;
+    writer.batch_execute("INSERT INTO t VALUES (3); COMMIT").await.unwrap();
+    let (rows, _) = settled(&database, "public.t", &cursor, Some(&first), 1).await;
+    assert!(rows.len() == 1 && rows[0].starts_with("3|"), "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_commit_while_a_table_is_read_whole_are_read_once() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp()); INSERT INTO t (at) SELECT now() FROM generate_series(1, 50000)")
+        .await;
+    let cursor = cursor("at");
+    let shop = postgres(&database.url);
+    let opened =
+        shop.source(&request(SourceObject::Table(path("public.t")), &cursor, Reading::After(None))).await.unwrap();
+    // Between the look at the horizon and the first row.
+    for _ in 0..5 {
+        database.run("INSERT INTO t DEFAULT VALUES").await;
+    }
+    let mut rows = show(&read(opened.table).await.unwrap());
+    shop.close().await;
+    let (later, _) = settled(&database, "public.t", &cursor, opened.position.as_ref(), 50005 - rows.len()).await;
+    rows.extend(later);
+    let distinct: HashSet<&String> = rows.iter().collect();
+    assert_eq!((distinct.len(), rows.len()), (50005, 50005));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partitioned_table_without_partitions_goes_on_once_it_has_some() {
     let database = Database::new().await;
     database.run("CREATE TABLE t (id int NOT NULL) PARTITION BY RANGE (id)").await;

@@ -99,7 +99,7 @@ pub struct ExtractTask {
     /// A column whose growth marks new rows, e.g. `updated_at`: each run reads what its load does not hold yet. `auto` is the source's own position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// How far behind the largest value rows are still looked for that come late: 24h, or 100000 for numbers, if absent.
+    /// How far behind the largest value rows are still looked for that come late. If absent 24h for times; rows with numbers are read whatever their number is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookback: Option<Reach>,
     /// For views, foreign tables and queries: how far behind the largest value rows are read again by each run.
