@@ -53,6 +53,7 @@ mod target;
 mod tls;
 mod types;
 mod window;
+mod written;
 
 use endpoint::{Endpoint, Host, Settings};
 use idle::Idle;
@@ -60,6 +61,7 @@ use known::Known;
 use quota::{DEFAULT_SESSIONS, Quota, Quotas, Reservation};
 use session::{Dialer, Session};
 use snapshot::Snapshots;
+use written::Sight;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     name: "postgres",
@@ -227,8 +229,19 @@ impl Connection for PostgresConnection {
 
     async fn source(&self, request: &SourceRequest) -> Result<Source> {
         let shared = Arc::clone(&self.shared);
-        let opened = async |session: &Session| source::PostgresTable::open(shared, session, request).await;
-        let (table, position) = self.shared.ask(opened).await?;
+        let (table, position) = if window::reads_rows_of_a_table(request) {
+            let is_shared = self.shared.snapshots.importable(&self.shared).await?;
+            let session = self.shared.snapshots.reader(&self.shared).await?;
+            let sight = if is_shared { Sight::Snapshot } else { Sight::Older };
+            let opened = source::PostgresTable::open(shared, &session, request, sight).await?;
+            session.run("ending the look for new rows", "COMMIT").await?;
+            self.shared.give_back(session);
+            opened
+        } else {
+            let opened =
+                async |session: &Session| source::PostgresTable::open(shared, session, request, Sight::Nothing).await;
+            self.shared.ask(opened).await?
+        };
         Ok(Source { table: Arc::new(table), position, notes: Vec::new() })
     }
 

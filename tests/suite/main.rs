@@ -21,6 +21,7 @@ mod life;
 mod link;
 mod models;
 mod operations;
+mod partial;
 mod rehearsal;
 mod schedules;
 mod staging;

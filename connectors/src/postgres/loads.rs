@@ -83,24 +83,25 @@ pub(super) async fn ensure(session: &Session, schema: &str) -> Result<()> {
     if exists(session, schema).await? {
         return Ok(());
     }
-    let sql = format!(
-        "{}CREATE TABLE IF NOT EXISTS {} (
+    let mut statements = create_schema(session, schema).await?;
+    statements.push(format!(
+        "CREATE TABLE IF NOT EXISTS {} (
            load_id uuid PRIMARY KEY, attempt int NOT NULL, task text NOT NULL, target text NOT NULL, rows bigint NOT NULL,
            loaded_at timestamptz NOT NULL DEFAULT clock_timestamp())",
-        if has_schema(session, schema).await? { String::new() } else { format!("CREATE SCHEMA IF NOT EXISTS {}; ", path(&[schema])) },
         path(&[schema, LOADS])
-    );
-    match session.run("making the table of loads", &sql).await {
+    ));
+    match session.run("making the table of loads", &statements.join("; ")).await {
         Ok(()) => Ok(()),
         Err(_) if exists(session, schema).await? => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether the schema is there. To make one that is needs the privilege to make schemas all the same.
-pub(super) async fn has_schema(session: &Session, schema: &str) -> Result<bool> {
+/// The statement that makes a schema, if it isn't there. To make one that is needs the privilege to make schemas all the same.
+pub(super) async fn create_schema(session: &Session, schema: &str) -> Result<Vec<String>> {
     let sql = format!("SELECT to_regnamespace({}) IS NOT NULL", literal(&path(&[schema])));
-    Ok(session.value("looking for the schema", &sql).await?.as_deref() == Some("t"))
+    let is_there = session.value("looking for the schema", &sql).await?.as_deref() == Some("t");
+    Ok(if is_there { Vec::new() } else { vec![format!("CREATE SCHEMA IF NOT EXISTS {}", path(&[schema]))] })
 }
 
 /// Whether the table is there.

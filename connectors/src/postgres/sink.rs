@@ -106,7 +106,7 @@ impl PostgresSink {
             return Ok(Target {
                 relation: None,
                 fit: self.fit_new(session, incoming, &mut columns, within).await?,
-                create: target::create_statements(&self.schema, &self.name, &columns, self.unique_keys()),
+                create: self.create(session, &columns).await?,
                 dependents: Vec::new(),
                 has_index: true,
             });
@@ -136,6 +136,13 @@ impl PostgresSink {
             keys => keyed::has_unique_index(session, &relation, keys).await?,
         };
         Ok(Target { relation: Some(relation), fit, create: Vec::new(), dependents, has_index })
+    }
+
+    /// The statements that make the table, and its schema if there is none.
+    async fn create(&self, session: &Session, columns: &[NewColumn]) -> Result<Vec<String>> {
+        let mut statements = loads::create_schema(session, &self.schema).await?;
+        statements.push(target::create_table(&self.schema, &self.name, columns, self.unique_keys()));
+        Ok(statements)
     }
 
     /// The keys of which the target has each once. An overwrite has keys if a load by keys starts over.
@@ -192,9 +199,7 @@ impl PostgresSink {
             swap::exclude_others(session, load, &self.schema, &into).await?;
         }
         let target = self.look(session, incoming, Within::Transaction).await?;
-        let has_schema = target.create.is_empty() || loads::has_schema(session, &self.schema).await?;
-        let is_needed = |statement: &&String| !has_schema || !statement.starts_with("CREATE SCHEMA");
-        for statement in target.create.iter().filter(is_needed) {
+        for statement in &target.create {
             session.run(&format!("making {}", self.label()), statement).await?;
         }
         let mut swapped = None;

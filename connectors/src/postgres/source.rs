@@ -24,6 +24,7 @@ use super::scan::{CopyScan, Piece, ScanColumn};
 use super::session::Session;
 use super::types::{BaseType, MIN_BARE_SCALE, Override, ReadAs, Wire};
 use super::window::{self, Window};
+use super::written::Sight;
 use crate::{NATIVE_FORM, NATIVE_TYPE};
 
 /// Blocks of one range: 64 MB, so that ranges of unequal density still even out between readers.
@@ -85,6 +86,7 @@ impl PostgresTable {
         shared: Arc<Shared>,
         session: &Session,
         request: &SourceRequest,
+        sight: Sight,
     ) -> Result<(Self, Option<Position>)> {
         let name = shared.dialer.name.clone();
         let utf8 = shared.known.is_utf8(session).await?;
@@ -108,7 +110,7 @@ impl PostgresTable {
             }
         };
         let window = match &request.cursor {
-            Some(cursor) => window::find(session, &label, &from, relation.as_ref(), &metas, cursor).await?,
+            Some(cursor) => window::find(session, &label, &from, relation.as_ref(), &metas, cursor, sight).await?,
             None => Window::default(),
         };
         let chosen = choose(&label, metas, request.columns.as_ref())?;

@@ -241,17 +241,14 @@ fn type_of(column: &str, data_type: &DataType) -> Result<String> {
     })
 }
 
-/// The statements that make the table, and its schema first. The keys become its primary key.
-pub(super) fn create_statements(schema: &str, name: &str, columns: &[NewColumn], keys: &[String]) -> Vec<String> {
+/// The statement that makes the table. The keys become its primary key.
+pub(super) fn create_table(schema: &str, name: &str, columns: &[NewColumn], keys: &[String]) -> String {
     let mut columns: Vec<String> =
         columns.iter().map(|column| format!("{} {}", ident(&column.name), column.native)).collect();
     if !keys.is_empty() {
         columns.push(format!("PRIMARY KEY ({})", list(keys.iter().map(String::as_str))));
     }
-    vec![
-        format!("CREATE SCHEMA IF NOT EXISTS {}", ident(schema)),
-        format!("CREATE TABLE {} ({})", path(&[schema, name]), columns.join(", ")),
-    ]
+    format!("CREATE TABLE {} ({})", path(&[schema, name]), columns.join(", "))
 }
 
 #[cfg(test)]

@@ -5,39 +5,27 @@
 //! whatever order transactions commit; an open one only delays its rows. The cursor's column keeps old rows out, for which an index spares the scan.
 //! Source: "pg_snapshot" in the manual, and `GetSnapshotData` in the server's procarray.c.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::datatypes::Field;
-use headwater_engine::connector::{CursorRequest, Position, Reading, judge_column};
-use headwater_engine::{EngineError, ErrorKind, Result};
+use headwater_engine::connector::{CursorRequest, Position, Reading, SourceObject, SourceRequest, judge_column};
+use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::Cursor;
 use headwater_pipelines::spec::{CursorNulls, Reach};
 use serde::{Deserialize, Serialize};
 
 use super::names::{ident, literal};
-use super::relation::{self, ColumnMeta, Relation, number, optional, text};
+use super::relation::{self, ColumnMeta, Relation};
 use super::session::Session;
 use super::snapshot::SETTINGS;
 use super::types::MIN_BARE_SCALE;
-
-/// Transaction ids in rows have 32 bits and come round.
-const ROUND: u64 = 1 << 32;
+use super::written::{Sight, WAY_OUT, Written, in_range, judge_server, written};
 
 /// How far behind the largest time late rows are looked for, unless the spec says otherwise.
 const LOOKBACK: Duration = Duration::from_secs(24 * 3600);
 
-/// No clock of the world is further behind UTC, and none further ahead.
+/// No clock of the world is further behind UTC.
 const WEST: &str = "interval '12 hours'";
-const EAST: &str = "interval '14 hours'";
-
-/// The first server that says which transactions a snapshot sees and reads ranges of a table.
-const OLDEST_SERVER: u32 = 140_000;
-
-/// Transactions that may begin and commit between the look at the horizon and the snapshot that the rows are read in. Their rows are left to the next window too.
-const MARGIN: u64 = 1 << 24;
-
-const WAY_OUT: &str = "load everything again: headwater run NAME --full-refresh; or, for a load by keys, go on from the value of the cursor: headwater cursors reset NAME --keep-value";
 
 /// Rows to read, and how far they reach.
 #[derive(Debug, Default)]
@@ -58,27 +46,6 @@ struct Stored {
     /// Absent for sources whose rows don't say who wrote them, and once a person has it forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     written: Option<Written>,
-}
-
-/// Which transactions a load holds, of which tables.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Written {
-    /// Everything that transactions below it have written is read.
-    horizon: u64,
-    /// The load passed over what transactions from the horizon up to this one have written.
-    end: u64,
-    /// It read tables as a whole. If ids have come round, rows that are much older carry those of the transactions that it passed over, so the next window takes them
-    /// whatever their cursor is.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_whole: bool,
-    system: String,
-    timeline: u32,
-    database: u32,
-    /// By its oid the file of each table that holds rows.
-    files: BTreeMap<u32, u32>,
-    /// When the oldest transaction began that was open, and may have been writing; what it writes may carry that time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    writer_since: Option<String>,
 }
 
 /// The scale of a cursor's values.
@@ -103,6 +70,12 @@ pub(super) struct Reader<'a> {
     table: Option<&'a Relation>,
 }
 
+/// Whether a request reads rows of a table by who wrote them.
+pub(super) fn reads_rows_of_a_table(request: &SourceRequest) -> bool {
+    let is_window = |asked: &CursorRequest| asked.reading != Reading::Judged && asked.cursor.lag.is_none();
+    matches!(request.object, SourceObject::Table(_)) && request.cursor.as_ref().is_some_and(is_window)
+}
+
 /// The window that a request asks for; for a plan only whether there can be one.
 pub(super) async fn find(
     session: &Session,
@@ -111,10 +84,14 @@ pub(super) async fn find(
     table: Option<&Relation>,
     metas: &[ColumnMeta],
     request: &CursorRequest,
+    sight: Sight,
 ) -> Result<Window> {
     let reader = Reader::judge(label, from, table, metas, &request.cursor)?;
     let Reading::After(after) = &request.reading else {
-        reader.judge_server(session).await?;
+        if let Some(table) = reader.table {
+            judge_server(session, label).await?;
+            reader.refuse_round(&written(session, label, table, sight).await?)?;
+        }
         return Ok(Window::default());
     };
     let after = after.as_ref().map(|after| {
@@ -124,8 +101,12 @@ pub(super) async fn find(
                 .caused_by(error)
         })
     });
+    let after = after.transpose()?;
+    if sight != Sight::Nothing {
+        return reader.window(session, after, sight).await;
+    }
     session.run("preparing to look for new rows", &format!("BEGIN READ ONLY; {SETTINGS}")).await?;
-    let found = reader.window(session, after.transpose()?).await;
+    let found = reader.window(session, after, sight).await;
     session.run("looking for new rows", "ROLLBACK").await?;
     found
 }
@@ -167,32 +148,17 @@ impl<'a> Reader<'a> {
         Ok(Self { label, from, cursor, column, scale, table })
     }
 
-    /// Whether the server says what a window needs.
-    async fn judge_server(&self, session: &Session) -> Result<()> {
-        let Some(table) = self.table else { return Ok(()) };
-        let version = session.value("asking for the version", "SHOW server_version_num").await?;
-        if version.and_then(|version| version.parse::<u32>().ok()).is_none_or(|version| version < OLDEST_SERVER) {
-            return Err(EngineError::config(format!(
-                "{} is on a server that does not say which rows are new",
-                self.label
-            ))
-            .hint("cursors need Postgres 14 or newer; declare a `lag` and load by keys: mode upsert"));
+    async fn window(&self, session: &Session, after: Option<Stored>, sight: Sight) -> Result<Window> {
+        if self.table.is_some() {
+            judge_server(session, self.label).await?;
         }
-        files(session, self.label, table).await.map(|_| ())
-    }
-
-    async fn window(&self, session: &Session, after: Option<Stored>) -> Result<Window> {
-        self.judge_server(session).await?;
         let before = after.as_ref().and_then(|after| after.written.clone());
-        // The horizon is older than the snapshot that the rows are read in: what is settled for the one is settled for the other.
         let now = match self.table {
             Some(table) => {
-                let now = written(session, self.label, table).await?;
-                before.as_ref().map_or(Ok(()), |before| self.refuse_other_source(before, &now))?;
-                let is_whole = before
-                    .as_ref()
-                    .is_none_or(|before| now.files.keys().any(|table| !before.files.contains_key(table)));
-                Some(Written { is_whole, ..now })
+                let now = written(session, self.label, table, sight).await?;
+                self.refuse_round(&now)?;
+                before.as_ref().map_or(Ok(()), |before| now.refuse_other_source(before, self.label))?;
+                Some(now.carry(before.as_ref()))
             }
             None => None,
         };
@@ -219,34 +185,20 @@ impl<'a> Reader<'a> {
         Ok(Window { conditions, is_bounded: after.is_some(), position: Some(Position { to, shown }) })
     }
 
-    /// A position of another server, of tables that were written anew, or of a time that is over.
-    fn refuse_other_source(&self, before: &Written, now: &Written) -> Result<()> {
-        let label = self.label;
-        let refused = |what: String| Err(EngineError::new(ErrorKind::Config, what).hint(WAY_OUT));
-        if (&before.system, before.database) != (&now.system, now.database) {
-            return refused(format!("{label} is on another server or in another database than at the last load"));
+    /// Where ids have come round, only the cursor tells new rows from old ones that carry the same ids.
+    fn refuse_round(&self, now: &Written) -> Result<()> {
+        let is_number = matches!(self.scale, Scale::Integer | Scale::Numeric);
+        if !now.is_round() || !is_number || self.cursor.lookback.is_some() {
+            return Ok(());
         }
-        if before.timeline != now.timeline {
-            return refused(format!(
-                "the server of {label} was restored or failed over since the last load, and may have lost or repeated transactions"
-            ));
-        }
-        if now.horizon < before.horizon {
-            return refused(format!(
-                "the transactions of {label} are behind those of the last load: the server is another one, or was restored"
-            ));
-        }
-        let rewritten = before.files.iter().find(|(table, file)| now.files.get(table).is_some_and(|now| now != *file));
-        if rewritten.is_some() {
-            return refused(format!(
-                "{label} was rewritten since the last load (ALTER TABLE, TRUNCATE, VACUUM FULL, CLUSTER): its rows don't say any more when they were written"
-            ));
-        }
-        let is_there = |table: &u32| now.files.contains_key(table);
-        if !before.files.is_empty() && !before.files.keys().any(is_there) {
-            return refused(format!("{label} was made anew since the last load"));
-        }
-        Ok(())
+        let name = &self.column.name;
+        Err(EngineError::config(format!(
+            "the server of {} has given ids of transactions twice, so they alone don't say which rows are new",
+            self.label
+        ))
+        .hint(format!(
+            "say how far behind the largest {name} rows may come, e.g. `lookback: 100000`, or use a time as cursor"
+        )))
     }
 
     /// What transactions have written since the last load.
@@ -259,8 +211,7 @@ impl<'a> Reader<'a> {
         };
         let mut new = in_range(before.horizon, now.horizon);
         if let Some(reach) = reach {
-            let is_round = before.is_whole && before.end >= ROUND;
-            let old = if is_round { format!(" OR {}", in_range(before.horizon, before.end)) } else { String::new() };
+            let old = before.whole_to.map(|end| format!(" OR {}", in_range(before.horizon, end))).unwrap_or_default();
             new = format!("{new} AND ({reach}{old})");
         }
         let added: Vec<&u32> = now.files.keys().filter(|table| !before.files.contains_key(table)).collect();
@@ -338,81 +289,5 @@ impl<'a> Reader<'a> {
                     .hint("fill them in, or read such rows each time they change: `cursor_nulls: include`"))
             }
         }
-    }
-}
-
-/// Whether a row was written by a transaction from `start` to `end`, which it names by its last 32 bits.
-fn in_range(start: u64, end: u64) -> String {
-    match end.saturating_sub(start) {
-        0 => "false".to_owned(),
-        length if length >= ROUND => "true".to_owned(),
-        length => format!("(CAST(CAST(xmin AS text) AS bigint) - {} + {ROUND}) % {ROUND} < {length}", start % ROUND),
-    }
-}
-
-/// Where the server is, and which files hold the table's rows.
-async fn written(session: &Session, label: &str, table: &Relation) -> Result<Written> {
-    let since = format!(
-        "SELECT min(since) FROM (
-           SELECT xact_start AS since FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-           UNION ALL SELECT prepared - {EAST} FROM pg_prepared_xacts WHERE database = current_database()) w"
-    );
-    // Of others' transactions not every role may see when they began. Unknown is any time.
-    let since = format!(
-        "CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') OR pg_snapshot_xmin(s) = pg_snapshot_xmax(s) THEN ({since}) ELSE '-infinity' END"
-    );
-    let sql = format!(
-        "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), (SELECT system_identifier FROM pg_control_system()),
-                (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT oid FROM pg_database WHERE datname = current_database()), {since}
-         FROM pg_current_snapshot() s"
-    );
-    let rows = session.rows("looking for the horizon of transactions", &sql).await?;
-    let row = rows.into_iter().next().unwrap_or_default();
-    Ok(Written {
-        horizon: number(&row, 0)?,
-        end: number::<u64>(&row, 1)? + MARGIN,
-        is_whole: false,
-        system: text(&row, 2)?,
-        timeline: number(&row, 3)?,
-        database: number(&row, 4)?,
-        files: files(session, label, table).await?,
-        writer_since: optional(&row, 5),
-    })
-}
-
-/// The files that hold a table's rows, with those of its partitions and heirs.
-async fn files(session: &Session, label: &str, table: &Relation) -> Result<BTreeMap<u32, u32>> {
-    let sql = format!(
-        "WITH RECURSIVE t (oid) AS (SELECT oid '{}' UNION SELECT i.inhrelid FROM pg_inherits i JOIN t ON i.inhparent = t.oid)
-         SELECT c.oid, coalesce(pg_relation_filenode(c.oid), 0), c.relkind FROM t JOIN pg_class c ON c.oid = t.oid WHERE c.relkind <> 'p' ORDER BY 1",
-        table.oid
-    );
-    let mut files = BTreeMap::new();
-    for row in session.rows("looking for the table's files", &sql).await? {
-        if relation::letter(&row, 2) != Some('r') {
-            return Err(EngineError::config(format!(
-                "{label} has a foreign table as partition, whose rows don't say when they were written"
-            ))
-            .hint(
-                "declare how far behind the largest value rows may come, e.g. `lag: 1h`, and load by keys: mode upsert",
-            ));
-        }
-        files.insert(number(&row, 0)?, number(&row, 1)?);
-    }
-    Ok(files)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_of_transactions_are_compared_where_they_come_round() {
-        assert_eq!(in_range(7, 7), "false");
-        assert_eq!(in_range(7, 7 + ROUND), "true");
-        assert_eq!(
-            in_range(ROUND + 5, ROUND + 9),
-            "(CAST(CAST(xmin AS text) AS bigint) - 5 + 4294967296) % 4294967296 < 4"
-        );
     }
 }

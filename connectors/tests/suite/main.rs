@@ -26,3 +26,4 @@ mod stores;
 mod stores_conformance;
 mod values;
 mod windows;
+mod writers;
