@@ -15,6 +15,7 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
 pub(crate) mod base64;
+pub(crate) mod members;
 mod number;
 mod scan;
 pub(crate) mod store;

@@ -8,7 +8,7 @@ const WRONG: Reason = "the string is not base64";
 
 /// Appends the bytes that a text means.
 pub(super) fn decode(text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return Err(WRONG);
     }
     let groups = text.len() / 4;

@@ -305,7 +305,7 @@ fn orders(count: u64) -> Vec<String> {
             index % 100,
             index % 9,
             index % 1000,
-            index % 2 == 0,
+            index.is_multiple_of(2),
             index % 1_000_000,
             index,
         )
