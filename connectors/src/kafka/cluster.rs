@@ -114,13 +114,7 @@ impl Client {
         self.on_io(async move { describe(&endpoint, None).await }).await
     }
 
-    /// One topic. That there is none is an error.
-    pub(crate) async fn topic(&self, name: &str) -> Result<(Cluster, Topic)> {
-        let (endpoint, name, label) = (Arc::clone(&self.endpoint), name.to_owned(), self.label(name));
-        self.on_io(async move { one(&endpoint, &name, &label).await }).await
-    }
-
-    /// A topic and the bounds of all its partitions.
+    /// A topic and the bounds of all its partitions. That there is none is an error.
     pub(crate) async fn bounds(&self, name: &str) -> Result<(Topic, TopicBounds)> {
         let (endpoint, name, label) = (Arc::clone(&self.endpoint), name.to_owned(), self.label(name));
         let work = async move {

@@ -187,6 +187,12 @@ pub(super) fn shown(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
+/// What stands before an `@`, where no broker has anything: somebody's user and password.
+pub(super) fn logins_in(bootstrap: &str) -> impl Iterator<Item = &str> {
+    let brokers = bootstrap.trim().strip_prefix("kafka://").unwrap_or(bootstrap).split(',');
+    brokers.filter_map(|broker| broker.rsplit_once('@').map(|(login, _)| login))
+}
+
 /// Host and port of one broker. A login before the host is no part of it, and is not repeated in messages.
 fn broker(text: &str) -> Option<(String, u16)> {
     let (host, port) = match text.strip_prefix('[') {

@@ -111,11 +111,6 @@ impl Decoder {
         Some(Self { columns, by_name: by_name.collect(), guesses: Vec::new(), rows: 0 })
     }
 
-    /// Bytes that the columns hold, roughly.
-    pub(crate) fn bytes(&self) -> usize {
-        self.columns.iter().map(|column| column.store.bytes()).sum()
-    }
-
     /// Adds a row of NULLs.
     pub(crate) fn push_nulls(&mut self) {
         self.columns.iter_mut().for_each(|column| column.store.push_null());

@@ -145,8 +145,11 @@ fn ends(bounds: &TopicBounds) -> [Vec<Window>; 2] {
     [first.collect(), last.filter(|window| window.from < window.to).collect()]
 }
 
-/// Looks at a bounded part of the messages.
-async fn sample(consumption: Consumption, bounds: &TopicBounds) -> Result<Guess> {
+/// Looks at a bounded part of the messages. Dropping the future ends the look.
+async fn sample(mut consumption: Consumption, bounds: &TopicBounds) -> Result<Guess> {
+    let ended = consumption.cancel.child_token();
+    consumption.cancel = ended.clone();
+    let _guard = ended.drop_guard();
     let (ends, io) = (ends(bounds), Handle::current());
     let look = move || {
         let (mut guess, mut bytes) = (Guess::default(), 0);

@@ -186,19 +186,6 @@ impl Store {
         }
     }
 
-    /// Bytes of the values, roughly.
-    pub(crate) fn bytes(&self) -> usize {
-        let rows = self.nulls.len();
-        match &self.values {
-            Values::Bool(_) => rows / 8,
-            Values::Int16(_) => 2 * rows,
-            Values::Int32(_) | Values::Date(_) | Values::Float32(_) => 4 * rows,
-            Values::Int64(_) | Values::Timestamp(..) | Values::Float64(_) => 8 * rows,
-            Values::Decimal(..) => 16 * rows,
-            Values::Text(values) | Values::Binary(values) => 4 * rows + values.bytes.len(),
-        }
-    }
-
     /// The rows as an array; nothing is left.
     pub(crate) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.nulls.finish();
