@@ -9,10 +9,12 @@
     reason = "a test fails by panicking, and starts its own server"
 )]
 
+mod broker;
 mod cluster;
 mod conformance;
 mod delta;
 mod files;
+mod kafka;
 mod keyed;
 mod load;
 mod memory;
