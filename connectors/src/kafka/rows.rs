@@ -12,7 +12,7 @@ use super::json::{Decoder, base64};
 use super::layout::{Column, Fill, Meta};
 
 /// A batch is cut at this size even if it has few rows, so that large messages stay in bounds.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Where a column of the batch is kept until then.
 #[derive(Debug, Clone, Copy)]

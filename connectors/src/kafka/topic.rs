@@ -28,7 +28,7 @@ const SAMPLE_END: i64 = 100;
 const SAMPLE_BYTES: usize = 32 << 20;
 
 /// Bytes that may wait in librdkafka's queues for all readers of a scan.
-const QUEUE_BYTES: usize = 64 << 20;
+const QUEUE_BYTES: usize = 32 << 20;
 
 /// Below so many offsets a second reader costs more than it gains.
 const OFFSETS_PER_READER: u64 = 20_000;
@@ -73,7 +73,7 @@ impl Topic {
             topic: name.clone(),
             topic_id: topic.id,
             cancel: cancel.clone(),
-            queue_bytes: QUEUE_BYTES / 4,
+            queue_bytes: QUEUE_BYTES / 2,
         };
         let format = client.endpoint.format;
         let guess = match format {

@@ -46,10 +46,19 @@ impl Broker {
         Client::start(&format!("127.0.0.1:{}", self.plain))
     }
 
-    /// Stops the broker's process, as a machine that loses its power does.
+    /// Ends the broker's process, as a machine that loses its power does.
     pub fn kill(&mut self) {
+        self.signal("-KILL");
+    }
+
+    /// Freezes the broker's process: it accepts connections still, and answers nothing.
+    pub fn freeze(&mut self) {
+        self.signal("-STOP");
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.folder.join("pid")).unwrap();
-        assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
     }
 }
 
@@ -154,7 +163,7 @@ pub fn start(name: &str) -> Broker {
     drop(held);
     certificates(&folder);
     std::fs::write(folder.join("server.properties"), properties(&folder, &ports)).unwrap();
-    let java = format!("java -Xmx512m -cp '{}/*'", jars().display());
+    let java = format!("java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '{}/*'", jars().display());
     let at = folder.display();
     let script = format!(
         "cd {at} && {java} kafka.tools.StorageTool format -t hwhwhwhwhwhwhwhwhwhwhw -c server.properties >log 2>&1 </dev/null

@@ -319,21 +319,40 @@ async fn a_cancel_ends_a_read_within_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_stops_in_the_middle_is_a_transient_error() {
+async fn a_broker_that_stops_in_the_middle_is_a_transient_error_and_one_that_hangs_holds_up_no_cancel() {
     let mut broker = tokio::task::spawn_blocking(|| start("kafka-stops")).await.unwrap();
     let topic = name();
     broker.client().create(&topic, 1).fill(&topic, 1, 0, 600_000, 200);
     let stops = open("kafka", broker.settings(json!({})));
     let columns = json!({ "id": "bigint", "pad": "text" });
-    let opened = stops.source(&request(&topic, columns.clone(), None)).await.unwrap();
-    let stream = begin(opened.table).await;
+    let (canceled, lost) = (request(&topic, columns.clone(), None), request(&topic, columns, None));
+    let first = begin(stops.source(&canceled).await.unwrap().table).await;
+    let second = begin(stops.source(&lost).await.unwrap().table).await;
+    broker.freeze();
+    let start = Instant::now();
+    canceled.cancel.cancel();
+    let error = end(first).await.expect("the read can't have ended");
+    assert_eq!(error.kind, ErrorKind::Canceled, "{error}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     broker.kill();
-    let error = end(stream).await.expect("the read can't have ended");
+    let error = end(second).await.expect("the read can't have ended");
     assert_eq!(error.kind, ErrorKind::Transient, "{error}");
     assert!(error.message.contains("refused the connection"), "{error}");
-    // A cancel is not held up by a broker that is gone.
-    let error = stops.source(&request(&topic, columns, None)).await.unwrap_err();
+    let error = stops.source(&lost).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Transient, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_every_codec_are_read() {
+    let (topic, mut client) = (name(), broker().client());
+    client.create(&topic, 1);
+    for (index, codec) in ["gzip", "snappy", "lz4", "zstd", "none"].iter().enumerate() {
+        let message = json!({ "value": format!("{{\"id\":{index},\"pad\":\"{}\"}}", "x".repeat(1000)) });
+        client.run(&json!({ "do": "send", "topic": topic, "codec": codec, "messages": vec![message; 20] }));
+    }
+    let found = rows(&topic, json!(["id"]), None).await.unwrap().0;
+    assert_eq!(found.len(), 100);
+    assert_eq!(found.iter().filter(|id| id.as_str() == "3").count(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -430,9 +449,13 @@ async fn a_topic_that_the_user_may_not_read_is_an_error_with_the_privilege() {
     let (broker, topic) = (broker(), name());
     let mut client = broker.client();
     client.create(&topic, 1).send(&topic, 0, &["{\"id\":1}"]);
-    client.run(&json!({ "do": "deny", "topic": topic, "user": "narrow" }));
+    client.run(&json!({ "do": "deny", "group": "headwater", "user": "narrow" }));
     let settings = json!({ "bootstrap": format!("127.0.0.1:{}", broker.sasl), "security": "sasl_plaintext", "user": "narrow", "password": PASSWORD });
     let narrow = open("kafka", settings);
+    // No group is joined, so that none need be allowed.
+    let found = narrow.source(&request(&topic, json!(["id"]), None)).await.unwrap();
+    assert_eq!(show(&read(found.table).await.unwrap()), ["1"]);
+    client.run(&json!({ "do": "deny", "topic": topic, "user": "narrow" }));
     let deadline = Instant::now() + Duration::from_secs(10);
     let error = loop {
         let opened = narrow.source(&request(&topic, json!({ "id": "bigint" }), None)).await;

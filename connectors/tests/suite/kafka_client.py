@@ -36,6 +36,8 @@ def settle():
 
 def send(step):
     producer = transaction or plain
+    if "codec" in step:
+        producer = Producer({"bootstrap.servers": bootstrap, "compression.type": step["codec"]})
     if transaction:
         touched.add((step["topic"], step.get("partition", 0)))
     failed = []
@@ -104,7 +106,8 @@ def run(step):
     elif name == "truncate":
         done(admin.delete_records([TopicPartition(step["topic"], step["partition"], step["before"])]))
     elif name == "deny":
-        done(admin.create_acls([AclBinding(ResourceType.TOPIC, step["topic"], ResourcePatternType.LITERAL, "User:" + step["user"], "*",
+        kind = ResourceType.GROUP if "group" in step else ResourceType.TOPIC
+        done(admin.create_acls([AclBinding(kind, step.get("group") or step["topic"], ResourcePatternType.LITERAL, "User:" + step["user"], "*",
                                            AclOperation.READ, AclPermissionType.DENY)]))
     elif name == "send":
         send(step)

@@ -73,10 +73,12 @@ impl Bytes {
         self.bytes.truncate(usize::try_from(end).unwrap_or_default());
     }
 
-    /// Offsets and bytes; nothing is left.
+    /// Offsets and bytes; nothing is left. The next batch is as large, most likely: what grows step by step ends with room that nobody uses.
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
-        let ends = std::mem::replace(&mut self.ends, vec![0]);
-        (OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(std::mem::take(&mut self.bytes)))
+        let (mut ends, bytes) = (Vec::with_capacity(self.ends.len()), Vec::with_capacity(self.bytes.len()));
+        ends.push(0);
+        let ends = std::mem::replace(&mut self.ends, ends);
+        (OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(std::mem::replace(&mut self.bytes, bytes)))
     }
 }
 
