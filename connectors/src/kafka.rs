@@ -3,7 +3,7 @@
 //! Reads: what was committed when the table was opened, from the stored position on or from the beginning: a window of offsets for each partition, read exactly,
 //! whatever is produced meanwhile. JSON objects are decoded straight into columns; a message that does not fit fails the read with topic, partition and
 //! offset. No consumer group is joined and nothing is committed to the brokers: the position travels with the load.
-//! Limits: Kafka 2.8 or newer, or a server that speaks its protocol with topic ids; SASL PLAIN; no schema registry; topics can't be
+//! Limits: Kafka 2.8 or newer, or a server that speaks its protocol with topic ids; SASL PLAIN and SCRAM; no schema registry; topics can't be
 //! written. Columns: see `layout.rs`; types of JSON: see `json.rs`.
 
 use std::sync::Arc;
@@ -30,6 +30,7 @@ mod position;
 mod read;
 mod rows;
 mod scan;
+mod scram;
 mod session;
 mod source;
 mod topic;

@@ -75,6 +75,12 @@ pub(crate) enum Mechanism {
     #[default]
     #[serde(rename = "PLAIN")]
     Plain,
+    /// Both sides prove that they know the password, which is not sent.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// The same with a longer hash.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
 }
 
 impl Mechanism {
@@ -82,6 +88,8 @@ impl Mechanism {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
         }
     }
 }

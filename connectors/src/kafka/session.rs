@@ -14,9 +14,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use uuid::Uuid;
 
-use super::endpoint::{Endpoint, shown};
+use super::endpoint::{Endpoint, Mechanism, shown};
 use super::failure::Failure;
+use super::scram::{Hash, Scram, Unproven};
 use super::wire::{In, Malformed, Out};
 
 /// Longer than a slow TLS handshake, short enough for a person who waits.
@@ -137,7 +139,7 @@ impl Session {
         if error == 0 { Ok(()) } else { Err(Failure::Code(error)) }
     }
 
-    /// SASL: agrees on the mechanism, then sends user and password (RFC 4616).
+    /// SASL: agrees on the mechanism, then proves who the user is.
     async fn authenticate(&mut self, endpoint: &Endpoint) -> Result<(), Failure> {
         let mut body = Out::default();
         body.string(endpoint.mechanism.name());
@@ -154,12 +156,34 @@ impl Session {
             codes::ILLEGAL_SASL_STATE => return Err(Failure::NoSasl),
             other => return Err(Failure::Code(other)),
         }
-        let token = format!("\0{}\0{}", endpoint.user, endpoint.password);
+        let hash = match endpoint.mechanism {
+            Mechanism::Plain => {
+                // RFC 4616.
+                return self.token(&format!("\0{}\0{}", endpoint.user, endpoint.password)).await.map(drop);
+            }
+            Mechanism::ScramSha256 => Hash::Sha256,
+            Mechanism::ScramSha512 => Hash::Sha512,
+        };
+        let scram = Scram::new(hash, &endpoint.user, Uuid::new_v4().simple().to_string());
+        let first = self.token(&scram.first()).await?;
+        let (last, expected) = scram.last(&endpoint.password, &first).map_err(|Unproven| Failure::Foreign)?;
+        // A server that does not know the password can't answer this.
+        if self.token(&last).await? == expected.as_bytes() { Ok(()) } else { Err(Failure::Foreign) }
+    }
+
+    /// Sends one message of the mechanism, and returns the server's.
+    async fn token(&mut self, token: &str) -> Result<Vec<u8>, Failure> {
         let mut body = Out::default();
         body.count(token.len()).bytes(token.as_bytes());
         let answer = self.ask(key::SASL_AUTHENTICATE, 0, false, &body).await?;
-        match In(&answer).int16()? {
-            0 => Ok(()),
+        let mut input = In(&answer);
+        let error = input.int16()?;
+        input.string()?;
+        match error {
+            0 => {
+                let length = input.count()?;
+                Ok(input.take(length)?.to_vec())
+            }
             codes::SASL_AUTHENTICATION_FAILED => Err(Failure::Password),
             other => Err(Failure::Code(other)),
         }

@@ -165,8 +165,11 @@ pub fn start(name: &str) -> Broker {
     std::fs::write(folder.join("server.properties"), properties(&folder, &ports)).unwrap();
     let java = format!("java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '{}/*'", jars().display());
     let at = folder.display();
+    let scram = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+        .map(|mechanism| format!("--add-scram '{mechanism}=[name=admin,password={PASSWORD}]'"))
+        .join(" ");
     let script = format!(
-        "cd {at} && {java} kafka.tools.StorageTool format -t hwhwhwhwhwhwhwhwhwhwhw -c server.properties >log 2>&1 </dev/null
+        "cd {at} && {java} kafka.tools.StorageTool format -t hwhwhwhwhwhwhwhwhwhwhw -c server.properties {scram} >log 2>&1 </dev/null
          {java} kafka.Kafka server.properties >>log 2>&1 </dev/null & pid=$!; echo $pid >pid; read line; kill -9 $pid; wait $pid; rm -rf {at}",
     );
     let mut shell = Command::new("/bin/sh");
@@ -194,13 +197,16 @@ fn properties(folder: &Path, ports: &[u16]) -> String {
     let login = format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required user_admin=\"{PASSWORD}\" user_narrow=\"{PASSWORD}\";"
     );
-    let at = folder.display();
+    let (at, scram) = (folder.display(), "org.apache.kafka.common.security.scram.ScramLoginModule required;");
     format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
          listeners={listeners},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners={listeners}\n\
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n\
          controller.listener.names=CONTROLLER\ninter.broker.listener.name=PLAINTEXT\nlog.dirs={at}/data\n\
-         sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl_plaintext.plain.sasl.jaas.config={login}\n\
+         listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN\n\
+         listener.name.sasl_plaintext.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n\
+         listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config={scram}\n\
+         listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config={scram}\nlistener.name.sasl_plaintext.plain.sasl.jaas.config={login}\n\
          listener.name.sasl_ssl.plain.sasl.jaas.config={login}\nssl.keystore.type=PEM\nssl.keystore.location={at}/broker.pem\n\
          authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
          super.users=User:ANONYMOUS;User:admin\nallow.everyone.if.no.acl.found=true\n\

@@ -15,6 +15,7 @@ mod conformance;
 mod delta;
 mod files;
 mod kafka;
+mod kafka_connect;
 mod keyed;
 mod load;
 mod memory;

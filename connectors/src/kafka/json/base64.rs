@@ -7,7 +7,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const WRONG: Reason = "the string is not base64";
 
 /// Appends the bytes that a text means.
-pub(super) fn decode(text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+pub(crate) fn decode(text: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
     if !text.len().is_multiple_of(4) {
         return Err(WRONG);
     }
