@@ -1,5 +1,7 @@
 //! Types of members, guessed from a sample of messages: what is not seen in it may not fit, and is refused then.
 
+use std::collections::HashMap;
+
 use super::json::members::members;
 use crate::values::{Digits, digits, is_double};
 
@@ -22,10 +24,16 @@ pub(crate) enum Kind {
     Json,
 }
 
+/// Members that become columns. Objects whose names are data have more, and belong into one column of type json.
+const MOST_MEMBERS: usize = 1_000;
+
 /// Members in the order in which they were first seen.
 #[derive(Debug, Default)]
 pub(crate) struct Guess {
     pub members: Vec<(String, Kind)>,
+    places: HashMap<String, usize>,
+    /// Whether there are more members than are kept.
+    pub more: bool,
     /// Messages looked at, without tombstones.
     pub messages: usize,
     /// How many of them are no JSON objects.
@@ -42,9 +50,14 @@ impl Guess {
         };
         for (name, value) in found {
             let kind = Kind::of(value);
-            match self.members.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => *known = known.and(kind),
-                None => self.members.push((name, kind)),
+            if let Some(place) = self.places.get(&name) {
+                let known = &mut self.members[*place].1;
+                *known = known.and(kind);
+            } else if self.members.len() < MOST_MEMBERS {
+                self.places.insert(name.clone(), self.members.len());
+                self.members.push((name, kind));
+            } else {
+                self.more = true;
             }
         }
     }

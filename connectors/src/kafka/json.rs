@@ -1,12 +1,13 @@
 //! JSON messages to columns, driven by a schema: straight from the bytes, without a tree in between.
 //!
-//! A message is one object (RFC 8259, UTF-8), and each column is one of its members. A value is taken exactly or the message is refused with the field and
-//! the byte where it went wrong; then the columns hold nothing of it. A refusal never repeats what the message says, which may be secret. Members that no column has are checked for syntax and
-//! skipped. Two members of one name are refused if a column has that name. A member that is missing or `null` is NULL.
+//! A message is one object (RFC 8259, UTF-8), and each column is one of its members. A value is taken exactly or the message is refused
+//! with the field and the byte where it went wrong; then the columns hold nothing of it. A refusal never repeats what the message says,
+//! which may be secret. Members that no column has are checked for syntax and skipped. Two members of one name are refused if a column
+//! has that name. A member that is missing or `null` is NULL.
 //!
-//! Types: booleans from `true` and `false`; integers and decimals from numbers, and from strings that hold just a number, if nothing is lost; floats from
-//! numbers, to the nearest, but never to infinity or zero; text from strings; bytea from strings in base64; dates and times from strings as ISO 8601 and Postgres write
-//! them; json from any value, kept as it is written.
+//! Types: booleans from `true` and `false`; integers and decimals from numbers, and from strings that hold just a number, if nothing is
+//! lost; floats from numbers, to the nearest, but never to infinity or zero; text from strings; bytea from strings in base64; dates and
+//! times from strings as ISO 8601 and Postgres write them; json from any value, kept as it is written.
 
 use std::collections::HashMap;
 

@@ -140,6 +140,10 @@ impl Layout {
                 guess.broken, guess.messages
             ));
         }
+        if guess.more {
+            let shown = guess.members.len();
+            self.notes.push(format!("{label}: messages have more than {shown} different fields: only the first are columns, unless they are declared"));
+        }
         if guess.members.is_empty() && rules.is_empty() {
             self.notes.push(format!("{label}: no message shows what fields there are: declare them with `columns:`"));
         }
@@ -147,6 +151,11 @@ impl Layout {
     }
 
     fn only(self, label: &str, names: &[String]) -> Result<Self> {
+        if let Some(twice) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name))
+        {
+            return Err(EngineError::config(format!("{label}: column {twice} is in the list twice"))
+                .hint("name each column once, and repeat it in a transform"));
+        }
         let find = |name: &String| {
             let found = self.columns.iter().find(|column| column.field.name() == name).cloned();
             found.ok_or_else(|| self.missing(label, name))

@@ -26,7 +26,8 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    /// Sends every batch, and waits while nobody takes them: librdkafka stops to fetch once its queue is full. Ends early when the receiver is dropped or the read is canceled.
+    /// Sends every batch, and waits while nobody takes them: librdkafka stops fetching once its queue is full. Ends early when the
+    /// receiver is dropped or the read is canceled.
     pub(crate) fn run<E>(&self, io: &Handle, output: &Sender<std::result::Result<RecordBatch, E>>) -> Result<()> {
         let mut left = self.limit.unwrap_or(usize::MAX);
         if left == 0 {

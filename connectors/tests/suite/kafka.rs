@@ -20,7 +20,7 @@ pub fn request(topic: &str, columns: Value, after: Option<&Value>) -> SourceRequ
     SourceRequest {
         object: SourceObject::Table(vec![topic.to_owned()]),
         columns: serde_json::from_value(columns).unwrap(),
-        cursor: Some(CursorRequest { column: None, after: after.cloned(), ..CursorRequest::default() }),
+        cursor: Some(CursorRequest { after: after.cloned(), ..CursorRequest::default() }),
         cancel: CancellationToken::new(),
     }
 }
