@@ -115,9 +115,8 @@ impl ExecutionPlan for TopicScan {
         };
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), WAITING_BATCHES);
         let output = stream.tx();
-        let io = Handle::current();
         // Once the stream is dropped nobody receives any more, and the thread ends.
-        stream.spawn_blocking(move || read.run(&io, &output).map_err(DataFusionError::from));
+        stream.spawn_blocking(move || read.run(&Handle::current(), &output).map_err(DataFusionError::from));
         Ok(stream.build())
     }
 

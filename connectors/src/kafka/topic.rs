@@ -150,9 +150,9 @@ async fn sample(mut consumption: Consumption, bounds: &TopicBounds) -> Result<Gu
     let ended = consumption.cancel.child_token();
     consumption.cancel = ended.clone();
     let _guard = ended.drop_guard();
-    let (ends, io) = (ends(bounds), Handle::current());
+    let ends = ends(bounds);
     let look = move || {
-        let (mut guess, mut bytes) = (Guess::default(), 0);
+        let (mut guess, mut bytes, io) = (Guess::default(), 0, Handle::current());
         for windows in ends {
             consumption.run(&windows, &io, &|| false, &mut |message| {
                 if let Some(payload) = message.payload() {
