@@ -9,10 +9,13 @@
     reason = "a test fails by panicking, and starts its own server"
 )]
 
+mod broker;
 mod cluster;
 mod conformance;
 mod delta;
 mod files;
+mod kafka;
+mod kafka_connect;
 mod keyed;
 mod load;
 mod memory;

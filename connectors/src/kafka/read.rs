@@ -1,0 +1,62 @@
+//! Windows to record batches, on the thread that asks for them.
+
+use arrow::array::RecordBatch;
+use headwater_engine::{EngineError, Result};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Sender;
+
+use super::consume::{Consumption, Flow};
+use super::layout::Column;
+use super::position::Window;
+use super::rows::Rows;
+
+/// What one reader does.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    pub consumption: Consumption,
+    /// For messages.
+    pub label: String,
+    /// The columns that are wanted, in order.
+    pub columns: Vec<Column>,
+    pub windows: Vec<Window>,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// Rows in all.
+    pub limit: Option<usize>,
+}
+
+impl Read {
+    /// Sends every batch, and waits while nobody takes them: librdkafka stops fetching once its queue is full. Ends early when the
+    /// receiver is dropped or the read is canceled.
+    pub(crate) fn run<E>(&self, io: &Handle, output: &Sender<std::result::Result<RecordBatch, E>>) -> Result<()> {
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        if left == 0 {
+            return Ok(());
+        }
+        let mut rows = Rows::new(&self.label, &self.columns, self.batch_rows.max(1))?;
+        let mut flow = Flow::More;
+        self.consumption.run(&self.windows, io, &|| output.is_closed(), &mut |message| {
+            rows.push(message)?;
+            left -= 1;
+            if rows.is_full() {
+                flow = self.send(rows.take()?, output)?;
+            }
+            Ok(if left == 0 { Flow::Enough } else { flow })
+        })?;
+        if rows.len() > 0 && flow == Flow::More {
+            self.send(rows.take()?, output)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for room. A cancel ends the wait.
+    fn send<E>(&self, batch: RecordBatch, output: &Sender<std::result::Result<RecordBatch, E>>) -> Result<Flow> {
+        let sent = self.consumption.cancel.run_until_cancelled(output.send(Ok(batch)));
+        match futures::executor::block_on(sent) {
+            Some(Ok(())) => Ok(Flow::More),
+            // Nobody listens any more.
+            Some(Err(_)) => Ok(Flow::Enough),
+            None => Err(EngineError::canceled(format!("reading {} was canceled", self.label))),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A topic as a lazy table of the engine.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use headwater_engine::connector::{Position, Source, SourceRequest};
+use headwater_engine::{EngineError, Result};
+
+use super::cluster::Client;
+use super::scan::TopicScan;
+use super::topic::Topic;
+
+/// Opens a topic: what is new since the position that the request names, or all of it.
+pub(super) async fn open(client: &Client, path: &[String], request: &SourceRequest) -> Result<Source> {
+    let after = match &request.cursor {
+        None => None,
+        Some(cursor) => {
+            if let Some(column) = &cursor.column {
+                let what = format!(
+                    "{}: a topic has no cursor column, and '{column}' was named",
+                    client.label(&path.join("."))
+                );
+                return Err(EngineError::config(what)
+                    .hint("write `cursor: auto`: the position is the offsets of all partitions"));
+            }
+            cursor.after.as_ref()
+        }
+    };
+    let topic = Topic::open(client, path, request.columns.as_ref(), after, request.cancel.clone()).await?;
+    let position = match &request.cursor {
+        None => None,
+        Some(_) => Some(Position {
+            to: serde_json::to_value(&topic.plan.position)
+                .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?,
+            shown: topic.plan.shown(),
+        }),
+    };
+    let notes = topic.layout.notes.clone();
+    Ok(Source { table: Arc::new(TopicTable { topic: Arc::new(topic) }), position, notes })
+}
+
+/// The lazy table.
+#[derive(Debug)]
+struct TopicTable {
+    topic: Arc<Topic>,
+}
+
+impl TopicTable {
+    fn statistics_of(&self, columns: usize) -> Statistics {
+        // Offsets of control records and gaps of compaction are counted too.
+        let rows = usize::try_from(self.topic.plan.offsets()).unwrap_or(usize::MAX);
+        Statistics {
+            num_rows: if rows == 0 { Precision::Exact(0) } else { Precision::Inexact(rows) },
+            total_byte_size: Precision::Absent,
+            column_statistics: vec![ColumnStatistics::new_unknown(); columns],
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for TopicTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.topic.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.topic.schema.fields().len()).collect();
+        let projection = projection.unwrap_or(&all);
+        let hands = self.topic.deal(state.config().target_partitions());
+        let statistics = self.statistics_of(projection.len());
+        Ok(Arc::new(TopicScan::new(Arc::clone(&self.topic), projection, hands, limit, statistics)))
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        Some(self.statistics_of(self.topic.schema.fields().len()))
+    }
+}
