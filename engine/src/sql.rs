@@ -52,6 +52,7 @@ mod regex_functions;
 mod regexes;
 mod row_values;
 mod rows;
+mod rowwise;
 mod series;
 mod subqueries;
 mod sums;
@@ -68,6 +69,7 @@ mod unions;
 mod width_buckets;
 
 pub(crate) use planner::Planner;
+pub(crate) use rowwise::unfolded;
 pub(crate) use sums::all as aggregates;
 pub(crate) use syntax::rewrite;
 pub(crate) use text::written as texts;

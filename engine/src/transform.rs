@@ -72,6 +72,7 @@ async fn statement_to_plan(
     let statement = DfStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let plan = state.statement_to_plan(statement).await?;
     sql::check(&plan)?;
+    let plan = sql::unfolded(plan, &state)?;
     // Analysis coerces types, which is where operators on types that don't fit are found.
     state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     Ok(plan)

@@ -1,6 +1,6 @@
 //! Functions in FROM that give rows: a subquery that unnests an array, which the function makes.
 //!
-//! Only where their operands depend on no other table: DataFusion can't unnest for each row of one.
+//! Where their operands are columns of other tables, it is a lateral one (`rowwise`).
 
 use std::ops::ControlFlow;
 
@@ -22,9 +22,7 @@ pub(super) fn settle(factor: &TableFactor) -> Option<TableFactor> {
         TableFactor::UNNEST { array_exprs, .. } => array_exprs.clone(),
         _ => return None,
     };
-    if operands.iter().any(depends) {
-        return None;
-    }
+    let is_lateral = operands.iter().any(depends);
     let (lists, cast) = match known.function.as_str() {
         "unnest" => (operands.into_iter().map(|array| construct("flat", vec![array])).collect(), None),
         name => {
@@ -32,7 +30,11 @@ pub(super) fn settle(factor: &TableFactor) -> Option<TableFactor> {
             (vec![list], cast)
         }
     };
-    Some(derived(unnested(lists, cast, &known.columns), alias(known.table, Vec::new())))
+    let mut rows = derived(unnested(lists, cast, &known.columns), alias(known.table, Vec::new()));
+    if let TableFactor::Derived { lateral, .. } = &mut rows {
+        *lateral = is_lateral;
+    }
+    Some(rows)
 }
 
 /// The array of the rows that a function gives, and the type to which its elements are cast.
