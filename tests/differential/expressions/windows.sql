@@ -192,3 +192,6 @@ max(lower(t)) OVER (PARTITION BY length(t))
 extract(year FROM max(d) OVER (ORDER BY id))
 sum(i::bigint * i) OVER (PARTITION BY bo ORDER BY id)
 lower(first_value(t) OVER (ORDER BY id)) = 'apple'
+stddev(n) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)
+var_samp(i) OVER (PARTITION BY bo)
+variance(s) OVER (ORDER BY id)
