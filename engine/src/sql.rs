@@ -69,6 +69,7 @@ mod trees;
 mod types;
 mod unions;
 mod width_buckets;
+mod windows;
 
 pub(crate) use planner::Planner;
 pub(crate) use rowwise::unfolded;

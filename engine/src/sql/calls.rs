@@ -176,6 +176,11 @@ fn called(mut function: Function) -> Expr {
     if matches!(name.as_str(), "json_agg" | "jsonb_agg") {
         return gathered(&name, function);
     }
+    if matches!(name.as_str(), "lag" | "lead")
+        && let Some((value, there, default)) = super::windows::shifted(&function)
+    {
+        return super::windows::or_default(aggregate(&name, value), aggregate(&name, there), default);
+    }
     if super::picked::is_one(&name)
         && let Some((array, argument)) = super::picked::settle(&name, &function)
     {

@@ -164,6 +164,11 @@ pub(super) fn reads_outside(select: &Select) -> bool {
     is_correlated(&source)
 }
 
+/// Whether the rows that a subquery reads depend on the row around it: by a function in FROM, or by a subquery there.
+pub(super) fn is_made_for_rows(query: &Query) -> bool {
+    matches!(query.body.as_ref(), SetExpr::Select(select) if is_correlated(&source(select)))
+}
+
 /// Whether a subquery numbers or picks the rows of its row in FROM. DataFusion would take those of all rows for it.
 pub(super) fn numbers_outside(query: &Query) -> bool {
     struct Picks;

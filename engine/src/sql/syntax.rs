@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{calls, parameters, queries, table_functions};
+use super::{calls, parameters, queries, table_functions, windows};
 use crate::transform::Parameters;
 
 /// Rewrites a statement or condition, with the parameters' values in place of their names.
@@ -104,6 +104,7 @@ impl VisitorMut for Rewriter<'_> {
         if let GroupByExpr::Expressions(list, _) = &mut select.group_by {
             list.iter_mut().for_each(keep);
         }
+        windows::settle(select);
         for window in &mut select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = &mut window.1 {
                 self.window(window);
@@ -136,9 +137,10 @@ impl Rewriter<'_> {
             window.partition_by.push(construct("refused a window can't build on another: write it out", Vec::new()));
         }
         if let Some(frame) = &mut window.window_frame {
+            let units = frame.units;
             for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
                 if let WindowFrameBound::Preceding(Some(bound)) | WindowFrameBound::Following(Some(bound)) = bound {
-                    keep(bound);
+                    windows::bound(bound, units);
                 }
             }
         }

@@ -269,3 +269,13 @@ SELECT c.id, (SELECT count(*) FROM shop.orders o WHERE o.customer_id = c.id AND 
 SELECT o.id, (SELECT string_agg(q.id::text, ',' ORDER BY q.id) FROM shop.orders q WHERE q.id BETWEEN o.id - 1 AND o.id + 1) AS near FROM shop.orders o ORDER BY o.id
 ;
 SELECT c.id, coalesce((SELECT max(o.amount) FROM shop.orders o WHERE o.customer_id = c.id AND o.priority > c.id), -1) AS most FROM crm.customers c ORDER BY c.id
+;
+SELECT p.id FROM shop.products p WHERE 'home' IN (SELECT unnest(p.tags)) ORDER BY p.id
+;
+SELECT p.id FROM shop.products p WHERE p.active AND 'wood' NOT IN (SELECT unnest(p.tags)) ORDER BY p.id
+;
+SELECT p.id, 'glass' IN (SELECT unnest(p.tags)) AS glass, 'wood' = ANY (SELECT unnest(p.tags)) AS wood FROM shop.products p ORDER BY p.id
+;
+SELECT p.id, (SELECT t FROM unnest(p.tags) t ORDER BY t DESC NULLS LAST LIMIT 1) AS last FROM shop.products p ORDER BY p.id
+;
+SELECT p.id, ARRAY(SELECT generate_series(1, p.id)) FROM shop.products p WHERE p.id < 4 ORDER BY p.id
