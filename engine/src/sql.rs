@@ -7,6 +7,7 @@
 
 mod aggregates;
 mod arithmetic;
+mod branches;
 mod buckets;
 mod byte_codes;
 mod bytea_functions;
@@ -71,6 +72,7 @@ mod unions;
 mod width_buckets;
 mod windows;
 
+pub(crate) use branches::aligned;
 pub(crate) use planner::Planner;
 pub(crate) use rowwise::unfolded;
 pub(crate) use sums::all as aggregates;

@@ -147,8 +147,8 @@ fn interval_parts(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
     for (index, arg) in list.args.iter().enumerate() {
         let (index, expr) = match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (index, expr),
-            FunctionArg::ExprNamed {
-                name: Expr::Identifier(name),
+            FunctionArg::Named {
+                name,
                 arg: FunctionArgExpr::Expr(expr),
                 operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
             } => (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part))?, expr),
