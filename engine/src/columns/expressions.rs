@@ -77,6 +77,12 @@ impl VisitorMut for Expressions<'_, '_> {
             *expr = Expr::Value(Value::Null.with_empty_span());
         }
         if let Expr::Identifier(ident) = expr
+            && is_settled
+            && let Some(merged) = self.walk.merged(ident, self.order)
+        {
+            *expr = merged;
+        }
+        if let Expr::Identifier(ident) = expr
             && self.order == Order::InputsFirst
             && let Some(table) = self.walk.shadowed(ident)
         {
