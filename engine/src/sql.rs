@@ -57,6 +57,7 @@ mod row_values;
 mod rows;
 mod rowwise;
 mod series;
+mod spellings;
 mod subqueries;
 mod sums;
 mod syntax;

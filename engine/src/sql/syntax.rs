@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{calls, parameters, queries, table_functions, windows};
+use super::{calls, parameters, queries, spellings, table_functions, windows};
 use crate::transform::Parameters;
 
 /// Rewrites a statement or condition, with the parameters' values in place of their names.
@@ -194,9 +194,32 @@ impl Rewriter<'_> {
             Expr::Interval(Interval { value, leading_field: None, last_field: None, .. }) => {
                 construct("cast interval", vec![*value])
             }
+            Expr::Interval(Interval {
+                ref value, leading_field: Some(ref first), last_field: Some(ref last), ..
+            }) => {
+                match quoted(value)
+                    .and_then(|text| spellings::between(text, &format!("{first} to {last}").to_lowercase()))
+                {
+                    Some(text) => {
+                        let text = Expr::Value(Value::SingleQuotedString(text).with_empty_span());
+                        construct("cast interval", vec![text])
+                    }
+                    None => expr,
+                }
+            }
             Expr::AtTimeZone { timestamp, time_zone } => construct("call timezone", vec![*time_zone, *timestamp]),
             other => conditions(other),
         }
+    }
+}
+
+fn quoted(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
