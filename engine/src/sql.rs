@@ -7,6 +7,7 @@
 
 mod aggregates;
 mod arithmetic;
+mod array_order;
 mod branches;
 mod buckets;
 mod byte_codes;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::Float64Type;
 use arrow::error::ArrowError;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
 };
 
+use super::array_order::alike;
 use super::cast;
 use super::kernel::{Form, Kernel};
 use super::syntax::{binary, construct};
@@ -136,27 +137,10 @@ fn percentile(columns: &[ArrayRef]) -> Result<ArrayRef> {
 fn mode(lists: &ArrayRef) -> Result<ArrayRef> {
     chosen(lists, |values, _| {
         let Some(values) = values.filter(|values| !values.is_empty()) else { return Ok(None) };
-        let ranges = arrow::compute::partition(&[same(values)])?.ranges();
+        let ranges = arrow::compute::partition(&[alike(values)])?.ranges();
         let longest = ranges.into_iter().reduce(|most, next| if next.len() > most.len() { next } else { most });
         Ok(longest.map(|range| range.start))
     })
-}
-
-/// Values of which those that are equal to Postgres have the same bits.
-fn same(values: &ArrayRef) -> ArrayRef {
-    match values.data_type() {
-        DataType::Float32 => Arc::new(
-            values
-                .as_primitive::<Float32Type>()
-                .unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value + 0.0 }),
-        ),
-        DataType::Float64 => Arc::new(
-            values
-                .as_primitive::<Float64Type>()
-                .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
-        ),
-        _ => Arc::clone(values),
-    }
 }
 
 /// One element of each list.
