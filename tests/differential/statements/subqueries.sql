@@ -279,3 +279,7 @@ SELECT p.id, 'glass' IN (SELECT unnest(p.tags)) AS glass, 'wood' = ANY (SELECT u
 SELECT p.id, (SELECT t FROM unnest(p.tags) t ORDER BY t DESC NULLS LAST LIMIT 1) AS last FROM shop.products p ORDER BY p.id
 ;
 SELECT p.id, ARRAY(SELECT generate_series(1, p.id)) FROM shop.products p WHERE p.id < 4 ORDER BY p.id
+;
+SELECT o.id, (SELECT max(q.amount) - o.amount FROM shop.orders q) AS below FROM shop.orders o ORDER BY o.id
+;
+SELECT o.id, (SELECT count(*) FROM crm.orders q HAVING count(*) > o.id) AS n FROM shop.orders o ORDER BY o.id

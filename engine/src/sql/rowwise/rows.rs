@@ -110,7 +110,8 @@ impl Names {
         let columns: Vec<Expr> = names.iter().map(|name| column(name)).collect();
         let right = projection(query.clone(), listed)?;
         let plan = LogicalPlanBuilder::from(outer.clone()).join_on(right, JoinType::Left, on(&columns)?)?.build()?;
-        Ok(Rows { plan, columns, mark: column(&mark).is_true(), order: Vec::new(), is_single: false })
+        let is_single = is_one_row(query);
+        Ok(Rows { plan, columns, mark: column(&mark).is_true(), order: Vec::new(), is_single })
     }
 
     fn projected(&mut self, outer: &Outer, projection: &Projection) -> Result<Rows> {
@@ -314,5 +315,15 @@ impl Names {
         let (plan, number) = self.counted(rows.plan, number)?;
         let is_first = number.eq(lit(1_u64));
         Ok(Rows { plan: filter(plan, rows.mark.clone().or(is_first))?, ..rows })
+    }
+}
+
+/// Whether a query gives exactly one row, whatever it reads: an outer row is joined to it once.
+fn is_one_row(query: &LogicalPlan) -> bool {
+    match query {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(projection) => is_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),
+        _ => false,
     }
 }

@@ -41,6 +41,12 @@ async fn an_aggregate_may_depend_on_its_row_by_any_condition() {
 }
 
 #[tokio::test]
+async fn the_value_may_be_made_of_the_row_and_an_aggregate_of_all() {
+    let found = rows("SELECT c.id, (SELECT max(q.id) - c.id FROM c q) AS n FROM c ORDER BY c.id").await;
+    assert_eq!(found, ["1 2", "2 1", "3 0"]);
+}
+
+#[tokio::test]
 async fn rows_that_have_none_are_kept_by_a_left_join() {
     let sql = "SELECT c.id, l.x FROM c LEFT JOIN LATERAL (SELECT q.id AS x FROM c q WHERE q.id > c.id) l ON l.x <> 2";
     assert_eq!(rows(&format!("{sql} ORDER BY c.id, l.x")).await, ["1 3", "2 3", "3 NULL"]);
