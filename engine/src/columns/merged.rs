@@ -37,6 +37,11 @@ impl Walk<'_> {
         }
     }
 
+    /// The place of the next table in the innermost frame.
+    pub(super) fn place(&self) -> usize {
+        self.frames.last().map_or(0, |frame| frame.tables.len())
+    }
+
     /// What a settled bare name of the innermost query means, if a join has merged it.
     pub(super) fn merged(&self, ident: &Ident, order: Order) -> Option<Expr> {
         let frame = self.frames.last()?;

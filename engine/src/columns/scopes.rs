@@ -267,11 +267,10 @@ impl<'a> Walk<'a> {
     }
 
     fn joined(&mut self, from: &mut TableWithJoins) {
-        let count = |walk: &Self| walk.frames.last().map_or(0, |frame| frame.tables.len());
-        let left = count(self);
+        let left = self.place();
         self.factor(&mut from.relation);
         for join in &mut from.joins {
-            let right = count(self);
+            let right = self.place();
             self.factor(&mut join.relation);
             if let Some(constraint) = constraint(&mut join.join_operator) {
                 match constraint {

@@ -35,7 +35,7 @@ pub(crate) fn aligned(plan: LogicalPlan) -> Result<LogicalPlan> {
                     let cast = cast.collect::<Result<Vec<_>>>()?;
                     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(cast)?))
                 }
-                None if union.inputs.iter().zip(&inputs).all(|(before, after)| before.as_ref() == after) => {
+                None if union.inputs.iter().zip(&inputs).all(|(before, after)| **before == *after) => {
                     Ok(LogicalPlan::Union(union))
                 }
                 None => {

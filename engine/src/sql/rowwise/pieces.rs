@@ -70,7 +70,7 @@ pub(super) fn named(
     relation: Option<TableReference>,
     name: &str,
 ) -> Result<Expr> {
-    let (_, field) = expr.to_field(plan.schema().as_ref())?;
+    let (_, field) = expr.to_field(plan.schema())?;
     let metadata = Some(FieldMetadata::new_from_field(&field));
     Ok(case(mark, expr.clone(), None).alias_qualified_with_metadata(relation, name, metadata))
 }
