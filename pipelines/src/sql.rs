@@ -17,6 +17,7 @@ use crate::plan::Relation;
 mod depth;
 mod qualifiers;
 mod resolver;
+mod tokens;
 
 use resolver::{Parameters, Resolver};
 

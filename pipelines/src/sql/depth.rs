@@ -5,6 +5,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::tokens::settled;
 use super::{SqlFinding, syntax};
 use crate::diagnostic::{Code, Finding};
 
@@ -52,5 +53,5 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlFinding> {
             return Err(SqlFinding::new(token.span, finding));
         }
     }
-    Ok(tokens)
+    Ok(settled(tokens))
 }

@@ -335,3 +335,4 @@ least(t, 'm')
 'a' < 'a '
 t COLLATE "C" < 'b'
 lower(t) = lower('APPLE')
+trim(both from t)
