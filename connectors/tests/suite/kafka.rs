@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
-use headwater_engine::connector::{Connection, CursorRequest, Source, SourceObject, SourceRequest};
+use headwater_engine::connector::{Connection, CursorRequest, Reading, Source, SourceObject, SourceRequest};
 use headwater_engine::{EngineError, ErrorKind, Result};
+use headwater_pipelines::plan::Cursor;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,10 @@ pub fn request(topic: &str, columns: Value, after: Option<&Value>) -> SourceRequ
     SourceRequest {
         object: SourceObject::Table(vec![topic.to_owned()]),
         columns: serde_json::from_value(columns).unwrap(),
-        cursor: Some(CursorRequest { after: after.cloned(), ..CursorRequest::default() }),
+        cursor: Some(CursorRequest {
+            cursor: Cursor { column: None, lookback: None, lag: None, nulls: None },
+            reading: Reading::After(after.cloned()),
+        }),
         cancel: CancellationToken::new(),
     }
 }

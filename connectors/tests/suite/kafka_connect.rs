@@ -165,7 +165,7 @@ async fn the_catalog_has_topics_without_the_brokers_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_is_the_position_of_the_topic_and_no_column() {
     let mut wrong = request("any", json!(null), None);
-    wrong.cursor.as_mut().unwrap().column = Some("id".to_owned());
+    wrong.cursor.as_mut().unwrap().cursor.column = Some("id".to_owned());
     let error = kafka().source(&wrong).await.unwrap_err();
     assert!(error.hint.unwrap().contains("cursor: auto"), "{}", error.message);
     let query = SourceRequest { object: SourceObject::Query("SELECT 1".to_owned()), ..wrong };

@@ -102,7 +102,7 @@ fn one_word(word: &str) -> Option<String> {
 
 /// The date of a day of a year.
 fn of_year(year: u32, day: u32) -> Option<String> {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let lengths = [31, if is_leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let mut left = day;
     for (place, length) in lengths.into_iter().enumerate() {
