@@ -3,6 +3,7 @@
 mod admin;
 mod apply;
 mod ask;
+mod backfills;
 mod compile;
 mod completions;
 mod connections;
@@ -75,6 +76,14 @@ pub(crate) enum Command {
     /// List, preview, pause and resume schedules
     #[command(subcommand)]
     Schedules(schedules::SchedulesCommand),
+    /// Load an interval of the past, slice by slice
+    #[command(
+        after_help = "Examples:\n  headwater backfill orders --from 2026-01-01 --to 2026-02-01 --dry-run\n  headwater backfill orders --from 2026-01-01 --to 2026-02-01 --every 1d --parallel 4"
+    )]
+    Backfill(backfills::BackfillArgs),
+    /// List, show, pause, resume and cancel backfills
+    #[command(subcommand)]
+    Backfills(backfills::BackfillsCommand),
     /// List, show and reset how far loads have read their sources
     #[command(subcommand)]
     Cursors(cursors::CursorsCommand),
@@ -209,6 +218,8 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::New(args) => new::new(context, args).await,
         Command::Pipelines(command) => pipelines::pipelines(context, command).await,
         Command::Runs(command) => runs::runs(context, command).await,
+        Command::Backfill(args) => backfills::backfill(context, args).await,
+        Command::Backfills(command) => backfills::backfills(context, command).await,
         Command::Cursors(command) => cursors::cursors(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
         Command::Workers(command) => workers::workers(context, command).await,

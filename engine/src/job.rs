@@ -53,6 +53,8 @@ pub struct RunContext {
     pub interval_start: Option<DateTime<Utc>>,
     /// End of the data interval, exclusive.
     pub interval_end: Option<DateTime<Utc>>,
+    /// It fills in its data interval: extracts with a cursor read the rows of the interval, and no cursor moves.
+    pub backfill: bool,
     /// Values of the parameters, checked against their types.
     pub params: BTreeMap<String, Value>,
 }

@@ -71,6 +71,10 @@ actions! {
     ReadDrafts = "drafts.read",
     /// Make, answer and discard drafts. Approving one is approving its spec.
     ChangeDrafts = "drafts.change",
+    /// See backfills.
+    ReadBackfills = "backfills.read",
+    /// Start, pause, resume and end backfills.
+    ChangeBackfills = "backfills.change",
     /// See how far loads have read their sources.
     ReadCursors = "cursors.read",
     /// Let loads start over.

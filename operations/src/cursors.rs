@@ -83,7 +83,7 @@ impl Operations {
 /// Lets the next loads of a pipeline read everything and replace what their targets hold.
 pub(crate) async fn refresh(workspace: &Workspace, plan: &Plan) -> Result<()> {
     let pipeline = &plan.pipeline;
-    if !plan.tasks.values().any(|task| matches!(task.work, Work::Extract { cursor: Some(_), .. })) {
+    if !plan.has_cursors() {
         return Err(OperationError::invalid(format!("{pipeline} has no cursor: each run reads everything"))
             .hint("run it without --full-refresh"));
     }

@@ -6,6 +6,7 @@
 
 mod actor;
 mod admin;
+mod backfills;
 mod catalog;
 mod connections;
 mod conversations;
@@ -35,6 +36,7 @@ use headwater_store::{MasterKey, Store, Workspace};
 
 pub use actor::{Action, Actor, Role};
 pub use admin::{DoctorReport, Readiness, examine};
+pub use backfills::{BackfillPlan, BackfillReport, BackfillsReport, StartBackfill};
 pub use catalog::{
     CatalogDiffReport, CatalogReport, KnownConnection, SnapshotReport, describe_connector, difference_in_words,
     spec_schema,
@@ -60,11 +62,11 @@ pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
-pub use headwater_store::state::{AttemptState, DraftState, RunState};
+pub use headwater_store::state::{AttemptState, BackfillState, DraftState, RunState};
 pub use headwater_store::{
-    AttemptRow, BOUNDS, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun, GlossaryRow,
+    AttemptRow, BOUNDS, BackfillRow, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun, GlossaryRow,
     GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow, QueueDepth,
-    RerunMode, Rollup, ScheduleRow, Scope, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
+    RerunMode, Rollup, ScheduleRow, Scope, SliceRow, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};

@@ -19,6 +19,7 @@ pub use headwater_store::RunFilter;
 pub use logs::LogTail;
 pub use rehearse::{KeyReport, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations};
 pub use report::{RunError, RunReport, RunRow, RunsReport, TaskReport};
+pub(crate) use start::{bind, zone_of};
 pub use start::{Origin, Place, Site, StartRun, Started, Target};
 pub use watch::{RunEvent, TaskProgress, Watch, task_label};
 

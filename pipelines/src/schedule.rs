@@ -16,9 +16,11 @@ use crate::spec::{Moment, Schedule};
 
 mod expression;
 mod problems;
+mod slices;
 mod words;
 
 pub use problems::problems;
+pub use slices::{Cut, Interval, Step, slices};
 pub use words::in_words;
 
 use expression::parse_cron;

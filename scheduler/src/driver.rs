@@ -86,6 +86,7 @@ impl Scheduler {
         };
         if config.fires {
             add("fires", config.tick, Box::new(Fires(store.clone())));
+            add("backfills", config.tick, Box::new(Backfills(store.clone())));
             add("history", HISTORY_INTERVAL, Box::new(History(store.clone(), config.retention)));
             add("queue", TIDY_INTERVAL, Box::new(Tidy(store.clone())));
         }
@@ -153,6 +154,16 @@ impl Chore for Fires {
     async fn once(&mut self) -> headwater_store::Result<Option<String>> {
         let made = fires::fire_due(&self.0).await?;
         Ok((made > 0).then(|| format!("{made} runs made")))
+    }
+}
+
+struct Backfills(Store);
+
+#[async_trait::async_trait]
+impl Chore for Backfills {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let made = self.0.advance_backfills().await?;
+        Ok((made > 0).then(|| format!("{made} slices started")))
     }
 }
 

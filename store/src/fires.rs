@@ -225,7 +225,8 @@ async fn move_on(tx: &mut Tx, due: &DueSchedule, plan: &FirePlan) -> Result<Opti
     .await?)
 }
 
-/// Makes the run of one fire, as far as `overlap` lets it. The schedule's row is locked, so no other fire of it counts meanwhile.
+/// Makes the run of one fire, as far as `overlap` lets it. The schedule's row is locked, so no other fire of it counts meanwhile. Of a backfill only slices
+/// of the same time count.
 async fn make_run(
     tx: &mut Tx,
     due: &DueSchedule,
@@ -236,9 +237,12 @@ async fn make_run(
 ) -> Result<Option<FiredRun>> {
     let live = sqlx::query!(
         r#"SELECT id, state FROM runs
-           WHERE workspace_id = $1 AND pipeline_id = $2 AND state IN ('pending', 'queued', 'running') ORDER BY id"#,
+           WHERE workspace_id = $1 AND pipeline_id = $2 AND state IN ('pending', 'queued', 'running')
+             AND (trigger <> 'backfill' OR (interval_start < $4 AND interval_end > $3)) ORDER BY id"#,
         due.workspace_id,
-        pipeline_id
+        pipeline_id,
+        fire.interval.map(|(start, _)| start),
+        fire.interval.map(|(_, end)| end)
     )
     .fetch_all(&mut **tx)
     .await?;

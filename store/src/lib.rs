@@ -4,6 +4,7 @@
 //! anything outside the database is awaited. Transactions lock in one order everywhere: run, stage run, by id.
 
 mod audit;
+mod backfills;
 mod catalogs;
 mod connections;
 mod conversations;
@@ -51,6 +52,7 @@ use deadline::{BEAT, Db, Doubt, HOT, READ};
 use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 
 pub use audit::{AuditRow, Face, Who};
+pub use backfills::{BackfillRow, NewBackfill, SliceRow};
 pub use catalogs::CatalogSnapshot;
 pub use connections::{ConnectionRow, NewConnection, OpenedConnection};
 pub use conversations::{ConversationRow, NewTurn, StepRow, TurnKey, TurnRow};

@@ -3,6 +3,7 @@
 //! SQL repeats them as CHECKs and as conditions of its updates; docs/state_machine.md draws them. A test compares all three.
 
 mod attempt;
+mod backfill;
 mod draft;
 mod load;
 mod run;
@@ -10,6 +11,7 @@ mod stage_run;
 mod task_run;
 
 pub use attempt::{AttemptEvent, AttemptState};
+pub use backfill::{BackfillEvent, BackfillState};
 pub use draft::{DraftEvent, DraftState};
 pub use load::{LoadEvent, LoadState};
 pub use run::{RunEvent, RunState};

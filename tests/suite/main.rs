@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a process that is watched from outside gives no signal to wait for")]
 
 mod assistant;
+mod backfills;
 mod bad_input;
 mod bound;
 mod catalog;

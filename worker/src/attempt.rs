@@ -100,6 +100,9 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
     } else {
         AttemptInputs::default()
     };
+    let backfill = claimed.interval_start.is_some()
+        && plan.has_cursors()
+        && workspace.is_backfill(claimed.lease.run_id).await.map_err(engine_error)?;
     let names: Vec<String> = plan.connections_of(stage).into_iter().collect();
     let opened = if names.is_empty() {
         Vec::new()
@@ -122,6 +125,7 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
             stage_run_id: claimed.lease.stage_run_id,
             interval_start: claimed.interval_start,
             interval_end: claimed.interval_end,
+            backfill,
             params,
         },
         load_id: claimed.load_id,

@@ -26,6 +26,11 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
     let after = match reading {
         Some(Reading::After(after)) => after.as_ref(),
         Some(Reading::Judged) | None => None,
+        Some(Reading::Within(..)) => {
+            let what = format!("{}: messages of an interval can't be read", client.label(&path.join(".")));
+            return Err(EngineError::config(what)
+                .hint("read the topic from its beginning: headwater run NAME --full-refresh"));
+        }
     };
     let topic = Topic::open(client, path, request.columns.as_ref(), after, request.cancel.clone()).await?;
     let position = match reading {
@@ -34,7 +39,7 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
                 .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?,
             shown: topic.plan.shown(),
         }),
-        Some(Reading::Judged) | None => None,
+        Some(Reading::Judged | Reading::Within(..)) | None => None,
     };
     let notes = topic.layout.notes.clone();
     Ok(Source { table: Arc::new(TopicTable { topic: Arc::new(topic) }), position, notes })

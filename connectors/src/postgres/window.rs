@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use arrow::datatypes::Field;
+use chrono::{DateTime, NaiveTime, SecondsFormat, Utc};
 use headwater_engine::connector::{CursorRequest, Position, Reading, SourceObject, SourceRequest, judge_column};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::Cursor;
@@ -23,6 +24,9 @@ use super::written::{Sight, WAY_OUT, Written, in_range, judge_server, written};
 
 /// How far behind the largest time late rows are looked for, unless the spec says otherwise.
 const LOOKBACK: Duration = Duration::from_secs(24 * 3600);
+
+/// Oid of `date`.
+const DATE: u32 = 1082;
 
 /// No clock of the world is further behind UTC.
 const WEST: &str = "interval '12 hours'";
@@ -72,7 +76,7 @@ pub(super) struct Reader<'a> {
 
 /// Whether a request reads rows of a table by who wrote them.
 pub(super) fn reads_rows_of_a_table(request: &SourceRequest) -> bool {
-    let is_window = |asked: &CursorRequest| asked.reading != Reading::Judged && asked.cursor.lag.is_none();
+    let is_window = |asked: &CursorRequest| matches!(asked.reading, Reading::After(_)) && asked.cursor.lag.is_none();
     matches!(request.object, SourceObject::Table(_)) && request.cursor.as_ref().is_some_and(is_window)
 }
 
@@ -87,12 +91,16 @@ pub(super) async fn find(
     sight: Sight,
 ) -> Result<Window> {
     let reader = Reader::judge(label, from, table, metas, &request.cursor)?;
-    let Reading::After(after) = &request.reading else {
-        if let Some(table) = reader.table {
-            judge_server(session, label).await?;
-            reader.refuse_round(&written(session, label, table, sight).await?)?;
+    let after = match &request.reading {
+        Reading::After(after) => after,
+        Reading::Within(from, to) => return reader.within(*from, *to),
+        Reading::Judged => {
+            if let Some(table) = reader.table {
+                judge_server(session, label).await?;
+                reader.refuse_round(&written(session, label, table, sight).await?)?;
+            }
+            return Ok(Window::default());
         }
-        return Ok(Window::default());
     };
     let after = after.as_ref().map(|after| {
         serde_json::from_value::<Stored>(after.clone()).map_err(|error| {
@@ -130,7 +138,7 @@ impl<'a> Reader<'a> {
         let column = column.ok_or_else(|| EngineError::bug(format!("the column {name} is there and is not")))?;
         let scale = match column.base.oid {
             1184 => Scale::Instant,
-            1114 | 1082 => Scale::Local,
+            1114 | DATE => Scale::Local,
             20 | 21 | 23 => Scale::Integer,
             1700 => Scale::Numeric,
             _ => {
@@ -146,6 +154,30 @@ impl<'a> Reader<'a> {
                 .hint("declare how far behind the largest value rows may come, e.g. `lag: 1h`, and load by keys: mode upsert"));
         }
         Ok(Self { label, from, cursor, column, scale, table })
+    }
+
+    /// The rows of an interval, whoever wrote them. Times without a zone are UTC's.
+    fn within(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Window> {
+        let (name, label) = (&self.column.name, self.label);
+        let is_midnight = |at: DateTime<Utc>| at.time() == NaiveTime::MIN;
+        match self.scale {
+            Scale::Integer | Scale::Numeric => {
+                return Err(EngineError::config(format!("the cursor {name} of {label} is a number, and a slice is an interval of time"))
+                    .hint("backfill by a query with $interval_start and $interval_end, or use a time as cursor"));
+            }
+            Scale::Local if self.column.base.oid == DATE && !(is_midnight(from) && is_midnight(to)) => {
+                return Err(EngineError::config(format!("the cursor {name} of {label} is a date, and the slice from {from} to {to} does not begin and end with a day of UTC"))
+                    .hint("cut it by days of UTC: --timezone UTC --every 1d"));
+            }
+            Scale::Instant | Scale::Local => {}
+        }
+        let at = |at: DateTime<Utc>| {
+            let at = format!("timestamptz {}", literal(&at.to_rfc3339_opts(SecondsFormat::Micros, true)));
+            if self.scale == Scale::Local { format!("({at} AT TIME ZONE 'UTC')") } else { at }
+        };
+        let column = ident(name);
+        let condition = format!("{column} >= {} AND {column} < {}", at(from), at(to));
+        Ok(Window { conditions: vec![condition], is_bounded: true, position: None })
     }
 
     async fn window(&self, session: &Session, after: Option<Stored>, sight: Sight) -> Result<Window> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use headwater_pipelines::plan::Cursor;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::error::{EngineError, Result};
 pub struct Source {
     /// Its rows, lazily.
     pub table: Arc<dyn TableProvider>,
-    /// What a load has reached that takes all of them; set if a cursor was asked for and rows are read.
+    /// What a load has reached that takes all of them; set if rows behind a position were asked for.
     pub position: Option<Position>,
     /// Remarks for the plan and the log.
     pub notes: Vec<String>,
@@ -49,6 +50,8 @@ pub enum Reading {
     Judged,
     /// The rows behind this position; all of them if there is none.
     After(Option<Value>),
+    /// The rows whose cursor lies in this half-open interval, whoever wrote them and whenever: for a backfill. No position comes of it.
+    Within(DateTime<Utc>, DateTime<Utc>),
 }
 
 /// How far a read goes.

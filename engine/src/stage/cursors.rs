@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Cursor, ExtractSource, Plan, Stage, TaskPath, Work};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -33,6 +34,9 @@ pub(super) fn pause(attempt: i32) -> Duration {
 pub(super) struct Cursors {
     states: BTreeMap<TaskPath, CursorState>,
     marks: Vec<Mark>,
+    /// Set if a backfill reads the rows of an interval. Its loads take turns with those that follow the cursors, and move none: else a row that was
+    /// read before it changed might replace the row that a later load has brought.
+    within: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Cursors {
@@ -60,13 +64,20 @@ impl Cursors {
             Turn::Now(states) => states,
             Turn::Later(why) => return Ok(Turn::Later(why)),
         };
+        let tasks = extracts.into_iter().map(|(task, ..)| task);
+        let run = &attempt.job.run;
+        if run.backfill {
+            let within = run.interval_start.zip(run.interval_end);
+            let within = within.ok_or_else(|| EngineError::bug("a backfill has no data interval"))?;
+            let states = tasks.zip(states).collect();
+            return Ok(Turn::Now(Self { states, marks: Vec::new(), within: Some(within) }));
+        }
         let ids: Vec<Uuid> = states.iter().map(|state| state.id).collect();
         let marks = match sink.generations(&ids).await? {
             None => Vec::new(),
             Some(found) => states.iter().map(|state| mark(state, &found, target)).collect::<Result<_>>()?,
         };
-        let tasks = extracts.into_iter().map(|(task, ..)| task);
-        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks }))
+        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks, within: None }))
     }
 
     /// What the target has to remember.
@@ -76,12 +87,12 @@ impl Cursors {
 
     /// Whether the load replaces what its target holds.
     pub(super) fn is_refresh(&self) -> bool {
-        self.states.values().any(|state| state.refresh)
+        self.within.is_none() && self.states.values().any(|state| state.refresh)
     }
 
     /// Whether all extracts go on behind a position, so that a load without rows has nothing to commit.
     pub(super) fn go_on(&self) -> bool {
-        !self.states.is_empty() && self.states.values().all(|state| state.position.is_some())
+        self.within.is_none() && !self.states.is_empty() && self.states.values().all(|state| state.position.is_some())
     }
 
     /// The extracts that are read by cursors.
@@ -94,12 +105,18 @@ impl Cursors {
         let state = self.states.get(task).ok_or_else(|| {
             EngineError::bug(format!("the cursor of '{task}' was not opened: it is not read by a load"))
         })?;
-        let reading = Reading::After(if state.refresh { None } else { state.position.clone() });
+        let reading = match self.within {
+            Some((from, to)) => Reading::Within(from, to),
+            None => Reading::After(if state.refresh { None } else { state.position.clone() }),
+        };
         Ok(CursorRequest { cursor: cursor.clone(), reading })
     }
 
     /// What the commit moves.
     pub(super) fn moves(&self, reached: &BTreeMap<TaskPath, Position>) -> Result<Vec<CursorMove>> {
+        if self.within.is_some() {
+            return Ok(Vec::new());
+        }
         let moved = self.states.iter().map(|(task, state)| {
             let position = reached
                 .get(task)

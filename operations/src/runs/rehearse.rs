@@ -157,6 +157,7 @@ impl Operations {
         let interval = Self::interval_of(&plan, zone, given)?;
         let (run_id, stage_run_id) = (Uuid::nil(), Uuid::nil());
         let run = RunContext {
+            backfill: false,
             run_id,
             stage_run_id,
             interval_start: interval.map(|(start, _)| start),

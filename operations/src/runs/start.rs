@@ -156,6 +156,12 @@ impl Operations {
         }
     }
 
+    /// A run of a backfill, to be watched: this process executes it if no worker serves its queues.
+    pub async fn attach(&self, actor: &Actor, run: Uuid) -> Result<Started> {
+        let workspace = self.permit(actor, Action::StartRun)?;
+        self.existing(&workspace, run, Place::Anywhere).await
+    }
+
     /// A run that was there already. Whoever made it executes it; this process is there in case that one is not.
     async fn existing(&self, workspace: &Workspace, run_id: Uuid, place: Place) -> Result<Started> {
         let version = workspace.version(workspace.show_run(run_id).await?.version_id).await?;
@@ -262,13 +268,13 @@ fn under_way(version: VersionRow, run_id: Uuid, origin: Origin, worker: Option<U
 }
 
 /// The zone of a version's schedule, in which days of an interval are meant.
-pub(super) fn zone_of(spec: &Value) -> Tz {
+pub(crate) fn zone_of(spec: &Value) -> Tz {
     let spec: Option<Spec> = serde_json::from_value(spec.clone()).ok();
     spec.and_then(|spec| spec.schedule).as_ref().and_then(schedule::zone).unwrap_or(Tz::UTC)
 }
 
 /// Values of the parameters, checked against their types before a run exists.
-pub(super) fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
+pub(crate) fn bind(plan: &Plan, given: &[(String, String)]) -> Result<Map<String, Value>> {
     let mut params = Map::new();
     for (name, text) in given {
         let Some(param) = plan.params.get(name) else {

@@ -248,6 +248,11 @@ impl Plan {
         used.into_iter().any(|name| matches!(name.as_str(), "interval_start" | "interval_end"))
     }
 
+    /// Whether an extract goes on where its last load ended.
+    pub fn has_cursors(&self) -> bool {
+        self.tasks.values().any(|task| matches!(task.work, Work::Extract { cursor: Some(_), .. }))
+    }
+
     /// Declared parameters on which the rows of a stage depend.
     pub fn parameters_of(&self, stage: &Stage) -> std::collections::BTreeSet<String> {
         let works = stage.tasks.iter().filter_map(|task| self.tasks.get(task)).map(|task| &task.work);

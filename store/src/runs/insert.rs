@@ -11,6 +11,9 @@ use uuid::Uuid;
 use super::Trigger;
 use crate::{Result, StoreError, Who};
 
+/// How much less urgent a backfill is than other runs of its pipeline: a point of priority is a minute of the queue.
+const BACKFILLS_BEHIND: i32 = 10;
+
 /// A run as the transactions that make one see it.
 pub(crate) struct RunDraft<'a> {
     pub(crate) version_id: Uuid,
@@ -34,7 +37,10 @@ pub(crate) async fn insert_run(
     workspace_id: Uuid,
     draft: &RunDraft<'_>,
 ) -> Result<(Uuid, Vec<String>)> {
-    let stages = Stages::of(draft.plan)?;
+    let mut stages = Stages::of(draft.plan)?;
+    if draft.trigger == Trigger::Backfill {
+        stages.priorities.iter_mut().for_each(|priority| *priority = priority.saturating_sub(BACKFILLS_BEHIND));
+    }
     let deps = Deps::of(draft.plan);
     let tasks = Tasks::of(draft.plan);
     let row = sqlx::query_file!(

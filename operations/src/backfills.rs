@@ -1,0 +1,211 @@
+//! Backfills: intervals of the past that are filled in, slice by slice.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use headwater_pipelines::plan::{Plan, Work};
+use headwater_pipelines::schedule::{self, Cut, Interval, Step, Times};
+use headwater_pipelines::spec::{Moment, Spec, WriteMode};
+use headwater_store::{BackfillRow, NewBackfill, SliceRow, VersionRow};
+use schemars::JsonSchema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::runs::{bind, zone_of};
+use crate::{Action, Actor, OperationError, Operations, Result};
+
+/// More slices are hardly meant, and each of them is a run.
+const MOST_SLICES: usize = 10_000;
+
+/// Backfills that are listed.
+const LISTED: i64 = 50;
+
+/// A backfill that is to be started.
+#[derive(Debug, Clone)]
+pub struct StartBackfill {
+    /// Name of the pipeline, whose approved version is run.
+    pub pipeline: String,
+    /// Where the first slice begins.
+    pub from: Moment,
+    /// Where the last slice ends, exclusive.
+    pub to: Moment,
+    /// How long a slice is; without it the times of the pipeline's cron, or else a day.
+    pub every: Option<Step>,
+    /// The zone in which days begin; without it that of the schedule, or else UTC.
+    pub timezone: Option<Tz>,
+    /// How many slices run at a time.
+    pub parallel: u32,
+    /// Values of parameters, as text.
+    pub params: Vec<(String, String)>,
+}
+
+/// What a backfill would do: the document of `backfill --dry-run`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BackfillPlan {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Number of the version that would be run.
+    pub version: i32,
+    /// How many slices run at a time.
+    pub parallel: u32,
+    /// Tables whose rows would be replaced.
+    pub targets: Vec<String>,
+    /// Remarks, e.g. why slices run one after the other.
+    pub notes: Vec<String>,
+    /// The slices, in their order.
+    pub slices: Vec<SliceRow>,
+}
+
+/// The document of `backfills show`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BackfillReport {
+    /// The backfill.
+    #[serde(flatten)]
+    pub backfill: BackfillRow,
+    /// Its slices, in their order.
+    pub slice_runs: Vec<SliceRow>,
+}
+
+/// The document of `backfills list`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BackfillsReport {
+    /// Backfills, newest first.
+    pub backfills: Vec<BackfillRow>,
+}
+
+impl Operations {
+    /// What a backfill would do.
+    pub async fn plan_backfill(&self, actor: &Actor, start: &StartBackfill) -> Result<BackfillPlan> {
+        self.permit(actor, Action::ReadBackfills)?;
+        Ok(self.judge_backfill(start).await?.1)
+    }
+
+    /// Stores a backfill. Schedulers start its slices, and whoever calls [`Operations::advance_backfill`].
+    pub async fn start_backfill(&self, actor: &Actor, start: &StartBackfill) -> Result<Uuid> {
+        let workspace = self.permit(actor, Action::ChangeBackfills)?;
+        let (version, plan) = self.judge_backfill(start).await?;
+        let params = bind(&version.plan, &start.params)?;
+        let slices = plan.slices.iter().map(|slice| (slice.from, slice.to)).collect();
+        let new = NewBackfill { version_id: version.id, params, slices, parallel: plan.parallel };
+        Ok(workspace.create_backfill(&new).await?)
+    }
+
+    /// Starts the slices of a backfill whose turn it is, and tells how far it is.
+    pub async fn advance_backfill(&self, actor: &Actor, id: Uuid, pipeline: &str) -> Result<BackfillReport> {
+        let workspace = self.permit(actor, Action::ChangeBackfills)?;
+        workspace.advance_backfill(id).await?;
+        let rows = workspace.backfills(Some(pipeline), LISTED).await?;
+        let backfill = rows.into_iter().find(|row| row.backfill_id == id);
+        let backfill =
+            backfill.ok_or_else(|| OperationError::not_found(format!("the backfill of '{pipeline}' was forgotten")))?;
+        Ok(BackfillReport { slice_runs: workspace.backfill_slices(id).await?, backfill })
+    }
+
+    /// Backfills, newest first: all, or those of a pipeline.
+    pub async fn backfills(&self, actor: &Actor, pipeline: Option<&str>) -> Result<BackfillsReport> {
+        let workspace = self.permit(actor, Action::ReadBackfills)?;
+        if let Some(pipeline) = pipeline {
+            // Says so if there is no such pipeline.
+            workspace.current_version(pipeline).await?;
+        }
+        Ok(BackfillsReport { backfills: workspace.backfills(pipeline, LISTED).await? })
+    }
+
+    /// The newest backfill of a pipeline.
+    pub async fn backfill(&self, actor: &Actor, pipeline: &str) -> Result<BackfillReport> {
+        let workspace = self.permit(actor, Action::ReadBackfills)?;
+        let backfill = workspace.newest_backfill(pipeline).await?;
+        Ok(BackfillReport { slice_runs: workspace.backfill_slices(backfill.backfill_id).await?, backfill })
+    }
+
+    /// Lets no new slice of a pipeline's newest backfill start. Those that run go on.
+    pub async fn pause_backfill(&self, actor: &Actor, pipeline: &str) -> Result<BackfillRow> {
+        let workspace = self.permit(actor, Action::ChangeBackfills)?;
+        workspace.pause_backfill(workspace.newest_backfill(pipeline).await?.backfill_id).await?;
+        Ok(workspace.newest_backfill(pipeline).await?)
+    }
+
+    /// Lets a pipeline's newest backfill go on, with the slices that failed.
+    pub async fn resume_backfill(&self, actor: &Actor, pipeline: &str) -> Result<BackfillRow> {
+        let workspace = self.permit(actor, Action::ChangeBackfills)?;
+        workspace.resume_backfill(workspace.newest_backfill(pipeline).await?.backfill_id).await?;
+        Ok(workspace.newest_backfill(pipeline).await?)
+    }
+
+    /// Ends a pipeline's newest backfill, and asks its runs to end.
+    pub async fn cancel_backfill(&self, actor: &Actor, pipeline: &str) -> Result<BackfillRow> {
+        let workspace = self.permit(actor, Action::ChangeBackfills)?;
+        workspace.cancel_backfill(workspace.newest_backfill(pipeline).await?.backfill_id).await?;
+        Ok(workspace.newest_backfill(pipeline).await?)
+    }
+
+    async fn judge_backfill(&self, start: &StartBackfill) -> Result<(VersionRow, BackfillPlan)> {
+        let version = self.workspace.current_version(&start.pipeline).await?;
+        let targets = judge(&version.plan)?;
+        let zone = start.timezone.unwrap_or_else(|| zone_of(&version.spec));
+        let slices = cut(start, &version.spec, zone)?;
+        let mut notes = Vec::new();
+        let mut parallel = start.parallel.max(1);
+        if version.plan.has_cursors() && parallel > 1 {
+            notes.push("slices run one after the other: loads by a cursor take turns".to_owned());
+            parallel = 1;
+        }
+        let slice = |(from, to)| SliceRow { from, to, state: "waiting".to_owned(), run_id: None };
+        let slices = slices.into_iter().map(slice).collect();
+        let pipeline = version.pipeline.clone();
+        let plan = BackfillPlan { pipeline, version: version.number, parallel, targets, notes, slices };
+        Ok((version, plan))
+    }
+}
+
+/// Refuses what would not replace the rows of a slice; answers with the targets.
+fn judge(plan: &Plan) -> Result<Vec<String>> {
+    let name = &plan.pipeline;
+    if !plan.uses_interval() && !plan.has_cursors() {
+        return Err(OperationError::invalid(format!("each run of {name} reads the same rows, whatever its interval"))
+            .hint("bind the interval in a statement, e.g. WHERE at >= $interval_start AND at < $interval_end, or give the extract a cursor"));
+    }
+    let mut targets = Vec::new();
+    for (path, task) in &plan.tasks {
+        let Work::Load { into, mode, .. } = &task.work else { continue };
+        if !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert) {
+            let what = match mode {
+                WriteMode::Overwrite => "each slice would replace the rows of all others",
+                _ => "rows of a slice that is loaded again would be there twice",
+            };
+            return Err(OperationError::invalid(format!("'{path}' loads into {into} by mode {mode}: {what}"))
+                .hint("load by keys: mode upsert, or delete_insert with the column that names the slice"));
+        }
+        targets.push(into.to_string());
+    }
+    Ok(targets)
+}
+
+/// The slices of the interval.
+fn cut(start: &StartBackfill, spec: &serde_json::Value, zone: Tz) -> Result<Vec<Interval>> {
+    let instant = |moment: Moment| {
+        schedule::instant(moment, zone)
+            .ok_or_else(|| OperationError::invalid(format!("{moment} does not exist in {}", zone.name())))
+    };
+    let (from, to) = (instant(start.from)?, instant(start.to)?);
+    if from >= to {
+        return Err(OperationError::invalid("the interval ends before it starts")
+            .hint("--to is exclusive: --from 2026-01-01 --to 2026-02-01 is the whole of January"));
+    }
+    let cut = match (start.every, times(spec)) {
+        (Some(step), _) => Cut::Every(step, zone),
+        (None, Some(times)) => Cut::At(times),
+        (None, None) => Cut::Every(Step::Days(1), zone),
+    };
+    schedule::slices(&cut, (from, to), MOST_SLICES).map_err(|most| {
+        OperationError::invalid(format!("these are more than {most} slices, and each is a run"))
+            .hint("make them longer, e.g. --every 1d, or backfill a part")
+    })
+}
+
+/// The times of a pipeline's cron, whatever its `start` and `end` are.
+fn times(spec: &serde_json::Value) -> Option<Times> {
+    let spec: Spec = serde_json::from_value(spec.clone()).ok()?;
+    let mut schedule = spec.schedule.filter(|schedule| schedule.cron.is_some())?;
+    (schedule.start, schedule.end) = (None, None);
+    Times::new(&schedule, DateTime::<Utc>::UNIX_EPOCH)
+}
