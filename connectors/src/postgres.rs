@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 use crate::settings;
 
+mod alter;
 mod casts;
 mod catalog;
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 mod cluster;
 mod conformance;
+mod contracts;
 mod delta;
 mod files;
 mod keyed;
