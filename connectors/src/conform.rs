@@ -246,6 +246,18 @@ mod tests {
     }
 
     #[test]
+    fn only_columns_that_are_named_absent_are_filled_with_null() {
+        let input = Schema::new(vec![Field::new("a", DataType::Int32, false)]);
+        let target =
+            Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
+        assert!(Caster::new(&input, Arc::clone(&target)).is_err());
+        let caster = Caster::with_nulls(&input, target, &["b".to_owned()]).unwrap();
+        let columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(vec![7, 8]))];
+        let batch = caster.cast(&RecordBatch::try_new(Arc::new(input), columns).unwrap()).unwrap();
+        assert_eq!((batch.num_rows(), batch.column(1).null_count()), (2, 2));
+    }
+
+    #[test]
     fn nanoseconds_are_refused_and_not_cut() {
         let array: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![Some(1_001), None]));
         let error = cast_column("t", &array, &DataType::Timestamp(TimeUnit::Microsecond, None)).unwrap_err();

@@ -40,7 +40,7 @@ impl<'a> Drift<'a> {
     pub(crate) fn leaves(&mut self, name: &str, kind: &str) -> bool {
         let may = self.contract.of(name) >= Contract::AddColumns;
         if may {
-            self.notes.push(format!("column {name} ({kind}) no longer comes: it is NULL in new rows"));
+            self.notes.push(format!("column {name} ({kind}) no longer comes: new rows have NULL in it"));
         } else {
             self.refuse_for(Contract::AddColumns, name, format!("the dataset has no column {name} ({kind})"));
         }
@@ -116,5 +116,61 @@ impl<'a> Drift<'a> {
             "select and cast the columns in a transform so that names and types agree, or load into another table",
         );
         ways.join("; or ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(contract: &serde_json::Value, judge: impl Fn(&mut Drift<'_>)) -> (String, String) {
+        let contract: LoadSchema = serde_json::from_value(contract.clone()).unwrap();
+        let mut drift = Drift::new(&contract);
+        judge(&mut drift);
+        let error = drift.settle("lake.t").unwrap_err();
+        let hint = error.hint.clone().unwrap_or_default();
+        (error.message, hint)
+    }
+
+    #[test]
+    fn everything_is_told_at_once_and_the_line_to_paste_is_the_least_that_helps() {
+        let both = |drift: &mut Drift<'_>| {
+            assert!(!drift.adds("note", "text", ["id"].into_iter()));
+            assert!(!drift.leaves("fax", "text"));
+        };
+        let (message, hint) = refusal(&json!("freeze"), both);
+        assert_eq!(
+            message,
+            "the dataset does not fit the table lake.t: the table has no column note (text); the dataset has no column fax (text)"
+        );
+        assert!(hint.starts_with("`schema: add_columns` in the load"), "{hint}");
+        let wider = |drift: &mut Drift<'_>| {
+            both(drift);
+            drift.refuse_for(Contract::Evolve, "total", "column total is bigint".to_owned());
+        };
+        assert!(refusal(&json!("freeze"), wider).1.starts_with("`schema: evolve` in the load"));
+        // Where something is refused in any case, the line would not do.
+        let never = |drift: &mut Drift<'_>| {
+            both(drift);
+            drift.refuse("column id is text".to_owned(), Some("make it anew"));
+        };
+        let (_, hint) = refusal(&json!("freeze"), never);
+        assert!(hint.starts_with("make it anew; or select and cast"), "{hint}");
+    }
+
+    #[test]
+    fn a_column_that_is_named_is_judged_by_its_own_contract() {
+        let contract = json!({ "default": "add_columns", "columns": { "note": "freeze" } });
+        let (message, hint) = refusal(&contract, |drift| {
+            assert!(drift.adds("size", "text", ["id"].into_iter()));
+            assert!(!drift.adds("note", "text", ["id"].into_iter()));
+            assert!(drift.requires("note") && !drift.requires("size"));
+        });
+        assert!(message.ends_with("the table has no column note (text), as `schema` says of it"), "{message}");
+        assert!(hint.starts_with("name a wider contract for the column under `schema.columns`"), "{hint}");
     }
 }

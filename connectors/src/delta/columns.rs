@@ -85,15 +85,13 @@ pub(super) fn judge(terms: Terms<'_>, incoming: &Schema, table: &Schema) -> Resu
         let kind = stored.as_ref().map_or_else(|_| field.data_type().to_string(), type_name);
         if terms.keys.contains(field.name()) {
             drift.refuse(format!("the table has no column {} ({kind}), which is a key", field.name()), None);
-        } else if drift.adds(field.name(), &kind, table.fields().iter().map(|column| column.name().as_str())) {
+        } else if drift.adds(field.name(), &kind, fields.iter().map(|column| column.name().as_str())) {
             let new = stored_field(field)?;
             columns.changes.columns_added.push(described(&new));
             fields.push(new);
         }
     }
     columns.notes = drift.settle(terms.label)?;
-    // Names that differ in their case alone are one column here.
-    lake_schema(&Schema::new(fields.clone()))?;
     columns.schema = Arc::new(Schema::new(fields));
     Ok(columns)
 }
@@ -131,6 +129,8 @@ fn left(terms: Terms<'_>, column: &FieldRef, columns: &mut Columns, drift: &mut 
     let missing = format!("the dataset has no column {name} ({kind}");
     if terms.partition_by.contains(name) {
         drift.refuse(format!("{missing}), by which the table is partitioned"), None);
+    } else if terms.keys.contains(name) {
+        drift.refuse(format!("{missing}), which is a key"), None);
     } else if drift.requires(name) {
         drift.leaves(name, &kind);
     } else if terms.mode == WriteMode::Overwrite && drift.replaces(name) {

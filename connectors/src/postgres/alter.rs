@@ -99,8 +99,12 @@ pub(super) fn alters(
         // What has a value of its own is the table's own affair.
         !comes && !column.generated && !column.has_default && drift.replaces(&column.name)
     };
-    for column in table.iter().filter(|column| is_replaced && is_gone(column)) {
+    let gone: Vec<&ColumnMeta> = table.iter().filter(|column| is_replaced && is_gone(column)).collect();
+    for column in gone {
         let (name, native) = (column.name.clone(), column.native.clone());
+        drift
+            .notes
+            .push(format!("column {name} ({native}) no longer comes: the overwrite leaves it out (schema: evolve)"));
         alters.push(Alter { change: Change::Drop, column: NewColumn { name, fallback: native.clone(), native } });
     }
     Ok(alters)

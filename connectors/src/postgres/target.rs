@@ -105,7 +105,7 @@ pub(super) fn fit(incoming: &Schema, table: &[ColumnMeta], drift: &mut Drift<'_>
             let value = if column.has_default { "its default" } else { "NULL" };
             notes.push(match drift.is_frozen(&column.name) {
                 true => format!("column {} of the table is left to its default", column.name),
-                false => format!("column {} no longer comes: it is {value} in new rows", column.name),
+                false => format!("column {} no longer comes: new rows have {value} in it", column.name),
             });
         } else {
             let hint = "give a column that no longer comes a default, or let it be NULL: ALTER TABLE … ALTER COLUMN … DROP NOT NULL";

@@ -121,20 +121,24 @@ impl PostgresSink {
         if alters.is_empty() {
             return Ok(columns);
         }
-        let mut new: Vec<NewColumn> = alters.iter().map(|alter| alter.column.clone()).collect();
+        let is_dropped = |alter: &Alter| alter.change == Change::Drop;
+        let dropped: Vec<&str> =
+            alters.iter().filter(|alter| is_dropped(alter)).map(|alter| alter.column.name.as_str()).collect();
+        let mut after: Vec<ColumnMeta> =
+            columns.into_iter().filter(|column| !dropped.contains(&column.name.as_str())).collect();
+        let kept = alters.iter_mut().filter(|alter| !is_dropped(alter));
+        let kept: Vec<&mut Alter> = kept.collect();
+        let mut new: Vec<NewColumn> = kept.iter().map(|alter| alter.column.clone()).collect();
         let metas = self.described(session, &mut new, within).await?;
-        let mut after = columns;
-        for ((alter, column), meta) in alters.iter_mut().zip(new).zip(metas) {
-            let place = after.iter().position(|old| old.name == column.name);
-            alter.column = column;
-            match (alter.change, place) {
-                (Change::Drop, Some(place)) => drop(after.remove(place)),
-                (_, Some(place)) => {
-                    let ColumnMeta { nullable, has_default, primary_key, .. } = after[place].clone();
-                    after[place] = ColumnMeta { nullable, has_default, primary_key, ..meta };
+        for ((alter, column), meta) in kept.into_iter().zip(new).zip(metas) {
+            match after.iter_mut().find(|old| old.name == column.name) {
+                Some(old) => {
+                    let ColumnMeta { nullable, has_default, primary_key, .. } = *old;
+                    *old = ColumnMeta { nullable, has_default, primary_key, ..meta };
                 }
-                (_, None) => after.push(meta),
+                None => after.push(meta),
             }
+            alter.column = column;
         }
         Ok(after)
     }

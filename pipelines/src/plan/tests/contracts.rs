@@ -35,19 +35,19 @@ fn what_no_table_can_do_is_refused_by_the_place_of_the_word() {
     let told = |load: &str| told(&planned(&text(load)));
     assert_eq!(
         told("mode: append, schema: grow"),
-        ["4:59 wrong_type schema: expected one of freeze, add_columns, evolve, found 'grow'"]
+        ["4:62 wrong_type 'schema': expected one of freeze, add_columns, evolve, found 'grow'"]
     );
     assert_eq!(
         told("mode: upsert, keys: [id], schema: { columns: { id: add_columns } }"),
-        ["4:82 bad_load id is a key, which can't be added to a table"]
+        ["4:87 bad_load id is a key, which can't be added to a table"]
     );
     assert_eq!(
         told("mode: append, partition_by: [day], schema: { columns: { day: evolve } }"),
-        ["4:91 bad_load day is a partition column, which can't be added or changed"]
+        ["4:96 bad_load day is a partition column, which can't be added or changed"]
     );
     assert_eq!(
         told("mode: append, schema: { default: evolve, columns: {} }"),
-        ["4:86 bad_value `columns` is empty: expected column names"]
+        ["4:90 bad_value `columns` is empty: expected column names"]
     );
     assert!(planned(&text("mode: upsert, keys: [id], schema: { columns: { id: evolve } }")).plan.is_some());
 }
