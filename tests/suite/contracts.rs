@@ -53,6 +53,9 @@ fn a_new_column_of_the_source_is_shown_by_the_plan_and_in_the_receipt() {
     });
     let receipt = world.control("SELECT receipt -> 'columns_added' FROM loads ORDER BY created_at DESC LIMIT 1");
     assert_eq!(receipt, "[{\"name\": \"size\", \"type\": \"STRING\"}]");
+    let run_id = world.control("SELECT run_id FROM loads ORDER BY created_at DESC LIMIT 1");
+    let shown = world.succeed(&["runs", "show", &run_id]);
+    assert!(shown.contains("columns added: size STRING"), "{shown}");
     let full = world.json(&["run", "p.yaml", "--full-refresh", "--json"]);
     assert_eq!(full["state"], "succeeded", "{full:#}");
     assert_eq!(lake(&world), "1:None 2:xl");
