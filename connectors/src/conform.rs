@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
 use arrow::util::display::FormatOptions;
@@ -140,17 +140,22 @@ pub(crate) fn match_table(target: &str, incoming: &Schema, table: &Schema) -> Re
 #[derive(Debug, Clone)]
 pub(crate) struct Caster {
     target: SchemaRef,
-    /// For each column of the target its position in the input.
-    positions: Vec<usize>,
+    /// For each column of the target its position in the input; `None` for one that is filled with NULL.
+    positions: Vec<Option<usize>>,
 }
 
 impl Caster {
     /// Columns are found by name; `match_table` has made sure that they are there.
     pub(crate) fn new(input: &Schema, target: SchemaRef) -> Result<Self> {
-        let position = |field: &FieldRef| {
-            input
-                .index_of(field.name())
-                .map_err(|_| EngineError::bug(format!("the dataset lost its column {}", field.name())))
+        Self::with_nulls(input, target, &[])
+    }
+
+    /// The same, with NULL in those of some columns that are not there.
+    pub(crate) fn with_nulls(input: &Schema, target: SchemaRef, absent: &[String]) -> Result<Self> {
+        let position = |field: &FieldRef| match input.index_of(field.name()) {
+            Ok(position) => Ok(Some(position)),
+            Err(_) if absent.contains(field.name()) => Ok(None),
+            Err(_) => Err(EngineError::bug(format!("the dataset lost its column {}", field.name()))),
         };
         let positions = target.fields().iter().map(position).collect::<Result<Vec<_>>>()?;
         Ok(Self { target, positions })
@@ -164,7 +169,10 @@ impl Caster {
     /// The batch under the target's schema.
     pub(crate) fn cast(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = self.target.fields().iter().zip(&self.positions).map(|(field, position)| {
-            let array = cast_column(field.name(), batch.column(*position), field.data_type())?;
+            let array = match position {
+                Some(position) => cast_column(field.name(), batch.column(*position), field.data_type())?,
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            };
             if !field.is_nullable() && array.null_count() > 0 {
                 return Err(EngineError::data(format!(
                     "column {} holds NULL, and the table does not allow it",
@@ -235,6 +243,18 @@ mod tests {
         let batch = caster.cast(&RecordBatch::try_new(Arc::new(input), columns).unwrap()).unwrap();
         assert_eq!(batch.schema(), target);
         assert_eq!(batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 7);
+    }
+
+    #[test]
+    fn only_columns_that_are_named_absent_are_filled_with_null() {
+        let input = Schema::new(vec![Field::new("a", DataType::Int32, false)]);
+        let target =
+            Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
+        assert!(Caster::new(&input, Arc::clone(&target)).is_err());
+        let caster = Caster::with_nulls(&input, target, &["b".to_owned()]).unwrap();
+        let columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from(vec![7, 8]))];
+        let batch = caster.cast(&RecordBatch::try_new(Arc::new(input), columns).unwrap()).unwrap();
+        assert_eq!((batch.num_rows(), batch.column(1).null_count()), (2, 2));
     }
 
     #[test]

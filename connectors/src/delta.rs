@@ -3,8 +3,9 @@
 //! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown.
 //! Writes: data files first, then one commit that holds them and `txn(hw/<load id>, attempt)`, so that a load commits once
 //! whatever is retried. Rows that meet others by keys are merged by copying the files that hold them. An object store has to honour
-//! conditional writes, which `connections check` proves. Limits: tables with writer features that Headwater doesn't implement (column
-//! mapping, generated or identity columns, constraints, change data feed, deletion vectors) are read and not written.
+//! conditional writes, which `connections check` proves. Columns that a load's contract adds are in the commit of its files.
+//! Limits: tables with writer features that Headwater doesn't implement (column mapping, generated or identity columns,
+//! constraints, change data feed, deletion vectors) are read and not written; columns keep their types.
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::{location, settings};
 
+mod columns;
 mod commit;
 mod ground;
 mod held;
@@ -29,6 +31,7 @@ mod keys;
 mod merge;
 mod protocol;
 mod search;
+mod shape;
 mod sink;
 mod table;
 mod write;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use headwater_engine::connector::{Connector, Registry};
 
 mod conform;
+mod contract;
 mod delta;
 mod files;
 mod kafka;

@@ -3,7 +3,8 @@
 //! Reads: one snapshot for all tables of a stage; binary COPY over ranges of ctid, decoded straight into Arrow; projection,
 //! limit and a written list of filters happen on the server. Cancelling ends the statement on the server.
 //! Writes: binary COPY in one transaction together with the load's row in `_headwater_loads`, so that a load commits once;
-//! rows that meet others by keys are copied beside the target and merged in that transaction.
+//! rows that meet others by keys are copied beside the target and merged in that transaction, in which columns that a load's
+//! contract changes are changed too.
 //! Limits: Postgres 12 or newer (one COPY per table before 14); values that Arrow can't hold exactly are refused, not
 //! rounded (see the types in `types.rs`).
 
@@ -22,6 +23,7 @@ use tokio::sync::Mutex;
 
 use crate::settings;
 
+mod alter;
 mod casts;
 mod catalog;
 #[cfg(test)]

@@ -300,7 +300,7 @@ fn unseen() -> EngineError {
 impl Sink for UnseenTarget {
     async fn prepare(&self, _: &SchemaRef) -> Result<SinkPlan> {
         let note = "the target is not looked at when a plan is made on catalogs".to_owned();
-        Ok(SinkPlan { ddl: Vec::new(), notes: vec![note] })
+        Ok(SinkPlan { notes: vec![note], ..SinkPlan::default() })
     }
 
     async fn write(&self, _: &LoadContext, _: SendableRecordBatchStream) -> Result<Staged> {

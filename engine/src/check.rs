@@ -149,13 +149,14 @@ impl Checker<'_> {
             }
             Work::Transform { .. } => self.transform(task, work).await,
             Work::Check { input, rules, .. } => self.check(task, input, rules).await,
-            Work::Load { input, into, mode, keys, order_by, partition_by } => {
+            Work::Load { input, into, mode, keys, order_by, partition_by, schema } => {
                 let request = SinkRequest {
                     path: into.path.clone(),
                     mode: *mode,
                     keys: keys.clone(),
                     order_by: order_by.clone(),
                     partition_by: partition_by.clone(),
+                    schema: schema.clone(),
                 };
                 self.load(task, input, into, &request).await;
             }
@@ -336,8 +337,9 @@ impl Checker<'_> {
         }
         let steps = self.steps(task, &["load", "into"]);
         match self.prepared(into, request, &schema).await {
-            Ok(plan) => {
+            Ok(mut plan) => {
                 self.partial_load(task, input, request.mode);
+                self.partial_columns(input, into, &mut plan);
                 self.checked.loads.insert(task.clone(), TargetPlan { target: into.to_string(), plan });
             }
             Err(error) => self.failed(Code::SinkType, &into.connection, &steps, error).await,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_pipelines::spec::{Columns, WriteMode};
+use headwater_pipelines::spec::{Columns, LoadSchema, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,10 +22,12 @@ use crate::error::Result;
 use crate::memory::StagePool;
 use crate::session::SessionFactory;
 
+mod columns;
 mod info;
 mod position;
 mod registry;
 
+pub use columns::{ColumnChanges, TargetColumn};
 pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};
 pub use position::{CursorRequest, Mark, Position, Reading, Source, judge_column, refuse_cursor};
 pub use registry::Registry;
@@ -164,12 +166,15 @@ pub struct SinkRequest {
     pub order_by: Option<String>,
     /// Partition columns, outermost first.
     pub partition_by: Vec<String>,
+    /// What may be changed of the target's columns.
+    pub schema: LoadSchema,
 }
 
 impl SinkRequest {
-    /// A request without keys and partitions.
+    /// A request without keys and partitions, which changes no column.
     pub fn new(path: Vec<String>, mode: WriteMode) -> Self {
-        Self { path, mode, keys: Vec::new(), order_by: None, partition_by: Vec::new() }
+        let (keys, partition_by) = (Vec::new(), Vec::new());
+        Self { path, mode, keys, order_by: None, partition_by, schema: LoadSchema::default() }
     }
 }
 
@@ -210,6 +215,9 @@ pub struct SinkPlan {
     pub ddl: Vec<String>,
     /// Remarks for the plan, e.g. that an overwrite deletes in place because of a foreign key.
     pub notes: Vec<String>,
+    /// What it would change of the target's columns.
+    #[serde(default, flatten)]
+    pub columns: ColumnChanges,
 }
 
 /// The identity of a load and what it may use.
@@ -264,6 +272,8 @@ pub struct Staged {
     pub files: u64,
     /// What a keyed mode does to the target's rows.
     pub changes: Option<Changes>,
+    /// What the load changes of the target's columns, in the same commit.
+    pub columns: ColumnChanges,
     /// The sink's own: files, an open transaction.
     pub state: Box<dyn std::any::Any + Send>,
 }

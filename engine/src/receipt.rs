@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::connector::Changes;
+use crate::connector::{Changes, ColumnChanges};
 
 /// How far a load has read by a cursor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct Receipt {
     /// What became of them in the target, if they met others by keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// What it changed of the target's columns.
+    #[serde(default, flatten)]
+    pub columns: ColumnChanges,
     /// Rows that checks counted as violations.
     pub rows_rejected: u64,
     /// Bytes as the target stores or receives them.

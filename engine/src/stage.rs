@@ -145,13 +145,14 @@ fn find_stage<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
 /// Connection and target of a stage whose head is a load.
 fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
     match &plan.tasks.get(stage.name.as_str())?.work {
-        Work::Load { into, mode, keys, order_by, partition_by, .. } => {
+        Work::Load { into, mode, keys, order_by, partition_by, schema, .. } => {
             let request = SinkRequest {
                 path: into.path.clone(),
                 mode: *mode,
                 keys: keys.clone(),
                 order_by: order_by.clone(),
                 partition_by: partition_by.clone(),
+                schema: schema.clone(),
             };
             Some((into.connection.clone(), request))
         }

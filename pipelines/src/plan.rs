@@ -24,8 +24,8 @@ pub use crate::path::TaskPath;
 pub use cursor::Cursor;
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
-    CURSOR_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask,
-    Relation, Stage, TableRef, Work,
+    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS,
+    Plan, PlannedTask, Relation, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 
@@ -286,7 +286,7 @@ impl Planner<'_> {
     fn load(&mut self, load: &LoadTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
         let input = self.relation(&load.input, &placed.inside(&["load", "input"]), scope);
         let into = self.table(&load.into, &placed.inside(&["load", "into"]));
-        let LoadTask { mode, keys, order_by, partition_by, .. } = load;
+        let LoadTask { mode, keys, order_by, partition_by, schema, .. } = load;
         Some(Work::Load {
             input: input?,
             into: into?,
@@ -294,6 +294,7 @@ impl Planner<'_> {
             keys: keys.clone(),
             order_by: order_by.clone(),
             partition_by: partition_by.clone(),
+            schema: schema.clone().unwrap_or_default(),
         })
     }
 
@@ -352,13 +353,8 @@ impl Planner<'_> {
                 PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() },
             );
         }
-        let labeled = stages.iter().any(|stage| !stage.labels.is_empty());
         self.planned.plan = Some(Plan {
-            plan_format: match (cursor::are_used(&self.planned.works), labeled) {
-                (true, _) => CURSOR_PLAN_FORMAT,
-                (false, true) => LABELED_PLAN_FORMAT,
-                (false, false) => PLAN_FORMAT,
-            },
+            plan_format: stages::format_of(&self.planned.works, &stages),
             pipeline: self.spec.name.clone(),
             params: self.spec.params.clone(),
             tasks,

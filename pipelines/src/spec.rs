@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 
 mod checks;
 mod columns;
+mod contract;
 mod reach;
 mod schedule;
 mod tasks;
 
 pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
 pub use columns::{ColumnOverride, ColumnRule, Columns};
+pub use contract::{ColumnContracts, Contract, LoadSchema};
 pub use reach::Reach;
 pub use schedule::{Catchup, Moment, Overlap, Schedule};
 pub use tasks::{

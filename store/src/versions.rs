@@ -294,6 +294,7 @@ mod tests {
                 keys: Vec::new(),
                 order_by: None,
                 partition_by: Vec::new(),
+                schema: headwater_pipelines::spec::LoadSchema::default(),
             };
         }
         plan

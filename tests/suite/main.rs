@@ -8,6 +8,7 @@ mod bad_input;
 mod bound;
 mod catalog;
 mod chaos;
+mod contracts;
 mod control_plane;
 mod conversations;
 mod crash;

@@ -96,6 +96,7 @@ impl Scripted {
             rows_read: 3,
             rows_written: 3,
             changes: None,
+            columns: headwater_engine::connector::ColumnChanges::default(),
             rows_rejected: 0,
             bytes: 30,
             files: 1,

@@ -185,6 +185,7 @@ impl Drafting<'_> {
             track: Vec::new(),
             partition_by: Vec::new(),
             order_by: None,
+            schema: None,
             late: None,
             max_delete: None,
             verify: None,

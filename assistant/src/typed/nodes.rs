@@ -16,7 +16,7 @@ const LEFT_OUT: [(&str, &[&str]); 6] = [
         &["tables", "exclude", "cursor", "lookback", "lag", "cursor_nulls", "on_value", "connection", "query"],
     ),
     ("ColumnRule", &["mask"]),
-    ("LoadTask", &["keys", "track", "order_by", "late", "max_delete", "verify"]),
+    ("LoadTask", &["keys", "track", "order_by", "schema", "late", "max_delete", "verify"]),
     ("WriteMode", &["upsert", "insert_new", "delete_insert", "scd2"]),
     ("OnFailure", &["quarantine"]),
     ("Rule", &["range"]),

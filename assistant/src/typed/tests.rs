@@ -158,7 +158,7 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
     for mode in ["upsert", "insert_new", "delete_insert"] {
         assert!(!has_word("WriteMode", mode), "{mode}");
     }
-    for field in ["keys", "order_by"] {
+    for field in ["keys", "order_by", "schema"] {
         assert!(!has("LoadTask", field), "{field}");
     }
     for what in ["fail", "warn", "quarantine"] {

@@ -316,6 +316,10 @@ fn show_receipt(receipt: &headwater_operations::Receipt) {
         output::bytes(receipt.peak_memory),
         receipt.load_id,
     ));
+    for (what, columns) in receipt.columns.kinds() {
+        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        output::line(&format!("  columns {what}: {}", columns.join(", ")));
+    }
     for cursor in &receipt.cursors {
         let from = cursor.from.as_deref().unwrap_or("the beginning");
         output::line(&format!("  {}: from {from} to {}", cursor.task, cursor.to));

@@ -233,6 +233,7 @@ impl Bench {
                 track: Vec::new(),
                 partition_by: Vec::new(),
                 order_by: None,
+                schema: None,
                 late: None,
                 max_delete: None,
                 verify: None,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -13,6 +14,7 @@ use headwater_engine::connector::{Commit, Mark, Taken};
 use headwater_engine::{EngineError, Result};
 use uuid::Uuid;
 
+use super::columns;
 use super::table::Location;
 
 /// Other writers may come first this often before the load gives up and is planned again.
@@ -46,8 +48,8 @@ pub(super) enum Removes {
 /// Judges the version that a commit is built on.
 #[async_trait]
 pub(super) trait Guard: Send + Sync {
-    /// Whether the commit can follow this version.
-    async fn check(&self, table: &DeltaTable) -> Result<()>;
+    /// Whether the commit can follow this version; answers the columns that it gives the table, if they are others.
+    async fn check(&self, table: &DeltaTable) -> Result<Option<SchemaRef>>;
 }
 
 /// A commit that can follow any version.
@@ -55,8 +57,8 @@ pub(super) struct Unguarded;
 
 #[async_trait]
 impl Guard for Unguarded {
-    async fn check(&self, _: &DeltaTable) -> Result<()> {
-        Ok(())
+    async fn check(&self, _: &DeltaTable) -> Result<Option<SchemaRef>> {
+        Ok(None)
     }
 }
 
@@ -117,8 +119,8 @@ pub(super) async fn once(
         for mark in &contents.marks {
             mark.check(generation(location, &table, mark.id).await?, &location.label)?;
         }
-        guard.check(&table).await?;
-        match try_once(location, &table, load_id, attempt, contents).await {
+        let schema = guard.check(&table).await?;
+        match try_once(location, &table, load_id, attempt, contents, schema.as_deref()).await {
             Ok(version) => return Ok(Commit::Committed { version: Some(version) }),
             Err(error) => {
                 tracing::debug!(table = location.label, round, %error, "a commit did not go through; the table is asked");
@@ -139,10 +141,12 @@ async fn try_once(
     load_id: Uuid,
     attempt: i32,
     contents: &Contents,
+    schema: Option<&Schema>,
 ) -> Result<String> {
     let failed = |error| location.failed("committing to", error);
     let state = table.snapshot().map_err(failed)?;
-    let mut actions: Vec<Action> = contents.adds.iter().cloned().map(Action::Add).collect();
+    let mut actions = schema.map(|schema| columns::actions(table, schema)).transpose()?.unwrap_or_default();
+    actions.extend(contents.adds.iter().cloned().map(Action::Add));
     if !matches!(contents.removes, Removes::None) {
         let files = state.snapshot().file_views(table.log_store().as_ref(), None);
         let files: Vec<LogicalFileView> = files.try_collect().await.map_err(failed)?;

@@ -2,14 +2,12 @@
 
 use std::collections::HashSet;
 
-use async_trait::async_trait;
 use datafusion::common::JoinType;
 use deltalake::DeltaTable;
 use futures::TryStreamExt;
 use headwater_engine::connector::LoadContext;
 use headwater_engine::{EngineError, ErrorKind, Result};
 
-use super::commit::Guard;
 use super::held::HeldRows;
 use super::merge::{BUILD_SIDE_SHARE, each_key, joined};
 use super::table::Location;
@@ -42,9 +40,9 @@ pub(super) async fn paths(location: &Location, table: &DeltaTable) -> Result<Has
     files.map_ok(|file| file.path().into_owned()).try_collect().await.map_err(failed)
 }
 
-#[async_trait]
-impl Guard for Ground {
-    async fn check(&self, table: &DeltaTable) -> Result<()> {
+impl Ground {
+    /// Whether a commit can follow this version.
+    pub(super) async fn check(&self, table: &DeltaTable) -> Result<()> {
         let conflict = |what: &str| {
             Err(EngineError::new(ErrorKind::Conflict, format!("{what} of {} while the load ran", self.location.label)))
         };

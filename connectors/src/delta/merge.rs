@@ -68,7 +68,7 @@ impl Merge<'_> {
     /// Writes the files of a load; `table` is the table, if there is one.
     pub(super) async fn write(&self, table: Option<&DeltaTable>, input: SendableRecordBatchStream) -> Result<Merged> {
         self.refuse_columns(&input.schema())?;
-        let caster = Caster::new(&input.schema(), Arc::clone(&self.layout.schema))?;
+        let caster = Caster::with_nulls(&input.schema(), Arc::clone(&self.layout.schema), &self.layout.absent)?;
         let given = HeldRows::take(self.load, input, &caster, |batch| self.refuse_null_keys(batch)).await?;
         let all = match self.mode {
             WriteMode::DeleteInsert => given.clone(),
@@ -97,7 +97,8 @@ impl Merge<'_> {
 
     /// Nothing is there that a row could meet.
     async fn all_new(&self, session: &SessionContext, rows: HeldRows) -> Result<Merged> {
-        let input = rows.table(session).await?.execute_stream().await.map_err(EngineError::from)?;
+        let input =
+            self.in_layout(rows.table(session).await?, false)?.execute_stream().await.map_err(EngineError::from)?;
         let written = write::files(self.location, self.layout, self.load, input).await?;
         let changes = Changes { inserted: rows.rows, ..Changes::default() };
         Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, Vec::new()) })
@@ -127,7 +128,7 @@ impl Merge<'_> {
             WriteMode::Upsert if unchanged > 0 => self.hits(session, table, &hits, &rows).await?,
             _ => hits,
         };
-        let added = rows.table(session).await?;
+        let added = self.completed(session, table, &hits, &rows).await?;
         let (all, met) = if hits.is_empty() {
             (added, 0)
         } else {
@@ -317,7 +318,8 @@ impl Merge<'_> {
 
     /// Whether all columns beside the keys are the same.
     fn equal_columns(&self) -> Vec<Expr> {
-        let others = self.layout.schema.fields().iter().filter(|field| !self.keys.contains(field.name()));
+        let comes = |name: &String| !self.keys.contains(name) && !self.layout.absent.contains(name);
+        let others = self.layout.schema.fields().iter().filter(|field| comes(field.name()));
         let equal = others.map(|field| {
             let (left, right) = (column(Some("t"), field.name()), column(Some("r"), field.name()));
             binary_expr(left, Operator::IsNotDistinctFrom, right)
@@ -326,7 +328,7 @@ impl Merge<'_> {
     }
 
     /// Rows of some files of the table.
-    fn scan(
+    pub(super) fn scan(
         &self,
         session: &SessionContext,
         table: &DeltaTable,
@@ -334,7 +336,7 @@ impl Merge<'_> {
         with_file: bool,
     ) -> Result<DataFrame> {
         let provider = self.location.some_files(table, files, with_file.then_some(FILE))?;
-        session.read_table(provider).map_err(EngineError::from)
+        self.in_layout(session.read_table(provider).map_err(EngineError::from)?, with_file)
     }
 
     /// The keys of the rows.
@@ -342,7 +344,13 @@ impl Merge<'_> {
         each_key(rows, self.keys, self.mode == WriteMode::DeleteInsert)
     }
 
-    fn joined(&self, left: DataFrame, right: DataFrame, kind: JoinType, more: Vec<Expr>) -> Result<DataFrame> {
+    pub(super) fn joined(
+        &self,
+        left: DataFrame,
+        right: DataFrame,
+        kind: JoinType,
+        more: Vec<Expr>,
+    ) -> Result<DataFrame> {
         joined(self.keys, left, right, kind, more)
     }
 }
@@ -376,7 +384,7 @@ fn first_row(batch: &RecordBatch) -> String {
     batch.columns().iter().map(value).collect::<Vec<_>>().join(", ")
 }
 
-fn column(table: Option<&str>, name: &str) -> Expr {
+pub(super) fn column(table: Option<&str>, name: &str) -> Expr {
     Expr::Column(match table {
         Some(table) => Column::new(Some(table), name),
         None => Column::new_unqualified(name),

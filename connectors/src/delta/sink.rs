@@ -1,17 +1,21 @@
 //! The target table of a load.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
-use headwater_engine::connector::{Changes, Commit, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::connector::{
+    Changes, ColumnChanges, Commit, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken,
+};
 use headwater_engine::{EngineError, ErrorKind, Result};
-use headwater_pipelines::spec::WriteMode;
+use headwater_pipelines::spec::{Contract, LoadSchema, WriteMode};
 use uuid::Uuid;
 
+use super::columns::{self, Columns, Terms};
 use super::commit::{self, Contents, Guard, Removes, Unguarded};
 use super::ground::Ground;
 use super::merge::Merge;
@@ -31,12 +35,15 @@ pub(super) struct DeltaSink {
     keys: Vec<String>,
     order_by: Option<String>,
     partition_by: Vec<String>,
+    contract: LoadSchema,
 }
 
 /// What `write` leaves for `commit`.
 struct Files {
     adds: Vec<Add>,
     layout: Layout,
+    /// What it changes of the table's columns.
+    changes: ColumnChanges,
     /// What a merge depends on.
     ground: Option<Ground>,
 }
@@ -47,21 +54,23 @@ impl DeltaSink {
             return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
                 .hint("use append, overwrite, upsert, insert_new or delete_insert"));
         }
-        let SinkRequest { mode, keys, order_by, partition_by, .. } = request.clone();
-        Ok(Self { location, mode, keys, order_by, partition_by })
+        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, .. } = request.clone();
+        Ok(Self { location, mode, keys, order_by, partition_by, contract })
     }
 
-    /// Judges a dataset against the table; returns what the table's files look like.
-    fn judge(&self, incoming: &Schema, table: &DeltaTable) -> Result<Layout> {
-        protocol::check(&self.location.label, table, self.mode)?;
-        let schema = table::arrow_schema(table)?;
-        conform::match_table(&self.location.label, incoming, &schema)?;
+    /// Judges a dataset against the table; returns what the table's files look like, and its columns after the load.
+    fn judge(&self, incoming: &Schema, table: &DeltaTable) -> Result<(Layout, Columns)> {
+        let label = self.location.label.as_str();
+        protocol::check(label, table, self.mode)?;
         let state = table.snapshot().map_err(|error| self.location.failed("reading", error))?;
         let existing = state.metadata().partition_columns().to_vec();
+        let keys: &[String] = if self.mode.is_keyed() { &self.keys } else { &[] };
+        let terms = Terms { label, contract: &self.contract, mode: self.mode, keys, partition_by: &existing };
+        let columns = columns::judge(terms, incoming, table::arrow_schema(table)?.as_ref())?;
+        let schema = Arc::clone(&columns.schema);
         let is_bytes = |name: &&String| schema.field_with_name(name).is_ok_and(|field| field.data_type().is_binary());
         if let Some(name) = existing.iter().find(is_bytes) {
-            let message =
-                format!("the Delta table {} is partitioned by {name}, which holds bytes", self.location.label);
+            let message = format!("the Delta table {label} is partitioned by {name}, which holds bytes");
             return Err(EngineError::config(message).hint("load into another table"));
         }
         if !self.partition_by.is_empty() && self.partition_by != existing {
@@ -70,10 +79,11 @@ impl DeltaSink {
             } else {
                 format!("partitioned by {}", existing.join(", "))
             };
-            return Err(EngineError::config(format!("the Delta table {} is {kept}", self.location.label))
+            return Err(EngineError::config(format!("the Delta table {label} is {kept}"))
                 .hint("leave partition_by out, or load into another table"));
         }
-        Layout::new(Some(table), schema, existing)
+        let layout = Layout::new(Some(table), schema, existing)?;
+        Ok((Layout { absent: columns.absent.clone(), ..layout }, columns))
     }
 
     /// The schema of a table that is to be made.
@@ -96,13 +106,14 @@ impl DeltaSink {
         Ok(schema)
     }
 
-    /// What the files of a load look like, and the table, if it is there.
-    async fn layout(&self, incoming: &Schema) -> Result<(Layout, Option<DeltaTable>)> {
+    /// What the files of a load look like, what it changes of the table's columns, and the table, if it is there.
+    async fn layout(&self, incoming: &Schema) -> Result<(Layout, ColumnChanges, Option<DeltaTable>)> {
         if let Some(table) = self.location.open().await? {
-            return Ok((self.judge(incoming, &table)?, Some(table)));
+            let (layout, columns) = self.judge(incoming, &table)?;
+            return Ok((layout, columns.changes, Some(table)));
         }
         let schema = table::as_stored(&self.new_schema(incoming)?)?;
-        Ok((Layout::new(None, schema, self.partition_by.clone())?, None))
+        Ok((Layout::new(None, schema, self.partition_by.clone())?, ColumnChanges::default(), None))
     }
 
     fn contents(&self, files: &Files, marks: &[Mark]) -> Contents {
@@ -135,13 +146,35 @@ impl DeltaSink {
 }
 
 impl DeltaSink {
+    /// The table's columns are no longer what the load was judged by.
+    fn changed(&self) -> EngineError {
+        let message = format!("the schema of {} changed while the load ran", self.location.label);
+        EngineError::new(ErrorKind::Conflict, message)
+    }
+
+    /// Remarks of a plan about the table's columns.
+    fn notes(&self, columns: &Columns) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.mode == WriteMode::Overwrite && !self.contract.is_frozen() {
+            notes.push(match self.contract.default_contract() {
+                Contract::Evolve => "the overwrite replaces the columns: the table has those of the dataset afterwards",
+                _ => "the overwrite keeps the table's columns: those that no longer come stay",
+            });
+        }
+        notes.into_iter().map(str::to_owned).chain(columns.notes.iter().cloned()).collect()
+    }
+
     /// Merges the rows into the table as others have left it.
     async fn merge_again(&self, load: &LoadContext, files: &mut Files) -> Result<()> {
         let Some(ground) = &files.ground else { return Ok(()) };
         let Some(table) = self.location.open().await? else {
             return Err(EngineError::config(format!("the Delta table {} is gone", self.location.label)));
         };
-        self.judge(&files.layout.schema, &table)?;
+        let (layout, columns) = self.judge(&files.layout.schema, &table)?;
+        if !columns.changes_no_more_than(&files.changes) {
+            return Err(self.changed());
+        }
+        files.layout = layout;
         let (keys, order_by) = (self.keys.as_slice(), self.order_by.as_deref());
         let merge = Merge { location: &self.location, layout: &files.layout, mode: self.mode, keys, order_by, load };
         let merged = merge.again(&table, ground).await?;
@@ -152,7 +185,8 @@ impl DeltaSink {
     }
 }
 
-/// Files were written for this layout; a table that changed meanwhile needs the load to be planned again.
+/// Files were written for this layout; a table that changed meanwhile needs the load to be planned again, unless it has their columns: then others
+/// have added the same ones, or some that the contract leaves without a value.
 struct SameLayout<'a> {
     sink: &'a DeltaSink,
     files: &'a Files,
@@ -160,17 +194,19 @@ struct SameLayout<'a> {
 
 #[async_trait]
 impl Guard for SameLayout<'_> {
-    async fn check(&self, table: &DeltaTable) -> Result<()> {
+    async fn check(&self, table: &DeltaTable) -> Result<Option<SchemaRef>> {
         let layout = &self.files.layout;
-        let now = self.sink.judge(&layout.schema, table)?;
-        if now.schema != layout.schema || now.partition_by != layout.partition_by {
-            let message = format!("the schema of {} changed while the load ran", self.sink.location.label);
-            return Err(EngineError::new(ErrorKind::Conflict, message));
+        let (now, columns) = self.sink.judge(&layout.schema, table)?;
+        let has =
+            |field: &FieldRef| now.schema.field_with_name(field.name()).is_ok_and(|there| there == field.as_ref());
+        let is_same = layout.schema.fields().iter().all(has) && now.partition_by == layout.partition_by;
+        if !is_same || !columns.changes_no_more_than(&self.files.changes) {
+            return Err(self.sink.changed());
         }
-        match &self.files.ground {
-            Some(ground) => ground.check(table).await,
-            None => Ok(()),
+        if let Some(ground) = &self.files.ground {
+            ground.check(table).await?;
         }
+        Ok((!columns.changes.is_empty()).then_some(columns.schema))
     }
 }
 
@@ -179,15 +215,14 @@ impl Sink for DeltaSink {
     async fn prepare(&self, schema: &SchemaRef) -> Result<SinkPlan> {
         match self.location.open().await? {
             Some(table) => {
-                self.judge(schema, &table)?;
-                Ok(SinkPlan::default())
+                let (_, columns) = self.judge(schema, &table)?;
+                let ddl = columns.statement(&self.location.label).into_iter().collect();
+                Ok(SinkPlan { ddl, notes: self.notes(&columns), columns: columns.changes })
             }
             None => {
                 let schema = self.new_schema(schema)?;
-                Ok(SinkPlan {
-                    ddl: vec![create_statement(&self.location.label, &schema, &self.partition_by)],
-                    notes: vec![],
-                })
+                let create = columns::create_statement(&self.location.label, &schema, &self.partition_by);
+                Ok(SinkPlan { ddl: vec![create], ..SinkPlan::default() })
             }
         }
     }
@@ -195,7 +230,7 @@ impl Sink for DeltaSink {
     /// The table is made once all its first rows are in files: a load that fails before leaves none. It is there before
     /// the intent is recorded, so that `fence` finds every load that might still commit.
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
-        let (layout, table) = self.layout(&input.schema()).await?;
+        let (layout, columns, table) = self.layout(&input.schema()).await?;
         let (rows, adds, changes, ground) = self.merged(load, &layout, table.as_ref(), input).await?;
         if table.is_none()
             && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await
@@ -208,7 +243,8 @@ impl Sink for DeltaSink {
             bytes: adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum(),
             files: u64::try_from(adds.len()).unwrap_or_default(),
             changes,
-            state: Box::new(Files { adds, layout, ground }),
+            columns: columns.clone(),
+            state: Box::new(Files { adds, layout, changes: columns, ground }),
         })
     }
 
@@ -274,12 +310,4 @@ impl Sink for DeltaSink {
             write::remove(&store, &files.adds).await;
         }
     }
-}
-
-fn create_statement(label: &str, schema: &Schema, partition_by: &[String]) -> String {
-    let columns: Vec<String> =
-        schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
-    let partitions =
-        if partition_by.is_empty() { String::new() } else { format!(" PARTITIONED BY ({})", partition_by.join(", ")) };
-    format!("CREATE TABLE {label} ({}) USING DELTA{partitions}", columns.join(", "))
 }

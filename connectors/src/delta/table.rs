@@ -189,7 +189,8 @@ impl Location {
     }
 }
 
-fn columns(schema: &Schema) -> Result<Vec<StructField>> {
+/// The columns as Delta describes them.
+pub(super) fn columns(schema: &Schema) -> Result<Vec<StructField>> {
     let column = |field: &Arc<Field>| {
         let column: std::result::Result<StructField, _> = field.as_ref().try_into_kernel();
         column.map_err(|error| EngineError::config(format!("column {}: {error}", field.name())))

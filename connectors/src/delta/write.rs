@@ -27,6 +27,8 @@ pub(super) struct Layout {
     /// The table's columns in Arrow types.
     pub schema: SchemaRef,
     pub partition_by: Vec<String>,
+    /// Columns that the dataset does not have.
+    pub absent: Vec<String>,
     pub config: WriterConfig,
 }
 
@@ -34,7 +36,7 @@ impl Layout {
     /// The layout of a table's files, or, without a table, of one that is to be made.
     pub(super) fn new(table: Option<&DeltaTable>, schema: SchemaRef, partition_by: Vec<String>) -> Result<Self> {
         let config = config(table, &schema, &partition_by)?;
-        Ok(Self { schema, partition_by, config })
+        Ok(Self { schema, partition_by, absent: Vec::new(), config })
     }
 }
 
@@ -53,7 +55,7 @@ pub(super) async fn files(
     input: SendableRecordBatchStream,
 ) -> Result<Written> {
     let store = location.store()?;
-    let caster = Caster::new(&input.schema(), std::sync::Arc::clone(&layout.schema))?;
+    let caster = Caster::with_nulls(&input.schema(), std::sync::Arc::clone(&layout.schema), &layout.absent)?;
     let crew = match layout.partition_by.is_empty() {
         true => Crew { most: parallelism(), each: WRITER_MEMORY },
         // A partitioned table has one writer, so that each value's rows end up in few files. It may need as much for each value.

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::connector::{ColumnChanges, Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 use tokio::runtime::Handle;
@@ -89,6 +89,12 @@ impl FilesSink {
             return refuse(
                 "partition_by is not supported for files yet",
                 "load into a Delta table, which can be partitioned",
+            );
+        }
+        if !request.schema.is_frozen() {
+            return refuse(
+                "the columns of files don't change with a load",
+                "leave `schema` out: append refuses other columns, overwrite takes those that come; or load into a table",
             );
         }
         if name.contains(['*', '?', '[']) {
@@ -229,7 +235,7 @@ impl Sink for FilesSink {
             Location::Folder(folder) if !folder.exists() => vec![format!("mkdir {}", folder.display())],
             _ => Vec::new(),
         };
-        Ok(SinkPlan { ddl, notes: Vec::new() })
+        Ok(SinkPlan { ddl, ..SinkPlan::default() })
     }
 
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
@@ -276,6 +282,7 @@ impl Sink for FilesSink {
             bytes: kept.iter().map(|file| file.part().map_or(0, |part| part.bytes)).sum(),
             files: u64::try_from(kept.len()).unwrap_or_default(),
             changes: None,
+            columns: ColumnChanges::default(),
             state: Box::new(Written { files: kept }),
         })
     }

@@ -7,6 +7,7 @@ use headwater_engine::connector::Changes;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 
+use super::alter::Alter;
 use super::names::{ident, list, literal};
 use super::relation::{Relation, number, optional, text};
 use super::session::Session;
@@ -71,9 +72,14 @@ pub(super) async fn refuse_heirs(session: &Session, relation: &Relation) -> Resu
     Err(EngineError::config(message).hint("load into a table without heirs, or into a partitioned one"))
 }
 
-/// The statement that makes the temporary table.
-pub(super) fn create_rows(fit: &Fit, into: &str) -> String {
-    format!("CREATE TEMP TABLE {ROWS} ON COMMIT DROP AS SELECT {} FROM {into} WITH NO DATA", fit.names())
+/// The statement that makes the temporary table, with the columns that the target is going to have.
+pub(super) fn create_rows(fit: &Fit, into: &str, alters: &[Alter]) -> String {
+    let value = |column: &Written| match alters.iter().find(|alter| alter.column.name == column.name) {
+        Some(alter) => alter.value(),
+        None => ident(&column.name),
+    };
+    let columns: Vec<String> = fit.columns.iter().map(value).collect();
+    format!("CREATE TEMP TABLE {ROWS} ON COMMIT DROP AS SELECT {} FROM {into} WITH NO DATA", columns.join(", "))
 }
 
 impl Merge<'_> {

@@ -12,6 +12,7 @@
 mod broker;
 mod cluster;
 mod conformance;
+mod contracts;
 mod delta;
 mod files;
 mod kafka;

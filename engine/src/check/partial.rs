@@ -10,11 +10,11 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan};
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Finding};
-use headwater_pipelines::plan::{Cursor, ExtractSource, Relation, TaskPath, Work};
+use headwater_pipelines::plan::{Cursor, ExtractSource, Relation, TableRef, TaskPath, Work};
 use headwater_pipelines::spec::{Columns, WriteMode};
 
 use super::Checker;
-use crate::connector::{CursorRequest, Reading};
+use crate::connector::{CursorRequest, Reading, SinkPlan};
 
 impl Checker<'_> {
     /// Judges the cursor of an extract whose source is readable.
@@ -80,6 +80,21 @@ impl Checker<'_> {
                 finding.hint("use mode upsert or insert_new with keys, unless the source's rows never change"),
             );
         }
+    }
+}
+
+impl Checker<'_> {
+    /// Says that rows which a cursor has passed over have nothing in a column that is added.
+    pub(super) fn partial_columns(&self, input: &Relation, into: &TableRef, plan: &mut SinkPlan) {
+        let added: Vec<&str> = plan.columns.columns_added.iter().map(|column| column.name.as_str()).collect();
+        if added.is_empty() || !self.partial.contains(&input.internal_name()) {
+            return;
+        }
+        let pipeline = self.document.spec.as_ref().map_or("NAME", |spec| spec.name.as_str());
+        plan.notes.push(format!(
+            "rows that {into} holds already stay NULL in {}: headwater run {pipeline} --full-refresh loads all of them again",
+            added.join(", ")
+        ));
     }
 }
 

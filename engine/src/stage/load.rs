@@ -15,7 +15,7 @@ use headwater_pipelines::spec::WriteMode;
 use super::build::{Builder, Built};
 use super::cursors::Cursors;
 use super::{Attempt, pull, rows_read};
-use crate::connector::{Changes, Commit, LoadContext, Sink, Staged, Taken};
+use crate::connector::{Changes, ColumnChanges, Commit, LoadContext, Sink, Staged, Taken};
 use crate::control::{Intent, LogLevel, TaskProgress, Turn};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
@@ -72,8 +72,9 @@ impl Load<'_> {
                 return Err(error.in_task(self.task));
             }
         };
-        let Staged { rows, bytes, files, changes, .. } = &staged;
-        let written = Written { rows: *rows, bytes: *bytes, files: *files, changes: *changes };
+        let Staged { rows, bytes, files, changes, columns, .. } = &staged;
+        let written =
+            Written { rows: *rows, bytes: *bytes, files: *files, changes: *changes, columns: columns.clone() };
         match self.conclude(&built, builder, written, started).await {
             Ok(Concluded::Commit(receipt)) => {
                 let committed = self.commit(&context, staged, *receipt, started).await;
@@ -95,7 +96,7 @@ impl Load<'_> {
     }
 
     /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
-    fn is_empty(&self, written: Written) -> bool {
+    fn is_empty(&self, written: &Written) -> bool {
         let counts = self.attempt.progress.counts();
         let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
         let is_first = self.attempt.job.attempt == 1;
@@ -112,7 +113,7 @@ impl Load<'_> {
     ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
-        if self.is_empty(written) {
+        if self.is_empty(&written) {
             return Ok(Concluded::Nothing);
         }
         let cursors = self.cursors.receipts(&built.reached);
@@ -185,6 +186,7 @@ impl Load<'_> {
             rows_read: rows_read(&job.plan, stage, self.attempt.progress),
             rows_written: written.rows,
             changes: written.changes,
+            columns: written.columns,
             rows_rejected: counts.values().map(|counts| counts.rejected).sum(),
             bytes: written.bytes,
             files: written.files,
@@ -230,12 +232,12 @@ enum Concluded {
 }
 
 /// What the sink says it wrote.
-#[derive(Clone, Copy)]
 struct Written {
     rows: u64,
     bytes: u64,
     files: u64,
     changes: Option<Changes>,
+    columns: ColumnChanges,
 }
 
 struct StageIdentity {

@@ -76,7 +76,7 @@ codes! {
     BadRule "bad_rule" "A check rule without a kind, or with several"
         "A rule has exactly one of not_null, unique, accepted_values, range and sql."
     BadLoad "bad_load" "A load whose mode and fields don't fit together"
-        "upsert, delete_insert and scd2 need keys; append and overwrite accept none."
+        "upsert, delete_insert and scd2 need keys; append and overwrite accept none. Under `schema` a key can't be added, and a partition column can neither be added nor changed."
     BadExtract "bad_extract" "An extract that names no source, or two"
         "An extract has `from`, or `connection` and `query` together."
     BadCursor "bad_cursor" "A cursor that would lose rows, load them twice, or mean nothing"

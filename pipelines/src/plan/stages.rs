@@ -15,8 +15,22 @@ use std::time::Duration;
 use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
-use super::{Head, Stage, TaskPath, Work};
-use crate::spec::Retry;
+use super::{CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Stage, TaskPath, Work};
+use crate::spec::{LoadSchema, Retry};
+
+/// The format that a plan needs.
+pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage]) -> i32 {
+    let has_contract = |work: &Work| matches!(work, Work::Load { schema, .. } if *schema != LoadSchema::default());
+    if works.values().any(has_contract) {
+        CONTRACT_PLAN_FORMAT
+    } else if cursor::are_used(works) {
+        CURSOR_PLAN_FORMAT
+    } else if stages.iter().any(|stage| !stage.labels.is_empty()) {
+        LABELED_PLAN_FORMAT
+    } else {
+        PLAN_FORMAT
+    }
+}
 
 /// Heads of stages by the tasks that they take in.
 type Homes = BTreeMap<TaskPath, BTreeSet<TaskPath>>;

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod contracts;
+
 fn planned(text: &str) -> Planned {
     let connections = ["shop", "lake", "drop"].map(str::to_owned).into();
     plan(&Document::read("p.yaml", text), &connections)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cursor::Cursor;
 use crate::kind::Kind;
 use crate::path::TaskPath;
-use crate::spec::{Columns, OnFailure, Param, Retry, Rule, WriteMode};
+use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, WriteMode};
 
 /// The format of plans that this build writes; a claim takes only formats that the worker knows.
 pub const PLAN_FORMAT: i32 = 1;
@@ -22,8 +22,11 @@ pub const LABELED_PLAN_FORMAT: i32 = 2;
 /// The format of plans with cursors, of which a build that knows none would read everything each time.
 pub const CURSOR_PLAN_FORMAT: i32 = 3;
 
+/// The format of plans with contracts of columns, of which a build that knows none would refuse every change.
+pub const CONTRACT_PLAN_FORMAT: i32 = 4;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 3] = [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT];
+pub const PLAN_FORMATS: [i32; 4] = [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT, CONTRACT_PLAN_FORMAT];
 
 /// A pipeline's validated, typed cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,6 +139,9 @@ pub enum Work {
         /// Partition columns, outermost first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         partition_by: Vec<String>,
+        /// What may be changed of the target's columns.
+        #[serde(default, skip_serializing_if = "is_default")]
+        schema: LoadSchema,
     },
     /// Lets time pass.
     Wait {
@@ -145,6 +151,10 @@ pub enum Work {
     },
     /// Holds other tasks.
     Group,
+}
+
+fn is_default(schema: &LoadSchema) -> bool {
+    *schema == LoadSchema::default()
 }
 
 impl Work {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckTask, Columns, Reach, Retry};
+use super::{CheckTask, Columns, LoadSchema, Reach, Retry};
 
 /// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -160,6 +160,10 @@ pub struct LoadTask {
     /// Which of several rows of one key counts: the last by this column (upsert, insert_new).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_by: Option<String>,
+    /// What happens when the columns of the rows are not those of the target; `freeze` if absent. A word, or
+    /// `{ default: add_columns, columns: { total: freeze } }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<LoadSchema>,
     /// What a late change does (scd2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<LateRows>,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use headwater_pipelines::spec::{
-    Backoff, Catchup, CheckTask, Columns, ExtractTask, LoadTask, OnFailure, Overlap, Param, ParamType, Retry, Rule,
-    Schedule, Spec, Task, Values, WriteMode,
+    Backoff, Catchup, CheckTask, ColumnContracts, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure,
+    Overlap, Param, ParamType, Retry, Rule, Schedule, Spec, Task, Values, WriteMode,
 };
 use indexmap::IndexMap;
 use proptest::prelude::*;
@@ -196,6 +196,15 @@ fn check(dice: &mut Dice, input: String) -> CheckTask {
     CheckTask { input, rules, on_failure: dice.pick(&[OnFailure::Fail, OnFailure::Warn]) }
 }
 
+fn schema(dice: &mut Dice) -> LoadSchema {
+    let contracts = [Contract::Freeze, Contract::AddColumns, Contract::Evolve];
+    if dice.one_in(2) {
+        return LoadSchema::All(dice.pick(&contracts));
+    }
+    let columns = ["amount", "total amount"].map(|name| (name.to_owned(), dice.pick(&contracts)));
+    LoadSchema::ByColumn(ColumnContracts { default: dice.pick(&contracts), columns: columns.into_iter().collect() })
+}
+
 /// A load into a table that no other load of the spec has.
 fn load(dice: &mut Dice, input: String, number: usize) -> LoadTask {
     LoadTask {
@@ -206,6 +215,7 @@ fn load(dice: &mut Dice, input: String, number: usize) -> LoadTask {
         track: Vec::new(),
         partition_by: if dice.one_in(3) { vec!["note".to_owned()] } else { Vec::new() },
         order_by: None,
+        schema: dice.one_in(3).then(|| schema(dice)),
         late: None,
         max_delete: None,
         verify: None,

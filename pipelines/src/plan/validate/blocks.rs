@@ -6,7 +6,9 @@ use crate::diagnostic::{Code, Finding};
 use crate::kind::Kind;
 use crate::plan::cursor::AUTO;
 use crate::plan::tree::Placed;
-use crate::spec::{CheckTask, ColumnOverride, Columns, ExtractTask, LoadTask, OnFailure, Rule, WriteMode};
+use crate::spec::{
+    CheckTask, ColumnOverride, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure, Rule, WriteMode,
+};
 
 impl Findings<'_> {
     pub(super) fn block(&mut self, placed: &Placed<'_>, kind: Kind) {
@@ -129,6 +131,7 @@ impl Findings<'_> {
         self.order_by(load, &below(steps, "order_by"));
         self.columns(&load.track, &below(steps, "track"));
         self.columns(&load.partition_by, &below(steps, "partition_by"));
+        self.contract(load, &below(steps, "schema"));
         let later = [
             ("track", !load.track.is_empty()),
             ("late", load.late.is_some()),
@@ -149,6 +152,27 @@ impl Findings<'_> {
                 steps,
                 finding.hint("it says which of several rows of one key counts: for upsert and insert_new"),
             );
+        }
+    }
+
+    /// Contracts of columns: none for nothing, and none that a key or a partition column can't keep.
+    fn contract(&mut self, load: &LoadTask, steps: &[Step]) {
+        let Some(LoadSchema::ByColumn(contracts)) = &load.schema else { return };
+        let steps = below(steps, "columns");
+        self.not_empty(&steps, "column names");
+        for (name, contract) in &contracts.columns {
+            let (at, refused) = (below(&steps, name), *contract != Contract::Freeze);
+            if name.trim().is_empty() {
+                self.add_at_key(&at, Finding::error(Code::BadName, "a column's name is empty"));
+            } else if refused && load.partition_by.contains(name) {
+                let message = format!("{name} is a partition column, which can't be added or changed");
+                let hint = "remove it here: a table keeps the partition columns that it was made with";
+                self.add_at_key(&at, Finding::error(Code::BadLoad, message).hint(hint));
+            } else if *contract == Contract::AddColumns && load.keys.contains(name) {
+                let message = format!("{name} is a key, which can't be added to a table");
+                let hint = "remove it here: a key has to be there, and `evolve` lets its type become wider";
+                self.add_at_key(&at, Finding::error(Code::BadLoad, message).hint(hint));
+            }
         }
     }
 
