@@ -38,6 +38,7 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
             to: serde_json::to_value(&topic.plan.position)
                 .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?,
             shown: topic.plan.shown(),
+            must_move: topic.plan.offsets() > 0,
         }),
         Some(Reading::Judged | Reading::Within(..)) | None => None,
     };

@@ -237,7 +237,7 @@ async fn a_source_that_was_rewritten_emptied_or_made_anew_is_refused() {
     // Without who wrote the rows it goes on from the value.
     let mut kept: Value = first.to.clone();
     kept.as_object_mut().unwrap().remove("written");
-    let kept = Position { to: kept, shown: String::new() };
+    let kept = Position { to: kept, shown: String::new(), must_move: false };
     database.run("INSERT INTO t VALUES (12, 12)").await;
     assert_eq!(settled(&database, "public.t", &cursor, Some(&kept), 10).await.0.len(), 10);
 }

@@ -61,6 +61,9 @@ pub struct Position {
     pub to: Value,
     /// The same for people, e.g. `updated_at 2026-11-27 10:00:00`.
     pub shown: String,
+    /// A load moves the cursor even if it has read no row: the source forgets what lies before (offsets of messages that nobody is to see), and a position that stays
+    /// behind would look like lost data.
+    pub must_move: bool,
 }
 
 /// A cursor that a load moves, as its target remembers it.

@@ -1,5 +1,6 @@
 //! A load: write so that nothing is visible, wait for the checks, record the intent, commit once.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +16,7 @@ use headwater_pipelines::spec::WriteMode;
 use super::build::{Builder, Built};
 use super::cursors::Cursors;
 use super::{Attempt, pull, rows_read};
-use crate::connector::{Changes, ColumnChanges, Commit, LoadContext, Sink, Staged, Taken};
+use crate::connector::{Changes, ColumnChanges, Commit, LoadContext, Position, Sink, Staged, Taken};
 use crate::control::{Intent, LogLevel, TaskProgress, Turn};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
@@ -96,11 +97,13 @@ impl Load<'_> {
     }
 
     /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
-    fn is_empty(&self, written: &Written) -> bool {
+    fn is_empty(&self, written: &Written, reached: &BTreeMap<TaskPath, Position>) -> bool {
         let counts = self.attempt.progress.counts();
         let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
         let is_first = self.attempt.job.attempt == 1;
-        is_first && written.rows == 0 && self.cursors.go_on() && self.cursors.extracts().all(|task| read(task) == 0)
+        let stays = reached.values().all(|position| !position.must_move);
+        let found_nothing = written.rows == 0 && self.cursors.extracts().all(|task| read(task) == 0);
+        is_first && found_nothing && stays && self.cursors.go_on()
     }
 
     /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.
@@ -113,7 +116,7 @@ impl Load<'_> {
     ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
-        if self.is_empty(&written) {
+        if self.is_empty(&written, &built.reached) {
             return Ok(Concluded::Nothing);
         }
         let cursors = self.cursors.receipts(&built.reached);
