@@ -6,6 +6,9 @@ mod assistant;
 mod backfills;
 mod bad_input;
 mod bound;
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
+#[path = "../../connectors/tests/suite/broker.rs"]
+mod broker;
 mod catalog;
 mod chaos;
 mod contracts;
@@ -31,5 +34,6 @@ mod staging;
 #[path = "../../connectors/tests/suite/stores.rs"]
 mod stores;
 mod support;
+mod topics;
 mod values;
 mod wire;

@@ -91,7 +91,7 @@ pub struct Client {
 impl Client {
     fn start(bootstrap: &str) -> Self {
         let python = std::env::var_os("HEADWATER_TEST_PYTHON").unwrap_or_else(|| "python3".into());
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/kafka_client.py");
+        let script = root().join("connectors/tests/suite/kafka_client.py");
         let mut process = Command::new(python)
             .arg(script)
             .arg(bootstrap)
@@ -138,6 +138,11 @@ impl Drop for Client {
     }
 }
 
+/// The project's folder.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
 /// The folder with the broker's jars, which `scripts/kafka` fetches and prints.
 fn jars() -> &'static Path {
     static JARS: OnceLock<PathBuf> = OnceLock::new();
@@ -145,7 +150,7 @@ fn jars() -> &'static Path {
         if let Some(jars) = std::env::var_os("HEADWATER_TEST_KAFKA") {
             return PathBuf::from(jars);
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scripts/kafka");
+        let script = root().join("scripts/kafka");
         let done = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
         assert!(done.status.success(), "scripts/kafka could not fetch the broker that this test runs");
         PathBuf::from(String::from_utf8(done.stdout).unwrap().trim())

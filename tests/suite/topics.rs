@@ -1,0 +1,101 @@
+//! Topics that are loaded by scheduled runs: each message once, whatever is killed. The broker is a real one, the lake is read by Python.
+
+use headwater_engine::failpoint::FAILPOINTS;
+use serde_json::{Value, json};
+
+use crate::broker::{Client, broker, name};
+use crate::support::{World, python, server};
+
+/// A world with a topic of two partitions, and a pipeline that loads its new messages into a lake.
+fn world() -> (World, String, Client) {
+    let (world, topic, mut client) = (World::new(), name(), broker().client());
+    client.create(&topic, 2);
+    let spec = format!(
+        "name: events\nconnections:\n  stream: {{ type: kafka, bootstrap: \"127.0.0.1:{}\" }}\n  lake: {{ type: delta, location: \"file://{}\" }}\n\
+         tasks:\n  events: {{ extract: {{ from: stream.\"{topic}\", cursor: auto, columns: {{ id: bigint, note: text }} }} }}\n  \
+         publish: {{ load: {{ input: events, into: lake.events, mode: append }} }}\n",
+        broker().plain,
+        world.folder.join("lake").display()
+    );
+    world.write("p.yaml", &spec);
+    (world, topic, client)
+}
+
+/// Ids and notes of the lake's rows, in order.
+fn lake(world: &World) -> String {
+    let path = world.folder.join("lake/events").display().to_string();
+    let program = "import deltalake, sys\nt = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist()\n\
+                   print(' '.join(sorted(f\"{r['id']}:{r['note']}\" for r in t)))";
+    python(program, &[&path])
+}
+
+fn run(world: &World) -> Value {
+    let run = world.json(&["run", "p.yaml", "--json"]);
+    assert_eq!(run["state"], "succeeded", "{run:#}");
+    run
+}
+
+#[test]
+fn each_message_is_loaded_once_and_the_receipt_says_which_offsets() {
+    let (world, topic, mut client) = world();
+    client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#]).send(&topic, 1, &[r#"{"id":2,"note":"b"}"#]);
+    run(&world);
+    client.send(&topic, 1, &[r#"{"id":3,"note":"c"}"#]);
+    let second = run(&world);
+    assert_eq!(lake(&world), "1:a 2:b 3:c");
+    assert_eq!(second["receipts"][0]["rows_written"], 1);
+    assert_eq!(second["receipts"][0]["cursors"][0]["task"], "events", "{second:#}");
+    let third = run(&world);
+    assert_eq!(third["receipts"], json!([]), "nothing is new: {third:#}");
+}
+
+#[test]
+fn a_process_killed_at_any_step_of_a_load_from_a_topic_leaves_every_message_once() {
+    server();
+    for point in FAILPOINTS {
+        let (world, topic, mut client) = world();
+        client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#, r#"{"id":2,"note":"b"}"#]);
+        run(&world);
+        client.send(&topic, 1, &[r#"{"id":3,"note":"c"}"#]);
+        let mut command = world.command(&["run", "p.yaml"]);
+        command.env("HEADWATER_FAILPOINTS", format!("{point}=kill"));
+        let done = world.start(command).wait();
+        if done.was_killed() && *point != "after_finish" {
+            let rerun = world.json(&["runs", "rerun", "--json"]);
+            assert_eq!(rerun["state"], "succeeded", "{point}: {rerun:#}");
+        }
+        client.send(&topic, 0, &[r#"{"id":4,"note":"d"}"#]);
+        run(&world);
+        assert_eq!(lake(&world), "1:a 2:b 3:c 4:d", "{point}");
+    }
+}
+
+#[test]
+fn messages_that_nobody_is_to_see_move_the_position_so_that_their_end_is_no_lost_data() {
+    let (world, topic, mut client) = world();
+    client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#]);
+    run(&world);
+    let begin = json!({ "do": "begin", "id": topic });
+    client.run(&begin).send(&topic, 0, &[r#"{"id":2,"note":"b"}"#]).run(&json!({ "do": "abort" }));
+    let second = run(&world);
+    assert_eq!(second["receipts"][0]["rows_written"], 0, "{second:#}");
+    client.run(&json!({ "do": "truncate", "topic": topic, "partition": 0, "before": 3 }));
+    client.send(&topic, 0, &[r#"{"id":3,"note":"c"}"#]);
+    run(&world);
+    assert_eq!(lake(&world), "1:a 3:c");
+}
+
+#[test]
+fn a_topic_that_was_made_again_stops_the_run_and_a_full_refresh_replaces_the_rows() {
+    let (world, topic, mut client) = world();
+    client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#]);
+    run(&world);
+    client.run(&json!({ "do": "delete", "topic": topic }));
+    crate::support::eventually("it is gone", || !world.run(&["plan", "p.yaml"]).status.success());
+    client.create(&topic, 2).send(&topic, 0, &[r#"{"id":7,"note":"x"}"#, r#"{"id":8,"note":"y"}"#]);
+    let stopped = world.run(&["run", "p.yaml"]);
+    assert!(!stopped.status.success() && stopped.stderr.contains("--full-refresh"), "{stopped}");
+    assert_eq!(lake(&world), "1:a");
+    world.succeed(&["run", "p.yaml", "--full-refresh"]);
+    assert_eq!(lake(&world), "7:x 8:y");
+}
