@@ -60,7 +60,7 @@ fn a_process_killed_at_any_step_of_a_load_from_a_topic_leaves_every_message_once
         let mut command = world.command(&["run", "p.yaml"]);
         command.env("HEADWATER_FAILPOINTS", format!("{point}=kill"));
         let done = world.start(command).wait();
-        if done.was_killed() && *point != "after_finish" {
+        if done.was_killed() && point != "after_finish" {
             let rerun = world.json(&["runs", "rerun", "--json"]);
             assert_eq!(rerun["state"], "succeeded", "{point}: {rerun:#}");
         }
