@@ -15,12 +15,14 @@ mod checks;
 mod columns;
 mod reach;
 mod schedule;
+mod tables;
 mod tasks;
 
 pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
 pub use columns::{ColumnOverride, ColumnRule, Columns};
 pub use reach::Reach;
 pub use schedule::{Catchup, Moment, Overlap, Schedule};
+pub use tables::TableNames;
 pub use tasks::{
     ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,
     PipelineTask, Task, WriteMode,

@@ -30,4 +30,5 @@ mod staging;
 mod stores;
 mod support;
 mod values;
+mod whole_schemas;
 mod wire;
