@@ -231,3 +231,30 @@ fn describe(change: &ChangeReport) -> String {
         _ => format!("~ {}: {} → {}", change.path, short(&change.before), short(&change.after)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(kind: &str, path: String) -> ChangeReport {
+        ChangeReport { path, kind: kind.to_owned(), before: None, after: Some(Value::Null) }
+    }
+
+    #[test]
+    fn differences_of_many_tasks_of_a_group_are_one_line_and_few_stay_as_they_are() {
+        let mut changes: Vec<ChangeReport> =
+            (10..35).map(|number| change("added", format!("tasks.raw.group.t{number}"))).collect();
+        changes.push(change("removed", "tasks.raw.group.old".to_owned()));
+        changes.extend((10..35).flat_map(|number| {
+            ["mode", "keys"].map(|field| change("changed", format!("tasks.publish.group.t{number}.load.{field}")))
+        }));
+        assert_eq!(
+            differences(&changes),
+            [
+                "+ tasks.raw: 25 tasks: t10, t11, t12, t13, t14, t15 and 19 more",
+                "- tasks.raw.group.old",
+                "~ tasks.publish: 25 tasks: t10, t11, t12, t13, t14, t15 and 19 more",
+            ]
+        );
+    }
+}

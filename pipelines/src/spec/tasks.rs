@@ -144,7 +144,7 @@ pub enum OnValue {
 pub struct LoadTask {
     /// The dataset to write.
     pub input: String,
-    /// `connection.path`, e.g. `lake.orders`; below `tables` with `{{ table }}`, and `{{ schema }}` if tables of several schemas come.
+    /// `connection.path`, e.g. `lake.orders`; below `tables` a name with places for the table's name and schema (docs/loads.md, Whole schemas).
     pub into: String,
     /// How rows meet those already there. Below `tables` it can be absent: upsert where a table has a key, else overwrite.
     #[serde(default, skip_serializing_if = "Option::is_none")]

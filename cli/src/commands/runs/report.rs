@@ -160,3 +160,39 @@ fn show_receipt(receipt: &Receipt) {
         output::line(&format!("  {}: from {from} to {}", cursor.task, cursor.to));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(path: &str, state: &str) -> TaskReport {
+        TaskReport {
+            path: path.to_owned(),
+            stage: None,
+            kind: "load".to_owned(),
+            state: state.to_owned(),
+            rows_read: None,
+            rows_written: 2,
+            rows_rejected: 0,
+            bytes: 0,
+            duration_ms: None,
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn of_many_tasks_those_that_failed_come_first_and_the_rest_is_a_row_for_each_state() {
+        let mut tasks: Vec<TaskReport> =
+            (0..30).map(|number| task(&format!("publish.t{number}"), "succeeded")).collect();
+        tasks[3].state = "failed".to_owned();
+        tasks[4].state = "canceled".to_owned();
+        tasks.insert(0, task("first", "succeeded"));
+        let fold = Fold::of(tasks.iter().map(|task| task.path.as_str()));
+        let told: Vec<String> =
+            rows(&tasks, &fold).iter().map(|row| [&*row[0], &*row[2], &*row[3]].join(" ")).collect();
+        assert_eq!(
+            told,
+            ["publish.t3 failed 2", "first succeeded 2", "publish.* (28) succeeded 56", "publish.* (1) canceled 2"]
+        );
+    }
+}
