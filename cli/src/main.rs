@@ -7,6 +7,7 @@ mod context;
 mod evaluation;
 mod executor;
 mod failure;
+mod fold;
 mod logging;
 mod output;
 #[cfg(test)]

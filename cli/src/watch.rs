@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::fold::Fold;
 use crate::output;
 
 /// Without a terminal, a line about running tasks at most this often.
@@ -96,16 +97,68 @@ async fn cancel_when_interrupted(context: &Context, run: Uuid, mut interrupts: S
     }
 }
 
-/// What is shown meanwhile.
+/// What is shown meanwhile. Tasks of a group with many are shown together.
 #[derive(Default)]
 struct View {
     bars: Option<(MultiProgress, BTreeMap<String, ProgressBar>)>,
     states: BTreeMap<String, String>,
     lines: BTreeMap<String, Instant>,
+    fold: Fold,
+    many: BTreeMap<String, Many>,
+}
+
+/// How far the tasks of a group have come.
+#[derive(Default)]
+struct Many {
+    all: usize,
+    /// State and rows of each task that has begun.
+    tasks: BTreeMap<String, (String, i64)>,
+    finished: usize,
+    failed: usize,
+    rows: i64,
+}
+
+impl Many {
+    /// Whether a task has come to its end with this.
+    fn show(&mut self, label: &str, progress: &TaskProgress) -> bool {
+        let now = (progress.state.clone(), progress.rows);
+        let (state, rows) = self.tasks.insert(label.to_owned(), now).unwrap_or_default();
+        let ends = is_final(&progress.state) && !is_final(&state);
+        self.finished += usize::from(ends);
+        self.failed += usize::from(ends && progress.state == "failed");
+        self.rows += progress.rows - rows;
+        ends
+    }
+
+    fn describe(&self) -> String {
+        let failed = if self.failed == 0 { String::new() } else { format!(", {} failed", output::count(self.failed)) };
+        let (done, all) = (output::count(self.finished), output::count(self.all));
+        format!("{done} of {all} done{failed}, {} rows", output::count(self.rows.unsigned_abs()))
+    }
+}
+
+/// Whether a task stays in this state.
+fn is_final(state: &str) -> bool {
+    matches!(state, "succeeded" | "failed" | "canceled" | "skipped")
+}
+
+/// The path in a task's label.
+fn path_of(label: &str) -> &str {
+    label.split_once(" (").map_or(label, |(path, _)| path)
 }
 
 impl View {
     fn start(&mut self, tasks: &[String]) {
+        self.fold = Fold::of(tasks.iter().map(|label| path_of(label)));
+        for group in tasks.iter().filter_map(|label| self.fold.group(path_of(label))) {
+            self.many.entry(format!("{group}.*")).or_default().all += 1;
+        }
+        let paths: Vec<String> =
+            tasks.iter().filter(|label| self.fold.group(path_of(label)).is_none()).cloned().collect();
+        self.draw(paths.iter().chain(self.many.keys()).cloned().collect());
+    }
+
+    fn draw(&mut self, labels: Vec<String>) {
         if !std::io::stderr().is_terminal() {
             return;
         }
@@ -118,13 +171,16 @@ impl View {
             bar.enable_steady_tick(TICK);
             (path.clone(), bar)
         };
-        let bars = tasks.iter().map(bar).collect();
+        let bars = labels.iter().map(bar).collect();
         self.bars = Some((all, bars));
     }
 
     fn show(&mut self, progress: &TaskProgress) {
-        let text = describe(progress);
         let label = task_label(&progress.path, progress.stage.as_deref());
+        if let Some(group) = self.fold.group(&progress.path).map(|group| format!("{group}.*")) {
+            return self.show_many(group, &label, progress);
+        }
+        let text = describe(progress);
         if let Some((_, bars)) = &self.bars {
             bars.get(&label).iter().for_each(|bar| bar.set_message(text.clone()));
             return;
@@ -135,6 +191,22 @@ impl View {
         if changed || (progress.state == "running" && due) {
             output::error_line(&format!("{label}: {text}"));
             self.lines.insert(label, Instant::now());
+        }
+    }
+
+    /// Shows how far a group has come; of its tasks only those that fail.
+    fn show_many(&mut self, group: String, label: &str, progress: &TaskProgress) {
+        let many = self.many.entry(group.clone()).or_default();
+        let ends = many.show(label, progress);
+        let (text, is_over) = (many.describe(), ends && many.finished == many.all);
+        if ends && progress.state == "failed" {
+            self.say(&format!("{label}: failed"));
+        }
+        if let Some((_, bars)) = &self.bars {
+            bars.get(&group).iter().for_each(|bar| bar.set_message(text.clone()));
+        } else if is_over || self.lines.get(&group).is_none_or(|last| last.elapsed() >= LINE) {
+            output::error_line(&format!("{group}: {text}"));
+            self.lines.insert(group, Instant::now());
         }
     }
 

@@ -144,8 +144,10 @@ impl Checker<'_> {
     async fn task(&mut self, task: &TaskPath, work: &Work) {
         match work {
             Work::Extract { source, columns, cursor } => {
-                self.extract(task, source, columns.as_ref()).await;
-                self.cursor(task, source, columns.as_ref(), cursor.as_ref()).await;
+                if !self.readable_by_cursor(task, source, columns.as_ref(), cursor.as_ref()).await {
+                    self.extract(task, source, columns.as_ref()).await;
+                    self.cursor(task, source, columns.as_ref(), cursor.as_ref()).await;
+                }
             }
             Work::Transform { .. } => self.transform(task, work).await,
             Work::Check { input, rules, .. } => self.check(task, input, rules).await,

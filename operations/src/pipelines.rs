@@ -30,8 +30,11 @@ pub struct PipelineReport {
     pub schedule_in_words: Option<String>,
     /// The spec as its author wrote it.
     pub spec_text: String,
-    /// The spec as it was read.
+    /// The spec as it was read; where it asks for several tables, with one task for each of them.
     pub spec: Value,
+    /// Tables that match its patterns and are not in it, by the catalogs as they were last read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_tables: Vec<String>,
 }
 
 /// The document of `pipelines versions`.
@@ -56,6 +59,7 @@ impl Operations {
             Some(number) => workspace.numbered_version(name, number).await?,
             None => workspace.current_version(name).await?,
         };
+        let new_tables = self.tables_since(&version).await?;
         let spec: Option<headwater_pipelines::spec::Spec> = serde_json::from_value(version.spec.clone()).ok();
         Ok(PipelineReport {
             pipeline: version.pipeline,
@@ -65,6 +69,7 @@ impl Operations {
             schedule_in_words: spec.and_then(|spec| spec.schedule).as_ref().map(in_words),
             spec_text: version.spec_text,
             spec: version.spec,
+            new_tables,
         })
     }
 

@@ -10,6 +10,9 @@ use headwater_store::Suggest;
 
 use crate::{Action, Actor, OperationError, Operations, Result};
 
+/// More tables than this are not written one by one.
+const MOST: usize = 20;
+
 impl Operations {
     /// A spec that copies the tables of a pattern (`connection.path`, with `*` as a wildcard) into another connection.
     pub async fn scaffold(&self, actor: &Actor, from: &str, into: &str, name: Option<String>) -> Result<String> {
@@ -44,7 +47,8 @@ impl Operations {
         }
         let pipeline = name.unwrap_or_else(|| format!("{connection}_to_{into}"));
         let copy = Copy { pipeline: &pipeline, connection, into, connector: target.name, known: &known };
-        Ok(copy.spec(&tables))
+        let is_plain = pattern.iter().rev().skip(1).all(|part| !part.contains('*'));
+        Ok(if tables.len() > MOST && is_plain { copy.whole(from, tables.len()) } else { copy.spec(&tables) })
     }
 }
 
@@ -133,6 +137,24 @@ impl Copy<'_> {
         Ok(())
     }
 
+    /// The same for more tables than anybody wants to read.
+    fn whole(&self, from: &str, count: usize) -> String {
+        let Self { pipeline, connection, into, connector, .. } = self;
+        let (source, target) = (self.free("source", &[]), self.free("target", &[]));
+        let name = if *connector == "postgres" { "\"{{ schema }}\".\"{{ table }}\"" } else { "\"{{ table }}\"" };
+        format!(
+            "# Copies about {count} tables of '{connection}' into '{into}', each replaced as a whole.\n\
+             # Plan it to check it, run it to try it, apply it to approve it.\n\
+             name: {pipeline}\n\
+             # schedule: {{ cron: \"0 6 * * *\", timezone: UTC }}     # runs every morning once it is applied\n\
+             tasks:\n  {source}:\n    extract:\n      tables: {tables}     # tables; views are read if they are named\n      \
+             # exclude: [audit_*]\n      # cursor: auto     # new rows alone, where a table has a column for that; needs another mode\n  \
+             {target}:\n    retry: {{ attempts: 3, backoff: exponential, delay: 10s }}\n    load:\n      input: {source}\n      \
+             into: {into}.{name}\n      mode: overwrite     # without it: upsert where a table has a key\n",
+            tables = yaml(from),
+        )
+    }
+
     /// The name, or one with a number, that no connection and no other task of the group has.
     fn free(&self, name: &str, used: &[String]) -> String {
         let taken = |name: &String| self.known.contains(name) || used.contains(name);
@@ -212,6 +234,17 @@ mod tests {
         let planned = plan(&Document::read("new.yaml", copy.spec(&tables)), &known);
         assert_eq!(planned.diagnostics, []);
         planned.plan.unwrap().stages.len()
+    }
+
+    #[test]
+    fn many_tables_are_a_pattern() {
+        let known = ["shop", "lake"].map(str::to_owned).into();
+        let copy = Copy { pipeline: "copy", connection: "shop", into: "lake", connector: "delta", known: &known };
+        let document = Document::read("new.yaml", copy.whole("shop.public.*", 300));
+        assert_eq!(document.diagnostics, []);
+        let found = plan(&document, &known).diagnostics;
+        let told: Vec<&str> = found.iter().map(|found| found.message.as_str()).collect();
+        assert_eq!(told, ["the tables of 'source' are not known, because the catalog of shop was not read"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod apply;
 pub(crate) mod document;
 mod report;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -165,6 +166,7 @@ impl Operations {
     pub(crate) async fn check(&self, document: Document, files: &FileConnections) -> Result<CheckedSpec> {
         let mut names = self.connection_names().await?;
         names.extend(files.keys().cloned());
+        let document = self.expand_now(document, &names, files).await?;
         let planned = plan::plan(&document, &names);
         let stored = used(&planned).into_iter().filter(|name| !files.contains_key(name)).collect();
         let mut settings = self.stored_settings(&stored).await?;
@@ -185,6 +187,7 @@ impl Operations {
             return Err(OperationError::invalid(message).hint("plan without --snapshot, or store the connection"));
         }
         let names: BTreeSet<String> = connectors.keys().cloned().collect();
+        let document = self.expand_on_catalogs(document, &names).await?;
         let planned = plan::plan(&document, &names);
         // Targets are not looked at.
         let read: BTreeSet<String> = planned.works.values().flat_map(plan::Work::sources).collect();

@@ -94,6 +94,11 @@ impl Lost {
         self.0.iter().map(Vec::as_slice)
     }
 
+    /// Adds values about which nothing is known.
+    pub(crate) fn extend(&mut self, paths: Vec<Vec<Step>>) {
+        self.0.extend(paths);
+    }
+
     fn key(&mut self, path: Vec<Step>) {
         self.0.push(path);
     }

@@ -14,6 +14,9 @@ mod render;
 pub use codes::Code;
 pub use nearest::{nearest, nearest_hint};
 
+/// Tables that a message names.
+const NAMED: usize = 3;
+
 /// How severe a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,9 +77,64 @@ pub struct Diagnostic {
     /// Changes of the source that follow the hint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replacements: Vec<Replacement>,
+    /// Set for tasks that were made of one that was written: the message begins with the tables.
+    #[serde(skip)]
+    of_tables: Option<Box<OfTables>>,
+}
+
+/// One finding about several tables of one extract.
+#[derive(Debug, Clone, PartialEq)]
+struct OfTables {
+    tables: Vec<String>,
+    /// The message without them.
+    message: String,
 }
 
 impl Diagnostic {
+    /// The same about one table of several that one text stands for.
+    pub(crate) fn of_table(mut self, table: &str) -> Self {
+        self.of_tables = Some(Box::new(OfTables { tables: vec![table.to_owned()], message: self.message.clone() }));
+        self.name_tables();
+        self
+    }
+
+    /// What is wrong, without the tables that it is about.
+    fn plain_message(&self) -> &str {
+        self.of_tables.as_ref().map_or(&self.message, |of| &of.message)
+    }
+
+    /// Takes up the same finding about another table; of any other finding nothing.
+    fn absorb(&mut self, other: &Self) -> bool {
+        if (self.start.offset, self.code, self.plain_message())
+            != (other.start.offset, other.code, other.plain_message())
+        {
+            return false;
+        }
+        match (&mut self.of_tables, &other.of_tables) {
+            (Some(own), Some(more)) => {
+                for table in &more.tables {
+                    if !own.tables.contains(table) {
+                        own.tables.push(table.clone());
+                    }
+                }
+                self.name_tables();
+            }
+            (None, None) => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn name_tables(&mut self) {
+        let Some(of) = &self.of_tables else { return };
+        let names = of.tables.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        self.message = match of.tables.len() {
+            1 => format!("table {names}: {}", of.message),
+            all if all <= NAMED => format!("tables {names}: {}", of.message),
+            all => format!("tables {names} and {} more: {}", all - NAMED, of.message),
+        };
+    }
+
     /// The faulty text, in bytes of the source.
     pub fn span(&self) -> Span {
         self.start.offset..self.end.offset
@@ -169,6 +227,7 @@ impl Source {
             end,
             task: None,
             replacements,
+            of_tables: None,
         }
     }
 
@@ -206,10 +265,12 @@ impl Source {
     }
 }
 
-/// Sorts by place and drops repetitions, so that output is stable and a mistake is reported once.
+/// Sorts by place and drops repetitions, so that output is stable and a mistake is reported once; one that several tables of an extract share becomes one that names
+/// them.
 pub fn tidy(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.sort_by(|a, b| (a.start.offset, a.code, &a.message).cmp(&(b.start.offset, b.code, &b.message)));
-    diagnostics.dedup_by(|a, b| a.start.offset == b.start.offset && a.code == b.code && a.message == b.message);
+    diagnostics
+        .sort_by(|a, b| (a.start.offset, a.code, a.plain_message()).cmp(&(b.start.offset, b.code, b.plain_message())));
+    diagnostics.dedup_by(|later, first| first.absorb(later));
 }
 
 /// Whether any of them prevents the pipeline from running.

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::decode::{self, Decoded, Lost, Step};
 use crate::diagnostic::{Code, Diagnostic, Finding, Source, nearest, tidy};
 use crate::path::TaskPath;
+use crate::plan::tables::{Expansion, Made, TableSet};
 use crate::secrets;
-use crate::spec::{ConnectionSpec, Spec};
+use crate::spec::{ConnectionSpec, Spec, Task};
 use crate::write::{self, Comments};
 use crate::yaml::{self, Node, Span, Value};
 
@@ -30,6 +31,8 @@ pub struct Document {
     connections: Option<IndexMap<String, ConnectionSpec>>,
     tree: Option<Node>,
     lost: Lost,
+    /// Tasks that nobody wrote, and what they were made of.
+    expansion: Expansion,
     /// Secrets outside of connections, which are errors: what else is wrong with these values follows from that.
     secrets: Vec<secrets::Place>,
 }
@@ -92,6 +95,7 @@ impl Document {
             connections: None,
             tree: None,
             lost: Lost::default(),
+            expansion: Expansion::default(),
             secrets: Vec::new(),
         }
     }
@@ -154,7 +158,7 @@ impl Document {
         &self.source.text
     }
 
-    /// The spec that a version keeps: of connections it holds name and type.
+    /// The spec that a version keeps: with one task for each table where it was expanded, and of connections with name and type.
     pub fn stored_spec(&self) -> Option<Spec> {
         self.spec.as_ref().map(Spec::without_settings)
     }
@@ -164,9 +168,38 @@ impl Document {
         &self.lost
     }
 
+    /// The extracts of several tables that were expanded, in the order of the spec.
+    pub fn table_sets(&self) -> &[TableSet] {
+        &self.expansion.sets
+    }
+
+    /// The document with other tasks in the place of what was written.
+    pub(crate) fn expanded(mut self, made: Made) -> Self {
+        for (steps, finding) in made.findings {
+            let diagnostic = self.at(&steps, finding);
+            self.diagnostics.push(diagnostic);
+        }
+        if let Some(spec) = &mut self.spec {
+            for (steps, task) in made.tasks {
+                if let Some((tasks, name)) = tasks_around(spec, &steps) {
+                    tasks.insert(name.to_owned(), task);
+                }
+            }
+            for steps in &made.lost {
+                if let Some((tasks, name)) = tasks_around(spec, steps) {
+                    tasks.shift_remove(name);
+                }
+            }
+        }
+        self.lost.extend(made.lost);
+        self.expansion = made.expansion;
+        tidy(&mut self.diagnostics);
+        self
+    }
+
     /// The node at a path.
     pub(crate) fn node(&self, path: &[Step]) -> Option<&Node> {
-        self.tree.as_ref().and_then(|tree| decode::find(tree, path))
+        self.tree.as_ref().and_then(|tree| decode::find(tree, &self.expansion.written(path)))
     }
 
     /// Gives a finding the place of the value at a path, or of the nearest parent that is there.
@@ -176,7 +209,8 @@ impl Document {
 
     /// Gives a finding the place of the key at the end of a path.
     pub fn at_key(&self, path: &[Step], finding: Finding) -> Diagnostic {
-        let span = self.tree.as_ref().and_then(|tree| decode::find_key(tree, path)).cloned();
+        let written = self.expansion.written(path);
+        let span = self.tree.as_ref().and_then(|tree| decode::find_key(tree, &written)).cloned();
         self.placed(path, span.unwrap_or_else(|| self.span(path)), finding)
     }
 
@@ -190,15 +224,39 @@ impl Document {
     }
 
     fn placed(&self, path: &[Step], span: Span, finding: Finding) -> Diagnostic {
-        Diagnostic { task: task_of(path), ..self.source.at(span, finding) }
+        let mut placed = match self.expansion.origin(path) {
+            // The text is that of many tables: what corrects one is wrong for others.
+            Some(origin) => self.source.at(span, Finding { correction: None, ..finding }).of_table(&origin.table),
+            None => self.source.at(span, finding),
+        };
+        placed.task = task_of(path);
+        placed
     }
 
     fn span(&self, path: &[Step]) -> Span {
         let Some(tree) = &self.tree else { return 0..0 };
+        let path = &self.expansion.written(path);
         (0..=path.len())
             .rev()
             .find_map(|length| decode::find(tree, &path[..length]))
             .map_or(0..0, |node| node.span.clone())
+    }
+}
+
+/// The tasks among which a task of a path in the document stands, and its name.
+fn tasks_around<'a, 's>(spec: &'a mut Spec, steps: &'s [Step]) -> Option<(&'a mut IndexMap<String, Task>, &'s str)> {
+    let mut tasks = &mut spec.tasks;
+    let mut rest = steps.strip_prefix(&[Step::from("tasks")])?;
+    while let [Step::Key(name), Step::Key(holder), behind @ ..] = rest {
+        if holder != "group" {
+            return None;
+        }
+        tasks = tasks.get_mut(name)?.group.as_mut()?;
+        rest = behind;
+    }
+    match rest {
+        [Step::Key(name)] => Some((tasks, name)),
+        _ => None,
     }
 }
 

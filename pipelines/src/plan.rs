@@ -16,6 +16,7 @@ mod cursor;
 mod graph;
 mod names;
 mod stages;
+pub mod tables;
 mod tree;
 mod types;
 mod validate;
@@ -70,8 +71,10 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
     }
     if let Some(spec) = &document.spec {
         let connections = known_connections(document, spec, connections);
-        let tree = Tree::new(spec, document.lost());
+        let tree = Tree::new(document, spec);
         planned.diagnostics.extend(validate::validate(document, spec, &tree, &connections.known));
+        let of_tables = tables::findings(document, &tree, &connections).into_iter();
+        planned.diagnostics.extend(of_tables.map(|(steps, finding)| document.at(&steps, finding)));
         Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
     }
     overwritten_twice(document, &mut planned);
@@ -284,13 +287,20 @@ impl Planner<'_> {
     }
 
     fn load(&mut self, load: &LoadTask, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
+        let task = sql::split_parts(&load.input).ok().and_then(|parts| scope.task(&parts)?.ok());
+        if task.is_some_and(|task| self.tree.is_several(&task)) {
+            return None;
+        }
         let input = self.relation(&load.input, &placed.inside(&["load", "input"]), scope);
+        if tables::has_placeholders(&load.into) {
+            return None;
+        }
         let into = self.table(&load.into, &placed.inside(&["load", "into"]));
         let LoadTask { mode, keys, order_by, partition_by, schema, .. } = load;
         Some(Work::Load {
             input: input?,
             into: into?,
-            mode: *mode,
+            mode: (*mode)?,
             keys: keys.clone(),
             order_by: order_by.clone(),
             partition_by: partition_by.clone(),

@@ -16,6 +16,7 @@ mod columns;
 mod contract;
 mod reach;
 mod schedule;
+mod tables;
 mod tasks;
 
 pub use checks::{CheckTask, OnFailure, Range, Rule, RuleKind, Values};
@@ -23,6 +24,7 @@ pub use columns::{ColumnOverride, ColumnRule, Columns};
 pub use contract::{ColumnContracts, Contract, LoadSchema};
 pub use reach::Reach;
 pub use schedule::{Catchup, Moment, Overlap, Schedule};
+pub use tables::TableNames;
 pub use tasks::{
     ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,
     PipelineTask, Task, WriteMode,

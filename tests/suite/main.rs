@@ -36,4 +36,5 @@ mod stores;
 mod support;
 mod topics;
 mod values;
+mod whole_schemas;
 mod wire;

@@ -43,7 +43,7 @@ fn changed(change: impl Fn(&mut Spec)) -> String {
 fn a_changed_field_is_the_only_text_that_changes() {
     let text = changed(|spec| {
         spec.tasks.get_mut("publish").unwrap().load.as_mut().unwrap().mode =
-            headwater_pipelines::spec::WriteMode::Overwrite;
+            Some(headwater_pipelines::spec::WriteMode::Overwrite);
     });
     assert_eq!(text, TEXT.replace("append", "overwrite"));
     let text = changed(|spec| spec.schedule.as_mut().unwrap().timezone = Some("UTC".to_owned()));

@@ -180,7 +180,7 @@ impl Drafting<'_> {
         let into = LoadTask {
             input,
             into: load.target.clone(),
-            mode: load.mode,
+            mode: Some(load.mode),
             keys: Vec::new(),
             track: Vec::new(),
             partition_by: Vec::new(),

@@ -45,6 +45,11 @@ pub(super) static SPEC: LazyLock<Value> = LazyLock::new(|| {
     // The one source that is left is no choice.
     schema["$defs"]["ExtractTask"]["required"] = json!(["from"]);
     schema["$defs"]["ExtractTask"]["properties"]["from"] = json!({ "type": "string", "description": "A table." });
+    // Loads of several tables alone can do without a mode.
+    let load = &mut schema["$defs"]["LoadTask"];
+    load["required"] = json!(["input", "into", "mode"]);
+    load["properties"]["into"]["description"] = json!("`connection.path`, e.g. `lake.orders`.");
+    load["properties"]["mode"]["description"] = json!("How rows meet those already there.");
     schema
 });
 

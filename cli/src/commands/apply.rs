@@ -8,7 +8,7 @@ use clap::Args;
 use headwater_operations::{Applied, ApplyReport, ConnectionChange, PipelineChange};
 
 use super::files;
-use super::plan::describe;
+use super::plan;
 use crate::context::Context;
 use crate::failure::{hinted, show_problems};
 use crate::output;
@@ -51,7 +51,7 @@ fn show_proposal(report: &ApplyReport) {
     report.connections.iter().for_each(|change| output::line(&connection(change)));
     for change in &report.pipelines {
         output::line(&pipeline(change));
-        change.diff.iter().for_each(|change| output::line(&format!("  {}", describe(change))));
+        plan::differences(&change.diff).iter().for_each(|change| output::line(&format!("  {change}")));
     }
 }
 

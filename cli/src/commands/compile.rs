@@ -10,7 +10,7 @@ use clap::Args;
 use headwater_assistant::{Asked, CompileReport, DraftReport, NotUnderstood, Question, Refusal, Requirement};
 use headwater_operations::{Editing, ErrorKind, FireReport, Rehearse, SpecFile, Target, draft_body, draft_file};
 
-use super::plan::describe;
+use super::plan;
 use super::rehearse;
 use crate::context::Context;
 use crate::failure::{hinted, show_problems};
@@ -149,7 +149,9 @@ fn show(draft: &DraftReport) {
     show_fires(&draft.next_fires);
     if let Some(changes) = draft.plan.diff.as_deref().filter(|changes| !changes.is_empty()) {
         output::error_line("differences from the approved version:");
-        changes.iter().for_each(|change| output::error_line(&format!("  {}", output::shown(&describe(change)))));
+        plan::differences(changes)
+            .iter()
+            .for_each(|change| output::error_line(&format!("  {}", output::shown(change))));
     }
     output::error_line(&format!("draft {}, hash {}", draft.draft_id, draft.hash));
     output::error_line(&format!(

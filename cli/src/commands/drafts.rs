@@ -12,7 +12,7 @@ use headwater_operations::{
 };
 
 use super::compile::{finish, show_fires, show_gaps, show_question, show_requirements};
-use super::plan::describe;
+use super::plan;
 use super::runs::confirm;
 use crate::context::Context;
 use crate::failure::{hinted, report, show_problems};
@@ -232,7 +232,9 @@ fn show(report: &StoredDraft) {
     let differences = report.plan.as_ref().and_then(|plan| plan.diff.as_deref()).unwrap_or_default();
     if !differences.is_empty() {
         output::error_line("differences from the approved version:");
-        differences.iter().for_each(|change| output::error_line(&format!("  {}", output::shown(&describe(change)))));
+        plan::differences(differences)
+            .iter()
+            .for_each(|change| output::error_line(&format!("  {}", output::shown(change))));
     }
     report.not_planned.iter().for_each(|reason| output::error_line(&format!("not planned: {}", output::shown(reason))));
     for change in &report.changes {

@@ -8,6 +8,7 @@ use headwater_operations::{PipelineReport, PipelineRow, VersionsReport};
 use headwater_pipelines::schedule::in_words;
 
 use crate::context::Context;
+use crate::fold::shortened;
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +96,11 @@ fn show(report: &PipelineReport) {
     let stored = output::time(Some(report.created_at));
     // Standard output is the text alone, which can be applied again.
     output::error_line(&format!("{} v{}, {approved}, stored {stored}", report.pipeline, report.version));
+    if !report.new_tables.is_empty() {
+        let tables = output::plural(report.new_tables.len(), "table");
+        let names = shortened(&report.new_tables);
+        output::error_line(&format!("{tables} more match its patterns now, and `apply` takes them: {names}"));
+    }
     output::line(report.spec_text.trim_end());
 }
 

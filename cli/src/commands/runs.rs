@@ -1,21 +1,21 @@
 //! `headwater runs`.
 
 mod explain;
+mod report;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use headwater_operations::{
-    AttemptRow, AttemptState, LogRow, RerunMode, RunError, RunFilter, RunReport, RunRow, RunsReport, Suggest,
-    WarningRow, task_label,
-};
+use headwater_operations::{LogRow, RerunMode, RunFilter, RunRow, RunsReport};
 use uuid::Uuid;
 
 use crate::context::{Context, staging};
 use crate::failure::hinted;
-use crate::{output, watch, words};
+use crate::output;
+
+pub(super) use report::show as show_report;
 
 /// Unfinished runs that are named when it is not clear which one is meant.
 const NAMED: i64 = 10;
@@ -229,99 +229,4 @@ fn show_line(line: &LogRow) {
     let task = line.task.as_deref().unwrap_or(&line.stage);
     let message = output::shown(&line.message);
     output::line(&format!("{} {:5} {task}: {message}", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.level));
-}
-
-/// A run for people: tasks, retries, receipts, and for a failure its cause and the next command.
-pub(super) fn show_report(report: &RunReport) {
-    let run = &report.run;
-    let took = run.started_at.zip(run.finished_at).map(|(start, end)| format!(" in {}", output::duration(end - start)));
-    let took = took.unwrap_or_default();
-    output::line(&format!("run {} of {} v{}: {}{took}", run.run_id, run.pipeline, run.version, run.state));
-    let tasks = report.tasks.iter().map(|task| {
-        [
-            task_label(&task.path, task.stage.as_deref()),
-            task.kind.clone(),
-            task.state.clone(),
-            output::count(task.rows_written.unsigned_abs()),
-            output::count(task.rows_rejected.unsigned_abs()),
-            output::bytes(task.bytes.unsigned_abs()),
-            task.duration_ms.map(|ms| output::duration(chrono::TimeDelta::milliseconds(ms))).unwrap_or_default(),
-            task.attempts.to_string(),
-        ]
-    });
-    output::table(&["task", "kind", "state", "rows", "rejected", "memory bytes", "took", "attempts"], tasks);
-    retries(&report.attempts).iter().for_each(|line| output::line(line));
-    report.receipts.iter().for_each(show_receipt);
-    for WarningRow { task, message } in &report.warnings {
-        output::line(&format!("warning {}: {}", task.as_deref().unwrap_or("run"), output::shown(message)));
-    }
-    if let Some(error) = &report.error {
-        output::line("");
-        std::iter::once(error).chain(&report.further_errors).for_each(show_error);
-        output::line(&format!("  try:  {}", again(report)));
-        output::line(&format!("  log:  headwater runs logs {}", run.run_id));
-    }
-}
-
-fn show_error(error: &RunError) {
-    output::line(&format!("{}: {}", error.task.as_deref().unwrap_or("run"), output::shown(&error.message)));
-    error.hint.iter().for_each(|hint| output::line(&format!("  hint: {}", output::shown(hint))));
-}
-
-/// What to do about a failed run. Running it again executes its own version, which a newer one may have corrected.
-fn again(report: &RunReport) -> String {
-    let rerun = words::suggestion(&Suggest::Rerun { run: report.run.run_id, all: false });
-    match report.newer_version {
-        Some(newer) => format!(
-            "headwater run {} for version {newer}, which is approved now; {rerun} for version {} again",
-            report.run.pipeline, report.run.version
-        ),
-        None => rerun,
-    }
-}
-
-/// Why there was another attempt: a line for each that was not the last of its stage.
-fn retries(attempts: &[AttemptRow]) -> Vec<String> {
-    let of_run = |attempt: &&AttemptRow| attempt.kind == "run";
-    let replaced = |attempt: &&AttemptRow| {
-        let later = |other: &AttemptRow| other.stage_run_id == attempt.stage_run_id && other.number > attempt.number;
-        attempts.iter().filter(of_run).any(later)
-    };
-    let lines = attempts.iter().filter(of_run).filter(replaced).map(|attempt| {
-        let AttemptRow { stage, number, state, .. } = attempt;
-        let took = attempt.finished_at.map(|end| format!(" after {}", output::duration(end - attempt.started_at)));
-        let what = match state {
-            AttemptState::Waiting => "waited".to_owned(),
-            state => watch::ended(*state),
-        };
-        let cause = attempt.cause().map(|cause| format!(": {}", output::shown(&cause))).unwrap_or_default();
-        format!("attempt {number} of {stage} {what}{}{cause}", took.unwrap_or_default())
-    });
-    lines.collect()
-}
-
-fn show_receipt(receipt: &headwater_operations::Receipt) {
-    let version = receipt.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
-    let adopted = if receipt.adopted { ", adopted" } else { "" };
-    output::line(&format!(
-        "receipt {} → {} ({}): read {}, wrote {}, rejected {}, {}, {}{version}, peak {}{adopted}, load {}",
-        receipt.task,
-        receipt.target,
-        receipt.mode,
-        output::count(receipt.rows_read),
-        output::count(receipt.rows_written),
-        output::count(receipt.rows_rejected),
-        output::bytes(receipt.bytes),
-        output::plural(receipt.files, "file"),
-        output::bytes(receipt.peak_memory),
-        receipt.load_id,
-    ));
-    for (what, columns) in receipt.columns.kinds() {
-        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-        output::line(&format!("  columns {what}: {}", columns.join(", ")));
-    }
-    for cursor in &receipt.cursors {
-        let from = cursor.from.as_deref().unwrap_or("the beginning");
-        output::line(&format!("  {}: from {from} to {}", cursor.task, cursor.to));
-    }
 }

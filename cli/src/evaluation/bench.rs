@@ -228,7 +228,7 @@ impl Bench {
             let load = LoadTask {
                 input: format!("rows{number}"),
                 into: format!("{LAKE}.{}", quoted(name)),
-                mode: WriteMode::Overwrite,
+                mode: Some(WriteMode::Overwrite),
                 keys: Vec::new(),
                 track: Vec::new(),
                 partition_by: Vec::new(),

@@ -17,6 +17,25 @@ use super::Checker;
 use crate::connector::{CursorRequest, Reading, SinkPlan};
 
 impl Checker<'_> {
+    /// Describes the source and judges the cursor of an extract at once. Whether there is nothing to report; what it is shows in two looks.
+    pub(super) async fn readable_by_cursor(
+        &mut self,
+        task: &TaskPath,
+        source: &ExtractSource,
+        columns: Option<&Columns>,
+        cursor: Option<&Cursor>,
+    ) -> bool {
+        let Some(cursor) = cursor.filter(|_| matches!(source, ExtractSource::Table(_))) else { return false };
+        if self.inability(source).is_some() || self.unreachable.contains(source.connection()) {
+            return false;
+        }
+        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged };
+        let Ok(read) = self.connections.read(source, columns, Some(request), &self.cancel).await else { return false };
+        self.partial.insert(task.to_string());
+        self.keep(task, read.table.schema());
+        true
+    }
+
     /// Judges the cursor of an extract whose source is readable.
     pub(super) async fn cursor(
         &mut self,

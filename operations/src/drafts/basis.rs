@@ -212,6 +212,7 @@ impl Operations {
     /// What an approval of a document is bound to now: its sources are looked at again.
     pub(crate) async fn basis_now(&self, document: &Document) -> Result<Basis> {
         let names = self.connection_names().await?;
+        let document = &self.expand_now(document.clone(), &names, &BTreeMap::new()).await?;
         let planned = plan::plan(document, &names);
         let sources: BTreeSet<String> = planned.works.values().flat_map(Work::sources).collect();
         for source in sources.intersection(&names) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::SchemaRef;
 use headwater_pipelines::diagnostic::Diagnostic;
 use headwater_pipelines::diff::{Change, ChangeKind};
+use headwater_pipelines::plan::tables::TableSet;
 use headwater_pipelines::plan::{Head, Stage};
 use headwater_pipelines::schedule::in_words;
 use headwater_pipelines::spec::Retry;
@@ -25,6 +26,9 @@ pub struct PlanReport {
     /// What is wrong, in the order of the file.
     #[schemars(with = "Vec<DiagnosticReport>")]
     pub diagnostics: Vec<Diagnostic>,
+    /// What became of extracts of several tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableSet>,
     /// The stages in topological order; absent if the spec has mistakes.
     pub stages: Option<Vec<StageReport>>,
     /// The columns of every dataset that could be judged, by task.
@@ -189,6 +193,7 @@ impl PlanReport {
             file: spec.document.source.name.clone(),
             pipeline: read.map(|spec| spec.name.clone()),
             diagnostics: spec.checked.diagnostics.clone(),
+            tables: spec.document.table_sets().to_vec(),
             stages: spec.planned.plan.as_ref().map(|plan| plan.stages.iter().map(StageReport::of).collect()),
             schemas: schemas.collect(),
             ddl: loads.collect(),

@@ -72,7 +72,9 @@ impl GroupScope<'_> {
 
     fn child(&self, group: &TaskPath, part: &Part) -> Option<Result<TaskPath, Finding>> {
         let exact = group.child(&part.text);
-        if self.tree.tasks.contains_key(&exact) || self.tree.is_unknown(&exact) {
+        // The tables of an extract that is not expanded are not known.
+        let is_table = || self.tree.is_several(group) && self.tree.children(group).next().is_none();
+        if self.tree.tasks.contains_key(&exact) || self.tree.is_unknown(&exact) || is_table() {
             return Some(Ok(exact));
         }
         match settle(&part.text, part.is_quoted, self.tree.alike(group, &part.text)) {
@@ -128,6 +130,13 @@ impl GroupScope<'_> {
         let kinds = self.tree.tasks.get(&path).map(|placed| Kind::of(placed.task)).unwrap_or_default();
         let [kind] = kinds.as_slice() else { return Ok(Relation::Task(path)) };
         let not = |what: &str| Finding::error(Code::NotADataset, format!("'{path}' is {what} and holds no rows"));
+        if self.tree.is_several(&path) {
+            let finding = Finding::error(Code::NotADataset, format!("'{path}' is several tables"));
+            let one = self.tree.children(&path).next().unwrap_or("orders");
+            return Err(finding.hint(format!(
+                "name one of them, e.g. {path}.{one}; a load with {{{{ table }}}} in `into` takes them all"
+            )));
+        }
         match kind.role() {
             Role::Dataset => Ok(Relation::Task(path)),
             Role::Group => {

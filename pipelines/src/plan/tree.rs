@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::decode::{Lost, Step};
-use crate::document::split_task;
+use crate::decode::Step;
+use crate::document::{Document, split_task};
 use crate::path::TaskPath;
 use crate::spec::{Retry, Spec, Task};
 
@@ -71,12 +71,14 @@ pub(super) struct Tree<'a> {
     alike: HashMap<TaskPath, Vec<&'a str>>,
     /// Tasks that could not be read. Readers may name them; nothing is known about them.
     unknown: HashSet<TaskPath>,
+    /// Extracts of several tables, whether they are groups by now or not.
+    several: HashSet<TaskPath>,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(spec: &'a Spec, lost: &Lost) -> Self {
+    pub(super) fn new(document: &Document, spec: &'a Spec) -> Self {
         let mut tree = Self::default();
-        for path in lost.paths() {
+        for path in document.lost().paths() {
             match split_task(path) {
                 (task, []) if !task.is_root() => tree.unknown.insert(task),
                 // Whatever the group held could not be read.
@@ -85,6 +87,7 @@ impl<'a> Tree<'a> {
             };
         }
         tree.add(&TaskPath::root(), &[Step::from("tasks")], &Inherited::default(), &spec.tasks);
+        tree.several.extend(document.table_sets().iter().map(|set| TaskPath::from(set.task.as_str())));
         tree
     }
 
@@ -93,6 +96,9 @@ impl<'a> Tree<'a> {
             let path = group.child(name);
             let steps: Vec<Step> = steps.iter().cloned().chain([Step::from(name.as_str())]).collect();
             let inherited = inherited.refined(task);
+            if task.extract.as_ref().is_some_and(|extract| extract.tables.is_some()) {
+                self.several.insert(path.clone());
+            }
             self.children.entry(group.clone()).or_default().push(name);
             self.alike.entry(group.child(&name.to_lowercase())).or_default().push(name);
             let (index, _) = self.tasks.insert_full(
@@ -118,6 +124,11 @@ impl<'a> Tree<'a> {
     /// Names of the tasks directly in a group that a name could mean if its case is free.
     pub(super) fn alike<'t>(&'t self, group: &TaskPath, name: &str) -> impl Iterator<Item = &'t str> + use<'t, 'a> {
         self.alike.get(&group.child(&name.to_lowercase())).into_iter().flatten().copied()
+    }
+
+    /// Whether a task is an extract of several tables.
+    pub(super) fn is_several(&self, path: &TaskPath) -> bool {
+        self.several.contains(path)
     }
 
     /// Whether a task could not be read, or is in a group that could not.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckTask, Columns, LoadSchema, Reach, Retry};
+use super::{CheckTask, Columns, LoadSchema, Reach, Retry, TableNames};
 
 /// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,10 +84,10 @@ pub struct ExtractTask {
     /// `connection.path`, e.g. `shop.public.orders`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Several tables at once, e.g. `shop.public.*`.
+    /// Several tables at once, e.g. `shop.public.*`: `plan` makes one dataset of each, and one load of each load below.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tables: Option<String>,
-    /// Tables left out of `tables`.
+    pub tables: Option<TableNames>,
+    /// Patterns of names that are left out of `tables`, e.g. `audit_*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
     /// The connection of `query`.
@@ -96,7 +96,7 @@ pub struct ExtractTask {
     /// A statement in the source's own language, run read-only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// A column whose growth marks new rows, e.g. `updated_at`: each run reads what its load does not hold yet. `auto` is the source's own position.
+    /// A column whose growth marks new rows, e.g. `updated_at`: each run reads what its load does not hold yet. `auto` is the source's own position; with `tables` each table's own such column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// How far behind the largest value rows are still looked for that come late. If absent 24h for times; rows with numbers are read whatever their number is.
@@ -144,10 +144,12 @@ pub enum OnValue {
 pub struct LoadTask {
     /// The dataset to write.
     pub input: String,
-    /// `connection.path`, e.g. `lake.orders`.
+    /// `connection.path`, e.g. `lake.orders`; below `tables` a name with places for the table's name and schema (docs/loads.md, Whole schemas).
     pub into: String,
-    /// How rows meet those already there.
-    pub mode: WriteMode,
+    /// How rows meet those already there. Below `tables` it can be absent: upsert where a table has a key, else overwrite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WriteMode")]
+    pub mode: Option<WriteMode>,
     /// Key columns (upsert, insert_new, delete_insert, scd2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,

@@ -210,7 +210,7 @@ fn load(dice: &mut Dice, input: String, number: usize) -> LoadTask {
     LoadTask {
         input,
         into: dice.pick(&[format!("lake.orders{number}"), format!("reports.\"a b{number}.csv\"")]),
-        mode: dice.pick(&[WriteMode::Append, WriteMode::Overwrite]),
+        mode: Some(dice.pick(&[WriteMode::Append, WriteMode::Overwrite])),
         keys: Vec::new(),
         track: Vec::new(),
         partition_by: if dice.one_in(3) { vec!["note".to_owned()] } else { Vec::new() },

@@ -5,6 +5,7 @@ use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
 use crate::kind::Kind;
 use crate::plan::cursor::AUTO;
+use crate::plan::tables;
 use crate::plan::tree::Placed;
 use crate::spec::{
     CheckTask, ColumnOverride, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure, Rule, WriteMode,
@@ -37,15 +38,16 @@ impl Findings<'_> {
         let unknown = count <= 1 && self.document.lost().within(steps);
         if (count != 1 || !query_whole) && !unknown {
             let finding = Finding::error(Code::BadExtract, "an extract needs exactly one source");
-            self.add_at_key(steps, finding.hint("give `from`, or `connection` and `query` together"));
+            self.add_at_key(steps, finding.hint("give `from`, or `tables`, or `connection` and `query` together"));
         }
-        let later = [
-            ("tables", extract.tables.is_some()),
-            ("exclude", !extract.exclude.is_empty()),
-            ("on_value", extract.on_value.is_some()),
-        ];
-        for (field, _) in later.into_iter().filter(|(_, set)| *set) {
-            self.not_yet(&below(steps, field), &format!("'{field}' of an extract"));
+        if extract.on_value.is_some() {
+            self.not_yet(&below(steps, "on_value"), "'on_value' of an extract");
+        }
+        for (field, finding) in tables::misfits(extract) {
+            // `tables` may be what could not be read.
+            if field != "exclude" || !self.document.lost().within(steps) {
+                self.add_at_key(&below(steps, field), finding);
+            }
         }
         self.cursor(extract, steps);
         match &extract.columns {
@@ -86,7 +88,7 @@ impl Findings<'_> {
                     );
                 }
             }
-            Some(AUTO) => {
+            Some(AUTO) if extract.tables.is_none() => {
                 for field in written {
                     let finding =
                         Finding::error(Code::BadCursor, format!("the source's own position has no `{field}`"));
@@ -113,21 +115,16 @@ impl Findings<'_> {
     }
 
     fn load(&mut self, load: &LoadTask, steps: &[Step]) {
-        let keys = below(steps, "keys");
-        let written = self.document.node(&keys).is_some();
-        if load.mode.is_keyed() {
-            if load.mode == WriteMode::Scd2 {
-                self.not_yet(&below(steps, "mode"), "mode scd2");
+        // Loads of several tables have the keys and modes of each of them.
+        let is_single = !tables::has_placeholders(&load.into);
+        match load.mode {
+            Some(mode) if is_single => self.keys(load, mode, steps),
+            None if is_single && !self.document.lost().within(steps) => {
+                self.add_at_key(steps, Finding::error(Code::MissingField, "'load' needs the field 'mode'"));
             }
-            if !written && !self.document.lost().within(&keys) {
-                let finding = Finding::error(Code::BadLoad, format!("mode {} needs `keys`", load.mode));
-                self.add_at_key(steps, finding.hint("name the columns that identify a row, e.g. keys: [id]"));
-            }
-        } else if !load.keys.is_empty() {
-            let finding = Finding::error(Code::BadLoad, format!("mode {} accepts no `keys`", load.mode));
-            self.add_at_key(&keys, finding.hint("remove them, or choose mode upsert"));
+            _ => {}
         }
-        self.columns(&load.keys, &keys);
+        self.columns(&load.keys, &below(steps, "keys"));
         self.order_by(load, &below(steps, "order_by"));
         self.columns(&load.track, &below(steps, "track"));
         self.columns(&load.partition_by, &below(steps, "partition_by"));
@@ -143,11 +140,31 @@ impl Findings<'_> {
         }
     }
 
+    fn keys(&mut self, load: &LoadTask, mode: WriteMode, steps: &[Step]) {
+        let keys = below(steps, "keys");
+        let written = !load.keys.is_empty() || self.document.node(&keys).is_some();
+        if mode.is_keyed() {
+            if mode == WriteMode::Scd2 {
+                self.not_yet(&below(steps, "mode"), "mode scd2");
+            }
+            if !written && !self.document.lost().within(&keys) {
+                let finding = Finding::error(Code::BadLoad, format!("mode {mode} needs `keys`"));
+                self.add_at_key(steps, finding.hint("name the columns that identify a row, e.g. keys: [id]"));
+            }
+        } else if !load.keys.is_empty() {
+            let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `keys`"));
+            self.add_at_key(&keys, finding.hint("remove them, or choose mode upsert"));
+        }
+    }
+
     fn order_by(&mut self, load: &LoadTask, steps: &[Step]) {
         let Some(column) = &load.order_by else { return };
         self.columns(std::slice::from_ref(column), steps);
-        if !matches!(load.mode, WriteMode::Upsert | WriteMode::InsertNew) {
-            let finding = Finding::error(Code::BadLoad, format!("mode {} accepts no `order_by`", load.mode));
+        let is_single = !tables::has_placeholders(&load.into);
+        if let Some(mode) =
+            load.mode.filter(|mode| is_single && !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew))
+        {
+            let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `order_by`"));
             self.add_at_key(
                 steps,
                 finding.hint("it says which of several rows of one key counts: for upsert and insert_new"),
