@@ -64,9 +64,9 @@ pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
 pub use headwater_store::state::{AttemptState, BackfillState, DraftState, RunState};
 pub use headwater_store::{
-    AttemptRow, BOUNDS, BackfillRow, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun, GlossaryRow,
-    GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow, QueueDepth,
-    RerunMode, Rollup, ScheduleRow, Scope, SliceRow, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
+    AttemptRow, BOUNDS, BackfillRow, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun,
+    GlossaryRow, GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow,
+    QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, SliceRow, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};

@@ -19,8 +19,8 @@ pub use headwater_store::RunFilter;
 pub use logs::LogTail;
 pub use rehearse::{KeyReport, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations};
 pub use report::{RunError, RunReport, RunRow, RunsReport, TaskReport};
-pub(crate) use start::{bind, zone_of};
 pub use start::{Origin, Place, Site, StartRun, Started, Target};
+pub(crate) use start::{bind, zone_of};
 pub use watch::{RunEvent, TaskProgress, Watch, task_label};
 
 /// The document of `runs why`.

@@ -34,7 +34,10 @@ const BY_DAY: &str = "SELECT count(*) || ' ' || count(DISTINCT day) || ' ' || su
 fn a_backfill_loads_each_slice_once_and_repeating_it_changes_nothing() {
     let world = days();
     let report = world.json(&backfill(&["--parallel", "3", "--json"]));
-    assert_eq!((&report["state"], &report["slices"], &report["succeeded"]), (&"succeeded".into(), &10.into(), &10.into()));
+    assert_eq!(
+        (&report["state"], &report["slices"], &report["succeeded"]),
+        (&"succeeded".into(), &10.into(), &10.into())
+    );
     assert_eq!(world.query(BY_DAY), "1000 10 1000");
     world.query("UPDATE orders SET price = 2");
     world.succeed(&backfill(&[]));
@@ -116,7 +119,8 @@ fn a_cursor_stays_where_it_is_while_the_rows_of_an_interval_are_read_again() {
     let before = cursor();
     // Rows that went wrong in the target, whoever did it.
     world.query("UPDATE copied SET note = 'wrong' WHERE id % 10 IN (2, 3); DELETE FROM copied WHERE id = 5");
-    let report = world.json(&["backfill", "daily", "--from", "2026-01-03", "--to", "2026-01-05", "--parallel", "4", "--json"]);
+    let report =
+        world.json(&["backfill", "daily", "--from", "2026-01-03", "--to", "2026-01-05", "--parallel", "4", "--json"]);
     assert_eq!((&report["state"], &report["parallel"]), (&"succeeded".into(), &1.into()));
     assert_eq!(world.query("SELECT count(*) || ' ' || count(*) FILTER (WHERE note = 'wrong') FROM copied"), "99 0");
     assert_eq!(cursor(), before);

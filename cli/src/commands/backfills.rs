@@ -87,7 +87,9 @@ pub(crate) enum BackfillsCommand {
         pipeline: String,
     },
     /// Go on, with the slices that failed or were canceled
-    #[command(after_help = "Examples:\n  headwater backfills resume orders\n  headwater backfills resume orders --detach")]
+    #[command(
+        after_help = "Examples:\n  headwater backfills resume orders\n  headwater backfills resume orders --detach"
+    )]
     Resume {
         /// Name of the pipeline
         pipeline: String,
@@ -119,7 +121,11 @@ pub(super) async fn backfill(context: &Context, args: BackfillArgs) -> Result<Ex
     let (operations, actor) = (&context.operations, &context.actor);
     if args.dry_run {
         let plan = operations.plan_backfill(actor, &start).await?;
-        if args.json { output::json(&plan)? } else { show_plan(&plan) }
+        if args.json {
+            output::json(&plan)?
+        } else {
+            show_plan(&plan)
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let plan = operations.plan_backfill(actor, &start).await?;
@@ -127,7 +133,10 @@ pub(super) async fn backfill(context: &Context, args: BackfillArgs) -> Result<Ex
     staging(&context.config)?;
     let id = operations.start_backfill(actor, &start).await?;
     let slices = output::plural(plan.slices.len() as u64, "slice");
-    output::error_line(&format!("backfill {id} of {} v{}: {slices}, {} at a time", plan.pipeline, plan.version, plan.parallel));
+    output::error_line(&format!(
+        "backfill {id} of {} v{}: {slices}, {} at a time",
+        plan.pipeline, plan.version, plan.parallel
+    ));
     see_through(context, id, &start.pipeline, args.detach, args.json).await
 }
 
@@ -228,7 +237,11 @@ fn tell(run: &RunReport, report: &BackfillReport) {
     let rows: u64 = run.receipts.iter().map(|receipt| receipt.rows_written).sum();
     let total = report.backfill.slices;
     let rows = output::plural(rows, "row");
-    output::error_line(&format!("slice {number} of {total}, {}: {}, {rows}", interval(slice.from, slice.to), run.run.state));
+    output::error_line(&format!(
+        "slice {number} of {total}, {}: {}, {rows}",
+        interval(slice.from, slice.to),
+        run.run.state
+    ));
     if let Some(error) = &run.error {
         output::error_line(&format!("  {}", output::shown_lines(&error.message)));
         output::error_line(&format!("  headwater runs show {}", run.run.run_id));
@@ -252,7 +265,10 @@ fn progress(row: &BackfillRow) -> String {
 
 fn show_plan(plan: &BackfillPlan) {
     let BackfillPlan { pipeline, version, parallel, targets, notes, slices } = plan;
-    output::line(&format!("{pipeline} v{version}: {}, {parallel} at a time", output::plural(slices.len() as u64, "slice")));
+    output::line(&format!(
+        "{pipeline} v{version}: {}, {parallel} at a time",
+        output::plural(slices.len() as u64, "slice")
+    ));
     output::line(&format!("replaces rows of {}", targets.join(", ")));
     notes.iter().for_each(|note| output::line(&format!("note: {note}")));
     for (at, slice) in slices.iter().enumerate() {

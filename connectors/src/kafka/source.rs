@@ -28,8 +28,9 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
         Some(Reading::Judged) | None => None,
         Some(Reading::Within(..)) => {
             let what = format!("{}: messages of an interval can't be read", client.label(&path.join(".")));
-            return Err(EngineError::config(what)
-                .hint("read the topic from its beginning: headwater run NAME --full-refresh"));
+            return Err(
+                EngineError::config(what).hint("read the topic from its beginning: headwater run NAME --full-refresh")
+            );
         }
     };
     let topic = Topic::open(client, path, request.columns.as_ref(), after, request.cancel.clone()).await?;

@@ -162,8 +162,10 @@ impl<'a> Reader<'a> {
         let is_midnight = |at: DateTime<Utc>| at.time() == NaiveTime::MIN;
         match self.scale {
             Scale::Integer | Scale::Numeric => {
-                return Err(EngineError::config(format!("the cursor {name} of {label} is a number, and a slice is an interval of time"))
-                    .hint("backfill by a query with $interval_start and $interval_end, or use a time as cursor"));
+                return Err(EngineError::config(format!(
+                    "the cursor {name} of {label} is a number, and a slice is an interval of time"
+                ))
+                .hint("backfill by a query with $interval_start and $interval_end, or use a time as cursor"));
             }
             Scale::Local if self.column.base.oid == DATE && !(is_midnight(from) && is_midnight(to)) => {
                 return Err(EngineError::config(format!("the cursor {name} of {label} is a date, and the slice from {from} to {to} does not begin and end with a day of UTC"))

@@ -125,8 +125,12 @@ impl Workspace {
         )
         .fetch_all(self.durable())
         .await?;
-        let slice =
-            rows.into_iter().map(|row| SliceRow { from: row.starts_at, to: row.ends_at, state: row.state, run_id: row.run_id });
+        let slice = rows.into_iter().map(|row| SliceRow {
+            from: row.starts_at,
+            to: row.ends_at,
+            state: row.state,
+            run_id: row.run_id,
+        });
         Ok(slice.collect())
     }
 

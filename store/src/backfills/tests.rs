@@ -67,7 +67,9 @@ async fn slices_run_in_their_order_and_no_more_of_them_than_are_allowed() {
     assert_eq!(state(&workspace).await, BackfillState::Running);
     db.store.advance_backfills().await.unwrap();
     assert_eq!(state(&workspace).await, BackfillState::Succeeded);
-    let intervals = db.value("SELECT string_agg(extract(epoch FROM interval_start)::int / 3600 || trigger, ' ' ORDER BY id) FROM runs");
+    let intervals = db.value(
+        "SELECT string_agg(extract(epoch FROM interval_start)::int / 3600 || trigger, ' ' ORDER BY id) FROM runs",
+    );
     assert_eq!(intervals.await, "0backfill 1backfill 2backfill");
 }
 
@@ -77,7 +79,10 @@ async fn after_a_slice_that_failed_nothing_starts_until_it_is_resumed() {
     workspace.advance_backfill(id).await.unwrap();
     assert!(run_one(&db, failed()).await);
     workspace.advance_backfill(id).await.unwrap();
-    assert_eq!((state(&workspace).await, states(&workspace, id).await.as_str()), (BackfillState::Failed, "failed waiting waiting"));
+    assert_eq!(
+        (state(&workspace).await, states(&workspace, id).await.as_str()),
+        (BackfillState::Failed, "failed waiting waiting")
+    );
     workspace.resume_backfill(id).await.unwrap();
     for _ in 0..3 {
         assert_eq!(workspace.advance_backfill(id).await.unwrap(), 1);
