@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::runs::{bind, zone_of};
-use crate::{Action, Actor, OperationError, Operations, Result};
+use crate::{Action, Actor, BackfillState, OperationError, Operations, Result};
 
 /// More slices are hardly meant, and each of them is a run.
 const MOST_SLICES: usize = 10_000;
@@ -124,10 +124,14 @@ impl Operations {
         Ok(workspace.newest_backfill(pipeline).await?)
     }
 
-    /// Lets a pipeline's newest backfill go on, with the slices that failed.
+    /// Lets a pipeline's newest backfill go on, with the slices that failed. One that runs stays as it is: whoever followed it may be gone.
     pub async fn resume_backfill(&self, actor: &Actor, pipeline: &str) -> Result<BackfillRow> {
         let workspace = self.permit(actor, Action::ChangeBackfills)?;
-        workspace.resume_backfill(workspace.newest_backfill(pipeline).await?.backfill_id).await?;
+        let newest = workspace.newest_backfill(pipeline).await?;
+        if newest.state == BackfillState::Running {
+            return Ok(newest);
+        }
+        workspace.resume_backfill(newest.backfill_id).await?;
         Ok(workspace.newest_backfill(pipeline).await?)
     }
 

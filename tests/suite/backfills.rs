@@ -83,8 +83,22 @@ fn a_backfill_that_was_killed_goes_on_where_it_was() {
     running.wait();
     let shown = world.json(&["backfills", "show", "daily", "--json"]);
     assert_eq!(shown["state"], "running");
-    world.succeed(&["backfills", "pause", "daily"]);
     world.succeed(&["backfills", "resume", "daily"]);
+    assert_eq!(world.query(BY_DAY), "1000 10 1000");
+}
+
+#[test]
+fn an_interrupted_backfill_cancels_its_runs_and_can_be_resumed() {
+    let world = days();
+    let running = world.start(world.command(&backfill(&[])));
+    eventually("a slice is loaded", || running.stderr().contains("slice 1 of 10"));
+    running.signal("INT");
+    let done = running.wait();
+    let state = world.json(&["backfills", "show", "daily", "--json"])["state"].clone();
+    if state != "succeeded" {
+        assert_eq!((done.code(), state), (Some(1), "canceled".into()), "{done}");
+        world.succeed(&["backfills", "resume", "daily"]);
+    }
     assert_eq!(world.query(BY_DAY), "1000 10 1000");
 }
 

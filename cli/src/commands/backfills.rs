@@ -171,16 +171,19 @@ pub(super) async fn backfills(context: &Context, command: BackfillsCommand) -> R
 /// Follows a backfill until it has ended, unless it is left to others.
 async fn see_through(context: &Context, id: Uuid, pipeline: &str, detach: bool, json: bool) -> Result<ExitCode> {
     let (operations, actor) = (&context.operations, &context.actor);
-    let report = match detach {
-        true => operations.advance_backfill(actor, id, pipeline).await?,
-        false => tokio::select! {
-            report = follow(context, id, pipeline) => report?,
+    let report = if detach {
+        operations.advance_backfill(actor, id, pipeline).await?
+    } else {
+        let mut following = Box::pin(follow(context, id, pipeline));
+        tokio::select! {
+            report = &mut following => report?,
             () = super::interrupted() => {
                 output::error_line(&format!("canceling; take it up again: headwater backfills resume {pipeline}"));
                 operations.cancel_backfill(actor, pipeline).await?;
-                operations.backfill(actor, pipeline).await?
+                // Runs that are executed here end first.
+                following.await?
             }
-        },
+        }
     };
     if json {
         output::json(&report)?;
