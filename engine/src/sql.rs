@@ -19,7 +19,6 @@ mod conditionals;
 mod correlation;
 mod date_fields;
 mod dates;
-mod deviations;
 mod format_functions;
 mod formats;
 mod frames;

@@ -94,7 +94,7 @@ fn a_topic_that_was_made_again_stops_the_run_and_a_full_refresh_replaces_the_row
     crate::support::eventually("it is gone", || !world.run(&["plan", "p.yaml"]).status.success());
     client.create(&topic, 2).send(&topic, 0, &[r#"{"id":7,"note":"x"}"#, r#"{"id":8,"note":"y"}"#]);
     let stopped = world.run(&["run", "p.yaml"]);
-    assert!(!stopped.status.success() && stopped.stderr.contains("--full-refresh"), "{stopped}");
+    assert!(!stopped.status.success() && stopped.stdout.contains("--full-refresh"), "{stopped}");
     assert_eq!(lake(&world), "1:a");
     world.succeed(&["run", "p.yaml", "--full-refresh"]);
     assert_eq!(lake(&world), "7:x 8:y");

@@ -179,9 +179,10 @@ async fn see_through(context: &Context, id: Uuid, pipeline: &str, detach: bool, 
             report = &mut following => report?,
             () = super::interrupted() => {
                 output::error_line(&format!("canceling; take it up again: headwater backfills resume {pipeline}"));
-                operations.cancel_backfill(actor, pipeline).await?;
-                // Runs that are executed here end first.
-                following.await?
+                // What is followed may be in the middle of a transaction, and runs that are executed here end first.
+                let (canceled, report) = tokio::join!(operations.cancel_backfill(actor, pipeline), following);
+                canceled?;
+                report?
             }
         }
     };

@@ -82,9 +82,8 @@ impl Plan {
 /// Whether a position is one of this very topic, and all behind it is still there.
 fn fits(label: &str, topic_id: &str, bounds: &TopicBounds, after: &Position) -> Result<()> {
     let again = |what: String| {
-        EngineError::config(format!("{label}: {what}")).hint(format!(
-            "read the topic from its beginning: {REFRESH} (rows of the old topic stay in an append's target)"
-        ))
+        EngineError::config(format!("{label}: {what}"))
+            .hint(format!("read the topic from its beginning: {REFRESH} (it replaces the rows of the old topic)"))
     };
     if after.topic_id != topic_id {
         let offsets = |of: &mut dyn Iterator<Item = (i32, i64)>| {

@@ -11,7 +11,6 @@ use datafusion::logical_expr::planner::{RawAggregateExpr, RawWindowExpr};
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::cast;
-use super::deviations;
 use super::json;
 use super::kernel::{Body, Form, Kernel};
 use super::types::{Operand, Type, refused};
@@ -55,6 +54,9 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
     if place != "0" && matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
         return further(name, place, operand);
     }
+    if place == "distinct" && operand.kind == Type::Char {
+        return Err(refused(format!("{name}(DISTINCT …) of char(n) is not supported: cast it to text")));
+    }
     if place == "distinct" && operand.kind.is_float() {
         return Err(refused(format!("{name}(DISTINCT …) of {} may give -0 or 0: cast it to numeric", operand.kind)));
     }
@@ -84,9 +86,6 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
         (Takes::Ordered, kind) => kind.clone(),
         (Takes::Summable, kind) if kind.is_number() || *kind == Type::Interval => kind.clone(),
         (Takes::Floats, kind) if kind.is_float() => Type::Float8,
-        (Takes::Floats, kind) if kind.is_number() && deviations::is_one(name) => {
-            return deviations::argument(name, operand);
-        }
         (Takes::Floats, kind) if kind.is_number() => {
             return Err(refused(format!("{name} of {kind} has more digits in Postgres: cast it to double precision")));
         }
@@ -183,15 +182,6 @@ pub(super) fn aggregate(raw: RawAggregateExpr) -> Result<Expr> {
     if distinct && args.iter().any(json::is_counted) {
         return Err(refused("json has no equality, so that it can't be DISTINCT: cast it to jsonb or text"));
     }
-    if let Some(exact) = deviations::exact(&args) {
-        if distinct {
-            return Err(refused(format!("{}(DISTINCT …) is not supported", func.name())));
-        }
-        return exact.of(func.name(), |function, value| {
-            let call = AggregateFunction::new_udf(function, vec![value], false, filter.clone(), Vec::new(), None);
-            Expr::AggregateFunction(call)
-        });
-    }
     let kind = ordered_kind(&args);
     let call = AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment);
     Ok(unordered(Expr::AggregateFunction(call), kind))
@@ -206,14 +196,7 @@ pub(super) fn window(raw: RawWindowExpr) -> Result<Expr> {
         _ => None,
     };
     let extreme = ordered_kind(&args);
-    let exact = deviations::exact(&args);
     let params = WindowFunctionParams { args, partition_by, order_by, window_frame, filter, null_treatment, distinct };
-    if let Some(exact) = exact {
-        return exact.of(func_def.name(), |function, value| {
-            let params = WindowFunctionParams { args: vec![value], ..params.clone() };
-            Expr::WindowFunction(Box::new(WindowFunction { fun: function.into(), params }))
-        });
-    }
     let call = Expr::WindowFunction(Box::new(WindowFunction { fun: func_def, params }));
     Ok(match kind {
         Some(kind) => Expr::Cast(Cast::new(Box::new(call), kind.arrow())),

@@ -91,7 +91,6 @@ fn shortened(target: &names::Name) -> Result<(&'static str, Body)> {
         (names::Kind::Is(Type::Text), false) => Ok(("varchar", text::shortened)),
         (names::Kind::Is(Type::Text), true) => Ok(("char", text::padded)),
         (names::Kind::Is(Type::Timestamp | Type::Timestamptz), _) => Ok(("digits", super::moments::rounded)),
-        (names::Kind::Is(Type::Time), _) => Ok(("digits of time", super::moments::rounded_time)),
         _ => Err(refused("this type takes no length")),
     }
 }

@@ -241,18 +241,6 @@ fn finer(columns: &[ArrayRef], kind: &DataType, is_exact: bool) -> Result<ArrayR
     Ok(Arc::new(result.with_data_type(kind.clone())))
 }
 
-/// time(n): fewer digits of a second, rounded.
-pub(super) fn rounded_time(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
-    let times = columns[0].as_primitive::<Time64MicrosecondType>();
-    let digits = columns[1].as_primitive::<Int32Type>().iter().flatten().next().unwrap_or(6).clamp(0, 6);
-    let unit = 10_i64.pow(u32::try_from(6 - digits).unwrap_or(0));
-    let result: PrimitiveArray<Time64MicrosecondType> = times.try_unary(|micros| {
-        let rounded = if unit == 1 { micros } else { (micros + unit / 2) / unit * unit };
-        if rounded < DAY { Ok(rounded) } else { Err(out_of_range("time")) }
-    })?;
-    Ok(Arc::new(result.with_data_type(kind.clone())))
-}
-
 /// timestamp(n): fewer digits of a second, rounded.
 pub(super) fn rounded(columns: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     let moments = columns[0].as_primitive::<TimestampMicrosecondType>();

@@ -28,11 +28,6 @@ pub(crate) fn all() -> Vec<Arc<AggregateUDF>> {
     [false, true].into_iter().map(|is_average| Arc::new(AggregateUDF::from(Sum::new(is_average)))).collect()
 }
 
-/// sum alone.
-pub(super) fn sum() -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::from(Sum::new(false)))
-}
-
 /// sum, or avg as the quotient of sum and count.
 ///
 /// The name is not "sum": rules of the optimizer that know a function by that name sum its sums again, which changes the

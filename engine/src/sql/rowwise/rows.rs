@@ -11,8 +11,8 @@ use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::Sort as SortExpr;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder,
-    Projection, SkipType, Subquery, Unnest, Window, lit,
+    Aggregate, Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder, Projection,
+    SkipType, Subquery, Unnest, Window, lit,
 };
 
 use super::super::functions::of_theirs;
@@ -85,7 +85,6 @@ impl Names {
             LogicalPlan::Aggregate(aggregate) => {
                 self.aggregated(outer, &aggregate.input, &aggregate.group_expr, &aggregate.aggr_expr)
             }
-            LogicalPlan::Distinct(Distinct::All(input)) => self.aggregated(outer, input, &all(input.schema()), &[]),
             LogicalPlan::Unnest(unnest) => self.unnested(outer, unnest),
             LogicalPlan::Window(window) => self.windowed(outer, window),
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.rows(outer, &sort.input),
@@ -155,26 +154,19 @@ impl Names {
 
     /// Groups for each outer row. Without keys it has one, whatever is in it.
     fn aggregated(&mut self, outer: &Outer, input: &LogicalPlan, keys: &[Expr], aggregates: &[Expr]) -> Result<Rows> {
+        if !keys.is_empty() {
+            return Err(refused("groups can't depend on the row around them"));
+        }
+        if aggregates.iter().any(|call| call.contains_outer() && call.column_refs().is_empty()) {
+            return Err(refused(
+                "an aggregate of columns that a subquery does not read itself belongs to the query around it",
+            ));
+        }
         let rows = self.rows(outer, input)?;
         let (inner, around) = (input.schema(), outer.plan.schema());
-        let mut groups = all(around);
-        let mut added = Vec::new();
+        let groups = all(around);
         let mut columns = Vec::new();
-        for key in keys {
-            if matches!(key, Expr::GroupingSet(_)) {
-                return Err(refused("grouping sets can't depend on the row around them"));
-            }
-            let (key, name) = (under(key, inner, &rows.columns, around)?.unalias(), self.next());
-            added.push(named(&rows.plan, &rows.mark, &key, Some(own()), &name)?);
-            columns.push(column(&name));
-        }
-        groups.extend(columns.iter().cloned());
-        let mark = self.next();
-        if !keys.is_empty() {
-            added.push(rows.mark.clone().alias_qualified(Some(own()), &mark));
-            groups.push(column(&mark));
-        }
-        let plan = extended(rows.plan, added)?;
+        let plan = rows.plan;
         let calls = aggregates.iter().map(|call| {
             let call = under(call, inner, &rows.columns, around)?.unalias();
             marked(call, &rows.mark, &rows.order)
@@ -188,8 +180,7 @@ impl Names {
             listed.push(result.alias_qualified(Some(own()), &name));
             columns.push(column(&name));
         }
-        let mark = if keys.is_empty() { truth(true) } else { column(&mark) };
-        Ok(Rows { plan: projection(grouped, listed)?, columns, mark, order: Vec::new(), is_single: keys.is_empty() })
+        Ok(Rows { plan: projection(grouped, listed)?, columns, mark: truth(true), order: Vec::new(), is_single: true })
     }
 
     /// The elements of arrays. An outer row without any is kept by an array that is NULL.
