@@ -358,26 +358,3 @@ async fn messages_of_every_codec_are_read() {
     assert_eq!(found.len(), 100);
     assert_eq!(found.iter().filter(|id| id.as_str() == "3").count(), 20);
 }
-
-/// `cargo test -p headwater-connectors --test suite kafka::speed -- --ignored --nocapture`
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn speed_of_reading_beside_counting() {
-    const MESSAGES: u32 = 2_000_000;
-    let (topic, mut client) = (name(), broker().client());
-    client.create(&topic, 6).fill(&topic, 6, 0, MESSAGES, 180);
-    for round in 0..3 {
-        for (what, columns) in [("counting", json!([])), ("all columns", json!(null))] {
-            let table = source(&topic, columns, None).await.unwrap().table;
-            let (start, mut rows) = (Instant::now(), 0);
-            let mut stream = session().read_table(table).unwrap().execute_stream().await.unwrap();
-            while let Some(batch) = stream.next().await {
-                rows += batch.unwrap().num_rows();
-            }
-            let seconds = start.elapsed().as_secs_f64();
-            println!("round {round}, {what}: {rows} messages, {:.0} messages/s", rows as f64 / seconds);
-        }
-    }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap());
-}
