@@ -14,7 +14,6 @@ use headwater_pipelines::sql::SqlFinding;
 mod expressions;
 #[cfg(test)]
 mod hostile;
-mod merged;
 mod rows;
 mod scopes;
 mod titles;
@@ -184,27 +183,6 @@ mod tests {
         assert_eq!(
             fine("SELECT (id, ordertotal) IN (SELECT id, 1 FROM customers) AS x FROM orders"),
             "SELECT (\"orders\".\"id\", \"orders\".\"orderTotal\") IN (SELECT \"id\", 1 AS \"?column?\" FROM customers) AS x FROM orders"
-        );
-    }
-
-    #[test]
-    fn a_merged_column_is_the_one_of_its_side() {
-        assert_eq!(
-            fine("SELECT ID FROM orders o FULL JOIN customers c USING (id) WHERE id > 1"),
-            "SELECT coalesce(\"o\".\"id\", \"c\".\"id\") AS \"ID\" FROM orders o FULL JOIN customers c ON \"o\".\"id\" = \"c\".\"id\" WHERE coalesce(\"o\".\"id\", \"c\".\"id\") > 1"
-        );
-        assert_eq!(
-            fine("SELECT id, ordertotal FROM orders o NATURAL RIGHT JOIN customers c ORDER BY id"),
-            "SELECT \"c\".\"id\", \"orderTotal\" FROM orders o RIGHT JOIN customers c ON \"o\".\"id\" = \"c\".\"id\" ORDER BY \"id\""
-        );
-        assert_eq!(
-            fine("SELECT id FROM orders o JOIN customers c USING (id) WHERE id + 1 > 2"),
-            "SELECT \"o\".\"id\" FROM orders o JOIN customers c USING(\"id\") WHERE \"o\".\"id\" + 1 > 2"
-        );
-        // With * the merged column stands once.
-        assert_eq!(
-            fine("SELECT * FROM orders o RIGHT JOIN customers c USING (id)"),
-            "SELECT * FROM orders o RIGHT JOIN customers c USING(\"id\")"
         );
     }
 

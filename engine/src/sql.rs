@@ -7,8 +7,6 @@
 
 mod aggregates;
 mod arithmetic;
-mod array_order;
-mod branches;
 mod buckets;
 mod byte_codes;
 mod bytea_functions;
@@ -45,7 +43,6 @@ mod ordered;
 mod parameters;
 mod patterns;
 mod periods;
-mod picked;
 mod planner;
 mod queries;
 mod quote_functions;
@@ -55,9 +52,7 @@ mod regex_functions;
 mod regexes;
 mod row_values;
 mod rows;
-mod rowwise;
 mod series;
-mod spellings;
 mod subqueries;
 mod sums;
 mod syntax;
@@ -71,11 +66,8 @@ mod trees;
 mod types;
 mod unions;
 mod width_buckets;
-mod windows;
 
-pub(crate) use branches::aligned;
 pub(crate) use planner::Planner;
-pub(crate) use rowwise::unfolded;
 pub(crate) use sums::all as aggregates;
 pub(crate) use syntax::rewrite;
 pub(crate) use text::written as texts;

@@ -71,9 +71,7 @@ async fn statement_to_plan(
     sql::rewrite(&mut query, parameters);
     let statement = DfStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let plan = state.statement_to_plan(statement).await?;
-    let plan = sql::aligned(plan)?;
     sql::check(&plan)?;
-    let plan = sql::unfolded(plan, &state)?;
     // Analysis coerces types, which is where operators on types that don't fit are found.
     state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     Ok(plan)

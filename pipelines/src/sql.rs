@@ -17,7 +17,6 @@ use crate::plan::Relation;
 mod depth;
 mod qualifiers;
 mod resolver;
-mod tokens;
 
 use resolver::{Parameters, Resolver};
 

@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArguments, Ident, Query, Value, Visit, VisitMut, Visitor, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Value, Visit, VisitMut, Visitor, VisitorMut};
 use headwater_pipelines::casing::{Meaning, quoted_forms, settle};
 use headwater_pipelines::diagnostic::{Code, Finding};
 use headwater_pipelines::sql::SqlFinding;
@@ -65,9 +63,6 @@ impl VisitorMut for Expressions<'_, '_> {
         if self.queries > 0 || self.lambdas > 0 {
             return ControlFlow::Continue(());
         }
-        if let Expr::Function(function) = expr {
-            name_arguments(function);
-        }
         let is_settled = match expr {
             Expr::Identifier(ident) => self.walk.column(ident, self.order),
             Expr::CompoundIdentifier(parts) => self.walk.qualified(parts),
@@ -75,12 +70,6 @@ impl VisitorMut for Expressions<'_, '_> {
         };
         if !is_settled {
             *expr = Expr::Value(Value::Null.with_empty_span());
-        }
-        if let Expr::Identifier(ident) = expr
-            && is_settled
-            && let Some(merged) = self.walk.merged(ident, self.order)
-        {
-            *expr = merged;
         }
         if let Expr::Identifier(ident) = expr
             && self.order == Order::InputsFirst
@@ -112,17 +101,6 @@ impl VisitorMut for Expressions<'_, '_> {
             let _ = value.visit(&mut Owned { walk: self.walk, order: self.order, queries: 0 });
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// The name of an argument is no column: `make_interval(days => 1)`.
-fn name_arguments(function: &mut Function) {
-    let FunctionArguments::List(list) = &mut function.args else { return };
-    for arg in &mut list.args {
-        if let FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: value, operator } = arg {
-            let (name, value, operator) = (name.clone(), value.clone(), operator.clone());
-            *arg = FunctionArg::Named { name, arg: value, operator };
-        }
     }
 }
 

@@ -5,14 +5,14 @@
 //! gives, so that names are settled through any depth.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, JoinConstraint, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, TableAlias, TableFactor, TableWithJoins, Value, VisitMut, WildcardAdditionalOptions, With,
+    Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, VisitMut,
+    WildcardAdditionalOptions, With,
 };
 use headwater_pipelines::sql::SqlFinding;
 
 use super::Relations;
 use super::expressions::{Expressions, Order};
-use super::merged::{Merged, constraint};
 use super::rows::rows;
 use super::titles::title;
 
@@ -55,10 +55,6 @@ pub(super) struct Frame {
     pub(super) tables: Vec<Table>,
     /// Names of its select list, which ORDER BY, GROUP BY and HAVING may use.
     pub(super) outputs: Vec<String>,
-    /// Columns that its joins merge.
-    pub(super) merged: Vec<Merged>,
-    /// Whether its select list has `*`, which shows merged columns once.
-    pub(super) has_star: bool,
 }
 
 /// Walks a statement from the outside in.
@@ -78,7 +74,7 @@ impl<'a> Walk<'a> {
     pub(super) fn condition(&mut self, expr: &mut Expr, columns: &[&str]) {
         let names = columns.iter().map(|column| (*column).to_owned()).collect();
         let table = Table { name: String::new(), columns: Columns { names, is_open: false } };
-        self.frames.push(Frame { tables: vec![table], ..Frame::default() });
+        self.frames.push(Frame { tables: vec![table], outputs: Vec::new() });
         self.settle(expr, Order::Inputs);
         self.frames.pop();
     }
@@ -154,9 +150,6 @@ impl<'a> Walk<'a> {
     }
 
     fn select(&mut self, select: &mut Select) -> Columns {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.has_star = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
-        }
         for from in &mut select.from {
             self.joined(from);
         }
@@ -191,13 +184,6 @@ impl<'a> Walk<'a> {
                     (_, Some(settled)) => columns.names.push(settled.value),
                     // An unknown column keeps its name, so that it is not reported again where it is read; if the name is
                     // a misspelling, it is read under another one.
-                    // A merged column.
-                    (Some(alias), None) if !matches!(expr, Expr::Value(_)) => {
-                        let alias = Ident::with_quote('"', alias.value);
-                        let expr = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
-                        columns.names.push(alias.value.clone());
-                        *item = SelectItem::ExprWithAlias { expr, alias };
-                    }
                     (Some(alias), None) => {
                         columns.names.push(alias.value.clone());
                         columns.is_open = true;
@@ -267,10 +253,8 @@ impl<'a> Walk<'a> {
     }
 
     fn joined(&mut self, from: &mut TableWithJoins) {
-        let left = self.place();
         self.factor(&mut from.relation);
         for join in &mut from.joins {
-            let right = self.place();
             self.factor(&mut join.relation);
             if let Some(constraint) = constraint(&mut join.join_operator) {
                 match constraint {
@@ -279,7 +263,15 @@ impl<'a> Walk<'a> {
                     JoinConstraint::Natural | JoinConstraint::None => {}
                 }
             }
-            self.merge(&mut join.join_operator, left, right);
+        }
+    }
+
+    fn using(&mut self, name: &mut ObjectName) {
+        if let [part] = name.0.as_slice()
+            && let Some(mut ident) = part.as_ident().cloned()
+            && self.column(&mut ident, Order::Inputs)
+        {
+            *name = ObjectName::from(vec![ident]);
         }
     }
 
@@ -368,6 +360,28 @@ fn plain_name(expr: &Expr) -> Option<Ident> {
     match expr {
         Expr::Identifier(ident) => Some(ident.clone()),
         Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        _ => None,
+    }
+}
+
+fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint)
+        | JoinOperator::CrossJoin(constraint)
+        | JoinOperator::Semi(constraint)
+        | JoinOperator::LeftSemi(constraint)
+        | JoinOperator::RightSemi(constraint)
+        | JoinOperator::Anti(constraint)
+        | JoinOperator::LeftAnti(constraint)
+        | JoinOperator::RightAnti(constraint)
+        | JoinOperator::StraightJoin(constraint)
+        | JoinOperator::AsOf { constraint, .. } => Some(constraint),
         _ => None,
     }
 }

@@ -54,14 +54,10 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
     if place != "0" && matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
         return further(name, place, operand);
     }
-    if place == "distinct" && operand.kind == Type::Char {
-        return Err(refused(format!("{name}(DISTINCT …) of char(n) is not supported: cast it to text")));
-    }
-    if place == "distinct" && operand.kind.is_float() {
-        return Err(refused(format!("{name}(DISTINCT …) of {} may give -0 or 0: cast it to numeric", operand.kind)));
-    }
-    if name == "percentile_cont" {
-        return Err(refused("percentile_cont needs WITHIN GROUP (ORDER BY …), and no window"));
+    if name == "percentile_cont" && !is_quarter(&operand) {
+        return Err(refused(
+            "percentile_cont is exact for 0, 0.25, 0.5, 0.75 and 1, and not supported for other fractions",
+        ));
     }
     if name == "string_agg" && place == "1" && operand.literal().is_none() {
         return Err(refused("string_agg takes a quoted separator"));
@@ -108,6 +104,18 @@ fn document(name: &str, operand: Operand) -> Result<Expr> {
         "count" if operand.kind.is_jsonb() => Ok(json::key(operand.expr)),
         "count" => Ok(json::counted(operand.expr)),
         _ => Err(refused(format!("{name} of {} is not supported: cast it to text", operand.kind))),
+    }
+}
+
+/// Whether a fraction is a quarter: DataFusion rounds where it interpolates by others.
+fn is_quarter(fraction: &Operand) -> bool {
+    match &fraction.expr {
+        Expr::Literal(ScalarValue::Int32(Some(0 | 1)), _) => true,
+        Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _) => {
+            let unit = super::arithmetic::power_of_ten(scale.unsigned_abs());
+            (value * 4) % unit == 0 && (0..=unit).contains(value)
+        }
+        _ => false,
     }
 }
 

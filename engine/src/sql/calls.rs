@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    OrderByExpr, OrderByOptions, Subscript, TrimWhereField, ValueWithSpan,
+    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Subscript,
+    TrimWhereField, ValueWithSpan,
 };
 
 use super::syntax::{construct, not, null};
@@ -147,8 +147,8 @@ fn interval_parts(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
     for (index, arg) in list.args.iter().enumerate() {
         let (index, expr) = match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (index, expr),
-            FunctionArg::Named {
-                name,
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
                 arg: FunctionArgExpr::Expr(expr),
                 operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
             } => (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part))?, expr),
@@ -175,20 +175,6 @@ fn called(mut function: Function) -> Expr {
     }
     if matches!(name.as_str(), "json_agg" | "jsonb_agg") {
         return gathered(&name, function);
-    }
-    if matches!(name.as_str(), "lag" | "lead")
-        && let Some((value, there, default)) = super::windows::shifted(&function)
-    {
-        return super::windows::or_default(aggregate(&name, value), aggregate(&name, there), default);
-    }
-    if super::picked::is_one(&name)
-        && let Some((array, argument)) = super::picked::settle(&name, &function)
-    {
-        let array = match array {
-            Expr::Function(function) => aggregate("array_agg", function),
-            other => other,
-        };
-        return super::picked::constructed(&name, array, argument);
     }
     let is_scalar = function.over.is_none() && function.within_group.is_empty() && function.filter.is_none();
     if !is_scalar || !super::functions::is_scalar(&name) {
@@ -246,47 +232,13 @@ fn gathered(name: &str, mut function: Function) -> Expr {
     construct(format!("gathered {name}"), vec![aggregate(name, function)])
 }
 
-/// An aggregate of distinct values: it needs the very expression that is aggregated as its order. Without one Postgres gives
-/// the order by which it finds what is distinct.
-fn distinct(name: &str, mut function: Function) -> Expr {
-    if let FunctionArguments::List(list) = &mut function.args {
-        let wrapped = |place: usize, expr: Expr| match (name, place) {
-            ("array_agg", 0) => construct("argument array_agg distinct", vec![expr]),
-            _ => construct(format!("argument {name} {place}"), vec![expr]),
-        };
-        let first = list.args.first().cloned();
-        for (place, arg) in list.args.iter_mut().enumerate() {
-            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
-                *expr = wrapped(place, std::mem::replace(expr, null()));
-            }
-        }
-        let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = first else { return Expr::Function(function) };
-        if list.clauses.is_empty() {
-            let options = OrderByOptions { asc: None, nulls_first: None };
-            let order = OrderByExpr { expr: first.clone(), options, with_fill: None };
-            list.clauses.push(FunctionArgumentClause::OrderBy(vec![order]));
-        }
-        for clause in &mut list.clauses {
-            if let FunctionArgumentClause::OrderBy(orders) = clause {
-                for order in orders.iter_mut().filter(|order| order.expr == first) {
-                    order.expr = wrapped(0, first.clone());
-                }
-            }
-        }
-    }
-    Expr::Function(function)
-}
-
 /// A call of an aggregate or a function of windows: its arguments are looked at by its name.
 fn aggregate(name: &str, mut function: Function) -> Expr {
     if matches!(name, "unnest" | "grouping") {
         return Expr::Function(function);
     }
     if let FunctionArguments::List(list) = &mut function.args {
-        if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) && matches!(name, "array_agg" | "string_agg")
-        {
-            return distinct(name, function);
-        }
+        // DISTINCT needs the very expression that is aggregated.
         for clause in list.clauses.iter_mut().filter(|_| list.duplicate_treatment.is_none()) {
             if let FunctionArgumentClause::OrderBy(orders) = clause {
                 for order in orders {

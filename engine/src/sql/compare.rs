@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
 use super::kernel::{Form, Kernel};
 use super::types::{MAX_DIGITS, Operand, Type, has_labels, refused};
-use super::{array_order, cast, json, moments};
+use super::{cast, json, moments};
 
 /// Compares two operands.
 pub(super) fn compare(op: Operator, left: Operand, right: Operand) -> Result<Expr> {
@@ -94,10 +94,9 @@ fn comparable(op: Operator, left: Operand, right: Operand) -> Result<(Expr, Expr
             Ok((one_zero(left), one_zero(right)))
         }
         Type::Interval => Ok((length(left), length(right))),
-        Type::Array(element) if equals && element.is_float() => {
-            Ok((array_order::one_zero(left), array_order::one_zero(right)))
+        Type::Array(_) if !matches!(op, Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom) => {
+            Err(refused("arrays are compared by = and <> alone"))
         }
-        Type::Array(_) if !equals => array_order::compared(left, right),
         _ => Ok((left.expr, right.expr)),
     }
 }

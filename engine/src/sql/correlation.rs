@@ -147,26 +147,9 @@ pub(super) fn is_movable(expr: &Expr) -> bool {
     })
 }
 
-/// Whether what a SELECT reads from depends on the row around it, before any of its conditions. Functions in FROM may: their
-/// rows are made for each outer row (`rowwise`).
+/// Whether what a SELECT reads from depends on the row around it, before any of its conditions.
 pub(super) fn reads_outside(select: &Select) -> bool {
-    let mut source = source(select);
-    let fixed = |factor: &mut TableFactor| {
-        if let Some(known) = crate::columns::rows(factor) {
-            let nothing = super::trees::query(super::trees::select());
-            *factor = super::trees::derived(nothing, super::trees::alias(known.table, Vec::new()));
-        }
-    };
-    for from in super::trees::select_of(&mut source).into_iter().flat_map(|select| &mut select.from) {
-        fixed(&mut from.relation);
-        from.joins.iter_mut().for_each(|join| fixed(&mut join.relation));
-    }
-    is_correlated(&source)
-}
-
-/// Whether the rows that a subquery reads depend on the row around it: by a function in FROM, or by a subquery there.
-pub(super) fn is_made_for_rows(query: &Query) -> bool {
-    matches!(query.body.as_ref(), SetExpr::Select(select) if is_correlated(&source(select)))
+    is_correlated(&source(select))
 }
 
 /// Whether a subquery numbers or picks the rows of its row in FROM. DataFusion would take those of all rows for it.

@@ -5,7 +5,6 @@ use chrono::{Datelike, NaiveDate, NaiveTime, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
 
 use super::arithmetic::out_of_range;
-use super::spellings;
 use super::text::invalid;
 
 type Parsed<T> = Result<T, ArrowError>;
@@ -36,23 +35,20 @@ pub(super) fn from_days(days: i32) -> Parsed<NaiveDate> {
 
 /// Days since 1970.
 pub(super) fn date(text: &str) -> Parsed<i32> {
-    let day = |text: &str| parts(text).and_then(|parts| parts.date).map(days);
-    day(text).or_else(|| day(&spellings::moment(text)?)).ok_or_else(|| wrong("date", text))
+    parts(text).and_then(|parts| parts.date).map(days).ok_or_else(|| wrong("date", text))
 }
 
 /// Microseconds since midnight.
 pub(super) fn time(text: &str) -> Parsed<i64> {
-    let micros = |text: &str| parts(text).and_then(|parts| parts.micros);
-    let spelled = || spellings::time(text).or_else(|| spellings::moment(text));
-    micros(text).or_else(|| micros(&spelled()?)).ok_or_else(|| wrong("time", text))
+    match parts(text) {
+        Some(Parts { micros: Some(micros), .. }) => Ok(micros),
+        _ => Err(wrong("time", text)),
+    }
 }
 
 /// Microseconds since 1970 on the clock that the text shows; a zone in it says nothing, as in Postgres.
 pub(super) fn timestamp(text: &str) -> Parsed<i64> {
-    let Some(parts) = parts(text) else {
-        let spelled = spellings::moment(text).filter(|spelled| self::parts(spelled).is_some());
-        return spelled.map_or_else(|| Err(wrong("timestamp", text)), |spelled| timestamp(&spelled));
-    };
+    let parts = parts(text).ok_or_else(|| wrong("timestamp", text))?;
     let date = parts.date.ok_or_else(|| wrong("timestamp", text))?;
     i64::from(days(date))
         .checked_mul(DAY)
@@ -63,8 +59,7 @@ pub(super) fn timestamp(text: &str) -> Parsed<i64> {
 /// Microseconds since 1970 in UTC, which is also the zone of a text without one.
 pub(super) fn timestamptz(text: &str) -> Parsed<i64> {
     let clock = timestamp(text)?;
-    let spelled = if parts(text).is_none() { spellings::moment(text) } else { None };
-    match parts(spelled.as_deref().unwrap_or(text)).and_then(|parts| parts.zone) {
+    match parts(text).and_then(|parts| parts.zone) {
         None => Ok(clock),
         Some(zone) => Zone::parse(zone).ok_or_else(|| wrong("timestamptz", text))?.to_utc(clock),
     }

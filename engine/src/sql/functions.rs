@@ -214,7 +214,7 @@ static NOT_SCALAR: LazyLock<HashSet<String>> = LazyLock::new(|| {
 
 /// Whether a name is that of an aggregate.
 pub(super) fn is_aggregate(name: &str) -> bool {
-    super::picked::is_one(name) || (NOT_SCALAR.contains(name) && !matches!(name, "unnest" | "grouping"))
+    NOT_SCALAR.contains(name) && !matches!(name, "unnest" | "grouping")
 }
 
 /// Whether a name is one of these functions, or of none at all.

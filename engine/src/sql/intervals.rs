@@ -5,7 +5,6 @@ use arrow::error::ArrowError;
 
 use super::arithmetic::out_of_range;
 use super::dates::{DAY, clock_text};
-use super::spellings;
 use super::text::invalid;
 
 type Parsed<T> = Result<T, ArrowError>;
@@ -50,17 +49,8 @@ fn unit(name: &str) -> Option<(i64, i64, i64)> {
     })
 }
 
-/// Reads an interval in any of its spellings.
-pub(super) fn parsed(text: &str) -> Parsed<IntervalMonthDayNano> {
-    let found = verbose(text);
-    if found.is_ok() {
-        return found;
-    }
-    spellings::interval(text).map_or(found, |spelled| verbose(&spelled).map_err(|_| invalid("interval", text)))
-}
-
 /// Reads `1 year 2 mons -3 days 04:05:06.7`.
-fn verbose(text: &str) -> Parsed<IntervalMonthDayNano> {
+pub(super) fn parsed(text: &str) -> Parsed<IntervalMonthDayNano> {
     let wrong = || invalid("interval", text);
     let lower = text.trim().to_ascii_lowercase();
     let (lower, is_ago) = lower.strip_suffix(" ago").map_or((lower.as_str(), false), |rest| (rest, true));

@@ -10,7 +10,6 @@ use arrow::datatypes::{DataType, Int32Type};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Operator};
 
-use super::array_order::alike;
 use super::functions::Function;
 use super::functions::Takes::{Array as List, Int4, Text};
 use super::functions::gives::int4;
@@ -212,8 +211,8 @@ pub(super) fn built(field: &DataType, pieces: &[ArrayRef], lengths: Vec<usize>, 
 
 /// Which elements are the value; NULL is NULL here.
 pub(super) fn same(values: &ArrayRef, wanted: &ArrayRef, row: usize) -> Result<BooleanArray> {
-    let wanted = arrow::array::Scalar::new(alike(&wanted.slice(row, 1)));
-    Ok(cmp::not_distinct(&alike(values), &wanted)?)
+    let wanted = arrow::array::Scalar::new(wanted.slice(row, 1));
+    Ok(cmp::not_distinct(values, &wanted)?)
 }
 
 fn position(columns: &[ArrayRef]) -> Result<ArrayRef> {
@@ -339,8 +338,8 @@ fn judged(columns: &[ArrayRef], all: bool, compare: Compare) -> Result<ArrayRef>
         if list.is_null(row) {
             return Ok(None);
         }
-        let values = alike(&list.value(row));
-        let wanted = arrow::array::Scalar::new(alike(&columns[0].slice(row, 1)));
+        let values = list.value(row);
+        let wanted = arrow::array::Scalar::new(columns[0].slice(row, 1));
         let found = compare(&wanted, &values)?;
         Ok(decided(&found, all))
     });

@@ -53,7 +53,7 @@ pub(super) fn parse(name: &str) -> Result<Name> {
         "char" | "character" | "bpchar" => sized(Type::Text, number(0).or(Some(1)), true),
         "bytea" => simple(Type::Bytea),
         "date" => simple(Type::Date),
-        "time" | "time without time zone" => sized(Type::Time, number(0), false),
+        "time" | "time without time zone" if arguments.is_empty() => simple(Type::Time),
         "timestamp" | "timestamp without time zone" => sized(Type::Timestamp, number(0), false),
         "timestamptz" | "timestamp with time zone" => sized(Type::Timestamptz, number(0), false),
         "interval" => simple(Type::Interval),

@@ -12,8 +12,8 @@ use super::arithmetic::{self, Op};
 use super::compare::{self, compare};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
 use super::{
-    aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, picked, row_values, series,
-    text, times,
+    aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, row_values, series, text,
+    times,
 };
 
 /// Gives operators and constructs Postgres' meaning.
@@ -183,7 +183,6 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "similar" => patterns::similar(operands),
         "gathered" => json::gathered(detail, operands),
         "slice" => list_parts::slice(operands),
-        "picked" => picked::plan(detail, operands),
         "exactly" => compare::exactly(operands),
         "series" => series::plan(operands),
         "ordinals" => series::ordinals(operands),
@@ -197,7 +196,6 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
                 "not" => Ok(Expr::Not(Box::new(cast::implicit(operand, &Type::Bool)?.expr))),
                 "key" => compare::key(operand),
                 "one" => row_values::one(operand),
-                "double" => Ok(cast::implicit(operand, &Type::Float8)?.expr),
                 "only" | "first" | "filled" => row_values::plan(verb, operand),
                 "flat" => match &operand.kind {
                     Type::Array(element) if matches!(**element, Type::Array(_)) => {

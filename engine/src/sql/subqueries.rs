@@ -11,12 +11,9 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-use super::correlation::{
-    aggregates, gives_rows, is_correlated, is_made_for_rows, is_windowed_within, numbers_outside, reads_outside,
-};
+use super::correlation::{aggregates, gives_rows, is_correlated, is_windowed_within, numbers_outside, reads_outside};
 use super::memberships::{counted, member};
 use super::syntax::{binary, construct, not};
-use super::table_functions::moved;
 use super::trees::{call, is_grouped, item, number, over, project, select_of};
 
 /// Rewrites the subqueries in the expressions of a query. Those inside them are rewritten when they are visited.
@@ -49,9 +46,6 @@ fn settle_select(select: &mut Select) {
 
 /// A part of a condition for which unknown is as good as false.
 fn condition(expr: &mut Expr, is_beside_or: bool) {
-    if let Some(query) = subquery_of(expr) {
-        moved(query);
-    }
     match expr {
         Expr::Nested(inner) => condition(inner, is_beside_or),
         Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
@@ -75,7 +69,7 @@ fn condition(expr: &mut Expr, is_beside_or: bool) {
             values_of(value);
             // DataFusion's own way with one value is the faster one. With NOT it knows one key, and not beside OR.
             let is_theirs = !*negated || !is_beside_or && !is_correlated(subquery);
-            if (is_row(value) || !is_theirs || is_made_for_rows(subquery))
+            if (is_row(value) || !is_theirs)
                 && let Some(found) = member(value, subquery, *negated)
             {
                 *expr = found;
@@ -132,13 +126,9 @@ impl VisitorMut for Expressions {
         if self.depth > 0 {
             return ControlFlow::Continue(());
         }
-        if let Some(query) = subquery_of(expr) {
-            moved(query);
-        }
         match expr {
             Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
-                if let Expr::Subquery(query) = right.as_mut() {
-                    moved(query);
+                if let Expr::Subquery(query) = right.as_ref() {
                     match array(query).filter(|_| !self.is_condition) {
                         Some(list) => **right = list,
                         None => self.kept.push(query.as_ref().clone()),
@@ -188,17 +178,6 @@ fn rewritten(expr: &Expr, is_condition: bool) -> Option<Expr> {
             }
             _ => None,
         },
-        _ => None,
-    }
-}
-
-/// The query of an expression that is a subquery.
-fn subquery_of(expr: &mut Expr) -> Option<&mut Query> {
-    match expr {
-        Expr::Exists { subquery: query, .. } | Expr::InSubquery { subquery: query, .. } | Expr::Subquery(query) => {
-            Some(query.as_mut())
-        }
-        Expr::Function(Function { args: FunctionArguments::Subquery(query), .. }) => Some(query.as_mut()),
         _ => None,
     }
 }
@@ -304,19 +283,13 @@ fn place(query: &Query) -> Option<Option<usize>> {
     }
 }
 
-/// The keys of a query's order as an aggregate takes them: what stands at a place or under a name of the select list.
+/// The keys of a query's order as an aggregate takes them: not by place or by a name of the select list.
 pub(super) fn keys(query: &Query, select: &Select) -> Option<Vec<OrderByExpr>> {
     let Some(order) = &query.order_by else { return Some(Vec::new()) };
     let OrderByKind::Expressions(list) = &order.kind else { return None };
     let key = |order: &OrderByExpr| {
         let found = match &order.expr {
-            Expr::Value(value) => match &value.value {
-                Value::Number(place, _) => {
-                    let place = place.parse::<usize>().ok()?.checked_sub(1)?;
-                    Some(item(select.projection.get(place)?)?)
-                }
-                _ => return None,
-            },
+            Expr::Value(_) => return None,
             Expr::Identifier(name) => select.projection.iter().find_map(|part| match part {
                 SelectItem::ExprWithAlias { expr, alias } if alias.value == name.value => Some(expr.clone()),
                 _ => None,

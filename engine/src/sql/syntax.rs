@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{calls, parameters, queries, spellings, table_functions, windows};
+use super::{calls, parameters, queries, table_functions};
 use crate::transform::Parameters;
 
 /// Rewrites a statement or condition, with the parameters' values in place of their names.
@@ -104,7 +104,6 @@ impl VisitorMut for Rewriter<'_> {
         if let GroupByExpr::Expressions(list, _) = &mut select.group_by {
             list.iter_mut().for_each(keep);
         }
-        windows::settle(select);
         for window in &mut select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = &mut window.1 {
                 self.window(window);
@@ -137,10 +136,9 @@ impl Rewriter<'_> {
             window.partition_by.push(construct("refused a window can't build on another: write it out", Vec::new()));
         }
         if let Some(frame) = &mut window.window_frame {
-            let units = frame.units;
             for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
                 if let WindowFrameBound::Preceding(Some(bound)) | WindowFrameBound::Following(Some(bound)) = bound {
-                    windows::bound(bound, units);
+                    keep(bound);
                 }
             }
         }
@@ -194,32 +192,9 @@ impl Rewriter<'_> {
             Expr::Interval(Interval { value, leading_field: None, last_field: None, .. }) => {
                 construct("cast interval", vec![*value])
             }
-            Expr::Interval(Interval {
-                ref value, leading_field: Some(ref first), last_field: Some(ref last), ..
-            }) => {
-                match quoted(value)
-                    .and_then(|text| spellings::between(text, &format!("{first} to {last}").to_lowercase()))
-                {
-                    Some(text) => {
-                        let text = Expr::Value(Value::SingleQuotedString(text).with_empty_span());
-                        construct("cast interval", vec![text])
-                    }
-                    None => expr,
-                }
-            }
             Expr::AtTimeZone { timestamp, time_zone } => construct("call timezone", vec![*time_zone, *timestamp]),
             other => conditions(other),
         }
-    }
-}
-
-fn quoted(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

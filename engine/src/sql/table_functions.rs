@@ -1,21 +1,17 @@
 //! Functions in FROM that give rows: a subquery that unnests an array, which the function makes.
 //!
-//! Where their operands are columns of other tables, it is a lateral one (`rowwise`).
+//! Only where their operands depend on no other table: DataFusion can't unnest for each row of one.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, TableFactor, TableWithJoins,
-    Visit, Visitor,
+    Expr, FunctionArg, FunctionArgExpr, Ident, Query, SelectItem, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::correlation::is_correlated;
 use super::syntax::construct;
-use super::trees::{SET, alias, call, derived, ident, query, select, select_of};
+use super::trees::{SET, alias, call, derived, ident, query, select};
 use crate::columns::rows;
-
-/// The name of a function in FROM that no statement has written there.
-const ROWS: &str = "?rows";
 
 /// The subquery that gives the rows of a function.
 pub(super) fn settle(factor: &TableFactor) -> Option<TableFactor> {
@@ -26,7 +22,9 @@ pub(super) fn settle(factor: &TableFactor) -> Option<TableFactor> {
         TableFactor::UNNEST { array_exprs, .. } => array_exprs.clone(),
         _ => return None,
     };
-    let is_lateral = operands.iter().any(depends);
+    if operands.iter().any(depends) {
+        return None;
+    }
     let (lists, cast) = match known.function.as_str() {
         "unnest" => (operands.into_iter().map(|array| construct("flat", vec![array])).collect(), None),
         name => {
@@ -34,34 +32,7 @@ pub(super) fn settle(factor: &TableFactor) -> Option<TableFactor> {
             (vec![list], cast)
         }
     };
-    let mut rows = derived(unnested(lists, cast, &known.columns), alias(known.table, Vec::new()));
-    if let TableFactor::Derived { lateral, .. } = &mut rows {
-        *lateral = is_lateral;
-    }
-    Some(rows)
-}
-
-/// `SELECT unnest(list)` without FROM as `SELECT rows FROM unnest(list) AS rows`, which is what it means.
-pub(super) fn moved(query: &mut Query) {
-    let Some(select) = select_of(query).filter(|select| select.from.is_empty()) else { return };
-    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice()
-    else {
-        return;
-    };
-    let Expr::Function(function) = expr else { return };
-    let FunctionArguments::List(list) = &function.args else { return };
-    let is_plain = function.over.is_none() && list.clauses.is_empty() && list.duplicate_treatment.is_none();
-    let relation = TableFactor::Function {
-        lateral: true,
-        name: function.name.clone(),
-        args: list.args.clone(),
-        with_ordinality: false,
-        alias: Some(alias(ident(ROWS), Vec::new())),
-    };
-    if is_plain && rows(&relation).is_some() {
-        *expr = Expr::CompoundIdentifier(vec![ident(ROWS), ident(ROWS)]);
-        select.from = vec![TableWithJoins { relation, joins: Vec::new() }];
-    }
+    Some(derived(unnested(lists, cast, &known.columns), alias(known.table, Vec::new())))
 }
 
 /// The array of the rows that a function gives, and the type to which its elements are cast.

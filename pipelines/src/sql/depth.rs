@@ -5,7 +5,6 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use super::tokens::settled;
 use super::{SqlFinding, syntax};
 use crate::diagnostic::{Code, Finding};
 
@@ -53,5 +52,5 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlFinding> {
             return Err(SqlFinding::new(token.span, finding));
         }
     }
-    Ok(settled(tokens))
+    Ok(tokens)
 }

@@ -195,20 +195,3 @@ EXISTS (SELECT 1 FROM unnest(ia) AS u(x) WHERE x > 10)
 3 IN (SELECT unnest(ia))
 3 NOT IN (SELECT unnest(ia))
 (SELECT array_agg(g) FROM generate_series(1, 4) AS g)
-ia BETWEEN ARRAY[1] AND ARRAY[5]
-ARRAY[f] <= ARRAY['NaN'::float8]
-ARRAY[n, 1.5] > ARRAY[2.0]
-ARRAY[d] < ARRAY[date '2024-01-01']
-ia < NULL
-ARRAY[bo, true] >= ARRAY[true, NULL]
-ARRAY[f, '-0'] = ARRAY[f + 0, 0]
-ARRAY['NaN'::float8] <> ARRAY['NaN'::float8]
-ARRAY['-0'::float8] IS DISTINCT FROM ARRAY[0::float8]
-0::float8 = ANY(ARRAY[f, '-0'])
-ARRAY[f, '-0'] @> ARRAY[0::float8]
-array_position(ARRAY[f, '-0'], 0::float8)
-array_positions(ARRAY['-0', f, 'NaN'], f)
-array_remove(ARRAY[f, '-0'], 0::float8)
-array_replace(ARRAY['-0', f], 0::float8, 5::float8)
-ARRAY['-0'::float8, f] && ARRAY[0::float8]
-'NaN'::float8 <> ALL(ARRAY[f])

@@ -326,5 +326,3 @@ E'"a\tb"'::jsonb
 (SELECT string_agg(k, ',' ORDER BY k) FROM jsonb_object_keys('{"b": 1, "a": 2}') AS k)
 (SELECT sum(x::int) FROM jsonb_array_elements_text('[1, 2, 3]') AS x)
 (SELECT string_agg(key || '=' || value, ';' ORDER BY key) FROM jsonb_each_text('{"a": 1, "b": "x"}'))
-j::jsonb->-1
-j::jsonb->'l'->>-1

@@ -335,4 +335,3 @@ least(t, 'm')
 'a' < 'a '
 t COLLATE "C" < 'b'
 lower(t) = lower('APPLE')
-trim(both from t)

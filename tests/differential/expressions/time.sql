@@ -316,5 +316,3 @@ date '1900-02-28' + 1
 (date_trunc('month', d) + interval '1 month')::date - 1
 extract(day FROM date_trunc('month', ts) + interval '1 month - 1 day')
 d - extract(dow FROM d)::int
-make_interval(years := 1, days := s::int)
-make_interval(1, months => 2, secs => 1.5)

@@ -126,13 +126,3 @@ SELECT id, s.status FROM shop.orders s JOIN crm.orders c USING (id) WHERE id > 3
 ;
 SELECT customer_id, count(*), max(s.id) FROM shop.orders s JOIN crm.orders c USING (customer_id) GROUP BY customer_id ORDER BY customer_id
 ;
-;
-SELECT id, count(*) AS n FROM shop.orders s FULL JOIN crm.orders c USING (id) GROUP BY id HAVING id > 2 ORDER BY id
-;
-SELECT id, s.status, c.opened_on FROM shop.orders s RIGHT JOIN crm.orders c USING (id) WHERE id < 5 ORDER BY id
-;
-SELECT id FROM shop.orders s FULL JOIN crm.orders c USING (id) FULL JOIN crm.customers k USING (id) ORDER BY id
-;
-SELECT id + 1 AS next, s.id AS sid FROM shop.orders s LEFT JOIN crm.orders c USING (id) WHERE id % 2 = 0 ORDER BY next
-;
-SELECT id AS key, s.* FROM shop.orders s FULL JOIN crm.orders c USING (id) WHERE s.id IS NULL ORDER BY key

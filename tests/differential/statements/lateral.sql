@@ -67,33 +67,3 @@ SELECT k.code, l.name FROM crm.countries k LEFT JOIN LATERAL (SELECT q.name FROM
 SELECT c.id, l.n FROM crm.customers c LEFT JOIN LATERAL (SELECT i.line AS n FROM shop.orders o JOIN shop.order_items i ON i.order_id = o.id WHERE o.customer_id = c.id ORDER BY o.id DESC, i.line DESC LIMIT 3) l ON l.n = 1 ORDER BY c.id
 ;
 SELECT c.id, l.n FROM crm.customers c LEFT JOIN LATERAL (SELECT o.id AS n FROM shop.orders o WHERE o.customer_id = c.id ORDER BY o.id LIMIT 0) l ON true ORDER BY c.id
-;
-SELECT p.id, t.tag, t.n FROM shop.products p LEFT JOIN LATERAL unnest(p.tags) WITH ORDINALITY AS t (tag, n) ON t.tag <> 'home' ORDER BY p.id, t.n
-;
-SELECT p.id, t.* FROM shop.products p, unnest(p.tags) WITH ORDINALITY t ORDER BY p.id, t.ordinality
-;
-SELECT * FROM shop.products p, unnest(p.tags) AS t (tag) WHERE p.price > 10 ORDER BY p.id, t.tag NULLS LAST
-;
-SELECT p.id, a.tag, b.tag AS other FROM shop.products p, unnest(p.tags) a (tag), unnest(p.tags) b (tag) WHERE a.tag < b.tag ORDER BY 1, 2, 3
-;
-SELECT k.name, count(*) FROM shop.products p CROSS JOIN unnest(p.tags) AS t (tag) JOIN (VALUES ('home', 'Home'), ('wood', 'Wood')) k (tag, name) ON k.tag = t.tag GROUP BY k.name ORDER BY k.name
-;
-SELECT p.id, (SELECT array_agg(upper(t)) FROM unnest(p.tags) t) AS upper FROM shop.products p ORDER BY p.id
-;
-SELECT p.id, ARRAY(SELECT t || '!' FROM unnest(p.tags) t WHERE t <> 'home') FROM shop.products p ORDER BY p.id
-;
-SELECT p.id FROM shop.products p WHERE NOT EXISTS (SELECT 1 FROM unnest(p.tags) t WHERE t = 'home') ORDER BY p.id
-;
-SELECT p.id, (SELECT count(*) FROM unnest(p.tags) t WHERE t LIKE '%' || lower(left(p.name, 1)) || '%') AS n FROM shop.products p ORDER BY p.id
-;
-SELECT i.order_id, i.line, (SELECT sum(n) FROM generate_series(1, i.quantity) n WHERE n < 4) FROM shop.order_items i WHERE i.quantity < 6 ORDER BY 1, 2
-;
-SELECT c.id, l.n FROM crm.customers c LEFT JOIN LATERAL (SELECT count(*) AS n FROM shop.orders o WHERE o.customer_id < c.id) l ON l.n > 3 ORDER BY c.id
-;
-SELECT c.id, l.status, l.n FROM crm.customers c LEFT JOIN LATERAL (SELECT o.status, count(*) AS n FROM shop.orders o WHERE o.customer_id > c.id GROUP BY o.status HAVING count(*) > 2) l ON true ORDER BY c.id, l.status
-;
-SELECT c.id, l.id FROM crm.customers c CROSS JOIN LATERAL (SELECT o.id FROM shop.orders o WHERE o.customer_id <> c.id ORDER BY o.id DESC LIMIT 2) l ORDER BY c.id, l.id
-;
-SELECT c.id, l.x FROM crm.customers c, LATERAL (SELECT DISTINCT o.status AS x FROM shop.orders o WHERE o.customer_id > c.id) l ORDER BY c.id, l.x
-;
-SELECT c.id, l.x, l.y FROM crm.customers c LEFT JOIN LATERAL (SELECT o.id AS x, z.id AS y FROM shop.orders o LEFT JOIN crm.orders z ON z.order_ref = o.id WHERE o.customer_id = c.id AND o.id > c.id) l ON true ORDER BY 1, 2, 3

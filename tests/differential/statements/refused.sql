@@ -179,5 +179,3 @@ SELECT id FROM shop.events WHERE payload::json IN (SELECT payload::json FROM sho
 SELECT row_number() OVER (PARTITION BY payload::json) FROM shop.events
 ;
 SELECT a.id FROM shop.events a JOIN shop.events b ON a.payload::json = b.payload::json
-;
-SELECT id, rank() OVER (w ORDER BY amount DESC NULLS LAST, id), count(*) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM shop.orders WINDOW w AS (PARTITION BY status ORDER BY id), v AS (PARTITION BY status) ORDER BY id

@@ -157,13 +157,3 @@ SELECT status FROM shop.orders UNION ALL (SELECT status FROM crm.orders EXCEPT A
 SELECT status FROM shop.orders EXCEPT ALL SELECT status FROM crm.orders EXCEPT ALL SELECT 'Paid' ORDER BY 1
 ;
 SELECT status FROM shop.orders INTERSECT ALL SELECT * FROM (SELECT status FROM crm.orders) q ORDER BY 1
-;
-SELECT 1 AS x UNION ALL SELECT 2.5::float8 UNION ALL SELECT 7 ORDER BY x
-;
-SELECT amount FROM shop.orders UNION SELECT score::float8 FROM crm.customers ORDER BY 1 NULLS FIRST
-;
-SELECT id, ordered_on AS at FROM shop.orders UNION ALL SELECT id, '2024-01-31' FROM crm.orders ORDER BY id, at NULLS LAST
-;
-SELECT '5' AS n UNION SELECT id FROM crm.orders UNION SELECT '6' ORDER BY n
-;
-SELECT DISTINCT ordered_on FROM shop.orders UNION SELECT created_on::timestamp FROM crm.customers ORDER BY 1 LIMIT 4

@@ -247,39 +247,3 @@ SELECT id, id IN (SELECT order_ref FROM crm.orders) AS found FROM shop.orders OR
 SELECT o.id, EXISTS (SELECT 1 FROM crm.orders c WHERE c.order_ref = o.id AND EXISTS (SELECT 1 FROM crm.customers k WHERE k.id = c.customer_id)) FROM shop.orders o
 ;
 SELECT o.id, (SELECT array_agg(EXISTS (SELECT 1 FROM crm.customers k WHERE k.id = c.customer_id)) FROM crm.orders c WHERE c.order_ref = o.id) FROM shop.orders o
-;
-SELECT (SELECT count(*) FROM crm.orders z WHERE z.amount < o.amount) AS n, count(*) FROM shop.orders o GROUP BY 1 ORDER BY 1
-;
-SELECT o.customer_id, count(*) FROM shop.orders o GROUP BY o.customer_id HAVING count(*) > (SELECT count(*) FROM crm.customers c WHERE c.id < o.customer_id) ORDER BY 1 NULLS FIRST
-;
-SELECT p.id FROM shop.products p ORDER BY (SELECT count(*) FROM shop.products q WHERE q.price < p.price), p.id
-;
-SELECT o.id, EXISTS (SELECT 1 FROM shop.orders q WHERE q.customer_id = o.customer_id AND q.id < o.id) AS again FROM shop.orders o ORDER BY o.id
-;
-SELECT o.status, count(*) FILTER (WHERE EXISTS (SELECT 1 FROM shop.orders q WHERE q.id < o.id AND q.amount > o.amount)) AS n FROM shop.orders o GROUP BY o.status ORDER BY o.status
-;
-SELECT o.id FROM shop.orders o WHERE o.amount >= (SELECT avg(q.amount) FROM shop.orders q WHERE q.id <> o.id) ORDER BY o.id
-;
-SELECT o.id, (SELECT max(q.id) FROM shop.orders q WHERE q.id < o.id AND q.status = o.status) AS before FROM shop.orders o ORDER BY o.id
-;
-SELECT c.id, (SELECT sum(o.amount) FROM shop.orders o WHERE o.customer_id = c.id OR o.id = c.id) AS total FROM crm.customers c ORDER BY c.id
-;
-SELECT c.id, (SELECT count(*) FROM shop.orders o WHERE o.customer_id = c.id AND EXISTS (SELECT 1 FROM crm.orders z WHERE z.order_ref = o.id AND z.customer_id > c.id)) AS n FROM crm.customers c ORDER BY c.id
-;
-SELECT o.id, (SELECT string_agg(q.id::text, ',' ORDER BY q.id) FROM shop.orders q WHERE q.id BETWEEN o.id - 1 AND o.id + 1) AS near FROM shop.orders o ORDER BY o.id
-;
-SELECT c.id, coalesce((SELECT max(o.amount) FROM shop.orders o WHERE o.customer_id = c.id AND o.priority > c.id), -1) AS most FROM crm.customers c ORDER BY c.id
-;
-SELECT p.id FROM shop.products p WHERE 'home' IN (SELECT unnest(p.tags)) ORDER BY p.id
-;
-SELECT p.id FROM shop.products p WHERE p.active AND 'wood' NOT IN (SELECT unnest(p.tags)) ORDER BY p.id
-;
-SELECT p.id, 'glass' IN (SELECT unnest(p.tags)) AS glass, 'wood' = ANY (SELECT unnest(p.tags)) AS wood FROM shop.products p ORDER BY p.id
-;
-SELECT p.id, (SELECT t FROM unnest(p.tags) t ORDER BY t DESC NULLS LAST LIMIT 1) AS last FROM shop.products p ORDER BY p.id
-;
-SELECT p.id, ARRAY(SELECT generate_series(1, p.id)) FROM shop.products p WHERE p.id < 4 ORDER BY p.id
-;
-SELECT o.id, (SELECT max(q.amount) - o.amount FROM shop.orders q) AS below FROM shop.orders o ORDER BY o.id
-;
-SELECT o.id, (SELECT count(*) FROM crm.orders q HAVING count(*) > o.id) AS n FROM shop.orders o ORDER BY o.id

@@ -63,11 +63,3 @@ SELECT country_code, status, sum(amount), rank() OVER (PARTITION BY country_code
 SELECT id FROM (SELECT id, sum(amount) OVER (ORDER BY id) AS running FROM shop.orders) t WHERE running > 1000 ORDER BY id LIMIT 1
 ;
 SELECT status, grouping(status), sum(count(*)) OVER (ORDER BY grouping(status), status) FROM shop.orders GROUP BY ROLLUP (status) ORDER BY grouping(status), status
-;
-SELECT id, rank() OVER (v ORDER BY amount DESC NULLS LAST, id), count(*) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM shop.orders WINDOW w AS (PARTITION BY status ORDER BY id), v AS (PARTITION BY status) ORDER BY id
-;
-SELECT id, count(*) OVER (PARTITION BY status ORDER BY ordered_on RANGE BETWEEN '10 days' PRECEDING AND '1 week' FOLLOWING) FROM shop.orders ORDER BY id
-;
-SELECT id, count(*) OVER (ORDER BY placed_at DESC RANGE BETWEEN interval '1 year' PRECEDING AND interval '2 months' PRECEDING) FROM shop.orders ORDER BY id
-;
-SELECT id, lag(ordered_on, 1, date '2020-01-01') OVER (PARTITION BY customer_id ORDER BY id), lead(amount, 2, amount * 2) OVER (ORDER BY id) FROM shop.orders ORDER BY id

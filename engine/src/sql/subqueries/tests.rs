@@ -53,18 +53,6 @@ fn the_value_of_a_row_comes_as_an_array() {
 }
 
 #[test]
-fn functions_in_from_may_depend_on_the_row() {
-    assert_eq!(
-        settled("SELECT ARRAY(SELECT u.x FROM unnest(c.a) AS u (x) ORDER BY 1 DESC) FROM c"),
-        "SELECT {'filled': NULL, '': (SELECT array_agg(u.x ORDER BY u.x DESC) AS \"?value\" FROM UNNEST(c.a) AS u (x))} FROM c"
-    );
-    assert_eq!(
-        settled("SELECT 1 FROM c WHERE c.b IN (SELECT unnest(c.a))"),
-        "SELECT 1 FROM c WHERE EXISTS (SELECT 1 AS \"?value\" FROM LATERAL unnest(c.a) AS \"?rows\" WHERE (\"?rows\".\"?rows\" = c.b))"
-    );
-}
-
-#[test]
 fn rows_are_looked_for_by_exists() {
     assert_eq!(
         settled("SELECT 1 FROM c WHERE (c.a, c.b) IN (SELECT o.a, o.b FROM o)"),
