@@ -271,7 +271,7 @@ mod tests {
             Contract::Evolve,
             &[("day", DataType::Date32), ("total", DataType::Int32), ("ID", DataType::Int64)],
         );
-        assert!(key.contains("the table has no column ID (BIGINT), only id"), "{key}");
+        assert!(key.contains("no column id (BIGINT), which is a key"), "{key}");
         let partition = refused(Contract::Evolve, &[("id", DataType::Int64)]);
         assert!(partition.contains("no column day (DATE), by which the table is partitioned"), "{partition}");
     }
