@@ -1,7 +1,7 @@
 //! A connection to one broker, for questions: what topics there are and where they begin and end. Messages come through librdkafka.
 //!
 //! librdkafka's safe interface knows no topic ids and reports every reason for a failed connection as the same silence, so these few
-//! requests are made here. Protocol: https://kafka.apache.org/protocol, Kafka 4.1; every version used is there from Kafka 2.8 on.
+//! requests are made here. Protocol: <https://kafka.apache.org/protocol>, Kafka 4.1; every version used is there from Kafka 2.8 on.
 
 use std::sync::Arc;
 use std::time::Duration;

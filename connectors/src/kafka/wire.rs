@@ -1,4 +1,4 @@
-//! Kafka's wire format: the primitive types of https://kafka.apache.org/protocol (version 4.1), big-endian.
+//! Kafka's wire format: the primitive types of <https://kafka.apache.org/protocol> (version 4.1), big-endian.
 
 /// A request's bytes.
 #[derive(Debug, Default)]
