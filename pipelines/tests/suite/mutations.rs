@@ -58,7 +58,10 @@ fn mutations(text: &str, dice: &mut Dice) -> Vec<Mutation> {
 
 /// Whether the keys of the mapping at a path are names that its author chose.
 fn holds_names(path: &[Step]) -> bool {
-    matches!(path.last(), Some(Step::Key(key)) if matches!(key.as_str(), "tasks" | "group" | "params" | "connections"))
+    let is_key = |step: &Step, name: &str| matches!(step, Step::Key(key) if key == name);
+    let has_contracts = matches!(path, [.., schema, columns] if is_key(schema, "schema") && is_key(columns, "columns"));
+    has_contracts
+        || matches!(path.last(), Some(Step::Key(key)) if matches!(key.as_str(), "tasks" | "group" | "params" | "connections"))
 }
 
 fn walk(text: &str, tree: &Node, node: &Node, path: &mut Vec<Step>, dice: &mut Dice, out: &mut Vec<Mutation>) {
