@@ -89,15 +89,12 @@ impl Operations {
         Ok(workspace.create_backfill(&new).await?)
     }
 
-    /// Starts the slices of a backfill whose turn it is, and tells how far it is.
-    pub async fn advance_backfill(&self, actor: &Actor, id: Uuid, pipeline: &str) -> Result<BackfillReport> {
+    /// Starts the slices of a backfill whose turn it is, and tells how far it is: of its slices those that are under way.
+    pub async fn advance_backfill(&self, actor: &Actor, id: Uuid) -> Result<BackfillReport> {
         let workspace = self.permit(actor, Action::ChangeBackfills)?;
         workspace.advance_backfill(id).await?;
-        let rows = workspace.backfills(Some(pipeline), LISTED).await?;
-        let backfill = rows.into_iter().find(|row| row.backfill_id == id);
-        let backfill =
-            backfill.ok_or_else(|| OperationError::not_found(format!("the backfill of '{pipeline}' was forgotten")))?;
-        Ok(BackfillReport { slice_runs: workspace.backfill_slices(id).await?, backfill })
+        let backfill = workspace.backfill(id).await?;
+        Ok(BackfillReport { slice_runs: workspace.slices_under_way(id).await?, backfill })
     }
 
     /// Backfills, newest first: all, or those of a pipeline.
@@ -131,6 +128,8 @@ impl Operations {
         if newest.state == BackfillState::Running {
             return Ok(newest);
         }
+        // What is not approved any more is not run.
+        workspace.current_version(pipeline).await?;
         workspace.resume_backfill(newest.backfill_id).await?;
         Ok(workspace.newest_backfill(pipeline).await?)
     }

@@ -181,6 +181,21 @@ impl Workspace {
     }
 }
 
+/// Pauses the backfill of a pipeline that is under way, if there is one.
+pub(crate) async fn pause_of(tx: &mut Tx, workspace_id: Uuid, pipeline_id: Uuid) -> Result<()> {
+    let running = sqlx::query_scalar!(
+        "SELECT id FROM backfills WHERE workspace_id = $1 AND pipeline_id = $2 AND state = 'running' FOR UPDATE",
+        workspace_id,
+        pipeline_id
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    match running {
+        Some(id) => put_state(tx, workspace_id, id, BackfillState::Paused).await,
+        None => Ok(()),
+    }
+}
+
 async fn put_state(tx: &mut Tx, workspace_id: Uuid, id: Uuid, state: BackfillState) -> Result<()> {
     sqlx::query!(
         "UPDATE backfills SET state = $3, ended_at = CASE WHEN $4 THEN clock_timestamp() END WHERE workspace_id = $1 AND id = $2",

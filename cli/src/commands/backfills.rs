@@ -1,6 +1,6 @@
 //! `headwater backfill` and `headwater backfills`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -171,21 +171,22 @@ pub(super) async fn backfills(context: &Context, command: BackfillsCommand) -> R
 /// Follows a backfill until it has ended, unless it is left to others.
 async fn see_through(context: &Context, id: Uuid, pipeline: &str, detach: bool, json: bool) -> Result<ExitCode> {
     let (operations, actor) = (&context.operations, &context.actor);
-    let report = if detach {
-        operations.advance_backfill(actor, id, pipeline).await?
+    if detach {
+        operations.advance_backfill(actor, id).await?;
     } else {
         let mut following = Box::pin(follow(context, id, pipeline));
         tokio::select! {
-            report = &mut following => report?,
+            followed = &mut following => followed?,
             () = super::interrupted() => {
                 output::error_line(&format!("canceling; take it up again: headwater backfills resume {pipeline}"));
                 // What is followed may be in the middle of a transaction, and runs that are executed here end first.
-                let (canceled, report) = tokio::join!(operations.cancel_backfill(actor, pipeline), following);
+                let (canceled, followed) = tokio::join!(operations.cancel_backfill(actor, pipeline), following);
                 canceled?;
-                report?
+                followed?;
             }
         }
-    };
+    }
+    let report = operations.backfill(actor, pipeline).await?;
     if json {
         output::json(&report)?;
     } else {
@@ -196,29 +197,30 @@ async fn see_through(context: &Context, id: Uuid, pipeline: &str, detach: bool, 
 }
 
 /// Starts slices and watches their runs. Each is executed in this process if no worker serves its queues.
-async fn follow(context: &Context, id: Uuid, pipeline: &str) -> Result<BackfillReport> {
+async fn follow(context: &Context, id: Uuid, pipeline: &str) -> Result<()> {
+    let (operations, actor) = (&context.operations, &context.actor);
+    let slices = operations.backfill(actor, pipeline).await?.slice_runs;
     let mut watches = FuturesUnordered::new();
-    let mut seen: BTreeMap<DateTime<Utc>, Uuid> = BTreeMap::new();
+    let mut seen: BTreeSet<Uuid> = BTreeSet::new();
     loop {
-        let report = context.operations.advance_backfill(&context.actor, id, pipeline).await?;
-        for slice in report.slice_runs.iter().filter(|slice| is_live(slice)) {
-            let Some(run) = slice.run_id else { continue };
-            if seen.insert(slice.from, run) != Some(run) {
-                watches.push(watch(context, run));
+        let report = operations.advance_backfill(actor, id).await?;
+        for slice in report.slice_runs {
+            if let Some(run) = slice.run_id.filter(|run| seen.insert(*run)) {
+                let number = 1 + slices.partition_point(|other| other.from < slice.from);
+                watches.push(async move { watch(context, run).await.map(|report| (number, slice, report)) });
             }
         }
         if report.backfill.state != BackfillState::Running && watches.is_empty() {
-            return Ok(report);
+            return Ok(());
         }
         tokio::select! {
-            Some(ended) = watches.next() => tell(&ended?, &report),
+            Some(ended) = watches.next() => {
+                let (number, slice, run) = ended?;
+                tell(number, slices.len(), &slice, &run);
+            }
             () = tokio::time::sleep(LOOK) => {}
         }
     }
-}
-
-fn is_live(slice: &SliceRow) -> bool {
-    matches!(slice.state.as_str(), "pending" | "queued" | "running")
 }
 
 /// Watches a slice's run to its end.
@@ -235,17 +237,11 @@ async fn watch(context: &Context, run: Uuid) -> Result<RunReport> {
     report.ok_or_else(|| anyhow::anyhow!("run {run} is no longer watched"))
 }
 
-fn tell(run: &RunReport, report: &BackfillReport) {
-    let at = report.slice_runs.iter().position(|slice| slice.run_id == Some(run.run.run_id));
-    let Some((number, slice)) = at.and_then(|at| Some((at + 1, report.slice_runs.get(at)?))) else { return };
+fn tell(number: usize, total: usize, slice: &SliceRow, run: &RunReport) {
     let rows: u64 = run.receipts.iter().map(|receipt| receipt.rows_written).sum();
-    let total = report.backfill.slices;
     let rows = output::plural(rows, "row");
-    output::error_line(&format!(
-        "slice {number} of {total}, {}: {}, {rows}",
-        interval(slice.from, slice.to),
-        run.run.state
-    ));
+    let interval = interval(slice.from, slice.to);
+    output::error_line(&format!("slice {number} of {total}, {interval}: {}, {rows}", run.run.state));
     if let Some(error) = &run.error {
         output::error_line(&format!("  {}", output::shown_lines(&error.message)));
         output::error_line(&format!("  headwater runs show {}", run.run.run_id));

@@ -189,6 +189,7 @@ pub fn start(name: &str) -> Broker {
     {
         let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
         assert!(Instant::now() < deadline, "{name} did not start: {}", log());
+        // Its log is the only sign that it gives.
         std::thread::sleep(Duration::from_millis(50));
     }
     broker

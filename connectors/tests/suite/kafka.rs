@@ -137,6 +137,7 @@ async fn a_compacted_topic_is_read_with_its_gaps() {
             break;
         }
         assert!(Instant::now() < deadline, "the broker removed nothing");
+        // The broker's cleaner gives no signal. Meanwhile its segment gets old enough to be cleaned.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
@@ -313,7 +314,7 @@ async fn a_cancel_ends_a_read_within_two_seconds() {
     client.create(&topic, 2).fill(&topic, 2, 0, 400_000, 200);
     let request = request(&topic, json!(["id", "pad"]), None);
     let stream = begin(kafka().source(&request).await.unwrap().table).await;
-    // Nobody takes batches for a while: the reader waits for room.
+    // Nobody takes batches for a while: the reader waits for room, of which nothing can be seen from outside.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let canceled = Instant::now();
     request.cancel.cancel();

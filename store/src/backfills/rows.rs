@@ -57,6 +57,16 @@ pub struct SliceRow {
 impl Workspace {
     /// Backfills, newest first: all, or those of a pipeline.
     pub async fn backfills(&self, pipeline: Option<&str>, limit: i64) -> Result<Vec<BackfillRow>> {
+        self.backfill_rows(None, pipeline, limit).await
+    }
+
+    /// One backfill.
+    pub async fn backfill(&self, id: Uuid) -> Result<BackfillRow> {
+        let found = self.backfill_rows(Some(id), None, 1).await?.pop();
+        found.ok_or_else(|| StoreError::not_found(format!("there is no backfill {id}")))
+    }
+
+    async fn backfill_rows(&self, id: Option<Uuid>, pipeline: Option<&str>, limit: i64) -> Result<Vec<BackfillRow>> {
         let rows = sqlx::query!(
             r#"SELECT b.id, p.name, v.number, b.state, b.starts_at, b.ends_at, b.parallel, b.created_at, b.created_by, b.ended_at,
                       s.slices AS "slices!", s.succeeded AS "succeeded!", s.failed AS "failed!", s.running AS "running!"
@@ -71,11 +81,12 @@ impl Workspace {
                    LEFT JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id AND s.ended IS NULL
                    CROSS JOIN LATERAL (SELECT COALESCE(s.ended, r.state) AS state) e
                    WHERE s.workspace_id = b.workspace_id AND s.backfill_id = b.id) s
-               WHERE b.workspace_id = $1 AND ($2::text IS NULL OR p.name = $2)
+               WHERE b.workspace_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($4::uuid IS NULL OR b.id = $4)
                ORDER BY b.id DESC LIMIT $3"#,
             self.id(),
             pipeline,
-            limit
+            limit,
+            id
         )
         .fetch_all(self.durable())
         .await?;
@@ -114,14 +125,25 @@ impl Workspace {
 
     /// Slices of a backfill, in their order.
     pub async fn backfill_slices(&self, id: Uuid) -> Result<Vec<SliceRow>> {
+        self.slice_rows(id, false).await
+    }
+
+    /// Those slices of a backfill of whose runs no end was seen yet, in their order.
+    pub async fn slices_under_way(&self, id: Uuid) -> Result<Vec<SliceRow>> {
+        self.slice_rows(id, true).await
+    }
+
+    async fn slice_rows(&self, id: Uuid, under_way: bool) -> Result<Vec<SliceRow>> {
         let rows = sqlx::query!(
             r#"SELECT s.starts_at, s.ends_at, s.run_id,
                       COALESCE(s.ended, r.state, CASE WHEN s.run_id IS NULL THEN 'waiting' ELSE 'failed' END) AS "state!"
                FROM backfill_slices s
                LEFT JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id AND s.ended IS NULL
-               WHERE s.workspace_id = $1 AND s.backfill_id = $2 ORDER BY s.starts_at"#,
+               WHERE s.workspace_id = $1 AND s.backfill_id = $2 AND (NOT $3::boolean OR (s.run_id IS NOT NULL AND s.ended IS NULL))
+               ORDER BY s.starts_at"#,
             self.id(),
-            id
+            id,
+            under_way
         )
         .fetch_all(self.durable())
         .await?;

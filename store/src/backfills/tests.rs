@@ -118,6 +118,30 @@ async fn a_paused_backfill_starts_nothing() {
 }
 
 #[tokio::test]
+async fn a_pipeline_whose_approval_is_withdrawn_starts_no_further_slice() {
+    let (db, workspace, id) = with_backfill(2, 1).await;
+    workspace.advance_backfill(id).await.unwrap();
+    db.execute("UPDATE pipelines SET current_version_id = (SELECT id FROM versions)").await;
+    workspace.remove_pipeline("p").await.unwrap();
+    assert!(run_one(&db, AttemptEnd::Succeeded).await, "what runs goes on");
+    assert_eq!(workspace.advance_backfill(id).await.unwrap(), 0);
+    assert_eq!(
+        (state(&workspace).await, states(&workspace, id).await.as_str()),
+        (BackfillState::Paused, "succeeded waiting")
+    );
+}
+
+#[tokio::test]
+async fn only_slices_under_way_are_looked_at_again() {
+    let (db, workspace, id) = with_backfill(3, 1).await;
+    workspace.advance_backfill(id).await.unwrap();
+    assert!(run_one(&db, AttemptEnd::Succeeded).await);
+    workspace.advance_backfill(id).await.unwrap();
+    let found = workspace.slices_under_way(id).await.unwrap();
+    assert_eq!((found.len(), found[0].from, found[0].state.as_str()), (1, hour(1), "queued"));
+}
+
+#[tokio::test]
 async fn a_slice_waits_while_another_run_loads_its_interval() {
     let (db, workspace, id) = with_backfill(3, 3).await;
     let run = NewRun {
