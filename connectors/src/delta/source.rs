@@ -19,8 +19,8 @@ use deltalake::logstore::get_actions;
 use futures::{StreamExt, TryStreamExt};
 use headwater_engine::connector::{CursorRequest, OwnPosition, Position, Reading, Source};
 use headwater_engine::{EngineError, Result};
-use object_store::path::Path;
 use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -54,17 +54,20 @@ pub(super) async fn open_new(location: &Location, request: &CursorRequest) -> Re
     let whole = location.all(&table)?;
     let Reading::After(after) = &request.reading else { return Ok(whole.into()) };
     let now = position_of(location, &table)?;
-    let rows = match after {
+    let before = after.as_ref().map(|after| read(location, after)).transpose()?;
+    let rows = match &before {
         None => whole,
-        Some(after) => {
+        Some(before) => {
             let reader = Reader { location, table: &table, schema: whole.schema(), by_keys: request.by_keys };
-            reader.since(&read(location, after)?, &now).await?
+            reader.since(before, &now).await?
         }
     };
+    // Logs are cleaned: a position that stays behind versions without rows would look like lost data.
+    let must_move = before.is_some_and(|before| before.version < now.version);
     let shown = format!("version {}", now.version);
     let to = serde_json::to_value(now)
         .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?;
-    Ok(Source { position: Some(Position { to, shown, must_move: false }), ..rows.into() })
+    Ok(Source { position: Some(Position { to, shown, must_move }), ..rows.into() })
 }
 
 fn read(location: &Location, value: &Value) -> Result<Stored> {
