@@ -1,6 +1,7 @@
 //! Delta Lake tables.
 //!
-//! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown.
+//! Reads: a fixed snapshot with partition pruning, file statistics and Parquet pushdown. `cursor: auto` reads what has come since a version: rows of files
+//! that were added, and once rows were changed what the change data feed says, or for loads by keys the files that were written.
 //! Writes: data files first, then one commit that holds them and `txn(hw/<load id>, attempt)`, so that a load commits once
 //! whatever is retried. Rows that meet others by keys are merged by copying the files that hold them. An object store has to honour
 //! conditional writes, which `connections check` proves. Columns that a load's contract adds are in the commit of its files.
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use headwater_engine::connector::{
     ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, Source, SourceObject, SourceRequest,
-    TableInfo, refuse_cursor,
+    TableInfo,
 };
 use headwater_engine::stores::StoreOptions;
 use headwater_engine::{EngineError, Result};
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::{location, settings};
 
+mod changes;
 mod columns;
 mod commit;
 mod ground;
@@ -33,6 +35,7 @@ mod protocol;
 mod search;
 mod shape;
 mod sink;
+mod source;
 mod table;
 mod write;
 mod writer;
@@ -147,12 +150,13 @@ impl Connection for DeltaConnection {
             return Err(EngineError::config(format!("connection '{}' can't run queries", self.name))
                 .hint("read a table with `from`, and filter it in a transform"));
         };
-        let label = format!("{}.{}", self.name, path.join("."));
-        if request.cursor.is_some() {
-            return Err(refuse_cursor(&label));
-        }
-        let provider = self.locate(path)?.provider().await?;
-        Ok(headwater_engine::select::columns(provider, request.columns.as_ref(), &label)?.into())
+        let location = self.locate(path)?;
+        let found = match &request.cursor {
+            None => location.provider().await?.into(),
+            Some(cursor) => source::open_new(&location, cursor).await?,
+        };
+        let table = headwater_engine::select::columns(found.table, request.columns.as_ref(), &location.label)?;
+        Ok(Source { table, ..found })
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

@@ -2,7 +2,7 @@
 //!
 //! Reads: one file, a glob (`drop."2026/*.csv.gz"`) or a dataset folder; `.gz` and `.zst` are unpacked while reading. CSV
 //! columns are text unless typed by `columns:` or `infer: true`; a broken row is named by file and line. A value that its type can't hold
-//! exactly is an error.
+//! exactly is an error. `cursor: auto` reads each file once, by name, size and etag; one that changes while it is read fails the read.
 //! Writes: hidden temporaries first, in an object store uploads that are not completed; then a manifest named by the load id, put only
 //! if absent, picks the winner, whose files anyone may then complete. Limits: to foreign readers a set of files becomes visible file by
 //! file. An attempt that is killed leaves incomplete uploads: let a rule of the bucket end them, and give it a day or more.
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use headwater_engine::connector::{
     ColumnInfo, Connection, Connector, ConnectorSpec, Health, Sink, SinkRequest, Source, SourceObject, SourceRequest,
-    TableInfo, refuse_cursor,
+    TableInfo,
 };
 use headwater_engine::stores::StoreOptions;
 use headwater_engine::{EngineError, Result};
@@ -31,15 +31,20 @@ mod infer;
 mod json;
 mod json_columns;
 mod json_types;
+mod listed;
 mod listing;
+mod loaded;
 mod manifest;
+mod pinned;
 mod place;
 mod records;
 mod scan;
 mod sink;
 mod source;
 mod text;
+mod types;
 mod upload;
+mod window;
 mod words;
 mod write;
 
@@ -205,11 +210,12 @@ impl Connection for FilesConnection {
             return Err(EngineError::config(format!("connection '{}' can't run queries", self.shared.name))
                 .hint("read files with `from`, and filter them in a transform"));
         };
-        if request.cursor.is_some() {
-            return Err(refuse_cursor(&format!("{}.{}", self.shared.name, path.join("."))));
-        }
         let shared = Arc::clone(&self.shared);
-        Ok(source::open(shared, path, request.columns.as_ref(), request.cancel.clone()).await?.into())
+        let (columns, cancel) = (request.columns.as_ref(), request.cancel.clone());
+        match &request.cursor {
+            None => Ok(source::open(shared, path, columns, cancel).await?.into()),
+            Some(cursor) => source::open_new(shared, path, columns, cursor, cancel).await,
+        }
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

@@ -244,7 +244,7 @@ impl Connection for PostgresConnection {
                 async |session: &Session| source::PostgresTable::open(shared, session, request, Sight::Nothing).await;
             self.shared.ask(opened).await?
         };
-        Ok(Source { table: Arc::new(table), position, notes: Vec::new() })
+        Ok(Source { table: Arc::new(table), position, notes: Vec::new(), again: None })
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

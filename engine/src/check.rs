@@ -78,6 +78,7 @@ impl Engine {
             unreachable: BTreeSet::new(),
             within: None,
             partial: BTreeSet::new(),
+            again: BTreeSet::new(),
             checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
         };
         checker.settings();
@@ -137,6 +138,8 @@ struct Checker<'a> {
     within: Option<Span>,
     /// Relations that hold new rows alone.
     partial: BTreeSet<String>,
+    /// What makes rows come again that a load has by a source's own position.
+    again: BTreeSet<&'static str>,
     checked: Checked,
 }
 

@@ -29,7 +29,7 @@ mod registry;
 
 pub use columns::{ColumnChanges, TargetColumn};
 pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};
-pub use position::{CursorRequest, Mark, Position, Reading, Source, judge_column, refuse_cursor};
+pub use position::{CursorRequest, Mark, OwnPosition, Position, Reading, Source, judge_column, refuse_cursor};
 pub use registry::Registry;
 
 /// What a connector is and can do, as data.

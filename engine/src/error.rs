@@ -190,11 +190,12 @@ fn unwrap_own(error: DataFusionError) -> std::result::Result<EngineError, DataFu
             ArrowError::ExternalError(inner) => unwrap_own(DataFusionError::External(inner)),
             inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
         },
-        other => Err(other),
+        // A reader of Parquet, for one, keeps it as a cause of causes.
+        other => find_own(&other).ok_or(other),
     }
 }
 
-/// A copy of our error below a shared one, whose cause can't be taken.
+/// A copy of our error below one whose cause can't be taken.
 fn find_own(error: &DataFusionError) -> Option<EngineError> {
     let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = current {

@@ -21,7 +21,7 @@ mod registered;
 use options::Kind;
 
 pub use options::StoreOptions;
-pub use registered::registered;
+pub use registered::{registered, registered_at};
 
 /// Schemes of locations in object stores.
 pub const SCHEMES: [&str; 3] = ["s3", "gs", "az"];

@@ -29,6 +29,7 @@ mod operations;
 mod partial;
 mod rehearsal;
 mod schedules;
+mod source_cursors;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
 #[path = "../../connectors/tests/suite/stores.rs"]

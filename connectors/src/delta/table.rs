@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
-use deltalake::kernel::{StructField, StructType};
+use deltalake::kernel::{Add, StructField, StructType};
 use deltalake::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
@@ -118,11 +118,32 @@ impl Location {
 
     /// The table's latest version as a lazy table with plain types.
     pub(super) async fn provider(&self) -> Result<Arc<dyn TableProvider>> {
-        let Some(table) = self.open().await? else {
-            return Err(EngineError::config(format!("there is no Delta table {} in {}", self.label, self.place))
-                .hint("`headwater connections catalog` lists the tables; a load makes its table"));
-        };
-        Ok(self.readable(self.scan(&table, None)?))
+        self.all(&self.existing().await?)
+    }
+
+    /// The table at its latest version, which has to be there.
+    pub(super) async fn existing(&self) -> Result<DeltaTable> {
+        self.open().await?.ok_or_else(|| {
+            EngineError::config(format!("there is no Delta table {} in {}", self.label, self.place))
+                .hint("`headwater connections catalog` lists the tables; a load makes its table")
+        })
+    }
+
+    /// The table at an earlier version.
+    pub(super) async fn at_version(&self, version: u64) -> Result<DeltaTable> {
+        let mut table = self.handle()?;
+        table.load_version(version).await.map_err(|error| self.failed("opening", error))?;
+        Ok(table)
+    }
+
+    /// All rows of a version as a lazy table with plain types.
+    pub(super) fn all(&self, table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+        Ok(self.readable(self.scan(table, None)?))
+    }
+
+    /// The rows of files of a version, as its log names them.
+    pub(super) fn added_files(&self, table: &DeltaTable, files: Vec<Add>) -> Result<Arc<dyn TableProvider>> {
+        Ok(self.readable(self.scan(table, None)?.with_adds(files)))
     }
 
     /// Some files of the table as a lazy table, if need be with a column that says which file a row is in.

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::datatypes::{SchemaRef, TimeUnit};
 use bytes::{Buf, Bytes};
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::io_error;
+use super::listed::Listed;
 
 /// The first request for an object: enough to see its columns.
 const FIRST_BYTES: u64 = 256 << 10;
@@ -33,6 +35,8 @@ pub(super) enum DataFile {
     Local(PathBuf),
     /// In an object store.
     Stored(Store),
+    /// One of them as it was listed: what has changed since is refused.
+    Listed(Arc<Listed>),
 }
 
 impl fmt::Display for DataFile {
@@ -40,6 +44,7 @@ impl fmt::Display for DataFile {
         match self {
             Self::Local(path) => write!(f, "{}", path.display()),
             Self::Stored(object) => write!(f, "{object}"),
+            Self::Listed(listed) => write!(f, "{}", listed.file),
         }
     }
 }
@@ -63,6 +68,8 @@ impl Ord for DataFile {
         match (self, other) {
             (Self::Local(one), Self::Local(two)) => one.cmp(two),
             (Self::Stored(one), Self::Stored(two)) => one.path().cmp(two.path()),
+            (Self::Listed(one), two) => one.file.cmp(two),
+            (one, Self::Listed(two)) => one.cmp(&two.file),
             (Self::Local(_), Self::Stored(_)) => Ordering::Less,
             (Self::Stored(_), Self::Local(_)) => Ordering::Greater,
         }
@@ -75,6 +82,7 @@ impl DataFile {
         match self {
             Self::Local(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             Self::Stored(object) => object.path().filename().unwrap_or_default().to_owned(),
+            Self::Listed(listed) => listed.file.name(),
         }
     }
 
@@ -83,6 +91,7 @@ impl DataFile {
         Ok(match self {
             Self::Local(path) => Box::new(std::fs::File::open(path)?),
             Self::Stored(object) => Box::new(ObjectReader::open(object)?),
+            Self::Listed(listed) => listed.open()?,
         })
     }
 
@@ -96,6 +105,11 @@ impl DataFile {
             Self::Stored(object) => {
                 let pieces = Pieces::open(object).map_err(|error| io_error("reading", self, error))?;
                 ArrowReaderMetadata::load(&pieces, Default::default())
+            }
+            Self::Listed(listed) => {
+                let schema = listed.file.parquet_schema();
+                listed.check().map_err(|error| io_error("reading", self, error))?;
+                return schema;
             }
         };
         match loaded {
@@ -115,11 +129,11 @@ impl DataFile {
 }
 
 /// An object as a stream of bytes, asked for piece by piece: a reader that is slow can't let a request grow old.
-struct ObjectReader {
+pub(super) struct ObjectReader {
     object: Store,
     size: u64,
     /// All pieces must be of the same version.
-    version: Option<String>,
+    version: GetOptions,
     /// Where the next request begins, and how much it asks for.
     next: u64,
     length: u64,
@@ -132,16 +146,22 @@ impl ObjectReader {
     fn open(object: &Store) -> io::Result<Self> {
         let runtime = Handle::current();
         let found = runtime.block_on(object.objects().head(object.path())).map_err(io_failure)?;
-        Ok(Self {
+        let version = GetOptions { if_match: found.e_tag, ..GetOptions::default() };
+        Ok(Self::of_version(object, found.size, version))
+    }
+
+    /// Reads a version that is known already.
+    pub(super) fn of_version(object: &Store, size: u64, version: GetOptions) -> Self {
+        Self {
             object: object.clone(),
-            size: found.size,
-            version: found.e_tag,
+            size,
+            version,
             next: 0,
             length: FIRST_BYTES,
             ahead: JoinSet::new(),
             bytes: Bytes::new(),
-            runtime,
-        })
+            runtime: Handle::current(),
+        }
     }
 
     fn ask(&mut self) {
@@ -150,7 +170,7 @@ impl ObjectReader {
             return;
         }
         let range = Some(GetRange::Bounded(self.next..end));
-        let options = GetOptions { range, if_match: self.version.clone(), ..GetOptions::default() };
+        let options = GetOptions { range, ..self.version.clone() };
         let (objects, path): (_, Path) = (self.object.objects().clone(), self.object.path().clone());
         self.ahead.spawn_on(async move { objects.get_opts(&path, options).await?.bytes().await }, &self.runtime);
         self.next = end;
@@ -168,9 +188,7 @@ impl ObjectReader {
             self.ask();
         }
         ended.map_err(io::Error::other)?.map_err(|error| match error {
-            object_store::Error::Precondition { .. } => {
-                io::Error::new(io::ErrorKind::InvalidData, "the object was replaced while it was read")
-            }
+            object_store::Error::Precondition { .. } => io::Error::other("the object was replaced while it was read"),
             error => io_failure(error),
         })
     }

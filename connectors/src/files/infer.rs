@@ -44,7 +44,7 @@ impl Candidate {
 
     fn data_type(self) -> DataType {
         match self {
-            Self { seen: false, .. } => DataType::Utf8,
+            Self { seen: false, .. } => DataType::Null,
             Self { integer: true, .. } => DataType::Int64,
             Self { float: true, .. } => DataType::Float64,
             Self { boolean: true, .. } => DataType::Boolean,
@@ -66,13 +66,13 @@ fn is_plain_number(value: &str) -> bool {
     whole_is_plain && !value.ends_with('.') && (exponent.is_none() || signed || !fraction.is_empty())
 }
 
-/// Reads all files and gives every column the narrowest type that holds all its values.
+/// Reads all files and gives every column the narrowest type that holds all its values; one without a value has the type Null.
 pub(super) fn schema(dialect: &Dialect, files: &[DataFile], names: &[String]) -> Result<Schema> {
     let texts: SchemaRef = Arc::new(text_schema(names));
     let mut candidates = vec![Candidate::ALL; names.len()];
     for file in files {
-        for batch in dialect.read(file, &texts, BATCH)? {
-            let batch = batch?;
+        for batch in dialect.read(file, &texts, BATCH).map_err(|error| file.explained(error))? {
+            let batch = batch.map_err(|error| file.explained(error))?;
             for (candidate, column) in candidates.iter_mut().zip(batch.columns()) {
                 let values = column.as_string::<i32>();
                 (0..values.len()).filter(|row| values.is_valid(*row)).for_each(|row| candidate.look(values.value(row)));

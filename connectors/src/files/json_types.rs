@@ -39,13 +39,12 @@ struct Number {
     double: bool,
 }
 
-/// The schema of all files, from all their lines. Fields of `free` may hold anything.
+/// The schema of all files, from all their lines. Fields of `free` may hold anything; they and those without a value have the type Null.
 pub(super) fn schema(files: &[DataFile], free: &dyn Fn(&str) -> bool) -> Result<Schema> {
     let mut fields: Vec<(String, Kind)> = Vec::new();
     for file in files {
-        for line in Lines::open(file)? {
-            look(&line?, &mut fields, free)?;
-        }
+        let looked = Lines::open(file).and_then(|mut lines| lines.try_for_each(|line| look(&line?, &mut fields, free)));
+        looked.map_err(|error| file.explained(error))?;
     }
     Ok(Schema::new(fields.into_iter().map(|(name, kind)| Field::new(name, kind.data_type(), true)).collect::<Vec<_>>()))
 }
@@ -142,8 +141,8 @@ impl Kind {
 
     fn data_type(self) -> DataType {
         match self {
-            // It has no type of its own.
-            Self::Unknown | Self::Text => DataType::Utf8,
+            Self::Unknown => DataType::Null,
+            Self::Text => DataType::Utf8,
             Self::Boolean => DataType::Boolean,
             Self::Number(Number { whole: true, small: true, .. }) => DataType::Int64,
             Self::Number(Number { whole: true, .. }) => DataType::Decimal128(38, 0),
@@ -225,7 +224,7 @@ mod tests {
         assert!(error.message.contains("line 3: field v: a text where lines before have a number"), "{error}");
         let error = of("{\"v\":{\"a\":1}}\n{\"v\":{\"a\":[1]}}").unwrap_err();
         assert!(error.message.contains("line 2: field v: a: a list where"), "{error}");
-        assert_eq!(of("{\"typed\":1}\n{\"typed\":\"x\"}").unwrap(), [DataType::Utf8]);
+        assert_eq!(of("{\"typed\":1}\n{\"typed\":\"x\"}").unwrap(), [DataType::Null]);
     }
 
     #[test]

@@ -36,9 +36,22 @@ pub(super) struct Selection {
 
 /// Finds the files that a path of the connection names.
 pub(super) fn select(shared: &Shared, path: &[String]) -> Result<Selection> {
+    let files = find(shared, path)?;
+    if files.is_empty() {
+        return Err(nothing(shared, &join_parts(path)));
+    }
+    of_one_format(shared, files)
+}
+
+/// The same, whatever their formats are; there may be none.
+pub(super) fn find(shared: &Shared, path: &[String]) -> Result<Vec<DataFile>> {
     let name = join_parts(path);
-    let files = if name.contains(['*', '?', '[']) { matching(shared, &name)? } else { named(shared, &name)? };
-    let Some(first) = files.first() else { return Err(nothing(shared, &name)) };
+    if name.contains(['*', '?', '[']) { matching(shared, &name) } else { named(shared, &name) }
+}
+
+/// Files, of which there is one at least, that are read together.
+pub(super) fn of_one_format(shared: &Shared, files: Vec<DataFile>) -> Result<Selection> {
+    let first = files.first().ok_or_else(|| EngineError::bug("no file was found, and one was to be read"))?;
     let format = format_of(shared, first)?;
     for file in &files {
         if format_of(shared, file)? != format {
@@ -146,7 +159,7 @@ fn find_named(location: &Location, name: &str, place: &Location) -> io::Result<V
     Ok(Vec::new())
 }
 
-fn nothing(shared: &Shared, name: &str) -> EngineError {
+pub(super) fn nothing(shared: &Shared, name: &str) -> EngineError {
     let error = EngineError::config(format!("connection '{}' has no file {name} in {}", shared.name, shared.location));
     let mut names: Vec<String> = catalog(&shared.location, shared.format)
         .unwrap_or_default()

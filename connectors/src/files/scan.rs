@@ -123,8 +123,8 @@ impl Reading {
     ) -> Result<()> {
         let mut left = self.limit.unwrap_or(usize::MAX);
         for file in files {
-            for batch in self.batches(file, rows)? {
-                let batch = batch?;
+            for batch in self.batches(file, rows).map_err(|error| file.explained(error))? {
+                let batch = batch.map_err(|error| file.explained(error))?;
                 let batch = batch.slice(0, batch.num_rows().min(left));
                 left -= batch.num_rows();
                 let batch = batch.project(&self.projection).map_err(|error| EngineError::bug(error.to_string()))?;

@@ -5,20 +5,26 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use headwater_engine::connector::{CursorRequest, OwnPosition, Reading as Asked, Source};
 use headwater_engine::stores::registered;
 use headwater_engine::{EngineError, Result, select, type_names};
 use headwater_pipelines::spec::Columns;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::data::DataFile;
 use super::format::Format;
 use super::listing::{self, Selection};
+use super::loaded::Loaded;
+use super::pinned::Pinned;
 use super::scan::{FilesScan, Reading};
-use super::{Shared, blocking, csv, infer, json_types};
+use super::window::{self, Window};
+use super::{Shared, blocking, csv, infer, json_types, types};
 use crate::conform;
 
 /// Opens the files that a path names.
@@ -33,28 +39,94 @@ pub(super) async fn open(
     let described = Arc::clone(&shared);
     let (selection, schema) = blocking(move || {
         let selection = listing::select(&described, &path)?;
-        let schema = schema(&described, &selection, overrides.as_ref())?;
+        let schema = schema(&described, &selection, overrides.as_ref(), None)?;
         Ok::<_, EngineError>((selection, schema))
     })
     .await??;
+    table(shared, label, selection, schema, columns, cancel)
+}
+
+/// What files have as a position.
+const OWN_POSITION: OwnPosition =
+    OwnPosition { source: "a set of files", unit: "each file", rows: "files", position: "the files that are loaded" };
+
+/// Opens those of the files that a load does not hold yet.
+pub(super) async fn open_new(
+    shared: Arc<Shared>,
+    path: &[String],
+    columns: Option<&Columns>,
+    request: &CursorRequest,
+    cancel: CancellationToken,
+) -> Result<Source> {
+    let label = format!("{}.{}", shared.name, path.join("."));
+    OWN_POSITION.judge(request, &label)?;
+    let after = match &request.reading {
+        Asked::After(after) => Some(after.as_ref().map(|after| Loaded::read(&label, after)).transpose()?),
+        Asked::Judged | Asked::Within(..) => None,
+    };
+    let (described, named, overrides, path) = (Arc::clone(&shared), label.clone(), columns.cloned(), path.to_vec());
+    let found = blocking(move || {
+        let Some(before) = after else { return window::judge(&described, &named, &path).map(|()| None) };
+        window::find(&described, &named, &path, overrides.as_ref(), before).map(Some)
+    })
+    .await??;
+    let again = Some("a file that is overwritten or grows at the source");
+    let Some(Window { new, schema, position }) = found else {
+        let nothing: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::new(Schema::empty())));
+        return Ok(Source { table: nothing, position: None, notes: Vec::new(), again });
+    };
+    let schema = typed(&shared, schema, columns)?;
+    let table = match new {
+        Some(selection) => table(shared, label, selection, schema, columns, cancel)?,
+        None => select::columns(Arc::new(EmptyTable::new(Arc::new(schema))), only(columns), &label)?,
+    };
+    Ok(Source { table, position: Some(position), notes: Vec::new(), again })
+}
+
+/// A lazy table of files under a schema.
+fn table(
+    shared: Arc<Shared>,
+    label: String,
+    selection: Selection,
+    schema: Schema,
+    columns: Option<&Columns>,
+    cancel: CancellationToken,
+) -> Result<Arc<dyn TableProvider>> {
     if selection.format == Format::Parquet {
         return select::columns(parquet_table(&selection, schema)?, columns, &label);
     }
-    let files = selection.files;
-    let table =
-        FilesTable { shared, label: label.clone(), format: selection.format, files, schema: Arc::new(schema), cancel };
-    // Types are read as asked for; what is left is a projection.
-    let only = columns.filter(|columns| matches!(columns, Columns::Only(_)));
-    select::columns(Arc::new(table), only, &label)
+    let Selection { files, format } = selection;
+    let table = FilesTable { shared, label: label.clone(), format, files, schema: Arc::new(schema), cancel };
+    select::columns(Arc::new(table), only(columns), &label)
+}
+
+/// Text is read under the types that are asked for; what is left is a projection.
+fn only(columns: Option<&Columns>) -> Option<&Columns> {
+    columns.filter(|columns| matches!(columns, Columns::Only(_)))
 }
 
 /// The schema under which the files are read.
-fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> Result<Schema> {
-    let schema = match selection.format {
+fn schema(
+    shared: &Shared,
+    selection: &Selection,
+    columns: Option<&Columns>,
+    before: Option<&Schema>,
+) -> Result<Schema> {
+    typed(shared, own_schema(shared, selection, columns, before)?, columns)
+}
+
+/// The schema that the files have by themselves, given that of files that were read before.
+pub(super) fn own_schema(
+    shared: &Shared,
+    selection: &Selection,
+    columns: Option<&Columns>,
+    before: Option<&Schema>,
+) -> Result<Schema> {
+    Ok(match selection.format {
         Format::Csv => {
             let names = same_columns(shared, &selection.files)?;
             match shared.infer {
-                true => infer::schema(&shared.dialect, &selection.files, &names)?,
+                true => types::settled(infer::schema(&shared.dialect, &selection.files, &names)?, before),
                 false => csv::text_schema(&names),
             }
         }
@@ -65,10 +137,14 @@ fn schema(shared: &Shared, selection: &Selection, columns: Option<&Columns>) -> 
                 Some(Columns::Only(names)) => !names.iter().any(|read| read == name),
                 None => false,
             };
-            json_types::schema(&selection.files, &free)?
+            types::completed(json_types::schema(&selection.files, &free)?, before)
         }
-        Format::Parquet => return parquet_schema(&selection.files),
-    };
+        Format::Parquet => parquet_schema(&selection.files)?,
+    })
+}
+
+/// A schema under the types that are asked for.
+fn typed(shared: &Shared, schema: Schema, columns: Option<&Columns>) -> Result<Schema> {
     let Some(Columns::Override(overrides)) = columns else { return Ok(schema) };
     if let Some(name) = overrides.keys().find(|name| schema.field_with_name(name).is_err()) {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -90,7 +166,8 @@ fn same_columns(shared: &Shared, files: &[DataFile]) -> Result<Vec<String>> {
     let mut first: Option<(&DataFile, Vec<String>)> = None;
     for file in files {
         // A file without a byte has no rows, and without a header it need not have columns.
-        let Some(names) = shared.dialect.columns(file)? else { continue };
+        let names = shared.dialect.columns(file).map_err(|error| file.explained(error))?;
+        let Some(names) = names else { continue };
         match &first {
             None => first = Some((file, names)),
             Some((other, columns)) if *columns != names => {
@@ -107,9 +184,10 @@ fn same_columns(shared: &Shared, files: &[DataFile]) -> Result<Vec<String>> {
 }
 
 fn parquet_schema(files: &[DataFile]) -> Result<Schema> {
-    let first = files[0].parquet_schema()?;
+    let read = |file: &DataFile| file.parquet_schema().map_err(|error| file.explained(error));
+    let first = read(&files[0])?;
     for file in &files[1..] {
-        let other = file.parquet_schema()?;
+        let other = read(file)?;
         if plain(&other)? != plain(&first)? {
             return Err(EngineError::data(format!("the columns of {} differ from those of {}", file, files[0]))
                 .hint("files that are read together need the same columns and types"));
@@ -139,26 +217,39 @@ fn plain_type(column: &str, data_type: &DataType) -> DataType {
 }
 
 fn parquet_table(selection: &Selection, schema: Schema) -> Result<Arc<dyn TableProvider>> {
-    let urls = selection.files.iter().map(|file| {
-        // Built from a url, so that brackets and stars in names are not taken for globs.
-        let url = match file {
-            DataFile::Local(path) => url::Url::from_file_path(path)
-                .map_err(|()| EngineError::bug(format!("{file} is not an absolute path")))?,
-            DataFile::Stored(object) => object.session_url_of(object.path()),
-        };
-        ListingTableUrl::try_new(url, None).map_err(EngineError::from)
-    });
+    let files = &selection.files;
+    if files.iter().any(|file| matches!(file, DataFile::Listed(_))) {
+        let (store, urls) = Pinned::of(files, address)?;
+        return Ok(store.table(parquet_at(urls, schema)?));
+    }
+    let table = parquet_at(files.iter().map(address).collect::<Result<Vec<_>>>()?, schema)?;
+    Ok(match &files[0] {
+        DataFile::Stored(object) => registered(table, object),
+        _ => table,
+    })
+}
+
+/// A file's address in a session.
+fn address(file: &DataFile) -> Result<Url> {
+    match file.plain() {
+        DataFile::Stored(object) => Ok(object.session_url_of(object.path())),
+        DataFile::Local(path) => {
+            Url::from_file_path(path).map_err(|()| EngineError::bug(format!("{file} is not an absolute path")))
+        }
+        DataFile::Listed(_) => Err(EngineError::bug(format!("{file} was listed twice"))),
+    }
+}
+
+fn parquet_at(urls: Vec<Url>, schema: Schema) -> Result<Arc<dyn TableProvider>> {
+    // Built from urls, so that brackets and stars in names are not taken for globs.
+    let urls = urls.into_iter().map(|url| ListingTableUrl::try_new(url, None).map_err(EngineError::from));
     let format = ParquetFormat::default().with_force_view_types(false).with_coerce_int96(Some("us".to_owned()));
     // Files are named one by one, whatever their endings.
     let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
     let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<Vec<_>>>()?)
         .with_listing_options(options)
         .with_schema(Arc::new(schema));
-    let table: Arc<dyn TableProvider> = Arc::new(ListingTable::try_new(config)?);
-    Ok(match &selection.files[0] {
-        DataFile::Local(_) => table,
-        DataFile::Stored(object) => registered(table, object),
-    })
+    Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
 /// Text files.

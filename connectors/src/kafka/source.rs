@@ -9,29 +9,25 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use headwater_engine::connector::{Position, Reading, Source, SourceRequest};
+use headwater_engine::connector::{OwnPosition, Position, Reading, Source, SourceRequest};
 use headwater_engine::{EngineError, Result};
-use headwater_pipelines::plan::Cursor;
 
 use super::cluster::Client;
 use super::scan::TopicScan;
 use super::topic::Topic;
 
+const OWN_POSITION: OwnPosition =
+    OwnPosition { source: "a topic", unit: "each offset", rows: "messages", position: "the offsets of all partitions" };
+
 /// Opens a topic: what is new since the position that the request names, or all of it.
 pub(super) async fn open(client: &Client, path: &[String], request: &SourceRequest) -> Result<Source> {
     let reading = request.cursor.as_ref().map(|cursor| &cursor.reading);
     if let Some(request) = &request.cursor {
-        judge(&client.label(&path.join(".")), &request.cursor)?;
+        OWN_POSITION.judge(request, &client.label(&path.join(".")))?;
     }
     let after = match reading {
         Some(Reading::After(after)) => after.as_ref(),
-        Some(Reading::Judged) | None => None,
-        Some(Reading::Within(..)) => {
-            let what = format!("{}: messages of an interval can't be read", client.label(&path.join(".")));
-            return Err(
-                EngineError::config(what).hint("read the topic from its beginning: headwater run NAME --full-refresh")
-            );
-        }
+        Some(Reading::Judged | Reading::Within(..)) | None => None,
     };
     let topic = Topic::open(client, path, request.columns.as_ref(), after, request.cancel.clone()).await?;
     let position = match reading {
@@ -44,28 +40,7 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
         Some(Reading::Judged | Reading::Within(..)) | None => None,
     };
     let notes = topic.layout.notes.clone();
-    Ok(Source { table: Arc::new(TopicTable { topic: Arc::new(topic) }), position, notes })
-}
-
-/// Refuses what a topic can't be asked: its position is exact, and no column of it.
-fn judge(label: &str, cursor: &Cursor) -> Result<()> {
-    let hint = "write `cursor: auto`: the position is the offsets of all partitions";
-    if let Some(column) = &cursor.column {
-        let what = format!("{label}: a topic has no cursor column, and '{column}' was named");
-        return Err(EngineError::config(what).hint(hint));
-    }
-    let fields = [
-        ("lookback", cursor.lookback.is_some()),
-        ("lag", cursor.lag.is_some()),
-        ("cursor_nulls", cursor.nulls.is_some()),
-    ];
-    match fields.into_iter().find(|(_, is_set)| *is_set) {
-        None => Ok(()),
-        Some((field, _)) => {
-            let what = format!("{label}: `{field}` has no meaning for a topic: each offset is read once");
-            Err(EngineError::config(what).hint(format!("remove `{field}`")))
-        }
-    }
+    Ok(Source { table: Arc::new(TopicTable { topic: Arc::new(topic) }), position, notes, again: None })
 }
 
 /// The lazy table.

@@ -24,6 +24,7 @@ pub fn request(topic: &str, columns: Value, after: Option<&Value>) -> SourceRequ
         cursor: Some(CursorRequest {
             cursor: Cursor { column: None, lookback: None, lag: None, nulls: None },
             reading: Reading::After(after.cloned()),
+            by_keys: false,
         }),
         cancel: CancellationToken::new(),
     }

@@ -14,6 +14,8 @@ mod cluster;
 mod conformance;
 mod contracts;
 mod delta;
+mod delta_cursors;
+mod file_cursors;
 mod files;
 mod kafka;
 mod kafka_connect;

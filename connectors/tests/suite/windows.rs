@@ -20,7 +20,7 @@ pub(crate) fn cursor(column: &str) -> Cursor {
 }
 
 fn request(object: SourceObject, cursor: &Cursor, reading: Reading) -> SourceRequest {
-    let cursor = Some(CursorRequest { cursor: cursor.clone(), reading });
+    let cursor = Some(CursorRequest { cursor: cursor.clone(), reading, by_keys: true });
     SourceRequest { object, columns: None, cursor, cancel: CancellationToken::new() }
 }
 

@@ -29,7 +29,7 @@ impl Checker<'_> {
         if self.inability(source).is_some() || self.unreachable.contains(source.connection()) {
             return false;
         }
-        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged };
+        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false };
         let Ok(read) = self.connections.read(source, columns, Some(request), &self.cancel).await else { return false };
         self.partial.insert(task.to_string());
         self.keep(task, read.table.schema());
@@ -49,10 +49,11 @@ impl Checker<'_> {
         if !self.relations.contains(task) {
             return;
         }
-        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged };
+        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false };
         let steps = self.steps(task, &["extract", "cursor"]);
-        if let Err(error) = self.connections.read(source, columns, Some(request), &self.cancel).await {
-            self.failed(Code::BadCursor, source.connection(), &steps, error).await;
+        match self.connections.read(source, columns, Some(request), &self.cancel).await {
+            Ok(source) => self.again.extend(source.again),
+            Err(error) => self.failed(Code::BadCursor, source.connection(), &steps, error).await,
         }
     }
 
@@ -85,11 +86,11 @@ impl Checker<'_> {
     pub(super) fn partial_load(&mut self, task: &TaskPath, input: &Relation, mode: WriteMode) {
         let is_timed =
             |work: &Work| matches!(work, Work::Extract { cursor: Some(cursor), .. } if cursor.column.is_some());
-        if mode == WriteMode::Append
-            && self.partial.contains(&input.internal_name())
-            && self.planned.works.values().any(is_timed)
-        {
-            let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
+        if mode != WriteMode::Append || !self.partial.contains(&input.internal_name()) {
+            return;
+        }
+        let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
+        if self.planned.works.values().any(is_timed) {
             let finding = Finding::warning(
                 Code::BadCursor,
                 "a row that is updated at the source is read again and appended again",
@@ -98,6 +99,11 @@ impl Checker<'_> {
                 &steps,
                 finding.hint("use mode upsert or insert_new with keys, unless the source's rows never change"),
             );
+        }
+        for what in self.again.clone() {
+            let finding =
+                Finding::warning(Code::BadCursor, format!("{what} is read again, and its rows are appended again"));
+            self.add(&steps, finding.hint("use mode upsert or insert_new with keys, unless that never happens"));
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Source {
     pub position: Option<Position>,
     /// Remarks for the plan and the log.
     pub notes: Vec<String>,
+    /// What makes rows behind a source's own position come again, for a load that appends, e.g. `a file that is overwritten at the source`.
+    pub again: Option<&'static str>,
 }
 
 impl fmt::Debug for Source {
@@ -30,7 +32,7 @@ impl fmt::Debug for Source {
 
 impl From<Arc<dyn TableProvider>> for Source {
     fn from(table: Arc<dyn TableProvider>) -> Self {
-        Self { table, position: None, notes: Vec::new() }
+        Self { table, position: None, notes: Vec::new(), again: None }
     }
 }
 
@@ -41,6 +43,8 @@ pub struct CursorRequest {
     pub cursor: Cursor,
     /// What it is asked for.
     pub reading: Reading,
+    /// Whether the load merges rows by keys, so that one which comes again is there once.
+    pub by_keys: bool,
 }
 
 /// What a source is asked for by a cursor.
@@ -124,6 +128,45 @@ pub fn judge_column(cursor: &Cursor, label: &str, name: &str, columns: &[Field])
             .hint("say what happens to such rows: `cursor_nulls: include` or `cursor_nulls: fail`"));
     }
     Ok(())
+}
+
+/// A source that has a position of its own, in the words of its messages.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnPosition {
+    /// What it is, e.g. `a topic`.
+    pub source: &'static str,
+    /// What is read once, e.g. `each offset`.
+    pub unit: &'static str,
+    /// What holds the rows, e.g. `messages`.
+    pub rows: &'static str,
+    /// What the position is, e.g. `the offsets of all partitions`.
+    pub position: &'static str,
+}
+
+impl OwnPosition {
+    /// Refuses what such a source can't be asked: its position is exact, and no column of it.
+    pub fn judge(&self, request: &CursorRequest, label: &str) -> Result<()> {
+        let Self { source, unit, rows, position } = self;
+        let cursor = &request.cursor;
+        if let Some(column) = &cursor.column {
+            let what = format!("{label}: {source} has no cursor column, and '{column}' was named");
+            return Err(EngineError::config(what).hint(format!("write `cursor: auto`: the position is {position}")));
+        }
+        let fields = [
+            ("lookback", cursor.lookback.is_some()),
+            ("lag", cursor.lag.is_some()),
+            ("cursor_nulls", cursor.nulls.is_some()),
+        ];
+        if let Some((field, _)) = fields.into_iter().find(|(_, is_set)| *is_set) {
+            let what = format!("{label}: `{field}` has no meaning for {source}: {unit} is read once");
+            return Err(EngineError::config(what).hint(format!("remove `{field}`")));
+        }
+        match request.reading {
+            Reading::Within(..) => Err(EngineError::config(format!("{label}: {rows} of an interval can't be read"))
+                .hint("read everything again: headwater run NAME --full-refresh")),
+            Reading::Judged | Reading::After(_) => Ok(()),
+        }
+    }
 }
 
 /// A source that knows no cursors.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Cursor, ExtractSource, Plan, Stage, TaskPath, Work};
+use headwater_pipelines::spec::WriteMode;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub(super) struct Cursors {
     /// Set if a backfill reads the rows of an interval. Its loads take turns with those that follow the cursors, and move none: else a row that was
     /// read before it changed might replace the row that a later load has brought.
     within: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Whether the load merges rows by keys.
+    by_keys: bool,
 }
 
 impl Cursors {
@@ -52,6 +55,7 @@ impl Cursors {
         if extracts.is_empty() {
             return Ok(Turn::Now(Self::default()));
         }
+        let by_keys = merges_by_keys(plan, stage);
         let params = parameters(attempt, stage);
         let key = |(_, source, cursor): &(TaskPath, &ExtractSource, &Cursor)| CursorKey {
             source: name_of(source),
@@ -70,14 +74,14 @@ impl Cursors {
             let within = run.interval_start.zip(run.interval_end);
             let within = within.ok_or_else(|| EngineError::bug("a backfill has no data interval"))?;
             let states = tasks.zip(states).collect();
-            return Ok(Turn::Now(Self { states, marks: Vec::new(), within: Some(within) }));
+            return Ok(Turn::Now(Self { states, marks: Vec::new(), within: Some(within), by_keys }));
         }
         let ids: Vec<Uuid> = states.iter().map(|state| state.id).collect();
         let marks = match sink.generations(&ids).await? {
             None => Vec::new(),
             Some(found) => states.iter().map(|state| mark(state, &found, target)).collect::<Result<_>>()?,
         };
-        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks, within: None }))
+        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks, within: None, by_keys }))
     }
 
     /// What the target has to remember.
@@ -109,7 +113,7 @@ impl Cursors {
             Some((from, to)) => Reading::Within(from, to),
             None => Reading::After(if state.refresh { None } else { state.position.clone() }),
         };
-        Ok(CursorRequest { cursor: cursor.clone(), reading })
+        Ok(CursorRequest { cursor: cursor.clone(), reading, by_keys: self.by_keys })
     }
 
     /// What the commit moves.
@@ -141,6 +145,12 @@ impl Cursors {
         };
         self.states.iter().filter_map(receipt).collect()
     }
+}
+
+/// Whether the load of a stage merges rows by keys.
+fn merges_by_keys(plan: &Plan, stage: &Stage) -> bool {
+    let merges = |work: &Work| matches!(work, Work::Load { mode: WriteMode::Upsert | WriteMode::InsertNew, .. });
+    stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).any(|task| merges(&task.work))
 }
 
 /// The extracts of a stage that have cursors.

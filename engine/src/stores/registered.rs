@@ -9,18 +9,30 @@ use datafusion::common::Statistics;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use object_store::ObjectStore;
+use url::Url;
 
 use super::Store;
 
 /// A table that reads its files under the [`Store::session_url`] of a store.
 pub fn registered(table: Arc<dyn TableProvider>, store: &Store) -> Arc<dyn TableProvider> {
-    Arc::new(Registered { table, store: store.clone() })
+    registered_at(table, store.session_url(), Arc::clone(store.objects()))
+}
+
+/// A table that reads its files from a store under this address, which should be unique to the store.
+pub fn registered_at(
+    table: Arc<dyn TableProvider>,
+    root: Url,
+    objects: Arc<dyn ObjectStore>,
+) -> Arc<dyn TableProvider> {
+    Arc::new(Registered { table, root, objects })
 }
 
 #[derive(Debug)]
 struct Registered {
     table: Arc<dyn TableProvider>,
-    store: Store,
+    root: Url,
+    objects: Arc<dyn ObjectStore>,
 }
 
 #[async_trait]
@@ -40,7 +52,7 @@ impl TableProvider for Registered {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        session.runtime_env().register_object_store(&self.store.session_url(), Arc::clone(self.store.objects()));
+        session.runtime_env().register_object_store(&self.root, Arc::clone(&self.objects));
         self.table.scan(session, projection, filters, limit).await
     }
 
