@@ -13,6 +13,7 @@ use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec, WriteMode};
 use crate::sql::{self, Resolved, Scope, SqlFinding};
 
 mod cursor;
+mod deletes;
 mod graph;
 mod names;
 mod stages;
@@ -23,10 +24,11 @@ mod validate;
 
 pub use crate::path::TaskPath;
 pub use cursor::Cursor;
+pub use deletes::{DELETED_AT, Deletes};
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
-    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS,
-    Plan, PlannedTask, Relation, Stage, TableRef, Work,
+    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT,
+    PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Relation, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 
@@ -305,6 +307,7 @@ impl Planner<'_> {
             order_by: order_by.clone(),
             partition_by: partition_by.clone(),
             schema: schema.clone().unwrap_or_default(),
+            deletes: self.deletes(load, placed, scope),
         })
     }
 
@@ -344,7 +347,8 @@ impl Planner<'_> {
         if has_errors(&self.planned.diagnostics) {
             return;
         }
-        let found = cursor::findings(&self.planned.works, self.tree, graph, order);
+        let mut found = cursor::findings(&self.planned.works, self.tree, graph, order);
+        found.extend(deletes::findings(&self.planned.works, self.tree));
         if !found.is_empty() {
             found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
             return;

@@ -237,7 +237,7 @@ pub(crate) fn misplaced(place: &Place) -> Finding {
     let hint = "put it into a connection, where ${NAME} stands for a variable, and write the connection's name here";
     match field {
         // There the value may be none: a pattern, a literal of the data.
-        "transform" | "query" | "sql" | "when" => Finding::error(Code::LiteralSecret, message)
+        "transform" | "query" | "sql" | "when" | "deleted_when" => Finding::error(Code::LiteralSecret, message)
             .hint(format!("{hint}; if it is none, write it in two parts: 'token=' || 'x'")),
         _ => Finding::error(Code::LiteralSecret, message).hint(hint),
     }

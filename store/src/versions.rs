@@ -295,6 +295,7 @@ mod tests {
                 order_by: None,
                 partition_by: Vec::new(),
                 schema: headwater_pipelines::spec::LoadSchema::default(),
+                deletes: None,
             };
         }
         plan

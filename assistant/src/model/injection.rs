@@ -241,6 +241,7 @@ fn kinds(known: &Known) -> Vec<Value> {
         ("extract", "tables", json!("shop.*")),
         ("extract", "cursor", json!("id")),
         ("load", "keys", json!(["id"])),
+        ("load", "on_delete", json!("hard")),
         ("load", "max_delete", json!("100%")),
         ("kept", "name", json!("secret")),
         ("group", "group", json!({ "x": { "command": { "run": ["x"] } } })),

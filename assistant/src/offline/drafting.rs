@@ -187,6 +187,9 @@ impl Drafting<'_> {
             order_by: None,
             schema: None,
             late: None,
+            on_delete: None,
+            deleted_when: None,
+            deletes: None,
             max_delete: None,
             verify: None,
         };

@@ -143,7 +143,6 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
         ("partition_by", json!(["id"])),
         ("track", json!(["id"])),
         ("late", json!("split")),
-        ("max_delete", json!("20%")),
         ("verify", json!("checksum")),
     ] {
         assert_eq!(has("LoadTask", field), !is_not_yet(&load(field, value)), "{field}");
@@ -158,7 +157,7 @@ fn a_typed_plan_has_all_fields_that_execute_and_no_other() {
     for mode in ["upsert", "insert_new", "delete_insert"] {
         assert!(!has_word("WriteMode", mode), "{mode}");
     }
-    for field in ["keys", "order_by", "schema"] {
+    for field in ["keys", "order_by", "schema", "on_delete", "deleted_when", "deletes", "max_delete"] {
         assert!(!has("LoadTask", field), "{field}");
     }
     for what in ["fail", "warn", "quarantine"] {

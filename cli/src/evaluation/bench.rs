@@ -235,6 +235,9 @@ impl Bench {
                 order_by: None,
                 schema: None,
                 late: None,
+                on_delete: None,
+                deleted_when: None,
+                deletes: None,
                 max_delete: None,
                 verify: None,
             };

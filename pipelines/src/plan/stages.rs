@@ -15,13 +15,19 @@ use std::time::Duration;
 use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
-use super::{CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Stage, TaskPath, Work};
+use super::{
+    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Stage,
+    TaskPath, Work,
+};
 use crate::spec::{LoadSchema, Retry};
 
 /// The format that a plan needs.
 pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage]) -> i32 {
     let has_contract = |work: &Work| matches!(work, Work::Load { schema, .. } if *schema != LoadSchema::default());
-    if works.values().any(has_contract) {
+    let deletes = |work: &Work| matches!(work, Work::Load { deletes: Some(_), .. });
+    if works.values().any(deletes) {
+        DELETE_PLAN_FORMAT
+    } else if works.values().any(has_contract) {
         CONTRACT_PLAN_FORMAT
     } else if cursor::are_used(works) {
         CURSOR_PLAN_FORMAT

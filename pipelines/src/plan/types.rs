@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
+use super::deletes::Deletes;
 use crate::kind::Kind;
 use crate::path::TaskPath;
 use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, WriteMode};
@@ -25,8 +26,12 @@ pub const CURSOR_PLAN_FORMAT: i32 = 3;
 /// The format of plans with contracts of columns, of which a build that knows none would refuse every change.
 pub const CONTRACT_PLAN_FORMAT: i32 = 4;
 
+/// The format of plans that delete rows, of which a build that knows none would leave them in the target.
+pub const DELETE_PLAN_FORMAT: i32 = 5;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 4] = [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT, CONTRACT_PLAN_FORMAT];
+pub const PLAN_FORMATS: [i32; 5] =
+    [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, DELETE_PLAN_FORMAT];
 
 /// A pipeline's validated, typed cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +147,9 @@ pub enum Work {
         /// What may be changed of the target's columns.
         #[serde(default, skip_serializing_if = "is_default")]
         schema: LoadSchema,
+        /// What happens to rows that are gone at the source, unless they are left as they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deletes: Option<Deletes>,
     },
     /// Lets time pass.
     Wait {
@@ -278,12 +286,13 @@ impl Plan {
 }
 
 impl Work {
-    /// The statements of this task: those that the engine plans, and a query that its source runs.
+    /// The statements and conditions of this task: those that the engine plans, and a query that its source runs.
     pub(super) fn statements(&self) -> Vec<&str> {
         match self {
             Self::Transform { sql, .. } => vec![sql],
             Self::Check { rules, .. } => rules.iter().filter_map(|rule| rule.sql.as_deref()).collect(),
             Self::Extract { source: ExtractSource::Query { query, .. }, .. } => vec![query],
+            Self::Load { deletes: Some(deletes), .. } => deletes.when.as_deref().into_iter().collect(),
             Self::Extract { .. } | Self::Load { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ use crate::spec::{Param, ParamType, Schedule, Spec};
 use crate::yaml::Value;
 
 mod blocks;
+mod deletes;
 
 /// Longest name; Postgres' own limit for identifiers.
 const MAX_NAME: usize = 63;

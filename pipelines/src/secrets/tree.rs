@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
 pub(super) fn sort_of(key: &str) -> Sort {
     match key {
         "description" => Sort::Prose,
-        "transform" | "query" | "sql" | "when" => Sort::Statement,
+        "transform" | "query" | "sql" | "when" | "deleted_when" => Sort::Statement,
         // A misspelled field is read as the one that is meant.
         _ if nearest(key, ["transform"]).is_some() => Sort::Statement,
         _ => Sort::Setting,

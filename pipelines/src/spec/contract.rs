@@ -87,6 +87,17 @@ impl LoadSchema {
         }
     }
 
+    /// The same contracts, with another one for a column.
+    #[must_use]
+    pub fn with(self, column: &str, contract: Contract) -> Self {
+        let mut contracts = match self {
+            Self::All(default) => ColumnContracts { default, columns: IndexMap::new() },
+            Self::ByColumn(contracts) => contracts,
+        };
+        contracts.columns.insert(column.to_owned(), contract);
+        Self::ByColumn(contracts)
+    }
+
     /// Whether no column may change, as in a load that says nothing of it.
     pub fn is_frozen(&self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckTask, Columns, LoadSchema, Reach, Retry, TableNames};
+use super::{CheckTask, Columns, KeyScan, LoadSchema, OnDelete, Reach, Retry, Share, TableNames};
 
 /// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -169,9 +169,18 @@ pub struct LoadTask {
     /// What a late change does (scd2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<LateRows>,
-    /// Largest share of rows that may vanish, e.g. `20%` (scd2).
+    /// What happens to rows of the target that are gone at the source (upsert). If absent `hard` with `deleted_when` or `deletes`, else `ignore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_delete: Option<String>,
+    pub on_delete: Option<OnDelete>,
+    /// SQL over the columns of a row: where it is true, the row says that its key is gone at the source (upsert).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_when: Option<String>,
+    /// A complete scan of the source's keys from time to time, for a load with a cursor (upsert).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletes: Option<KeyScan>,
+    /// Largest share of the target's rows that may be gone without failing the load; `20%` if absent (upsert, scd2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_delete: Option<Share>,
     /// `checksum` compares source and target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<String>,

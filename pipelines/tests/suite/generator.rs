@@ -217,6 +217,9 @@ fn load(dice: &mut Dice, input: String, number: usize) -> LoadTask {
         order_by: None,
         schema: dice.one_in(3).then(|| schema(dice)),
         late: None,
+        on_delete: None,
+        deleted_when: None,
+        deletes: None,
         max_delete: None,
         verify: None,
     }

@@ -42,6 +42,10 @@ fn load_misfits(load: &LoadTask, extract: &ExtractTask) -> Vec<(&'static str, Fi
         ("keys", !load.keys.is_empty(), "each table has its own, from the catalog"),
         ("order_by", load.order_by.is_some(), "each table's key identifies one row"),
         ("partition_by", !load.partition_by.is_empty(), own),
+        ("on_delete", load.on_delete.is_some(), own),
+        ("deleted_when", load.deleted_when.is_some(), own),
+        ("deletes", load.deletes.is_some(), own),
+        ("max_delete", load.max_delete.is_some(), own),
     ];
     for (field, _, hint) in fields.into_iter().filter(|(_, written, _)| *written) {
         found.push((field, refused(format!("a load of several tables accepts no `{field}`")).hint(hint)));

@@ -129,12 +129,9 @@ impl Findings<'_> {
         self.columns(&load.track, &below(steps, "track"));
         self.columns(&load.partition_by, &below(steps, "partition_by"));
         self.contract(load, &below(steps, "schema"));
-        let later = [
-            ("track", !load.track.is_empty()),
-            ("late", load.late.is_some()),
-            ("max_delete", load.max_delete.is_some()),
-            ("verify", load.verify.is_some()),
-        ];
+        self.deletes(load, steps);
+        let later =
+            [("track", !load.track.is_empty()), ("late", load.late.is_some()), ("verify", load.verify.is_some())];
         for (field, _) in later.into_iter().filter(|(_, set)| *set) {
             self.not_yet(&below(steps, field), &format!("'{field}' of a load"));
         }

@@ -1,0 +1,64 @@
+//! What a load says of rows that are gone at the source.
+
+use super::{Findings, below};
+use crate::decode::Step;
+use crate::diagnostic::{Code, Finding};
+use crate::plan::tables;
+use crate::spec::{LoadTask, OnDelete, WriteMode};
+
+impl Findings<'_> {
+    pub(super) fn deletes(&mut self, load: &LoadTask, steps: &[Step]) {
+        // Loads of several tables accept none of it, which is reported with what else they don't.
+        if tables::has_placeholders(&load.into) {
+            return;
+        }
+        let fields = [
+            ("on_delete", load.on_delete.is_some()),
+            ("deleted_when", load.deleted_when.is_some()),
+            ("deletes", load.deletes.is_some()),
+            ("max_delete", load.max_delete.is_some()),
+        ];
+        let written: Vec<&str> = fields.into_iter().filter(|(_, written)| *written).map(|(field, _)| field).collect();
+        match load.mode {
+            Some(WriteMode::Upsert) => self.deletes_of_upsert(load, steps),
+            Some(mode) => {
+                let of_mode = |field: &&&str| mode != WriteMode::Scd2 || **field != "max_delete";
+                for field in written.iter().filter(of_mode) {
+                    let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `{field}`"));
+                    let hint = match mode {
+                        WriteMode::Overwrite => "remove it: the target holds afterwards what the source has",
+                        _ => "rows are found gone by their keys: use mode upsert with keys",
+                    };
+                    self.add_at_key(&below(steps, field), finding.hint(hint));
+                }
+            }
+            // It is missing, or could not be read.
+            None => {}
+        }
+    }
+
+    fn deletes_of_upsert(&mut self, load: &LoadTask, steps: &[Step]) {
+        let on_delete = load.on_delete.unwrap_or_default();
+        if load.deleted_when.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            let finding = Finding::error(Code::BadValue, "`deleted_when` is empty: expected a condition");
+            self.add(&below(steps, "deleted_when"), finding.hint("for example: deleted_when: \"op = 'D'\""));
+        }
+        let finds = [("deleted_when", load.deleted_when.is_some()), ("deletes", load.deletes.is_some())];
+        let finds = finds.into_iter().find(|(_, written)| *written).map(|(field, _)| field);
+        if let (Some(OnDelete::Ignore), Some(field)) = (load.on_delete, finds) {
+            let message = format!("`on_delete: ignore` leaves in the target what `{field}` finds gone");
+            let hint = format!("write `on_delete: hard` or `on_delete: soft`, or remove `{field}`");
+            self.add(&below(steps, "on_delete"), Finding::error(Code::BadLoad, message).hint(hint));
+        }
+        let compares = load.deletes.is_some() || (load.deleted_when.is_none() && on_delete != OnDelete::Ignore);
+        // What compares may be what could not be read.
+        if load.max_delete.is_some() && !compares && !self.document.lost().within(steps) {
+            let message = "`max_delete` limits what a comparison may find gone, and nothing is compared";
+            let hint = match load.deleted_when {
+                Some(_) => "remove it: `deleted_when` deletes what rows say, however many",
+                None => "add `on_delete: hard` or `on_delete: soft`, or remove it",
+            };
+            self.add_at_key(&below(steps, "max_delete"), Finding::error(Code::BadLoad, message).hint(hint));
+        }
+    }
+}
