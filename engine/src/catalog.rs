@@ -278,7 +278,10 @@ impl Connection for SnapshotConnection {
             let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
             judge_column(cursor, &label, column, &fields)?;
         }
-        Ok(select::columns(Arc::new(EmptyTable::new(schema)), request.columns.as_ref(), &label)?.into())
+        let table = select::columns(Arc::new(EmptyTable::new(schema)), request.columns.as_ref(), &label)?;
+        let is_whole = matches!(found.kind.as_str(), "table" | "partitioned table" | "file");
+        let incomplete = (!is_whole).then(|| format!("a {}, which may leave rows out", found.kind));
+        Ok(Source { incomplete, ..table.into() })
     }
 
     async fn sink(&self, _: &SinkRequest) -> Result<Arc<dyn Sink>> {

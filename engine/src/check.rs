@@ -22,13 +22,14 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::columns::settle;
-use crate::connector::{SinkPlan, SinkRequest};
+use crate::connector::{SinkPlan, SinkRequest, written_columns};
 use crate::nodes::compile;
 use crate::parameters;
 use crate::relations::{Connections, Relations, direct_name};
 use crate::stage::Engine;
 use crate::transform::{self, Parameters};
 
+mod deletes;
 mod partial;
 mod places;
 
@@ -154,16 +155,10 @@ impl Checker<'_> {
             }
             Work::Transform { .. } => self.transform(task, work).await,
             Work::Check { input, rules, .. } => self.check(task, input, rules).await,
-            Work::Load { input, into, mode, keys, order_by, partition_by, schema } => {
-                let request = SinkRequest {
-                    path: into.path.clone(),
-                    mode: *mode,
-                    keys: keys.clone(),
-                    order_by: order_by.clone(),
-                    partition_by: partition_by.clone(),
-                    schema: schema.clone(),
-                };
-                self.load(task, input, into, &request).await;
+            Work::Load { input, into, .. } => {
+                if let Some(request) = SinkRequest::of(work) {
+                    self.load(task, input, into, &request).await;
+                }
             }
             Work::Wait { .. } | Work::Group => {}
         }
@@ -340,11 +335,15 @@ impl Checker<'_> {
             self.add(&steps, finding);
             return;
         }
+        if !self.deletes(task, input, request.deletes.as_ref(), &schema).await {
+            return;
+        }
         let steps = self.steps(task, &["load", "into"]);
-        match self.prepared(into, request, &schema).await {
+        match self.prepared(into, request, &written_columns(&schema, request.deletes.as_ref())).await {
             Ok(mut plan) => {
+                deletes::note(request, &mut plan);
                 self.partial_load(task, input, request.mode);
-                self.partial_columns(input, into, &mut plan);
+                self.partial_columns(input, into, request, &mut plan);
                 self.checked.loads.insert(task.clone(), TargetPlan { target: into.to_string(), plan });
             }
             Err(error) => self.failed(Code::SinkType, &into.connection, &steps, error).await,

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_pipelines::spec::{Columns, LoadSchema, WriteMode};
+use headwater_pipelines::plan::{DELETED_AT, Deletes, Work};
+use headwater_pipelines::spec::{Columns, Contract, LoadSchema, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,11 +24,13 @@ use crate::memory::StagePool;
 use crate::session::SessionFactory;
 
 mod columns;
+mod deletes;
 mod info;
 mod position;
 mod registry;
 
 pub use columns::{ColumnChanges, TargetColumn};
+pub use deletes::{AllKeys, DELETED, deleted_at_type, refuse_too_many, without_flag, written_columns};
 pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};
 pub use position::{CursorRequest, Mark, OwnPosition, Position, Reading, Source, judge_column, refuse_cursor};
 pub use registry::Registry;
@@ -168,13 +171,34 @@ pub struct SinkRequest {
     pub partition_by: Vec<String>,
     /// What may be changed of the target's columns.
     pub schema: LoadSchema,
+    /// How rows are found gone at the source, and what becomes of them.
+    pub deletes: Option<Deletes>,
 }
 
 impl SinkRequest {
     /// A request without keys and partitions, which changes no column.
     pub fn new(path: Vec<String>, mode: WriteMode) -> Self {
         let (keys, partition_by) = (Vec::new(), Vec::new());
-        Self { path, mode, keys, order_by: None, partition_by, schema: LoadSchema::default() }
+        Self { path, mode, keys, order_by: None, partition_by, schema: LoadSchema::default(), deletes: None }
+    }
+
+    /// What a load asks of its target; other tasks have none.
+    pub fn of(work: &Work) -> Option<Self> {
+        let Work::Load { into, mode, keys, order_by, partition_by, schema, deletes, .. } = work else { return None };
+        // The column of soft deletes is the load's own, whatever may be changed of others.
+        let schema = match deletes {
+            Some(deletes) if deletes.is_soft() => schema.clone().with(DELETED_AT, Contract::AddColumns),
+            _ => schema.clone(),
+        };
+        Some(Self {
+            path: into.path.clone(),
+            mode: *mode,
+            keys: keys.clone(),
+            order_by: order_by.clone(),
+            partition_by: partition_by.clone(),
+            schema,
+            deletes: deletes.clone(),
+        })
     }
 }
 
@@ -233,6 +257,8 @@ pub struct LoadContext {
     pub predecessors: Vec<Value>,
     /// Cursors that the load moves in the same commit.
     pub marks: Vec<Mark>,
+    /// The keys of all rows that the source has, if rows of the target are to be compared with them.
+    pub keys: AllKeys,
     /// Buffers are reserved here. What the load's own plan holds is counted too.
     pub memory: Arc<StagePool>,
     /// Makes sessions for what a sink has to compute itself.

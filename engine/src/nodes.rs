@@ -17,7 +17,7 @@ mod unique;
 
 pub use barrier::{Barrier, BarrierNode};
 pub use boundary::BoundaryNode;
-pub use rules::{CheckRule, compile};
+pub use rules::{CheckRule, compile, condition};
 
 /// Turns our logical nodes into physical ones.
 #[derive(Debug)]

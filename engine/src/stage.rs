@@ -25,6 +25,7 @@ use crate::{settings, staging};
 
 mod build;
 mod cursors;
+mod deletes;
 mod load;
 mod pull;
 
@@ -145,17 +146,7 @@ fn find_stage<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
 /// Connection and target of a stage whose head is a load.
 fn sink_of(plan: &Plan, stage: &Stage) -> Option<(String, SinkRequest)> {
     match &plan.tasks.get(stage.name.as_str())?.work {
-        Work::Load { into, mode, keys, order_by, partition_by, schema, .. } => {
-            let request = SinkRequest {
-                path: into.path.clone(),
-                mode: *mode,
-                keys: keys.clone(),
-                order_by: order_by.clone(),
-                partition_by: partition_by.clone(),
-                schema: schema.clone(),
-            };
-            Some((into.connection.clone(), request))
-        }
+        work @ Work::Load { into, .. } => Some((into.connection.clone(), SinkRequest::of(work)?)),
         _ => None,
     }
 }
@@ -169,9 +160,16 @@ fn demands(plan: &Plan, stage: &Stage, parallelism: usize) -> BTreeMap<String, D
         change(demand);
     };
     let mut direct = std::collections::BTreeSet::new();
+    let deletes = sink_of(plan, stage).and_then(|(_, request)| request.deletes);
+    let scans = deletes.is_some_and(|deletes| deletes.every.is_some());
     for work in stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work) {
         match work {
-            Work::Extract { source, .. } => note(source.connection(), |demand| demand.reads += 1),
+            Work::Extract { source, cursor, .. } => {
+                note(source.connection(), |demand| demand.reads += 1);
+                if cursor.is_some() && scans {
+                    note(source.connection(), |demand| demand.reads += 1);
+                }
+            }
             Work::Load { into, .. } => note(&into.connection, |demand| demand.writes = true),
             _ => {}
         }
@@ -254,8 +252,15 @@ impl<'a> Attempt<'a> {
             },
             (Head::Dataset, _) => {
                 let cursors = Cursors::default();
-                let builder =
-                    Builder { attempt: self, connections, parameters: &parameters, pool: &pool, cursors: &cursors };
+                let parameters = &parameters;
+                let builder = Builder {
+                    attempt: self,
+                    connections,
+                    parameters,
+                    pool: &pool,
+                    cursors: &cursors,
+                    is_complete: false,
+                };
                 let built = builder.build(stage).await?;
                 let stream = pull::stream(&built, &builder).await?;
                 let written = staging::write(self.job, &stage.name, stream, self.cancel).await;
@@ -293,24 +298,28 @@ impl<'a> Attempt<'a> {
             target: target.clone(),
             mode: request.mode,
             keys: request.keys.clone(),
+            deletes: request.deletes.clone(),
             cursors: &Cursors::default(),
+            scans: false,
             pool,
         };
         if let Some(receipt) = load.adopted(started).await? {
             return Ok(LoadEnd::Committed(Box::new(receipt)));
         }
         let cursors = Cursors::open(self, stage, &target, load.sink.as_ref()).await;
-        let cursors = match cursors.map_err(|error| error.in_task(&stage.name))? {
+        let mut cursors = match cursors.map_err(|error| error.in_task(&stage.name))? {
             Turn::Now(cursors) => cursors,
             Turn::Later(why) => return Ok(LoadEnd::Later(why)),
         };
         // Everything is read, and is all that the target is to hold.
         let sink = match cursors.is_refresh() {
-            true => sink(&SinkRequest { mode: WriteMode::Overwrite, ..request }).await?,
+            true => sink(&SinkRequest { mode: WriteMode::Overwrite, deletes: None, ..request }).await?,
             false => Arc::clone(&load.sink),
         };
-        let builder = Builder { attempt: self, connections, parameters, pool, cursors: &cursors };
-        Load { sink, cursors: &cursors, ..load }.run(stage, &builder, started).await
+        let every = load.deletes.as_ref().and_then(|deletes| deletes.every);
+        let scans = every.is_some_and(|every| cursors.begin_scan(every));
+        let builder = Builder { attempt: self, connections, parameters, pool, cursors: &cursors, is_complete: false };
+        Load { sink, cursors: &cursors, scans, ..load }.run(stage, &builder, started).await
     }
 
     /// Waits for a piece of work, or for the run to be canceled, whichever comes first.

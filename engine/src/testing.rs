@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::connector::{Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest};
+use crate::connector::{AllKeys, Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest};
 use crate::control::{Control, CursorKey, CursorState, Intent, LogLevel, Turn};
 use crate::error::Result;
 use crate::memory::StagePool;
@@ -163,6 +163,7 @@ pub fn attempt(load_id: Uuid, number: i32) -> LoadContext {
         task: "publish".to_owned(),
         predecessors: Vec::new(),
         marks: Vec::new(),
+        keys: AllKeys::default(),
         memory: Arc::new(StagePool::new(Arc::new(GreedyMemoryPool::new(512 << 20)))),
         sessions: SessionFactory::new(EngineConfig::new(std::env::temp_dir().join("headwater-tests"))),
         progress: Arc::default(),

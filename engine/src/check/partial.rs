@@ -10,11 +10,11 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan};
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Finding};
-use headwater_pipelines::plan::{Cursor, ExtractSource, Relation, TableRef, TaskPath, Work};
+use headwater_pipelines::plan::{Cursor, DELETED_AT, Deletes, ExtractSource, Relation, TableRef, TaskPath, Work};
 use headwater_pipelines::spec::{Columns, WriteMode};
 
 use super::Checker;
-use crate::connector::{CursorRequest, Reading, SinkPlan};
+use crate::connector::{CursorRequest, Reading, SinkPlan, SinkRequest};
 
 impl Checker<'_> {
     /// Describes the source and judges the cursor of an extract at once. Whether there is nothing to report; what it is shows in two looks.
@@ -110,8 +110,17 @@ impl Checker<'_> {
 
 impl Checker<'_> {
     /// Says that rows which a cursor has passed over have nothing in a column that is added.
-    pub(super) fn partial_columns(&self, input: &Relation, into: &TableRef, plan: &mut SinkPlan) {
-        let added: Vec<&str> = plan.columns.columns_added.iter().map(|column| column.name.as_str()).collect();
+    pub(super) fn partial_columns(
+        &self,
+        input: &Relation,
+        into: &TableRef,
+        request: &SinkRequest,
+        plan: &mut SinkPlan,
+    ) {
+        // The column of soft deletes comes from no row.
+        let is_own = |name: &str| name == DELETED_AT && request.deletes.as_ref().is_some_and(Deletes::is_soft);
+        let added = plan.columns.columns_added.iter().map(|column| column.name.as_str());
+        let added: Vec<&str> = added.filter(|name| !is_own(name)).collect();
         if added.is_empty() || !self.partial.contains(&input.internal_name()) {
             return;
         }

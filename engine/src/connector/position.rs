@@ -22,6 +22,8 @@ pub struct Source {
     pub notes: Vec<String>,
     /// What makes rows behind a source's own position come again, for a load that appends, e.g. `a file that is overwritten at the source`.
     pub again: Option<&'static str>,
+    /// Why its rows may not be all that there are, e.g. `a view, which may leave rows out`. A load that deletes what is missing does not read such a source.
+    pub incomplete: Option<String>,
 }
 
 impl fmt::Debug for Source {
@@ -32,7 +34,7 @@ impl fmt::Debug for Source {
 
 impl From<Arc<dyn TableProvider>> for Source {
     fn from(table: Arc<dyn TableProvider>) -> Self {
-        Self { table, position: None, notes: Vec::new(), again: None }
+        Self { table, position: None, notes: Vec::new(), again: None, incomplete: None }
     }
 }
 

@@ -89,7 +89,12 @@ pub fn compile(
         }
         Some(RuleKind::Unique(names)) => Ok(CheckRule::Unique { label, columns: columns_of("unique", names, schema)? }),
         Some(RuleKind::AcceptedValues(values)) => accepted(label, values, schema),
-        Some(RuleKind::Sql(text)) => condition(label, text, schema, state, parameters),
+        Some(RuleKind::Sql(text)) => {
+            let at = |finding: SqlFinding| RuleFinding { field: "sql", index: None, finding };
+            let holds = condition(text, schema, state, parameters);
+            let holds = holds.map_err(|findings| findings.into_iter().map(at).collect::<Vec<_>>())?;
+            Ok(CheckRule::Row { label, violation: holds.is_false() })
+        }
         None => Err(vec![finding("rule", None, Finding::error(Code::BadRule, "a rule has exactly one kind"))]),
     }
 }
@@ -135,36 +140,35 @@ fn accepted(label: String, values: &Values, schema: &DFSchema) -> Result<CheckRu
     Ok(CheckRule::Row { label, violation })
 }
 
-fn condition(
-    label: String,
+/// Compiles a condition over the columns of one row; it is true, false or NULL.
+pub fn condition(
     text: &str,
     schema: &DFSchema,
     state: &SessionState,
     parameters: &Parameters,
-) -> Result<CheckRule, Vec<RuleFinding>> {
-    let at = |findings: Vec<SqlFinding>| {
-        findings.into_iter().map(|finding| RuleFinding { field: "sql", index: None, finding }).collect::<Vec<_>>()
-    };
+) -> Result<Expr, Vec<SqlFinding>> {
     let declared: Vec<&str> = parameters.keys().map(String::as_str).collect();
-    let mut tree = sql::condition(text, &declared).map_err(at)?;
+    let mut tree = sql::condition(text, &declared)?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let findings = columns::settle_expr(&mut tree, &names);
     if !findings.is_empty() {
-        return Err(at(findings));
+        return Err(findings);
     }
     postgres::rewrite(&mut tree, parameters);
-    let wrong = |message: String| vec![finding("sql", None, Finding::error(Code::SqlType, message))];
+    let wrong = |message: String| {
+        vec![SqlFinding { line: 1, column: 1, length: 1, finding: Finding::error(Code::SqlType, message) }]
+    };
     let expr = state
         .create_logical_expr_from_sql_expr(ExprWithAlias { expr: tree, alias: None }, schema)
         .map_err(|error| wrong(columns::planning_message(&error)))?;
     if let Some(what) = of_many_rows(&expr) {
-        return Err(wrong(format!("a rule is about one row: {what} can't stand in it")));
+        return Err(wrong(format!("the condition is about one row: {what} can't stand in it")));
     }
     let data_type = expr.get_type(schema).map_err(|error| wrong(columns::planning_message(&error)))?;
     if !matches!(data_type, DataType::Boolean | DataType::Null) {
         return Err(wrong(format!("the condition is {data_type}; expected true or false")));
     }
-    Ok(CheckRule::Row { label, violation: cast(expr, DataType::Boolean).is_false() })
+    Ok(cast(expr, DataType::Boolean))
 }
 
 /// What of a condition is about more than one row.

@@ -11,7 +11,7 @@ use headwater_pipelines::spec::{OnFailure, Rule};
 
 use super::cursors::Cursors;
 use super::{Attempt, head_plan};
-use crate::connector::Position;
+use crate::connector::{Position, Source};
 use crate::control::LogLevel;
 use crate::error::{EngineError, Result};
 use crate::memory::StagePool;
@@ -28,6 +28,8 @@ pub(super) struct Builder<'a> {
     pub(super) pool: &'a Arc<StagePool>,
     /// Where the extracts of a load go on.
     pub(super) cursors: &'a Cursors,
+    /// Set if all rows are read, whatever cursors say, to know the keys that there are: nothing of them is checked.
+    pub(super) is_complete: bool,
 }
 
 /// A stage's logical plan and its checks.
@@ -79,19 +81,23 @@ impl Builder<'_> {
         checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
         reached: &mut BTreeMap<TaskPath, Position>,
     ) -> Result<()> {
+        let is_compared = self.is_complete || self.attempt.job.plan.is_compared(task);
         for relation in work.reads() {
             if let Relation::Table(table) = relation
                 && !relations.contains(&direct_name(table))
             {
                 let source = ExtractSource::Table(table.clone());
-                let provider = self.connections.source(&source, None, self.attempt.cancel).await?;
-                relations.add_table(&direct_name(table), provider, self.attempt.progress)?;
+                let read = self.connections.read(&source, None, None, self.attempt.cancel).await?;
+                refuse_incomplete(&read, is_compared)?;
+                relations.add_table(&direct_name(table), read.table, self.attempt.progress)?;
             }
         }
         match work {
             Work::Extract { source, columns, cursor } => {
-                let cursor = cursor.as_ref().map(|cursor| self.cursors.request(task, cursor)).transpose()?;
+                let cursor = cursor.as_ref().filter(|_| !self.is_complete);
+                let cursor = cursor.map(|cursor| self.cursors.request(task, cursor)).transpose()?;
                 let read = self.connections.read(source, columns.as_ref(), cursor, self.attempt.cancel).await?;
+                refuse_incomplete(&read, is_compared)?;
                 let say = |note: &String| self.attempt.control.log(LogLevel::Info, Some(task), note);
                 read.notes.iter().for_each(say);
                 reached.extend(read.position.map(|position| (task.clone(), position)));
@@ -100,6 +106,9 @@ impl Builder<'_> {
             Work::Transform { sql, .. } => {
                 let plan = transform::plan_text(sql, relations, self.parameters).await?;
                 relations.add_plan(task, plan, self.attempt.progress)
+            }
+            Work::Check { input, .. } if self.is_complete => {
+                relations.add_plan(task, relations.plan(input)?, self.attempt.progress)
             }
             Work::Check { input, rules, on_failure } => self.check(task, input, rules, *on_failure, relations, checks),
             Work::Load { .. } | Work::Wait { .. } | Work::Group => Ok(()),
@@ -148,5 +157,14 @@ impl Builder<'_> {
         let barrier = self.barrier(task, on_failure, relations);
         checks.push((task.clone(), Arc::clone(&barrier)));
         relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)
+    }
+}
+
+/// A plan has judged its sources; what one has become since must not delete rows.
+fn refuse_incomplete(source: &Source, is_compared: bool) -> Result<()> {
+    match source.incomplete.as_ref().filter(|_| is_compared) {
+        Some(what) => Err(EngineError::config(format!("it is {what}, and a row that is not read would be deleted"))
+            .hint("the source has changed since the version was made: run `headwater plan`")),
+        None => Ok(()),
     }
 }

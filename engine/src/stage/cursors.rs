@@ -40,7 +40,14 @@ pub(super) struct Cursors {
     within: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Whether the load merges rows by keys.
     by_keys: bool,
+    /// When the keys of each extract's source were last scanned.
+    scanned: BTreeMap<TaskPath, DateTime<Utc>>,
+    /// When this load has begun to scan them.
+    scans: Option<DateTime<Utc>>,
 }
+
+/// Where the document of a position remembers when the keys of its source were scanned. The source never sees it.
+const SCANNED: &str = "_keys_scanned";
 
 impl Cursors {
     /// Takes the cursors of a stage for this attempt. Another load of theirs may come first.
@@ -64,24 +71,28 @@ impl Cursors {
             params: params.clone(),
         };
         let keys: Vec<CursorKey> = extracts.iter().map(key).collect();
-        let states = match attempt.control.cursors(attempt.job.load_id, &keys).await? {
+        let mut states = match attempt.control.cursors(attempt.job.load_id, &keys).await? {
             Turn::Now(states) => states,
             Turn::Later(why) => return Ok(Turn::Later(why)),
         };
-        let tasks = extracts.into_iter().map(|(task, ..)| task);
+        let tasks: Vec<TaskPath> = extracts.into_iter().map(|(task, ..)| task).collect();
+        let scanned = tasks.iter().zip(&mut states);
+        let scanned = scanned.filter_map(|(task, state)| Some((task.clone(), take_scanned(state.position.as_mut()?)?)));
+        let scanned: BTreeMap<TaskPath, DateTime<Utc>> = scanned.collect();
+        let tasks = tasks.into_iter();
         let run = &attempt.job.run;
         if run.backfill {
             let within = run.interval_start.zip(run.interval_end);
             let within = within.ok_or_else(|| EngineError::bug("a backfill has no data interval"))?;
             let states = tasks.zip(states).collect();
-            return Ok(Turn::Now(Self { states, marks: Vec::new(), within: Some(within), by_keys }));
+            return Ok(Turn::Now(Self { states, within: Some(within), by_keys, ..Self::default() }));
         }
         let ids: Vec<Uuid> = states.iter().map(|state| state.id).collect();
         let marks = match sink.generations(&ids).await? {
             None => Vec::new(),
             Some(found) => states.iter().map(|state| mark(state, &found, target)).collect::<Result<_>>()?,
         };
-        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks, within: None, by_keys }))
+        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks, by_keys, scanned, ..Self::default() }))
     }
 
     /// What the target has to remember.
@@ -94,9 +105,26 @@ impl Cursors {
         self.within.is_none() && self.states.values().any(|state| state.refresh)
     }
 
-    /// Whether all extracts go on behind a position, so that a load without rows has nothing to commit.
+    /// Whether all extracts go on behind a position and no keys are scanned, so that a load without rows has nothing to commit.
     pub(super) fn go_on(&self) -> bool {
-        self.within.is_none() && !self.states.is_empty() && self.states.values().all(|state| state.position.is_some())
+        self.within.is_none()
+            && self.scans.is_none()
+            && !self.states.is_empty()
+            && self.states.values().all(|state| state.position.is_some())
+    }
+
+    /// Begins a scan of all keys if it is due: if the last one of a source is so long ago, or there was none. A backfill and a load that replaces its target
+    /// have none.
+    pub(super) fn begin_scan(&mut self, every: Duration) -> bool {
+        let now = Utc::now();
+        let is_due = |task: &TaskPath| match self.scanned.get(task) {
+            // A clock that was set back must not put the scan off.
+            Some(last) => (now - *last).abs().to_std().is_ok_and(|since| since >= every),
+            None => true,
+        };
+        let is_followed = self.within.is_none() && !self.is_refresh();
+        self.scans = (is_followed && self.states.keys().any(is_due)).then_some(now);
+        self.scans.is_some()
     }
 
     /// The extracts that are read by cursors.
@@ -130,7 +158,7 @@ impl Cursors {
                 id: state.id,
                 generation: state.generation,
                 to_generation: mark.map_or(state.generation + 1, |mark| mark.to),
-                position: position.to.clone(),
+                position: with_scanned(position.to.clone(), self.scans.or_else(|| self.scanned.get(task).copied())),
                 shown: position.shown.clone(),
             })
         });
@@ -145,6 +173,20 @@ impl Cursors {
         };
         self.states.iter().filter_map(receipt).collect()
     }
+}
+
+/// Takes the time of the last scan out of a position.
+fn take_scanned(position: &mut Value) -> Option<DateTime<Utc>> {
+    let scanned = position.as_object_mut()?.remove(SCANNED)?;
+    scanned.as_str()?.parse().ok()
+}
+
+/// A position with the time of the last scan.
+fn with_scanned(mut position: Value, scanned: Option<DateTime<Utc>>) -> Value {
+    if let (Some(fields), Some(scanned)) = (position.as_object_mut(), scanned) {
+        fields.insert(SCANNED.to_owned(), Value::String(scanned.to_rfc3339()));
+    }
+    position
 }
 
 /// Whether the load of a stage merges rows by keys.
@@ -201,7 +243,35 @@ fn mark(state: &CursorState, found: &BTreeMap<Uuid, i64>, target: &str) -> Resul
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
+
+    #[test]
+    fn a_position_remembers_the_last_scan_and_its_source_does_not_see_it() {
+        let at: DateTime<Utc> = "2026-11-27T10:00:00.123456Z".parse().unwrap();
+        let mut position = with_scanned(serde_json::json!({ "value": 7 }), Some(at));
+        assert_eq!(take_scanned(&mut position), Some(at));
+        assert_eq!(position, serde_json::json!({ "value": 7 }));
+        assert_eq!(take_scanned(&mut position), None);
+        assert_eq!(with_scanned(position.clone(), None), position);
+    }
+
+    #[test]
+    fn a_scan_is_due_if_there_was_none_or_long_ago() {
+        let state = CursorState { id: Uuid::nil(), generation: 1, position: None, shown: None, refresh: false };
+        let states: BTreeMap<TaskPath, CursorState> = [("orders".into(), state)].into();
+        let day = Duration::from_secs(24 * 3600);
+        let due = |hours: Option<i64>, every: Duration| {
+            let at = |hours: i64| ("orders".into(), Utc::now() - chrono::Duration::hours(hours));
+            let scanned = hours.map(at).into_iter().collect();
+            Cursors { states: states.clone(), scanned, ..Cursors::default() }.begin_scan(every)
+        };
+        assert!(due(None, day) && due(Some(25), day) && due(Some(-25), day) && due(Some(0), Duration::ZERO));
+        assert!(!due(Some(23), day) && !due(Some(-1), day));
+        let now = Utc::now();
+        assert!(!Cursors { states, within: Some((now, now)), ..Cursors::default() }.begin_scan(day));
+    }
 
     #[test]
     fn the_pause_of_an_attempt_that_waits_grows_and_ends_growing() {

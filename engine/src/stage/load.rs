@@ -10,13 +10,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
-use headwater_pipelines::plan::{Stage, TaskPath};
+use headwater_pipelines::plan::{Deletes, Stage, TaskPath};
 use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
 use super::cursors::Cursors;
 use super::{Attempt, pull, rows_read};
-use crate::connector::{Changes, ColumnChanges, Commit, LoadContext, Position, Sink, Staged, Taken};
+use crate::connector::{AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, Staged, Taken};
 use crate::control::{Intent, LogLevel, TaskProgress, Turn};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
@@ -31,7 +31,10 @@ pub(super) struct Load<'a> {
     pub(super) target: String,
     pub(super) mode: WriteMode,
     pub(super) keys: Vec<String>,
+    pub(super) deletes: Option<Deletes>,
     pub(super) cursors: &'a Cursors,
+    /// Whether the target is compared with all keys of the source.
+    pub(super) scans: bool,
     pub(super) pool: &'a Arc<StagePool>,
 }
 
@@ -57,11 +60,19 @@ impl Load<'_> {
 
     /// Runs the load.
     pub(super) async fn run(&self, stage: &Stage, builder: &Builder<'_>, started: Instant) -> Result<LoadEnd> {
-        let context = self.context();
         let mut built = pull::fitting(builder.build(stage).await?, builder).await?;
-        if self.cursors.is_refresh() && keeps_keys_once(self.mode) {
+        let is_refresh = self.cursors.is_refresh();
+        if is_refresh && keeps_keys_once(self.mode) {
             builder.once_by_keys(&mut built, self.task, &self.keys)?;
         }
+        if let Some(deletes) = &self.deletes {
+            builder.with_deletes(&mut built, deletes, is_refresh)?;
+        }
+        let keys = match self.scans {
+            true => builder.all_keys(stage, &self.keys).await.map_err(|error| error.in_task(self.task))?,
+            false => AllKeys::default(),
+        };
+        let context = self.context(keys);
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
         let stream: SendableRecordBatchStream = Box::pin(Counted { input: stream, progress, first: true });
@@ -205,7 +216,7 @@ impl Load<'_> {
         StageIdentity { load_id: self.attempt.job.load_id, attempt: self.attempt.job.attempt }
     }
 
-    fn context(&self) -> LoadContext {
+    fn context(&self, keys: AllKeys) -> LoadContext {
         let StageIdentity { load_id, attempt } = self.identity();
         LoadContext {
             load_id,
@@ -213,6 +224,7 @@ impl Load<'_> {
             task: self.task.to_owned(),
             predecessors: self.attempt.job.predecessors.clone(),
             marks: self.cursors.marks(),
+            keys,
             memory: Arc::clone(self.pool),
             sessions: self.attempt.engine.sessions().clone(),
             progress: Arc::clone(self.attempt.progress),
