@@ -27,6 +27,7 @@ use crate::{location, settings};
 mod changes;
 mod columns;
 mod commit;
+mod gone;
 mod ground;
 mod held;
 mod keys;
@@ -37,6 +38,7 @@ mod shape;
 mod sink;
 mod source;
 mod table;
+mod winners;
 mod write;
 mod writer;
 

@@ -213,7 +213,12 @@ impl Connection for FilesConnection {
         let shared = Arc::clone(&self.shared);
         let (columns, cancel) = (request.columns.as_ref(), request.cancel.clone());
         match &request.cursor {
-            None => Ok(source::open(shared, path, columns, cancel).await?.into()),
+            None => {
+                let incomplete =
+                    source::is_pattern(path).then(|| "files by a pattern, which may not be all there".to_owned());
+                let table = source::open(shared, path, columns, cancel).await?;
+                Ok(Source { incomplete, ..table.into() })
+            }
             Some(cursor) => source::open_new(shared, path, columns, cursor, cancel).await,
         }
     }

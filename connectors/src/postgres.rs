@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use headwater_engine::Result;
 use headwater_engine::connector::{
     Connection, Connector, ConnectorSpec, Demand, Expected, Health, Sink, SinkRequest, Source, SourceRequest, TableInfo,
@@ -34,6 +35,7 @@ mod encode;
 mod endpoint;
 mod failure;
 mod filters;
+mod gone;
 mod idle;
 mod keyed;
 mod known;
@@ -244,7 +246,8 @@ impl Connection for PostgresConnection {
                 async |session: &Session| source::PostgresTable::open(shared, session, request, Sight::Nothing).await;
             self.shared.ask(opened).await?
         };
-        Ok(Source { table: Arc::new(table), position, notes: Vec::new(), again: None })
+        let incomplete = table.incomplete();
+        Ok(Source { position, incomplete, ..Source::from(Arc::new(table) as Arc<dyn TableProvider>) })
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

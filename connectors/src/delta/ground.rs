@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use headwater_engine::connector::LoadContext;
 use headwater_engine::{EngineError, ErrorKind, Result};
 
+use super::gone::Removal;
 use super::held::HeldRows;
 use super::merge::{BUILD_SIDE_SHARE, each_key, joined};
 use super::table::Location;
@@ -29,6 +30,8 @@ pub(super) struct Ground {
     pub all: HeldRows,
     /// Those of them that the commit adds.
     pub rows: HeldRows,
+    /// Keys by which it deletes.
+    pub removal: Removal,
     pub load: LoadContext,
 }
 

@@ -65,9 +65,19 @@ impl HeldRows {
 
     /// Stores the rows of a plan beside these.
     pub(super) async fn store(&self, load: &LoadContext, rows: DataFrame) -> Result<Self> {
+        self.store_as(load, rows, Arc::clone(&self.schema)).await
+    }
+
+    /// The same in other columns.
+    pub(super) async fn store_as(&self, load: &LoadContext, rows: DataFrame, schema: SchemaRef) -> Result<Self> {
         let rows = rows.execute_stream().await.map_err(EngineError::from)?;
-        let caster = Caster::new(&rows.schema(), Arc::clone(&self.schema))?;
+        let caster = Caster::new(&rows.schema(), schema)?;
         Self::fill(load, Arc::clone(&self.folder), rows, &caster, |_| Ok(())).await
+    }
+
+    /// The largest of some.
+    pub(super) fn largest<'a>(of: impl Iterator<Item = &'a Self>) -> Option<&'a Self> {
+        of.max_by_key(|rows| rows.bytes)
     }
 
     async fn fill(

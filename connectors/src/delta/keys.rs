@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
+use headwater_engine::connector::DELETED;
 use headwater_engine::{EngineError, Result};
 
 use super::merge::{COUNT, FILE, Merge, RANK};
@@ -18,7 +19,8 @@ impl Merge<'_> {
                 return Err(EngineError::config(message).hint("cast it to numeric or text in a transform"));
             }
         }
-        if let Some(name) = [FILE, RANK, COUNT].into_iter().find(|name| incoming.field_with_name(name).is_ok()) {
+        if let Some(name) = [FILE, RANK, COUNT, DELETED].into_iter().find(|name| incoming.field_with_name(name).is_ok())
+        {
             let message = format!("a column is called {name}, as one that a merge needs itself");
             return Err(EngineError::config(message).hint("give it another name with AS"));
         }

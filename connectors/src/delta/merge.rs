@@ -8,23 +8,23 @@
 //! The commit is tried on a later version only if nobody removed those files or added one of the keys since.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, JoinType};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::functions_aggregate::expr_fn::{count, max, min};
-use datafusion::functions_window::expr_fn::rank;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, Operator, binary_expr, lit};
+use datafusion::functions_aggregate::expr_fn::{max, min};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, lit};
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use headwater_engine::connector::{Changes, LoadContext};
+use headwater_engine::connector::{Changes, LoadContext, without_flag};
 use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::Deletes;
 use headwater_pipelines::spec::WriteMode;
 
+use super::gone::Removal;
 use super::ground::{Ground, paths};
 use super::held::HeldRows;
 use super::table::Location;
@@ -51,6 +51,8 @@ pub(super) struct Merge<'a> {
     pub mode: WriteMode,
     pub keys: &'a [String],
     pub order_by: Option<&'a str>,
+    /// How rows are found gone at the source, and what becomes of them.
+    pub deletes: Option<&'a Deletes>,
     pub load: &'a LoadContext,
 }
 
@@ -67,32 +69,32 @@ pub(super) struct Merged {
 impl Merge<'_> {
     /// Writes the files of a load; `table` is the table, if there is one.
     pub(super) async fn write(&self, table: Option<&DeltaTable>, input: SendableRecordBatchStream) -> Result<Merged> {
-        self.refuse_columns(&input.schema())?;
-        let caster = Caster::with_nulls(&input.schema(), Arc::clone(&self.layout.schema), &self.layout.absent)?;
+        self.refuse_columns(&without_flag(&input.schema(), self.deletes))?;
+        let caster = Caster::with_nulls(&input.schema(), self.held_columns(), &self.layout.absent)?;
         let given = HeldRows::take(self.load, input, &caster, |batch| self.refuse_null_keys(batch)).await?;
         let all = match self.mode {
             WriteMode::DeleteInsert => given.clone(),
             _ => self.winners(&self.session(&given)?, &given).await?,
         };
-        self.onto(table, given.rows, all).await
+        let (all, removal) = self.split(all).await?;
+        self.onto(table, given.rows, all, removal).await
     }
 
     /// Writes the files anew, for a table that others have changed.
     pub(super) async fn again(&self, table: &DeltaTable, ground: &Ground) -> Result<Merged> {
-        self.onto(Some(table), ground.given, ground.all.clone()).await
+        self.onto(Some(table), ground.given, ground.all.clone(), ground.removal.clone()).await
     }
 
-    async fn onto(&self, table: Option<&DeltaTable>, given: u64, all: HeldRows) -> Result<Merged> {
-        let session = self.session(&all)?;
+    async fn onto(&self, table: Option<&DeltaTable>, given: u64, all: HeldRows, removal: Removal) -> Result<Merged> {
         let files = match table {
             Some(table) => paths(self.location, table).await?,
             None => HashSet::new(),
         };
         let merged = match table.filter(|_| !files.is_empty()) {
-            Some(table) => self.with_table(&session, table, &files, all.clone()).await?,
-            None => self.all_new(&session, all.clone()).await?,
+            Some(table) => self.with_table(table, &files, all.clone(), &removal).await?,
+            None => self.all_new(&self.session(&all)?, all.clone()).await?,
         };
-        Ok(Merged { rows: given, ground: Ground { files, given, all, ..merged.ground }, ..merged })
+        Ok(Merged { rows: given, ground: Ground { files, given, all, removal, ..merged.ground }, ..merged })
     }
 
     /// Nothing is there that a row could meet.
@@ -106,13 +108,15 @@ impl Merge<'_> {
 
     async fn with_table(
         &self,
-        session: &SessionContext,
         table: &DeltaTable,
         files: &HashSet<String>,
         rows: HeldRows,
+        removal: &Removal,
     ) -> Result<Merged> {
         let files: Vec<String> = files.iter().cloned().collect();
         let before = rows.rows;
+        let gone = self.gone(table, &files, &rows, removal).await?;
+        let session = &self.session(HeldRows::largest([&rows].into_iter().chain(&gone)).unwrap_or(&rows))?;
         let hits = self.hits(session, table, &files, &rows).await?;
         if self.mode == WriteMode::Upsert {
             self.refuse_repeated(session, table, &hits, &rows).await?;
@@ -128,30 +132,65 @@ impl Merge<'_> {
             WriteMode::Upsert if unchanged > 0 => self.hits(session, table, &hits, &rows).await?,
             _ => hits,
         };
-        let added = self.completed(session, table, &hits, &rows).await?;
+        let hits = self.with_hits_of(session, table, &files, hits, gone.as_ref()).await?;
+        let (written, replaced) = self.rewrite(session, table, &hits, &rows, gone.as_ref()).await?;
+        let deleted = gone.map_or(0, |gone| gone.rows);
+        let changes = match self.mode {
+            WriteMode::DeleteInsert => Changes { inserted: rows.rows, deleted: replaced, ..Changes::default() },
+            _ => Changes { inserted: rows.rows.saturating_sub(replaced), updated: replaced, deleted, unchanged },
+        };
+        Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, hits) })
+    }
+
+    /// Some files and those that hold rows which are gone.
+    async fn with_hits_of(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        files: &[String],
+        hits: Vec<String>,
+        gone: Option<&HeldRows>,
+    ) -> Result<Vec<String>> {
+        let Some(gone) = gone else { return Ok(hits) };
+        let more = self.hits(session, table, files, gone).await?;
+        if self.deletes.is_some_and(Deletes::is_soft) {
+            self.refuse_repeated(session, table, &more, gone).await?;
+        }
+        Ok(hits.into_iter().chain(more).collect::<HashSet<String>>().into_iter().collect())
+    }
+
+    /// Writes the rows together with what some files keep; answers how many rows of these files they replace.
+    async fn rewrite(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        hits: &[String],
+        rows: &HeldRows,
+        gone: Option<&HeldRows>,
+    ) -> Result<(Written, u64)> {
+        if rows.rows == 0 && hits.is_empty() {
+            return Ok((Written { rows: 0, adds: Vec::new() }, 0));
+        }
+        let added = self.completed(session, table, hits, rows).await?;
         let (all, met) = if hits.is_empty() {
             (added, 0)
         } else {
-            let there = self.scan(session, table, &hits, false)?;
+            let there = self.scan(session, table, hits, false)?;
             let met = there.clone().count().await.map_err(EngineError::from)?;
             let keys = self.keys_of(added.clone())?;
             let kept = self.joined(there, keys, JoinType::LeftAnti, Vec::new())?;
+            let kept = self.without_gone(session, table, hits, kept, gone).await?;
             (kept.union(added).map_err(EngineError::from)?, met as u64)
         };
-        let written = match rows.rows == 0 && hits.is_empty() {
-            true => Written { rows: 0, adds: Vec::new() },
-            false => {
-                let input = all.execute_stream().await.map_err(EngineError::from)?;
-                write::files(self.location, self.layout, self.load, input).await?
-            }
+        let input = all.execute_stream().await.map_err(EngineError::from)?;
+        let written = write::files(self.location, self.layout, self.load, input).await?;
+        // What was written beside the rows is what the files keep: less what is gone, unless that is marked.
+        let left_out = match self.deletes.is_some_and(Deletes::is_soft) {
+            true => 0,
+            false => gone.map_or(0, |gone| gone.rows),
         };
-        // What was written beside the rows is what the files keep.
-        let gone = (met + rows.rows).saturating_sub(written.rows);
-        let changes = match self.mode {
-            WriteMode::DeleteInsert => Changes { inserted: rows.rows, deleted: gone, ..Changes::default() },
-            _ => Changes { inserted: rows.rows.saturating_sub(gone), updated: gone, deleted: 0, unchanged },
-        };
-        Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, hits) })
+        let replaced = (met + rows.rows).saturating_sub(written.rows + left_out);
+        Ok((written, replaced))
     }
 
     fn ground(&self, rows: HeldRows, removed: Vec<String>) -> Ground {
@@ -164,83 +203,18 @@ impl Merge<'_> {
             repeat: self.mode == WriteMode::DeleteInsert,
             all: rows.clone(),
             rows,
+            removal: Removal::default(),
             load: self.load.clone(),
         }
     }
 
     /// A join builds its smaller side in memory if that fits; else both are sorted and spill.
-    fn session(&self, rows: &HeldRows) -> Result<SessionContext> {
+    pub(super) fn session(&self, rows: &HeldRows) -> Result<SessionContext> {
         rows.session(self.load, BUILD_SIDE_SHARE)
     }
 
-    /// One row for each key.
-    async fn winners(&self, session: &SessionContext, given: &HeldRows) -> Result<HeldRows> {
-        let keys: Vec<Expr> = self.keys.iter().map(|key| column(None, key)).collect();
-        let rows = given.table(session).await?;
-        let repeated = rows.clone().aggregate(keys.clone(), vec![count(lit(1)).alias(COUNT)]);
-        let repeated = repeated.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
-        let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
-        if repeated.count().await.map_err(EngineError::from)? == 0 {
-            return Ok(given.clone());
-        }
-        let first = self.last_of_each(rows.distinct().map_err(EngineError::from)?, keys.clone())?;
-        let winners = given.store(self.load, first).await?;
-        let ties = winners.table(session).await?.aggregate(keys.clone(), vec![count(lit(1)).alias(COUNT)]);
-        let ties = ties.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
-        let ties = ties.and_then(|groups| groups.select(keys)).and_then(|groups| groups.limit(0, Some(1)));
-        let ties = ties.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
-        match ties.iter().find(|batch| batch.num_rows() > 0) {
-            None => Ok(winners),
-            Some(batch) => Err(self.tied(batch)),
-        }
-    }
-
-    /// The rows of each key that are last by a column; without one, all of them.
-    fn last_of_each(&self, rows: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
-        let Some(order_by) = self.order_by else { return Ok(rows) };
-        let order = vec![column(None, order_by).sort(false, false)];
-        let ranked = rank().partition_by(keys).order_by(order).build().map_err(EngineError::from)?;
-        let ranked = rows.window(vec![ranked.alias(RANK)]);
-        let last = ranked.and_then(|rows| rows.filter(column(None, RANK).eq(lit(1_u64))));
-        last.and_then(|rows| rows.drop_columns(&[RANK])).map_err(EngineError::from)
-    }
-
-    fn tied(&self, batch: &RecordBatch) -> EngineError {
-        let example = first_row(batch);
-        let message = format!("several rows have the key {} and differ, e.g. ({example})", self.keys.join(", "));
-        EngineError::data(message).hint(match self.order_by {
-            None => "name the column by which the last one counts: order_by: updated_at".to_owned(),
-            Some(column) => format!("they have one value of {column}: choose one of them in a transform"),
-        })
-    }
-
-    /// Of a key that the table has twice nobody knows which row is meant.
-    async fn refuse_repeated(
-        &self,
-        session: &SessionContext,
-        table: &DeltaTable,
-        hits: &[String],
-        rows: &HeldRows,
-    ) -> Result<()> {
-        if hits.is_empty() {
-            return Ok(());
-        }
-        let keys = |table: Option<&str>| self.keys.iter().map(|key| column(table, key)).collect::<Vec<Expr>>();
-        let there = self.scan(session, table, hits, false)?.select(keys(None)).map_err(EngineError::from)?;
-        let met = self.joined(there, rows.table(session).await?, JoinType::LeftSemi, Vec::new())?;
-        let repeated = met.aggregate(keys(Some("t")), vec![count(lit(1)).alias(COUNT)]);
-        let repeated = repeated.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
-        let repeated = repeated.and_then(|groups| groups.select(keys(Some("t"))));
-        let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
-        let repeated = repeated.collect().await.map_err(EngineError::from)?;
-        let Some(batch) = repeated.iter().find(|batch| batch.num_rows() > 0) else { return Ok(()) };
-        let (keys, example) = (self.keys.join(", "), first_row(batch));
-        Err(EngineError::data(format!("the target has several rows of the key {keys}, e.g. ({example})"))
-            .hint("remove all but one of them, or load by the columns that identify a row"))
-    }
-
     /// Those of some files that hold one of the keys.
-    async fn hits(
+    pub(super) async fn hits(
         &self,
         session: &SessionContext,
         table: &DeltaTable,
@@ -373,15 +347,6 @@ pub(super) fn joined(
     let conditions: Vec<Expr> = equal.chain(more).collect();
     let (left, right) = (left.alias("t").map_err(EngineError::from)?, right.alias("r").map_err(EngineError::from)?);
     left.join_on(right, kind, conditions).map_err(EngineError::from)
-}
-
-/// The first row of a batch, for messages.
-fn first_row(batch: &RecordBatch) -> String {
-    let value = |column: &ArrayRef| {
-        let text = headwater_engine::texts(column).ok();
-        text.map(|text| text.as_string::<i32>().value(0).to_owned()).unwrap_or_default()
-    };
-    batch.columns().iter().map(value).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn column(table: Option<&str>, name: &str) -> Expr {

@@ -9,9 +9,10 @@ use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use headwater_engine::connector::{
-    Changes, ColumnChanges, Commit, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken,
+    Changes, ColumnChanges, Commit, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken, without_flag,
 };
 use headwater_engine::{EngineError, ErrorKind, Result};
+use headwater_pipelines::plan::Deletes;
 use headwater_pipelines::spec::{Contract, LoadSchema, WriteMode};
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ pub(super) struct DeltaSink {
     order_by: Option<String>,
     partition_by: Vec<String>,
     contract: LoadSchema,
+    deletes: Option<Deletes>,
 }
 
 /// What `write` leaves for `commit`.
@@ -54,8 +56,8 @@ impl DeltaSink {
             return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
                 .hint("use append, overwrite, upsert, insert_new or delete_insert"));
         }
-        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, .. } = request.clone();
-        Ok(Self { location, mode, keys, order_by, partition_by, contract })
+        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, deletes, .. } = request.clone();
+        Ok(Self { location, mode, keys, order_by, partition_by, contract, deletes })
     }
 
     /// Judges a dataset against the table; returns what the table's files look like, and its columns after the load.
@@ -126,6 +128,11 @@ impl DeltaSink {
         Contents { adds, removes, partition_by, marks: marks.to_vec() }
     }
 
+    fn merge<'a>(&'a self, load: &'a LoadContext, layout: &'a Layout) -> Merge<'a> {
+        let (keys, order_by, deletes) = (self.keys.as_slice(), self.order_by.as_deref(), self.deletes.as_ref());
+        Merge { location: &self.location, layout, mode: self.mode, keys, order_by, deletes, load }
+    }
+
     /// Writes the files of a load, merged with those of the table if rows meet by keys.
     async fn merged(
         &self,
@@ -138,9 +145,7 @@ impl DeltaSink {
             let Written { rows, adds } = write::files(&self.location, layout, load, input).await?;
             return Ok((rows, adds, None, None));
         }
-        let (keys, order_by) = (self.keys.as_slice(), self.order_by.as_deref());
-        let merge = Merge { location: &self.location, layout, mode: self.mode, keys, order_by, load };
-        let merged = merge.write(table, input).await?;
+        let merged = self.merge(load, layout).write(table, input).await?;
         Ok((merged.rows, merged.written.adds, Some(merged.changes), Some(merged.ground)))
     }
 }
@@ -175,9 +180,7 @@ impl DeltaSink {
             return Err(self.changed());
         }
         files.layout = layout;
-        let (keys, order_by) = (self.keys.as_slice(), self.order_by.as_deref());
-        let merge = Merge { location: &self.location, layout: &files.layout, mode: self.mode, keys, order_by, load };
-        let merged = merge.again(&table, ground).await?;
+        let merged = self.merge(load, &files.layout).again(&table, ground).await?;
         write::remove(&self.location.store()?, &files.adds).await;
         files.adds = merged.written.adds;
         files.ground = Some(merged.ground);
@@ -230,7 +233,8 @@ impl Sink for DeltaSink {
     /// The table is made once all its first rows are in files: a load that fails before leaves none. It is there before
     /// the intent is recorded, so that `fence` finds every load that might still commit.
     async fn write(&self, load: &LoadContext, input: SendableRecordBatchStream) -> Result<Staged> {
-        let (layout, columns, table) = self.layout(&input.schema()).await?;
+        let incoming = without_flag(&input.schema(), self.deletes.as_ref());
+        let (layout, columns, table) = self.layout(&incoming).await?;
         let (rows, adds, changes, ground) = self.merged(load, &layout, table.as_ref(), input).await?;
         if table.is_none()
             && let Err(error) = self.location.create(&layout.schema, &layout.partition_by).await

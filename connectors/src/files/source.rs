@@ -46,6 +46,11 @@ pub(super) async fn open(
     table(shared, label, selection, schema, columns, cancel)
 }
 
+/// Whether a path stands for any number of files.
+pub(super) fn is_pattern(path: &[String]) -> bool {
+    path.iter().any(|part| part.contains(['*', '?', '[']))
+}
+
 /// What files have as a position.
 const OWN_POSITION: OwnPosition =
     OwnPosition { source: "a set of files", unit: "each file", rows: "files", position: "the files that are loaded" };
@@ -73,14 +78,14 @@ pub(super) async fn open_new(
     let again = Some("a file that is overwritten or grows at the source");
     let Some(Window { new, schema, position }) = found else {
         let nothing: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::new(Schema::empty())));
-        return Ok(Source { table: nothing, position: None, notes: Vec::new(), again });
+        return Ok(Source { again, ..nothing.into() });
     };
     let schema = typed(&shared, schema, columns)?;
     let table = match new {
         Some(selection) => table(shared, label, selection, schema, columns, cancel)?,
         None => select::columns(Arc::new(EmptyTable::new(Arc::new(schema))), only(columns), &label)?,
     };
-    Ok(Source { table, position: Some(position), notes: Vec::new(), again })
+    Ok(Source { position: Some(position), again, ..table.into() })
 }
 
 /// A lazy table of files under a schema.

@@ -40,7 +40,9 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
         Some(Reading::Judged | Reading::Within(..)) | None => None,
     };
     let notes = topic.layout.notes.clone();
-    Ok(Source { table: Arc::new(TopicTable { topic: Arc::new(topic) }), position, notes, again: None })
+    let table: Arc<dyn TableProvider> = Arc::new(TopicTable { topic: Arc::new(topic) });
+    let incomplete = Some("a topic, which forgets messages".to_owned());
+    Ok(Source { position, notes, incomplete, ..table.into() })
 }
 
 /// The lazy table.

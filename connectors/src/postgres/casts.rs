@@ -56,6 +56,11 @@ pub(super) fn insert(fit: &Fit, into: &str) -> String {
     format!("INSERT INTO {into} ({columns}) OVERRIDING SYSTEM VALUE SELECT {} FROM {INCOMING}", values.join(", "))
 }
 
+/// The statement that makes room for other rows in the same transaction.
+pub(super) fn clear() -> String {
+    format!("DROP TABLE IF EXISTS {INCOMING}")
+}
+
 /// Refuses values that even an assignment changes: it rounds times and intervals to the column's precision.
 pub(super) async fn refuse_changed(session: &Session, fit: &Fit) -> Result<()> {
     for column in &fit.columns {

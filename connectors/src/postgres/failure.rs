@@ -128,6 +128,12 @@ fn from_server(name: &str, doing: &str, answer: &DbError) -> EngineError {
 fn judge(answer: &DbError) -> (ErrorKind, Option<&'static str>) {
     let code = answer.code().code();
     match code {
+        "23503" => (
+            ErrorKind::Data,
+            Some(
+                "load the tables that are referred to first and delete from them last, give the foreign key ON DELETE CASCADE, or use on_delete: soft",
+            ),
+        ),
         "42501" => (ErrorKind::Config, Some("grant the role the missing privilege, e.g. GRANT SELECT ON … TO …")),
         "42P01" | "3F000" => (ErrorKind::Config, Some("`headwater connections catalog` lists what the role can read")),
         "53300" => {

@@ -3,11 +3,12 @@
 //! The rows are copied into a temporary table of the target's types first and merged from there, in the load's one transaction. Loads of one table
 //! take turns (`swap::exclude_others`), so that two of them never wait for each other's rows.
 
-use headwater_engine::connector::Changes;
+use headwater_engine::connector::{Changes, DELETED};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 
 use super::alter::Alter;
+use super::gone::Removal;
 use super::names::{ident, list, literal};
 use super::relation::{Relation, number, optional, text};
 use super::session::Session;
@@ -36,6 +37,8 @@ pub(super) struct Merge<'a> {
     pub fit: &'a Fit,
     /// Of a partitioned table a statement can't say which rows are new.
     pub is_partitioned: bool,
+    /// What becomes of rows that are gone at the source.
+    pub removal: Option<Removal<'a>>,
 }
 
 /// Whether a mode wants each key once.
@@ -76,6 +79,7 @@ pub(super) async fn refuse_heirs(session: &Session, relation: &Relation) -> Resu
 pub(super) fn create_rows(fit: &Fit, into: &str, alters: &[Alter]) -> String {
     let value = |column: &Written| match alters.iter().find(|alter| alter.column.name == column.name) {
         Some(alter) => alter.value(),
+        None if column.name == DELETED => format!("false AS {}", ident(DELETED)),
         None => ident(&column.name),
     };
     let columns: Vec<String> = fit.columns.iter().map(value).collect();
@@ -85,8 +89,10 @@ pub(super) fn create_rows(fit: &Fit, into: &str, alters: &[Alter]) -> String {
 impl Merge<'_> {
     /// Merges the rows into the target; counts what happened to its rows.
     pub(super) async fn run(&self, session: &Session, has_index: bool) -> Result<Changes> {
-        if self.fit.columns.iter().any(|column| column.name == RANK) {
-            let message = format!("a column is called {RANK}, as one that a merge needs itself");
+        if let Some(name) =
+            [RANK, DELETED].into_iter().find(|name| self.fit.columns.iter().any(|column| column.name == *name))
+        {
+            let message = format!("a column is called {name}, as one that a merge needs itself");
             return Err(EngineError::config(message).hint("give it another name with AS"));
         }
         session.run("looking at the rows", &format!("ANALYZE {ROWS}")).await?;
@@ -94,13 +100,20 @@ impl Merge<'_> {
         if self.mode == WriteMode::DeleteInsert {
             return self.replace_slices(session).await;
         }
-        let (rows, winners) = self.winners(session).await?;
+        let (mut rows, mut winners) = self.winners(session).await?;
+        let mut deleted = 0;
+        if let Some(removal) = &self.removal {
+            deleted = self.remove(session, removal, &winners).await?;
+            if removal.is_flagged() {
+                (rows, winners) = self.kept(session, &winners).await?;
+            }
+        }
         let mut changes = match has_index {
             true => self.insert_on_conflict(session, &winners).await?,
             false => self.update_and_insert(session, &winners).await?,
         };
         changes.unchanged = rows.saturating_sub(changes.inserted + changes.updated);
-        Ok(changes)
+        Ok(Changes { deleted, ..changes })
     }
 
     fn keys(&self) -> String {
@@ -125,6 +138,22 @@ impl Merge<'_> {
         }
     }
 
+    /// Of the rows of each key those that are not gone, as what stands behind FROM, and how many that are.
+    async fn kept(&self, session: &Session, winners: &str) -> Result<(u64, String)> {
+        let kept = format!("(SELECT {} FROM {winners} WHERE NOT {}) AS k", self.fit.names(), ident(DELETED));
+        let sql = format!("SELECT count(*) FROM {kept}");
+        let row = session.rows("counting the rows", &sql).await?.into_iter().next().unwrap_or_default();
+        Ok((number(&row, 0)?, kept))
+    }
+
+    /// The columns of the rows, quoted.
+    fn columns(&self) -> String {
+        match self.removal.is_some_and(|removal| removal.is_flagged()) {
+            true => format!("{}, {}", self.fit.names(), ident(DELETED)),
+            false => self.fit.names(),
+        }
+    }
+
     /// One row for each key, as what stands behind FROM, and how many that are.
     async fn winners(&self, session: &Session) -> Result<(u64, String)> {
         let keys = self.keys();
@@ -136,14 +165,14 @@ impl Merge<'_> {
         }
         self.refuse_ties(session).await?;
         let order = self.order_by.map(|column| format!(", {} DESC NULLS LAST", ident(column))).unwrap_or_default();
-        let names = self.fit.names();
+        let names = self.columns();
         let winners = format!("(SELECT DISTINCT ON ({keys}) {names} FROM {ROWS} ORDER BY {keys}{order}) AS w");
         Ok((distinct, winners))
     }
 
     /// Rows of one key between which nothing decides have to be equal.
     async fn refuse_ties(&self, session: &Session) -> Result<()> {
-        let (keys, names) = (self.keys(), self.fit.names());
+        let (keys, names) = (self.keys(), self.columns());
         let order = self.order_by.map(|column| format!(" ORDER BY {} DESC NULLS LAST", ident(column)));
         let rank = format!("rank() OVER (PARTITION BY {keys}{})", order.unwrap_or_default());
         let sql = format!(
@@ -260,7 +289,7 @@ impl Merge<'_> {
         Ok(Changes { inserted, deleted, ..Changes::default() })
     }
 
-    fn same_key(&self, left: &str, right: &str) -> String {
+    pub(super) fn same_key(&self, left: &str, right: &str) -> String {
         let pairs = self.keys.iter().map(|key| format!("{left}.{0} = {right}.{0}", ident(key)));
         pairs.collect::<Vec<_>>().join(" AND ")
     }
@@ -294,7 +323,7 @@ fn is_exact(column: &Written) -> bool {
 }
 
 /// Runs a statement and counts the rows that it returns.
-async fn counted(session: &Session, statement: &str) -> Result<Changes> {
+pub(super) async fn counted(session: &Session, statement: &str) -> Result<Changes> {
     let sql = format!(
         "WITH w AS ({statement}) SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM w"
     );

@@ -41,6 +41,8 @@ pub(super) struct Relation {
     pub kind: char,
     /// The planner's estimate.
     pub rows: Option<u64>,
+    /// Whether row security keeps rows from the role.
+    pub hides_rows: bool,
     /// Parts that hold the rows: the table itself or the leaves of its partitions.
     pub parts: Vec<Part>,
 }
@@ -67,6 +69,15 @@ impl Relation {
     /// As a user reads it.
     pub(super) fn label(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+
+    /// Why a read may not give all rows.
+    pub(super) fn incomplete(&self) -> Option<String> {
+        match (self.kind, self.hides_rows) {
+            ('v' | 'm' | 'f', _) => Some(format!("a {}, which may leave rows out", kind_name(self.kind))),
+            (_, true) => Some("a table of which row security hides rows from the connection's role".to_owned()),
+            _ => None,
+        }
     }
 
     fn is_large(&self) -> bool {
@@ -214,7 +225,8 @@ const FOUND: &str = "
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::bigint, c.relrowsecurity, coalesce(am.amname, ''),
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int END,
        has_any_column_privilege(c.oid, 'SELECT'), current_setting('server_version_num')::int,
-       EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r'), p.place
+       EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r'), p.place,
+       row_security_active(c.oid)
 FROM p JOIN pg_class c ON c.oid = to_regclass(p.path) JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_am am ON am.oid = c.relam
 WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f')";
@@ -262,6 +274,7 @@ async fn relation(session: &Session, connection: &str, row: &TextRow) -> Result<
         name: text(row, 2)?,
         kind: letter(row, 3).unwrap_or('r'),
         rows: optional::<i64>(row, 4).and_then(|rows| u64::try_from(rows).ok()),
+        hides_rows: flag(row, 12),
         parts: Vec::new(),
     };
     if !flag(row, 8) {

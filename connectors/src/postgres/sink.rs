@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken};
+use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken, without_flag};
 use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::Deletes;
 use headwater_pipelines::spec::{Contract, LoadSchema, WriteMode};
 use uuid::Uuid;
 
@@ -42,6 +43,7 @@ pub(super) struct PostgresSink {
     keys: Vec<String>,
     order_by: Option<String>,
     contract: LoadSchema,
+    deletes: Option<Deletes>,
 }
 
 /// An open transaction with all rows in it.
@@ -73,7 +75,8 @@ impl PostgresSink {
             }
         };
         let (keys, order_by, contract) = (request.keys.clone(), request.order_by.clone(), request.schema.clone());
-        Ok(Self { shared, schema, name, mode: request.mode, keys, order_by, contract })
+        let deletes = request.deletes.clone();
+        Ok(Self { shared, schema, name, mode: request.mode, keys, order_by, contract, deletes })
     }
 
     /// The quoted path of the target.
@@ -156,7 +159,7 @@ impl Sink for PostgresSink {
         load.record_handle(backend.to_handle()).await?;
         if !loads::exists(&session, &self.schema).await? {
             // Nothing is made for a load that can't be.
-            self.look(&session, &input.schema(), Within::Nothing).await?;
+            self.look(&session, &without_flag(&input.schema(), self.deletes.as_ref()), Within::Nothing).await?;
             loads::ensure(&session, &self.schema).await?;
         }
         if !load.marks.is_empty() {

@@ -71,6 +71,8 @@ pub(super) struct PostgresTable {
     /// Whether they are read in ranges.
     is_split: bool,
     utf8: bool,
+    /// Why the rows may not be all that there are.
+    incomplete: Option<String>,
     cancel: CancellationToken,
 }
 
@@ -120,8 +122,31 @@ impl PostgresTable {
         let Window { conditions, is_bounded, position } = window;
         let rows = rows.filter(|_| !is_bounded);
         let is_split = !is_bounded;
-        let table = Self { shared, label, from, parts, lock, reads, schema, rows, conditions, is_split, utf8, cancel };
+        let incomplete = match &relation {
+            Some(relation) => relation.incomplete(),
+            None => Some("a query, which may leave rows out".to_owned()),
+        };
+        let table = Self {
+            shared,
+            label,
+            from,
+            parts,
+            lock,
+            reads,
+            schema,
+            rows,
+            conditions,
+            is_split,
+            utf8,
+            incomplete,
+            cancel,
+        };
         Ok((table, position))
+    }
+
+    /// Why the rows may not be all that there are.
+    pub(super) fn incomplete(&self) -> Option<String> {
+        self.incomplete.clone()
     }
 
     fn comparables(&self) -> Vec<Comparable> {

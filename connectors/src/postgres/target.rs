@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use headwater_engine::connector::DELETED;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::Contract;
 
@@ -73,6 +74,18 @@ impl Fit {
     /// The columns, quoted.
     pub(super) fn names(&self) -> String {
         list(self.columns.iter().map(|column| column.name.as_str()))
+    }
+
+    /// The same with a column that says of each row whether it means that its key is gone.
+    pub(super) fn with_flag(&self) -> Self {
+        let flag = Written { name: DELETED.to_owned(), wire: Wire::Bool, cast: None, limit: None };
+        Self::new(self.columns.iter().cloned().chain([flag]).collect(), Vec::new())
+    }
+
+    /// Some of its columns, by their names.
+    pub(super) fn only(&self, names: &[String]) -> Self {
+        let chosen = self.columns.iter().filter(|column| names.contains(&column.name));
+        Self::new(chosen.cloned().collect(), Vec::new())
     }
 
     pub(super) fn wires(&self) -> Vec<Wire> {

@@ -13,6 +13,7 @@ mod broker;
 mod cluster;
 mod conformance;
 mod contracts;
+mod deletes;
 mod delta;
 mod delta_cursors;
 mod file_cursors;

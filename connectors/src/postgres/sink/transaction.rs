@@ -2,7 +2,7 @@
 
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_engine::connector::{Changes, LoadContext};
+use headwater_engine::connector::{Changes, LoadContext, without_flag};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::WriteMode;
 
@@ -11,6 +11,7 @@ use super::{IDLE_TIMEOUT, LOCK_TIMEOUT, PostgresSink};
 use crate::postgres::alter::{self, Alter};
 use crate::postgres::casts;
 use crate::postgres::copy;
+use crate::postgres::gone::{self, Removal};
 use crate::postgres::keyed::{self, Merge};
 use crate::postgres::known::Within;
 use crate::postgres::names::literal;
@@ -39,12 +40,12 @@ impl PostgresSink {
         load: &LoadContext,
         input: SendableRecordBatchStream,
     ) -> Result<Filled> {
-        let incoming = input.schema();
+        let incoming = without_flag(&input.schema(), self.deletes.as_ref());
         let target = self.begin(session, load, &incoming).await?;
         let into = self.sql();
         let (mut swapped, mut changes) = (None, None);
         let (rows, bytes) = if self.mode.is_keyed() {
-            let (rows, bytes, merged) = self.merge(session, &target, &incoming, input).await?;
+            let (rows, bytes, merged) = self.merge(session, load, &target, &incoming, input).await?;
             changes = Some(merged);
             (rows, bytes)
         } else if let Some(relation) = target.swapped(self.mode) {
@@ -158,10 +159,20 @@ impl PostgresSink {
         Ok(())
     }
 
+    /// Sends all keys of the source beside the target.
+    async fn send_keys(&self, session: &Session, fit: &Fit, keys: SendableRecordBatchStream) -> Result<()> {
+        let fit = fit.only(&self.keys);
+        session.run("making room for the keys", &gone::create_keys(&fit, &self.sql())).await?;
+        session.run("clearing the rows' texts", &casts::clear()).await?;
+        self.send(session, &fit, gone::KEYS, keys).await?;
+        session.run("looking at the keys", &format!("ANALYZE {}", gone::KEYS)).await
+    }
+
     /// Sends all rows beside the target and merges them into it.
     async fn merge(
         &self,
         session: &Session,
+        load: &LoadContext,
         target: &Target,
         incoming: &SchemaRef,
         input: SendableRecordBatchStream,
@@ -173,11 +184,19 @@ impl PostgresSink {
                 self.label()
             )));
         }
-        session.run("making room for the rows", &keyed::create_rows(fit, &into, &target.alters)).await?;
-        let (rows, bytes) = self.send(session, fit, keyed::ROWS, input).await?;
+        let is_flagged = self.deletes.as_ref().is_some_and(|deletes| deletes.when.is_some());
+        let sent = if is_flagged { &fit.with_flag() } else { fit };
+        session.run("making room for the rows", &keyed::create_rows(sent, &into, &target.alters)).await?;
+        let (rows, bytes) = self.send(session, sent, keyed::ROWS, input).await?;
+        let is_scanned = match load.keys.take() {
+            Some(keys) => self.send_keys(session, fit, keys).await.map(|()| true)?,
+            None => false,
+        };
         if !target.alters.is_empty() {
             self.alter(session, target, incoming).await?;
         }
+        let label = self.label();
+        let removal = self.deletes.as_ref().map(|deletes| Removal { deletes, label: &label, is_scanned });
         let merge = Merge {
             mode: self.mode,
             into: &into,
@@ -185,6 +204,7 @@ impl PostgresSink {
             order_by: self.order_by.as_deref(),
             fit,
             is_partitioned: target.relation.as_ref().is_some_and(|relation| relation.kind == 'p'),
+            removal,
         };
         Ok((rows, bytes, merge.run(session, target.has_index).await?))
     }

@@ -1,0 +1,167 @@
+//! Rows of the table that are gone at the source: found by their keys, then left out of the files that are written anew, or marked in them.
+//!
+//! Only keys are held, in files of this machine, and compared by joins that sort and spill: neither the keys of the source nor those of the table have to fit
+//! into memory.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{JoinType, ScalarValue};
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
+use headwater_engine::connector::{DELETED, refuse_too_many};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::{DELETED_AT, Deletes};
+
+use super::held::HeldRows;
+use super::merge::{Merge, column, each_key};
+use crate::conform::Caster;
+
+/// Keys by which a merge deletes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Removal {
+    /// Keys of which rows say that they are gone.
+    pub flagged: Option<HeldRows>,
+    /// All keys of the source, if they were scanned.
+    pub scanned: Option<HeldRows>,
+}
+
+impl Merge<'_> {
+    /// Whether rows say which of them are gone.
+    fn is_flagged(&self) -> bool {
+        self.deletes.is_some_and(|deletes| deletes.when.is_some())
+    }
+
+    /// The columns in which rows are held: those of the table, and whether a row says that its key is gone. Such a row may have nothing but its key.
+    pub(super) fn held_columns(&self) -> SchemaRef {
+        if !self.is_flagged() {
+            return Arc::clone(&self.layout.schema);
+        }
+        let fields = self.layout.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        let flag = Field::new(DELETED, DataType::Boolean, true);
+        Arc::new(Schema::new(fields.chain([flag]).collect::<Vec<_>>()))
+    }
+
+    /// Rows without those that say that their keys are gone, and everything by which rows of the table are.
+    pub(super) async fn split(&self, rows: HeldRows) -> Result<(HeldRows, Removal)> {
+        let scanned = match self.load.keys.take() {
+            Some(keys) => {
+                let caster = Caster::new(&keys.schema(), self.key_columns()?)?;
+                Some(HeldRows::take(self.load, keys, &caster, |_| Ok(())).await?)
+            }
+            None => None,
+        };
+        if !self.is_flagged() {
+            return Ok((rows, Removal { flagged: None, scanned }));
+        }
+        let session = self.session(&rows)?;
+        let flag = column(None, DELETED);
+        let gone = rows.table(&session).await?.filter(flag.clone().is_true()).map_err(EngineError::from)?;
+        let gone = each_key(gone, self.keys, false)?;
+        let flagged = rows.store_as(self.load, gone, self.key_columns()?).await?;
+        let kept = rows.table(&session).await?.filter(flag.is_not_true()).map_err(EngineError::from)?;
+        let kept = rows.store_as(self.load, kept, Arc::clone(&self.layout.schema)).await?;
+        Ok((kept, Removal { flagged: Some(flagged), scanned }))
+    }
+
+    fn key_columns(&self) -> Result<SchemaRef> {
+        let field = |key: &String| {
+            let found = self.layout.schema.field_with_name(key);
+            found.map(|field| field.clone().with_nullable(true)).map_err(|error| EngineError::bug(error.to_string()))
+        };
+        Ok(Arc::new(Schema::new(self.keys.iter().map(field).collect::<Result<Vec<_>>>()?)))
+    }
+
+    /// The keys of the table's rows that are gone, one for each row; `rows` are those that the load brings. Refuses more than the load allows.
+    pub(super) async fn gone(
+        &self,
+        table: &DeltaTable,
+        files: &[String],
+        rows: &HeldRows,
+        removal: &Removal,
+    ) -> Result<Option<HeldRows>> {
+        let Some(deletes) = self.deletes else { return Ok(None) };
+        let held = [Some(rows), removal.flagged.as_ref(), removal.scanned.as_ref()];
+        let session = HeldRows::largest(held.into_iter().flatten())
+            .map_or_else(|| self.session(rows), |all| self.session(all))?;
+        let mut gone = None;
+        if removal.scanned.is_some() || deletes.compares_rows() {
+            let live = each_key(self.live(self.scan(&session, table, files, false)?, deletes)?, self.keys, false)?;
+            let all = live.clone().count().await.map_err(EngineError::from)? as u64;
+            let mut missing = live;
+            // A row that was inserted behind the scan's snapshot may be among the load's own.
+            for there in [removal.scanned.as_ref(), removal.flagged.as_ref(), Some(rows)].into_iter().flatten() {
+                let keys = each_key(there.table(&session).await?, self.keys, false)?;
+                missing = self.joined(missing, keys, JoinType::LeftAnti, Vec::new())?;
+            }
+            let missing = rows.store_as(self.load, missing, self.key_columns()?).await?;
+            refuse_too_many(deletes, &self.location.label, missing.rows, all)?;
+            gone = Some(missing);
+        }
+        if let Some(flagged) = &removal.flagged {
+            let hits = self.hits(&session, table, files, flagged).await?;
+            let met = self.met(&session, table, &hits, flagged, deletes).await?;
+            let met = each_key(met, self.keys, false)?;
+            let both = match &gone {
+                Some(missing) => met.union(missing.table(&session).await?).map_err(EngineError::from)?,
+                None => met,
+            };
+            gone = Some(rows.store_as(self.load, both, self.key_columns()?).await?);
+        }
+        Ok(gone.filter(|gone| gone.rows > 0))
+    }
+
+    /// Rows that can be gone. One without a key belongs to none of the source's rows, and one that is marked is gone already.
+    fn live(&self, rows: DataFrame, deletes: &Deletes) -> Result<DataFrame> {
+        let mut rows = rows;
+        for key in self.keys {
+            rows = rows.filter(column(None, key).is_not_null()).map_err(EngineError::from)?;
+        }
+        match deletes.is_soft() {
+            true => rows.filter(column(None, DELETED_AT).is_null()).map_err(EngineError::from),
+            false => Ok(rows),
+        }
+    }
+
+    /// Rows of some files that can be gone, and whose keys are among those given.
+    async fn met(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        hits: &[String],
+        keys: &HeldRows,
+        deletes: &Deletes,
+    ) -> Result<DataFrame> {
+        let there = self.live(self.scan(session, table, hits, false)?, deletes)?;
+        let keys = each_key(keys.table(session).await?, self.keys, true)?;
+        self.joined(there, keys, JoinType::LeftSemi, Vec::new())
+    }
+
+    /// Rows of some files without those that are gone; in place of a soft delete come the rows, marked.
+    pub(super) async fn without_gone(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        hits: &[String],
+        kept: DataFrame,
+        gone: Option<&HeldRows>,
+    ) -> Result<DataFrame> {
+        let (Some(gone), Some(deletes)) = (gone, self.deletes) else { return Ok(kept) };
+        let keys = each_key(gone.table(session).await?, self.keys, true)?;
+        let kept = self.joined(kept, keys, JoinType::LeftAnti, Vec::new())?;
+        if !deletes.is_soft() {
+            return Ok(kept);
+        }
+        let now = ScalarValue::TimestampMicrosecond(Some(chrono::Utc::now().timestamp_micros()), Some("UTC".into()));
+        let value = |field: &Arc<Field>| match field.name() == DELETED_AT {
+            true => datafusion::logical_expr::cast(lit(now.clone()), field.data_type().clone()).alias(DELETED_AT),
+            false => column(None, field.name()),
+        };
+        let columns: Vec<Expr> = self.layout.schema.fields().iter().map(value).collect();
+        let marked = self.met(session, table, hits, gone, deletes).await?;
+        let marked = marked.select(columns).map_err(EngineError::from)?;
+        kept.union(marked).map_err(EngineError::from)
+    }
+}

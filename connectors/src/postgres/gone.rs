@@ -1,0 +1,110 @@
+//! Rows of the target that are gone at the source: found by comparing keys on the server, then deleted or marked.
+//!
+//! Everything is compared before the rows are merged: what a load brings is never gone. The keys of rows that are gone stand in a temporary table first, so that
+//! a load which finds too many fails before it has touched one.
+
+use headwater_engine::connector::{DELETED, refuse_too_many};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::{DELETED_AT, Deletes};
+
+use super::keyed::{Merge, ROWS, counted};
+use super::names::{ident, list};
+use super::relation::number;
+use super::session::Session;
+use super::target::Fit;
+
+/// The temporary table of all keys of the source.
+pub(super) const KEYS: &str = "_hw_keys";
+
+/// The temporary table of the keys that are gone.
+const GONE: &str = "_hw_gone";
+
+/// What a merge deletes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Removal<'a> {
+    pub deletes: &'a Deletes,
+    /// The target, for messages.
+    pub label: &'a str,
+    /// Whether the source's keys were scanned: they are in [`KEYS`] then.
+    pub is_scanned: bool,
+}
+
+impl Removal<'_> {
+    /// Whether the rows say which of them are gone.
+    pub(super) fn is_flagged(&self) -> bool {
+        self.deletes.when.is_some()
+    }
+
+    /// Rows of the target `t` that can be gone. One without a key belongs to none of the source's rows, and one that is marked is gone already.
+    fn is_live(&self, keys: &[String]) -> String {
+        let mut conditions: Vec<String> = keys.iter().map(|key| format!("t.{} IS NOT NULL", ident(key))).collect();
+        if self.deletes.is_soft() {
+            conditions.push(format!("t.{} IS NULL", ident(DELETED_AT)));
+        }
+        conditions.join(" AND ")
+    }
+}
+
+/// The statement that makes the temporary table of all keys.
+pub(super) fn create_keys(fit: &Fit, into: &str) -> String {
+    format!("CREATE TEMP TABLE {KEYS} ON COMMIT DROP AS SELECT {} FROM {into} WITH NO DATA", fit.names())
+}
+
+impl Merge<'_> {
+    /// Deletes or marks what is gone; how many rows that are. `winners` stands behind FROM.
+    pub(super) async fn remove(&self, session: &Session, removal: &Removal<'_>, winners: &str) -> Result<u64> {
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("t.{}", ident(key))).collect();
+        let (into, keys, live) = (self.into, keys.join(", "), removal.is_live(self.keys));
+        let missing = self.missing(removal);
+        let condition = missing.as_deref().unwrap_or("false");
+        let create = format!(
+            "CREATE TEMP TABLE {GONE} ON COMMIT DROP AS SELECT {keys} FROM {into} AS t WHERE {live} AND {condition}"
+        );
+        session.run("looking for rows that are gone", &create).await?;
+        if missing.is_some() {
+            self.refuse_too_many(session, removal, &live).await?;
+        }
+        if removal.is_flagged() {
+            let insert = format!(
+                "INSERT INTO {GONE} SELECT {keys} FROM {into} AS t JOIN (SELECT * FROM {winners}) AS r ON {} WHERE {live} AND r.{}",
+                self.same_key("t", "r"),
+                ident(DELETED)
+            );
+            session.run("looking for rows that say they are gone", &insert).await?;
+        }
+        session.run("looking at the rows that are gone", &format!("ANALYZE {GONE}")).await?;
+        let gone = format!("(SELECT DISTINCT {} FROM {GONE}) AS r", list(self.keys.iter().map(String::as_str)));
+        let same = self.same_key("t", "r");
+        let statement = match removal.deletes.is_soft() {
+            true => format!("UPDATE {into} AS t SET {} = now() FROM {gone} WHERE {same} AND {live}", ident(DELETED_AT)),
+            false => format!("DELETE FROM {into} AS t USING {gone} WHERE {same}"),
+        };
+        let removed = counted(session, &format!("{statement} RETURNING false AS is_new")).await;
+        Ok(removed.map_err(|error| refused(error, removal))?.updated)
+    }
+
+    /// When a row of the target `t` is missing from the source, if they are compared.
+    fn missing(&self, removal: &Removal<'_>) -> Option<String> {
+        let absent = |table: &str| format!("NOT EXISTS (SELECT 1 FROM {table} AS r WHERE {})", self.same_key("t", "r"));
+        match (removal.is_scanned, removal.deletes.compares_rows()) {
+            // A row that was inserted behind the scan's snapshot may be among the load's own.
+            (true, _) => Some(format!("{} AND {}", absent(KEYS), absent(ROWS))),
+            (false, true) => Some(absent(ROWS)),
+            (false, false) => None,
+        }
+    }
+
+    async fn refuse_too_many(&self, session: &Session, removal: &Removal<'_>, live: &str) -> Result<()> {
+        let sql =
+            format!("SELECT (SELECT count(*) FROM {GONE}), (SELECT count(*) FROM {} AS t WHERE {live})", self.into);
+        let row = session.rows("counting rows that are gone", &sql).await?.into_iter().next().unwrap_or_default();
+        refuse_too_many(removal.deletes, removal.label, number(&row, 0)?, number(&row, 1)?)
+    }
+}
+
+/// Names the table and the way out where other tables need a row that is gone.
+fn refused(error: EngineError, removal: &Removal<'_>) -> EngineError {
+    let doing = if removal.deletes.is_soft() { "marking" } else { "deleting" };
+    let message = format!("{doing} rows of {} that are gone at the source: {}", removal.label, error.message);
+    EngineError { message, ..error }
+}
