@@ -16,6 +16,7 @@ mod control_plane;
 mod conversations;
 mod crash;
 mod cursors;
+mod deletes;
 mod drafts;
 mod evaluation;
 mod examples;
