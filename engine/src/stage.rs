@@ -160,16 +160,10 @@ fn demands(plan: &Plan, stage: &Stage, parallelism: usize) -> BTreeMap<String, D
         change(demand);
     };
     let mut direct = std::collections::BTreeSet::new();
-    let deletes = sink_of(plan, stage).and_then(|(_, request)| request.deletes);
-    let scans = deletes.is_some_and(|deletes| deletes.every.is_some());
     for work in stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work) {
         match work {
-            Work::Extract { source, cursor, .. } => {
-                note(source.connection(), |demand| demand.reads += 1);
-                if cursor.is_some() && scans {
-                    note(source.connection(), |demand| demand.reads += 1);
-                }
-            }
+            // Keys are scanned once the rows are read, by the sessions that have read them.
+            Work::Extract { source, .. } => note(source.connection(), |demand| demand.reads += 1),
             Work::Load { into, .. } => note(&into.connection, |demand| demand.writes = true),
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{JoinType, ScalarValue};
 use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::{Expr, lit};
+use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use headwater_engine::connector::{DELETED, refuse_too_many};
@@ -26,6 +26,22 @@ pub(super) struct Removal {
     pub flagged: Option<HeldRows>,
     /// All keys of the source, if they were scanned.
     pub scanned: Option<HeldRows>,
+}
+
+/// Keys of rows of the table that a load does not bring and changes all the same, one for each row.
+#[derive(Debug)]
+pub(super) struct Touched {
+    /// Those that are gone.
+    pub gone: HeldRows,
+    /// Those that are marked, and that a scan has found again.
+    pub back: HeldRows,
+}
+
+impl Touched {
+    /// Both.
+    pub(super) fn all(&self) -> [&HeldRows; 2] {
+        [&self.gone, &self.back]
+    }
 }
 
 impl Merge<'_> {
@@ -74,43 +90,80 @@ impl Merge<'_> {
         Ok(Arc::new(Schema::new(self.keys.iter().map(field).collect::<Result<Vec<_>>>()?)))
     }
 
-    /// The keys of the table's rows that are gone, one for each row; `rows` are those that the load brings. Refuses more than the load allows.
-    pub(super) async fn gone(
+    /// What a load of some rows changes of others. Refuses more than the load allows.
+    pub(super) async fn touched(
         &self,
         table: &DeltaTable,
         files: &[String],
         rows: &HeldRows,
         removal: &Removal,
-    ) -> Result<Option<HeldRows>> {
+    ) -> Result<Option<Touched>> {
         let Some(deletes) = self.deletes else { return Ok(None) };
         let held = [Some(rows), removal.flagged.as_ref(), removal.scanned.as_ref()];
         let session = HeldRows::largest(held.into_iter().flatten())
             .map_or_else(|| self.session(rows), |all| self.session(all))?;
-        let mut gone = None;
+        let mut gone: Option<HeldRows> = None;
         if removal.scanned.is_some() || deletes.compares_rows() {
-            let live = each_key(self.live(self.scan(&session, table, files, false)?, deletes)?, self.keys, false)?;
-            let all = live.clone().count().await.map_err(EngineError::from)? as u64;
-            let mut missing = live;
-            // A row that was inserted behind the scan's snapshot may be among the load's own.
-            for there in [removal.scanned.as_ref(), removal.flagged.as_ref(), Some(rows)].into_iter().flatten() {
-                let keys = each_key(there.table(&session).await?, self.keys, false)?;
-                missing = self.joined(missing, keys, JoinType::LeftAnti, Vec::new())?;
-            }
-            let missing = rows.store_as(self.load, missing, self.key_columns()?).await?;
-            refuse_too_many(deletes, &self.location.label, missing.rows, all)?;
-            gone = Some(missing);
+            gone = Some(self.missing_from_source(&session, table, files, rows, removal, deletes).await?);
         }
         if let Some(flagged) = &removal.flagged {
             let hits = self.hits(&session, table, files, flagged).await?;
-            let met = self.met(&session, table, &hits, flagged, deletes).await?;
-            let met = each_key(met, self.keys, false)?;
+            let live = self.live(self.scan(&session, table, &hits, false)?, deletes)?;
+            let met = each_key(self.among(&session, live, flagged).await?, self.keys, false)?;
             let both = match &gone {
                 Some(missing) => met.union(missing.table(&session).await?).map_err(EngineError::from)?,
                 None => met,
             };
             gone = Some(rows.store_as(self.load, both, self.key_columns()?).await?);
         }
-        Ok(gone.filter(|gone| gone.rows > 0))
+        let Some(gone) = gone else { return Ok(None) };
+        let back = self.back(&session, table, files, rows, removal, deletes).await?;
+        let touched = Touched { gone, back };
+        Ok(Some(touched).filter(|touched| touched.all().iter().any(|keys| keys.rows > 0)))
+    }
+
+    /// Keys that neither the source nor the load has.
+    async fn missing_from_source(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        files: &[String],
+        rows: &HeldRows,
+        removal: &Removal,
+        deletes: &Deletes,
+    ) -> Result<HeldRows> {
+        let live = each_key(self.live(self.scan(session, table, files, false)?, deletes)?, self.keys, false)?;
+        let all = live.clone().count().await.map_err(EngineError::from)? as u64;
+        let mut missing = live;
+        // A row that was inserted behind the scan's snapshot may be among the load's own.
+        for there in [removal.scanned.as_ref(), removal.flagged.as_ref(), Some(rows)].into_iter().flatten() {
+            missing = self.except(session, missing, there).await?;
+        }
+        let missing = rows.store_as(self.load, missing, self.key_columns()?).await?;
+        refuse_too_many(deletes, &self.location.label, missing.rows, all)?;
+        Ok(missing)
+    }
+
+    /// Keys of marked rows that a scan has found, though no row of them comes: they were restored as they had been. Where rows say that they are gone, the
+    /// source keeps them.
+    async fn back(
+        &self,
+        session: &SessionContext,
+        table: &DeltaTable,
+        files: &[String],
+        rows: &HeldRows,
+        removal: &Removal,
+        deletes: &Deletes,
+    ) -> Result<HeldRows> {
+        let files = if deletes.is_soft() && !self.is_flagged() { files } else { &[] };
+        let (Some(scanned), [_, ..]) = (&removal.scanned, files) else {
+            let none = rows.table(session).await?.limit(0, Some(0)).map_err(EngineError::from)?;
+            return rows.store_as(self.load, each_key(none, self.keys, false)?, self.key_columns()?).await;
+        };
+        let marked = self.scan(session, table, files, false)?.filter(column(None, DELETED_AT).is_not_null());
+        let back = each_key(marked.map_err(EngineError::from)?, self.keys, false)?;
+        let back = self.except(session, self.among(session, back, scanned).await?, rows).await?;
+        rows.store_as(self.load, back, self.key_columns()?).await
     }
 
     /// Rows that can be gone. One without a key belongs to none of the source's rows, and one that is marked is gone already.
@@ -125,43 +178,50 @@ impl Merge<'_> {
         }
     }
 
-    /// Rows of some files that can be gone, and whose keys are among those given.
-    async fn met(
-        &self,
-        session: &SessionContext,
-        table: &DeltaTable,
-        hits: &[String],
-        keys: &HeldRows,
-        deletes: &Deletes,
-    ) -> Result<DataFrame> {
-        let there = self.live(self.scan(session, table, hits, false)?, deletes)?;
+    /// Rows whose keys are among some.
+    async fn among(&self, session: &SessionContext, rows: DataFrame, keys: &HeldRows) -> Result<DataFrame> {
         let keys = each_key(keys.table(session).await?, self.keys, true)?;
-        self.joined(there, keys, JoinType::LeftSemi, Vec::new())
+        self.joined(rows, keys, JoinType::LeftSemi, Vec::new())
     }
 
-    /// Rows of some files without those that are gone; in place of a soft delete come the rows, marked.
-    pub(super) async fn without_gone(
+    /// Rows whose keys are not among some.
+    async fn except(&self, session: &SessionContext, rows: DataFrame, keys: &HeldRows) -> Result<DataFrame> {
+        let keys = each_key(keys.table(session).await?, self.keys, false)?;
+        self.joined(rows, keys, JoinType::LeftAnti, Vec::new())
+    }
+
+    /// What some files keep beside the rows of a load: without what is gone, or with its mark, and what is back without one.
+    pub(super) async fn with_touched(
         &self,
         session: &SessionContext,
         table: &DeltaTable,
         hits: &[String],
         kept: DataFrame,
-        gone: Option<&HeldRows>,
+        touched: Option<&Touched>,
     ) -> Result<DataFrame> {
-        let (Some(gone), Some(deletes)) = (gone, self.deletes) else { return Ok(kept) };
-        let keys = each_key(gone.table(session).await?, self.keys, true)?;
-        let kept = self.joined(kept, keys, JoinType::LeftAnti, Vec::new())?;
+        let (Some(touched), Some(deletes)) = (touched, self.deletes) else { return Ok(kept) };
+        let kept = self.except(session, kept, &touched.gone).await?;
         if !deletes.is_soft() {
             return Ok(kept);
         }
-        let now = ScalarValue::TimestampMicrosecond(Some(chrono::Utc::now().timestamp_micros()), Some("UTC".into()));
+        let kept = self.except(session, kept, &touched.back).await?;
+        let now = chrono::Utc::now().timestamp_micros();
+        let mut all = kept;
+        for (keys, mark) in [(&touched.gone, Some(now)), (&touched.back, None)] {
+            let there = self.among(session, self.scan(session, table, hits, false)?, keys).await?;
+            all = all.union(self.marked(there, mark)?).map_err(EngineError::from)?;
+        }
+        Ok(all)
+    }
+
+    /// Rows with another mark.
+    fn marked(&self, rows: DataFrame, micros: Option<i64>) -> Result<DataFrame> {
+        let mark = lit(ScalarValue::TimestampMicrosecond(micros, Some("UTC".into())));
         let value = |field: &Arc<Field>| match field.name() == DELETED_AT {
-            true => datafusion::logical_expr::cast(lit(now.clone()), field.data_type().clone()).alias(DELETED_AT),
+            true => cast(mark.clone(), field.data_type().clone()).alias(DELETED_AT),
             false => column(None, field.name()),
         };
         let columns: Vec<Expr> = self.layout.schema.fields().iter().map(value).collect();
-        let marked = self.met(session, table, hits, gone, deletes).await?;
-        let marked = marked.select(columns).map_err(EngineError::from)?;
-        kept.union(marked).map_err(EngineError::from)
+        rows.select(columns).map_err(EngineError::from)
     }
 }

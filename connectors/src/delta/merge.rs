@@ -24,7 +24,7 @@ use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::Deletes;
 use headwater_pipelines::spec::WriteMode;
 
-use super::gone::Removal;
+use super::gone::{Removal, Touched};
 use super::ground::{Ground, paths};
 use super::held::HeldRows;
 use super::table::Location;
@@ -115,8 +115,9 @@ impl Merge<'_> {
     ) -> Result<Merged> {
         let files: Vec<String> = files.iter().cloned().collect();
         let before = rows.rows;
-        let gone = self.gone(table, &files, &rows, removal).await?;
-        let session = &self.session(HeldRows::largest([&rows].into_iter().chain(&gone)).unwrap_or(&rows))?;
+        let touched = self.touched(table, &files, &rows, removal).await?;
+        let held = touched.iter().flat_map(Touched::all).chain([&rows]);
+        let session = &self.session(HeldRows::largest(held).unwrap_or(&rows))?;
         let hits = self.hits(session, table, &files, &rows).await?;
         if self.mode == WriteMode::Upsert {
             self.refuse_repeated(session, table, &hits, &rows).await?;
@@ -132,31 +133,37 @@ impl Merge<'_> {
             WriteMode::Upsert if unchanged > 0 => self.hits(session, table, &hits, &rows).await?,
             _ => hits,
         };
-        let hits = self.with_hits_of(session, table, &files, hits, gone.as_ref()).await?;
-        let (written, replaced) = self.rewrite(session, table, &hits, &rows, gone.as_ref()).await?;
-        let deleted = gone.map_or(0, |gone| gone.rows);
+        let hits = self.with_hits_of(session, table, &files, hits, touched.as_ref()).await?;
+        let (written, replaced) = self.rewrite(session, table, &hits, &rows, touched.as_ref()).await?;
+        let (deleted, back) = touched.map_or((0, 0), |touched| (touched.gone.rows, touched.back.rows));
         let changes = match self.mode {
             WriteMode::DeleteInsert => Changes { inserted: rows.rows, deleted: replaced, ..Changes::default() },
-            _ => Changes { inserted: rows.rows.saturating_sub(replaced), updated: replaced, deleted, unchanged },
+            _ => {
+                let inserted = rows.rows.saturating_sub(replaced);
+                Changes { inserted, updated: replaced + back, deleted, unchanged }
+            }
         };
         Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, hits) })
     }
 
-    /// Some files and those that hold rows which are gone.
+    /// Some files and those that hold rows which are gone or back.
     async fn with_hits_of(
         &self,
         session: &SessionContext,
         table: &DeltaTable,
         files: &[String],
         hits: Vec<String>,
-        gone: Option<&HeldRows>,
+        touched: Option<&Touched>,
     ) -> Result<Vec<String>> {
-        let Some(gone) = gone else { return Ok(hits) };
-        let more = self.hits(session, table, files, gone).await?;
-        if self.deletes.is_some_and(Deletes::is_soft) {
-            self.refuse_repeated(session, table, &more, gone).await?;
+        let mut hits: HashSet<String> = hits.into_iter().collect();
+        for keys in touched.iter().flat_map(|touched| touched.all()) {
+            let more = self.hits(session, table, files, keys).await?;
+            if self.deletes.is_some_and(Deletes::is_soft) {
+                self.refuse_repeated(session, table, &more, keys).await?;
+            }
+            hits.extend(more);
         }
-        Ok(hits.into_iter().chain(more).collect::<HashSet<String>>().into_iter().collect())
+        Ok(hits.into_iter().collect())
     }
 
     /// Writes the rows together with what some files keep; answers how many rows of these files they replace.
@@ -166,7 +173,7 @@ impl Merge<'_> {
         table: &DeltaTable,
         hits: &[String],
         rows: &HeldRows,
-        gone: Option<&HeldRows>,
+        touched: Option<&Touched>,
     ) -> Result<(Written, u64)> {
         if rows.rows == 0 && hits.is_empty() {
             return Ok((Written { rows: 0, adds: Vec::new() }, 0));
@@ -179,7 +186,7 @@ impl Merge<'_> {
             let met = there.clone().count().await.map_err(EngineError::from)?;
             let keys = self.keys_of(added.clone())?;
             let kept = self.joined(there, keys, JoinType::LeftAnti, Vec::new())?;
-            let kept = self.without_gone(session, table, hits, kept, gone).await?;
+            let kept = self.with_touched(session, table, hits, kept, touched).await?;
             (kept.union(added).map_err(EngineError::from)?, met as u64)
         };
         let input = all.execute_stream().await.map_err(EngineError::from)?;
@@ -187,7 +194,7 @@ impl Merge<'_> {
         // What was written beside the rows is what the files keep: less what is gone, unless that is marked.
         let left_out = match self.deletes.is_some_and(Deletes::is_soft) {
             true => 0,
-            false => gone.map_or(0, |gone| gone.rows),
+            false => touched.map_or(0, |touched| touched.gone.rows),
         };
         let replaced = (met + rows.rows).saturating_sub(written.rows + left_out);
         Ok((written, replaced))

@@ -3,7 +3,7 @@
 //! Everything is compared before the rows are merged: what a load brings is never gone. The keys of rows that are gone stand in a temporary table first, so that
 //! a load which finds too many fails before it has touched one.
 
-use headwater_engine::connector::{DELETED, refuse_too_many};
+use headwater_engine::connector::{Changes, DELETED, refuse_too_many};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::{DELETED_AT, Deletes};
 
@@ -35,6 +35,12 @@ impl Removal<'_> {
         self.deletes.when.is_some()
     }
 
+    /// Whether a marked row whose key the scan has found is live again, though no row of it comes: it was restored as it had been. Where rows say that they are
+    /// gone, the source keeps them.
+    fn revives(&self) -> bool {
+        self.is_scanned && self.deletes.is_soft() && !self.is_flagged()
+    }
+
     /// Rows of the target `t` that can be gone. One without a key belongs to none of the source's rows, and one that is marked is gone already.
     fn is_live(&self, keys: &[String]) -> String {
         let mut conditions: Vec<String> = keys.iter().map(|key| format!("t.{} IS NOT NULL", ident(key))).collect();
@@ -51,8 +57,8 @@ pub(super) fn create_keys(fit: &Fit, into: &str) -> String {
 }
 
 impl Merge<'_> {
-    /// Deletes or marks what is gone; how many rows that are. `winners` stands behind FROM.
-    pub(super) async fn remove(&self, session: &Session, removal: &Removal<'_>, winners: &str) -> Result<u64> {
+    /// Deletes or marks what is gone, and takes the mark from what is there again; how many rows that are. `winners` stands behind FROM.
+    pub(super) async fn remove(&self, session: &Session, removal: &Removal<'_>, winners: &str) -> Result<Changes> {
         let keys: Vec<String> = self.keys.iter().map(|key| format!("t.{}", ident(key))).collect();
         let (into, keys, live) = (self.into, keys.join(", "), removal.is_live(self.keys));
         let missing = self.missing(removal);
@@ -80,16 +86,31 @@ impl Merge<'_> {
             false => format!("DELETE FROM {into} AS t USING {gone} WHERE {same}"),
         };
         let removed = counted(session, &format!("{statement} RETURNING false AS is_new")).await;
-        Ok(removed.map_err(|error| refused(error, removal))?.updated)
+        let deleted = removed.map_err(|error| refused(error, removal))?.updated;
+        let updated = if removal.revives() { self.revive(session).await? } else { 0 };
+        Ok(Changes { deleted, updated, ..Changes::default() })
+    }
+
+    async fn revive(&self, session: &Session) -> Result<u64> {
+        let (into, same, mark) = (self.into, self.same_key("t", "r"), ident(DELETED_AT));
+        let update = format!(
+            "UPDATE {into} AS t SET {mark} = NULL FROM {KEYS} AS r WHERE {same} AND t.{mark} IS NOT NULL AND {} RETURNING false AS is_new",
+            self.has_none_of(ROWS)
+        );
+        Ok(counted(session, &update).await?.updated)
+    }
+
+    /// That a row of the target `t` has none of the keys of a table.
+    fn has_none_of(&self, table: &str) -> String {
+        format!("NOT EXISTS (SELECT 1 FROM {table} AS a WHERE {})", self.same_key("t", "a"))
     }
 
     /// When a row of the target `t` is missing from the source, if they are compared.
     fn missing(&self, removal: &Removal<'_>) -> Option<String> {
-        let absent = |table: &str| format!("NOT EXISTS (SELECT 1 FROM {table} AS r WHERE {})", self.same_key("t", "r"));
         match (removal.is_scanned, removal.deletes.compares_rows()) {
             // A row that was inserted behind the scan's snapshot may be among the load's own.
-            (true, _) => Some(format!("{} AND {}", absent(KEYS), absent(ROWS))),
-            (false, true) => Some(absent(ROWS)),
+            (true, _) => Some(format!("{} AND {}", self.has_none_of(KEYS), self.has_none_of(ROWS))),
+            (false, true) => Some(self.has_none_of(ROWS)),
             (false, false) => None,
         }
     }

@@ -101,9 +101,9 @@ impl Merge<'_> {
             return self.replace_slices(session).await;
         }
         let (mut rows, mut winners) = self.winners(session).await?;
-        let mut deleted = 0;
+        let mut removed = Changes::default();
         if let Some(removal) = &self.removal {
-            deleted = self.remove(session, removal, &winners).await?;
+            removed = self.remove(session, removal, &winners).await?;
             if removal.is_flagged() {
                 (rows, winners) = self.kept(session, &winners).await?;
             }
@@ -113,7 +113,7 @@ impl Merge<'_> {
             false => self.update_and_insert(session, &winners).await?,
         };
         changes.unchanged = rows.saturating_sub(changes.inserted + changes.updated);
-        Ok(Changes { deleted, ..changes })
+        Ok(Changes { deleted: removed.deleted, updated: changes.updated + removed.updated, ..changes })
     }
 
     fn keys(&self) -> String {

@@ -20,6 +20,7 @@ mod file_cursors;
 mod files;
 mod kafka;
 mod kafka_connect;
+mod incomplete;
 mod keyed;
 mod load;
 mod memory;
