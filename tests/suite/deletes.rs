@@ -206,9 +206,7 @@ fn findings(world: &World, tasks: &str) -> Vec<String> {
 #[test]
 fn a_source_that_may_leave_rows_out_is_refused_where_missing_rows_are_deleted() {
     let world = world("", LAKE);
-    world.query(
-        "CREATE VIEW few AS SELECT * FROM orders WHERE id < 3; CREATE TABLE more (LIKE orders)",
-    );
+    world.query("CREATE VIEW few AS SELECT * FROM orders WHERE id < 3; CREATE TABLE more (LIKE orders)");
     let load = "  l: { load: { input: t, into: lake.t, mode: upsert, keys: [id], on_delete: hard } }\n";
     let judged = |task: &str| findings(&world, &format!("  t: {{ {task} }}\n{load}"));
     let orders = "source.public.orders";
