@@ -134,11 +134,12 @@ impl Merge<'_> {
     ) -> Result<HeldRows> {
         let live = each_key(self.live(self.scan(session, table, files, false)?, deletes)?, self.keys, false)?;
         let all = live.clone().count().await.map_err(EngineError::from)? as u64;
-        let mut missing = live;
         // A row that was inserted behind the scan's snapshot may be among the load's own.
-        for there in [removal.scanned.as_ref(), removal.flagged.as_ref(), Some(rows)].into_iter().flatten() {
-            missing = self.except(session, missing, there).await?;
-        }
+        let others = [removal.scanned.as_ref(), removal.flagged.as_ref()];
+        let known =
+            self.keys_with(session, self.keys_of_held(session, rows).await?, others.into_iter().flatten()).await?;
+        // One join, whose smaller side is known.
+        let missing = self.joined(live, known, JoinType::LeftAnti, Vec::new())?;
         let missing = rows.store_as(self.load, missing, self.key_columns()?).await?;
         refuse_too_many(deletes, &self.location.label, missing.rows, all)?;
         Ok(missing)
@@ -162,7 +163,8 @@ impl Merge<'_> {
         };
         let marked = self.scan(session, table, files, false)?.filter(column(None, DELETED_AT).is_not_null());
         let back = each_key(marked.map_err(EngineError::from)?, self.keys, false)?;
-        let back = self.except(session, self.among(session, back, scanned).await?, rows).await?;
+        let back = self.among(session, back, scanned).await?;
+        let back = self.joined(back, self.keys_of_held(session, rows).await?, JoinType::LeftAnti, Vec::new())?;
         rows.store_as(self.load, back, self.key_columns()?).await
     }
 
@@ -184,29 +186,36 @@ impl Merge<'_> {
         self.joined(rows, keys, JoinType::LeftSemi, Vec::new())
     }
 
-    /// Rows whose keys are not among some.
-    async fn except(&self, session: &SessionContext, rows: DataFrame, keys: &HeldRows) -> Result<DataFrame> {
-        let keys = each_key(keys.table(session).await?, self.keys, false)?;
-        self.joined(rows, keys, JoinType::LeftAnti, Vec::new())
+    async fn keys_of_held(&self, session: &SessionContext, rows: &HeldRows) -> Result<DataFrame> {
+        each_key(rows.table(session).await?, self.keys, false)
     }
 
-    /// What some files keep beside the rows of a load: without what is gone, or with its mark, and what is back without one.
-    pub(super) async fn with_touched(
+    /// Keys together with others.
+    pub(super) async fn keys_with(
+        &self,
+        session: &SessionContext,
+        keys: DataFrame,
+        others: impl Iterator<Item = &HeldRows>,
+    ) -> Result<DataFrame> {
+        let mut all = keys;
+        for others in others {
+            all = all.union(self.keys_of_held(session, others).await?).map_err(EngineError::from)?;
+        }
+        Ok(all)
+    }
+
+    /// Rows together with those of some files that are gone, with their mark, and those that are back, without one.
+    pub(super) async fn with_marked(
         &self,
         session: &SessionContext,
         table: &DeltaTable,
         hits: &[String],
-        kept: DataFrame,
+        rows: DataFrame,
         touched: Option<&Touched>,
     ) -> Result<DataFrame> {
-        let (Some(touched), Some(deletes)) = (touched, self.deletes) else { return Ok(kept) };
-        let kept = self.except(session, kept, &touched.gone).await?;
-        if !deletes.is_soft() {
-            return Ok(kept);
-        }
-        let kept = self.except(session, kept, &touched.back).await?;
+        let (Some(touched), true) = (touched, self.deletes.is_some_and(Deletes::is_soft)) else { return Ok(rows) };
         let now = chrono::Utc::now().timestamp_micros();
-        let mut all = kept;
+        let mut all = rows;
         for (keys, mark) in [(&touched.gone, Some(now)), (&touched.back, None)] {
             let there = self.among(session, self.scan(session, table, hits, false)?, keys).await?;
             all = all.union(self.marked(there, mark)?).map_err(EngineError::from)?;

@@ -184,10 +184,11 @@ impl Merge<'_> {
         } else {
             let there = self.scan(session, table, hits, false)?;
             let met = there.clone().count().await.map_err(EngineError::from)?;
-            let keys = self.keys_of(added.clone())?;
+            let others = touched.iter().flat_map(|touched| touched.all());
+            let keys = self.keys_with(session, self.keys_of(added.clone())?, others).await?;
             let kept = self.joined(there, keys, JoinType::LeftAnti, Vec::new())?;
-            let kept = self.with_touched(session, table, hits, kept, touched).await?;
-            (kept.union(added).map_err(EngineError::from)?, met as u64)
+            let all = kept.union(added).map_err(EngineError::from)?;
+            (self.with_marked(session, table, hits, all, touched).await?, met as u64)
         };
         let input = all.execute_stream().await.map_err(EngineError::from)?;
         let written = write::files(self.location, self.layout, self.load, input).await?;
