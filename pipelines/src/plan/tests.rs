@@ -3,6 +3,7 @@
 use super::*;
 
 mod contracts;
+mod streams;
 
 fn planned(text: &str) -> Planned {
     let connections = ["shop", "lake", "drop"].map(str::to_owned).into();

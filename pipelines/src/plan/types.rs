@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cursor::Cursor;
 use crate::kind::Kind;
 use crate::path::TaskPath;
-use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, WriteMode};
+use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, Stream, WriteMode};
 
 /// The format of plans that this build writes; a claim takes only formats that the worker knows.
 pub const PLAN_FORMAT: i32 = 1;
@@ -25,8 +25,12 @@ pub const CURSOR_PLAN_FORMAT: i32 = 3;
 /// The format of plans with contracts of columns, of which a build that knows none would refuse every change.
 pub const CONTRACT_PLAN_FORMAT: i32 = 4;
 
+/// The format of plans of streams, of which a build that knows none would run a single batch.
+pub const STREAM_PLAN_FORMAT: i32 = 5;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 4] = [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT, CONTRACT_PLAN_FORMAT];
+pub const PLAN_FORMATS: [i32; 5] =
+    [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, STREAM_PLAN_FORMAT];
 
 /// A pipeline's validated, typed cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub struct Plan {
     pub pipeline: String,
     /// Declared parameters, in the order of the spec.
     pub params: IndexMap<String, Param>,
+    /// Set if the pipeline runs until it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
     /// Every task, groups included, in the order of the spec.
     pub tasks: IndexMap<TaskPath, PlannedTask>,
     /// Stages in topological order.
