@@ -29,6 +29,7 @@ mod schema;
 mod serve;
 mod skill;
 mod sql;
+mod streams;
 mod why;
 mod workers;
 
@@ -76,6 +77,9 @@ pub(crate) enum Command {
     /// List, preview, pause and resume schedules
     #[command(subcommand)]
     Schedules(schedules::SchedulesCommand),
+    /// List, show, pause and resume pipelines that run until stopped
+    #[command(subcommand)]
+    Streams(streams::StreamsCommand),
     /// Load an interval of the past, slice by slice
     #[command(
         after_help = "Examples:\n  headwater backfill orders --from 2026-01-01 --to 2026-02-01 --dry-run\n  headwater backfill orders --from 2026-01-01 --to 2026-02-01 --every 1d --parallel 4"
@@ -220,6 +224,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Runs(command) => runs::runs(context, command).await,
         Command::Backfill(args) => backfills::backfill(context, args).await,
         Command::Backfills(command) => backfills::backfills(context, command).await,
+        Command::Streams(command) => streams::streams(context, command).await,
         Command::Cursors(command) => cursors::cursors(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
         Command::Workers(command) => workers::workers(context, command).await,

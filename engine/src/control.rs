@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
@@ -30,6 +31,10 @@ pub trait Control: Send + Sync + 'static {
     /// this attempt won.
     async fn recorded_intent(&self, load_id: Uuid, attempt: i32) -> Result<Option<Intent>>;
 
+    /// Settles a batch of a stream: the cursors have moved, and another attempt would go on from there. Then waits, and answers whether the stream goes
+    /// on: its end is known before the time is over.
+    async fn checkpoint(&self, batch: &Checkpoint, pause: Duration) -> Result<bool>;
+
     /// A line for the attempt's log. Lines are batched, capped and stripped of secrets behind this call.
     fn log(&self, level: LogLevel, task: Option<&str>, message: &str);
 }
@@ -48,6 +53,17 @@ pub struct Intent {
     /// Cursors that it moves then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cursors: Vec<CursorMove>,
+}
+
+/// What a batch of a stream came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What it committed; `None` if there was nothing new.
+    pub receipt: Option<Receipt>,
+    /// Counters of the stage's tasks since the run began.
+    pub counts: BTreeMap<String, TaskCounts>,
+    /// Rows that are there behind it already, about.
+    pub behind: u64,
 }
 
 /// Whether an attempt may go on.
@@ -129,7 +145,9 @@ impl LogLevel {
 #[derive(Debug, Default)]
 pub struct Progress {
     tasks: RwLock<BTreeMap<String, Arc<TaskProgress>>>,
-    waiting: RwLock<Waiting>,
+    waiting: Arc<RwLock<Waiting>>,
+    /// What it is a part of, and what counts it too.
+    whole: Option<Arc<Progress>>,
 }
 
 /// What an attempt waits for.
@@ -148,6 +166,7 @@ pub struct TaskProgress {
     bytes: AtomicU64,
     rejected: AtomicU64,
     busy_us: AtomicU64,
+    whole: Option<Arc<TaskProgress>>,
 }
 
 /// One reading of a task's counters.
@@ -169,7 +188,25 @@ impl Progress {
         if let Some(task) = self.tasks.read().get(path) {
             return Arc::clone(task);
         }
-        Arc::clone(self.tasks.write().entry(path.to_owned()).or_default())
+        let whole = self.whole.as_ref().map(|whole| whole.task(path));
+        let made = || Arc::new(TaskProgress { whole, ..TaskProgress::default() });
+        Arc::clone(self.tasks.write().entry(path.to_owned()).or_insert_with(made))
+    }
+
+    /// Counters that begin at zero and are counted here too: those of a batch.
+    pub fn part(self: &Arc<Self>) -> Arc<Self> {
+        let (tasks, waiting) = (RwLock::default(), Arc::clone(&self.waiting));
+        Arc::new(Self { tasks, waiting, whole: Some(Arc::clone(self)) })
+    }
+
+    /// Adds what was counted before.
+    pub fn add(&self, counts: &BTreeMap<String, TaskCounts>) {
+        for (path, counts) in counts {
+            let task = self.task(path);
+            task.add(counts.rows, counts.bytes);
+            task.reject(counts.rejected);
+            task.busy(Duration::from_micros(counts.busy_us));
+        }
     }
 
     /// Says what the attempt waits for from now on, or that it goes on.
@@ -195,16 +232,19 @@ impl TaskProgress {
     pub fn add(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.whole.iter().for_each(|whole| whole.add(rows, bytes));
     }
 
     /// Adds rows that violated a rule.
     pub fn reject(&self, rows: u64) {
         self.rejected.fetch_add(rows, Ordering::Relaxed);
+        self.whole.iter().for_each(|whole| whole.reject(rows));
     }
 
     /// Adds time.
-    pub fn busy(&self, time: std::time::Duration) {
+    pub fn busy(&self, time: Duration) {
         self.busy_us.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.whole.iter().for_each(|whole| whole.busy(time));
     }
 
     /// The counters now.

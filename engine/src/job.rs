@@ -30,6 +30,8 @@ pub struct StageJob {
     pub attempt: i32,
     /// Token of this attempt: staged files live under it, so that attempts never share a path.
     pub token: Uuid,
+    /// What earlier attempts counted of the batches that they settled, by task.
+    pub counted: BTreeMap<String, TaskCounts>,
     /// Handles that earlier attempts of the stage run recorded, oldest first.
     pub predecessors: Vec<Value>,
     /// Settings of every connection of the plan, by name, secrets decrypted and `${…}` not yet resolved.
@@ -55,6 +57,8 @@ pub struct RunContext {
     pub interval_end: Option<DateTime<Utc>>,
     /// It fills in its data interval: extracts with a cursor read the rows of the interval, and no cursor moves.
     pub backfill: bool,
+    /// It follows its sources: a load commits batch after batch until the control plane ends it.
+    pub follows: bool,
     /// Values of the parameters, checked against their types.
     pub params: BTreeMap<String, Value>,
 }

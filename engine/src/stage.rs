@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater_pipelines::plan::{Head, Plan, Relation, Stage, Work};
-use headwater_pipelines::spec::WriteMode;
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::{Demand, Registry, SinkRequest, Taken};
-use crate::control::{Control, LogLevel, Progress, Turn};
+use crate::control::{Control, LogLevel, Progress};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
 use crate::job::{ConnectionSettings, StageJob, StageOutcome, StageReport};
@@ -20,18 +18,19 @@ use crate::memory::StagePool;
 use crate::parameters;
 use crate::relations::Connections;
 use crate::session::{EngineConfig, SessionFactory};
-use crate::transform::Parameters;
 use crate::{settings, staging};
 
 mod build;
 mod cursors;
 mod deletes;
+mod follow;
 mod load;
 mod pull;
 
 use build::{Builder, Built};
 use cursors::Cursors;
-use load::{Load, LoadEnd};
+use follow::Batch;
+use load::LoadEnd;
 
 /// Plans, checks and runs stages. One per process: its stages share one memory pool.
 #[derive(Debug, Clone)]
@@ -82,7 +81,8 @@ impl Engine {
             receipts: Vec::new(),
             manifest: None,
         };
-        let attempt = Attempt { engine: self, job: &job, control: &control, progress: &progress, cancel: &cancel };
+        let attempt =
+            Attempt { engine: self, job: &job, control: &control, progress: &progress, cancel: &cancel, batch: None };
         let ran = match attempt.stage().map(|stage| (stage, stage.timeout)) {
             Ok((stage, Some(limit))) => match tokio::time::timeout(limit, attempt.run(stage, &mut report)).await {
                 Ok(ran) => ran,
@@ -179,12 +179,15 @@ fn demands(plan: &Plan, stage: &Stage, parallelism: usize) -> BTreeMap<String, D
 }
 
 /// One attempt and what it talks to.
+#[derive(Clone, Copy)]
 struct Attempt<'a> {
     engine: &'a Engine,
     job: &'a StageJob,
     control: &'a Arc<dyn Control>,
     progress: &'a Arc<Progress>,
     cancel: &'a CancellationToken,
+    /// Set for a batch of a stream.
+    batch: Option<Batch>,
 }
 
 impl<'a> Attempt<'a> {
@@ -201,6 +204,9 @@ impl<'a> Attempt<'a> {
         if let Work::Wait { duration } = head {
             let over = self.job.woken_at.is_some() || duration.is_zero();
             return Ok(if over { StageOutcome::Succeeded } else { StageOutcome::Waiting(*duration) });
+        }
+        if let (true, Some(stream), Work::Load { mode, .. }) = (self.job.run.follows, &self.job.plan.stream, head) {
+            return Box::pin(self.follow(stage, stream, *mode)).await;
         }
         let connections = Connections::new(self.engine.registry.clone(), self.job.connections.clone());
         // Moving data takes a large future, which an attempt that only waits is not to be moved about with.
@@ -231,11 +237,9 @@ impl<'a> Attempt<'a> {
         connections: &Connections,
         report: &mut StageReport,
     ) -> Result<StageOutcome> {
-        let pool = Arc::new(StagePool::new(Arc::clone(self.engine.sessions.pool())));
-        let parameters = parameters::bind(&self.job.plan.params, &self.job.run)?;
         match (stage.head, head) {
-            (Head::Action, Work::Load { .. }) => match self.load(stage, connections, &parameters, &pool).await? {
-                LoadEnd::Committed(receipt) => report.receipts.push(*receipt),
+            (Head::Action, Work::Load { .. }) => match self.load(stage, connections).await? {
+                LoadEnd::Committed(receipt, _) => report.receipts.push(*receipt),
                 LoadEnd::Nothing => {
                     self.control.log(LogLevel::Info, Some(&stage.name), "there are no new rows: nothing is loaded");
                 }
@@ -245,12 +249,12 @@ impl<'a> Attempt<'a> {
                 }
             },
             (Head::Dataset, _) => {
-                let cursors = Cursors::default();
-                let parameters = &parameters;
+                let (cursors, pool) = (Cursors::default(), self.pool());
+                let parameters = parameters::bind(&self.job.plan.params, &self.job.run)?;
                 let builder = Builder {
                     attempt: self,
                     connections,
-                    parameters,
+                    parameters: &parameters,
                     pool: &pool,
                     cursors: &cursors,
                     is_complete: false,
@@ -271,49 +275,9 @@ impl<'a> Attempt<'a> {
         Ok(StageOutcome::Succeeded)
     }
 
-    async fn load(
-        &self,
-        stage: &Stage,
-        connections: &Connections,
-        parameters: &Parameters,
-        pool: &Arc<StagePool>,
-    ) -> Result<LoadEnd> {
-        let started = Instant::now();
-        let Some((connection, request)) = sink_of(&self.job.plan, stage) else {
-            return Err(EngineError::bug(format!("'{}' is not a load", stage.name)));
-        };
-        let target = [std::slice::from_ref(&connection), request.path.as_slice()].concat().join(".");
-        let open = connections.open(&connection)?;
-        let sink = async |request: &SinkRequest| open.sink(request).await.map_err(|error| error.in_task(&stage.name));
-        let load = Load {
-            attempt: self,
-            task: &stage.name,
-            sink: sink(&request).await?,
-            target: target.clone(),
-            mode: request.mode,
-            keys: request.keys.clone(),
-            deletes: request.deletes.clone(),
-            cursors: &Cursors::default(),
-            scans: false,
-            pool,
-        };
-        if let Some(receipt) = load.adopted(started).await? {
-            return Ok(LoadEnd::Committed(Box::new(receipt)));
-        }
-        let cursors = Cursors::open(self, stage, &target, load.sink.as_ref()).await;
-        let mut cursors = match cursors.map_err(|error| error.in_task(&stage.name))? {
-            Turn::Now(cursors) => cursors,
-            Turn::Later(why) => return Ok(LoadEnd::Later(why)),
-        };
-        // Everything is read, and is all that the target is to hold.
-        let sink = match cursors.is_refresh() {
-            true => sink(&SinkRequest { mode: WriteMode::Overwrite, deletes: None, ..request }).await?,
-            false => Arc::clone(&load.sink),
-        };
-        let every = load.deletes.as_ref().and_then(|deletes| deletes.every);
-        let scans = every.is_some_and(|every| cursors.begin_scan(every));
-        let builder = Builder { attempt: self, connections, parameters, pool, cursors: &cursors, is_complete: false };
-        Load { sink, cursors: &cursors, scans, ..load }.run(stage, &builder, started).await
+    /// What the attempt's memory is taken from.
+    fn pool(&self) -> Arc<StagePool> {
+        Arc::new(StagePool::new(Arc::clone(self.engine.sessions.pool())))
     }
 
     /// Waits for a piece of work, or for the run to be canceled, whichever comes first.

@@ -11,6 +11,7 @@
 )]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::connector::{AllKeys, Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest};
-use crate::control::{Control, CursorKey, CursorState, Intent, LogLevel, Turn};
+use crate::control::{Checkpoint, Control, CursorKey, CursorState, Intent, LogLevel, Turn};
 use crate::error::Result;
 use crate::memory::StagePool;
 use crate::session::{EngineConfig, SessionFactory};
@@ -150,6 +151,10 @@ impl Control for Recorder {
 
     async fn recorded_intent(&self, _load_id: Uuid, _attempt: i32) -> Result<Option<Intent>> {
         Ok(None)
+    }
+
+    async fn checkpoint(&self, _batch: &Checkpoint, _pause: Duration) -> Result<bool> {
+        Ok(false)
     }
 
     fn log(&self, _level: LogLevel, _task: Option<&str>, _message: &str) {}

@@ -79,6 +79,10 @@ actions! {
     ReadCursors = "cursors.read",
     /// Let loads start over.
     ResetCursors = "cursors.reset",
+    /// See streams.
+    ReadStreams = "streams.read",
+    /// Pause and resume streams.
+    ChangeStreams = "streams.change",
     /// See pipelines and their versions.
     ReadPipelines = "pipelines.read",
     /// Withdraw a pipeline's approval.

@@ -143,6 +143,7 @@ impl Operations {
 
     async fn judge_backfill(&self, start: &StartBackfill) -> Result<(VersionRow, BackfillPlan)> {
         let version = self.workspace.current_version(&start.pipeline).await?;
+        self.must_not_follow(&version.plan).await?;
         let targets = judge(&version.plan)?;
         let zone = start.timezone.unwrap_or_else(|| zone_of(&version.spec));
         let slices = cut(start, &version.spec, zone)?;

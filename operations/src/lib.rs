@@ -25,6 +25,7 @@ mod samples;
 mod scaffold;
 mod schedules;
 mod specs;
+mod streams;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,11 +63,12 @@ pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
-pub use headwater_store::state::{AttemptState, BackfillState, DraftState, RunState};
+pub use headwater_store::state::{AttemptState, BackfillState, DraftState, RunState, StreamState};
 pub use headwater_store::{
     AttemptRow, BOUNDS, BackfillRow, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun,
     GlossaryRow, GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow,
-    QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, SliceRow, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
+    QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, SliceRow, StreamRow, Suggest, VersionSummary, WarningRow, Why,
+    WorkerRow,
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
@@ -83,6 +85,7 @@ pub use specs::{
     Against, Applied, ApplyReport, ChangeReport, ConnectionChange, DiagnosticReport, FieldReport, LoadReport,
     PipelineChange, PlanReport, PlannedSpec, PlansReport, Proposal, SpecFile, StageReport,
 };
+pub use streams::{StreamReport, StreamsReport};
 pub use variables::AllowedVariables;
 
 /// What operations need to know of the installation.

@@ -1,6 +1,5 @@
 //! Pipelines: what is approved, what was, and taking the approval back.
 
-use headwater_pipelines::schedule::in_words;
 use headwater_store::{PipelineRow, VersionSummary};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,7 +25,7 @@ pub struct PipelineReport {
     pub current: bool,
     /// When it was stored.
     pub created_at: chrono::DateTime<chrono::Utc>,
-    /// Its schedule in words.
+    /// Its schedule or stream in words.
     pub schedule_in_words: Option<String>,
     /// The spec as its author wrote it.
     pub spec_text: String,
@@ -66,7 +65,7 @@ impl Operations {
             version: version.number,
             current: version.current,
             created_at: version.created_at,
-            schedule_in_words: spec.and_then(|spec| spec.schedule).as_ref().map(in_words),
+            schedule_in_words: spec.and_then(|spec| spec.when_in_words()),
             spec_text: version.spec_text,
             spec: version.spec,
             new_tables,

@@ -17,6 +17,7 @@ mod deletes;
 mod graph;
 mod names;
 mod stages;
+mod stream;
 pub mod tables;
 mod tree;
 mod types;
@@ -28,7 +29,7 @@ pub use deletes::{DELETED_AT, Deletes};
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
     CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT,
-    PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Relation, Stage, TableRef, Work,
+    PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Relation, STREAM_PLAN_FORMAT, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 
@@ -354,6 +355,13 @@ impl Planner<'_> {
             return;
         }
         let stages = stages::cut(self.tree, &self.planned.works, graph, order);
+        if self.spec.stream.is_some() {
+            let found = stream::findings(&self.planned.works, &stages, self.tree);
+            if !found.is_empty() {
+                found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
+                return;
+            }
+        }
         let mut homes: HashMap<&TaskPath, Vec<String>> = HashMap::new();
         for stage in &stages {
             stage.tasks.iter().for_each(|task| homes.entry(task).or_default().push(stage.name.clone()));
@@ -367,13 +375,23 @@ impl Planner<'_> {
                 PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() },
             );
         }
-        self.planned.plan = Some(Plan {
-            plan_format: stages::format_of(&self.planned.works, &stages),
+        let plan = Plan {
+            plan_format: match self.spec.stream {
+                Some(_) => STREAM_PLAN_FORMAT,
+                None => stages::format_of(&self.planned.works, &stages),
+            },
             pipeline: self.spec.name.clone(),
             params: self.spec.params.clone(),
+            stream: self.spec.stream.clone(),
             tasks,
             stages,
-        });
+        };
+        if self.spec.stream.is_some() && plan.uses_interval() {
+            let message = "a statement uses $interval_start or $interval_end, and a stream has no data interval";
+            let finding = Finding::error(Code::BadStream, message).hint("filter by columns of the rows");
+            self.planned.diagnostics.push(self.document.at_key(&[Step::from("stream")], finding));
+        }
+        self.planned.plan = Some(plan);
     }
 
     fn add(&mut self, steps: &[Step], finding: Finding) {

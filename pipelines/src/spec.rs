@@ -17,6 +17,7 @@ mod contract;
 mod deletes;
 mod reach;
 mod schedule;
+mod stream;
 mod tables;
 mod tasks;
 
@@ -26,6 +27,7 @@ pub use contract::{ColumnContracts, Contract, LoadSchema};
 pub use deletes::{KeyScan, OnDelete, ScanBy, Share};
 pub use reach::Reach;
 pub use schedule::{Catchup, Moment, Overlap, Schedule};
+pub use stream::Stream;
 pub use tables::TableNames;
 pub use tasks::{
     ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,
@@ -50,14 +52,20 @@ pub struct Spec {
     /// Connections that are applied together with the pipeline.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub connections: IndexMap<String, ConnectionSpec>,
-    /// A stream that feeds the pipeline.
+    /// Lets the pipeline run until it is stopped, and follow its cursors: `{}`, or how often it commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream: Option<serde_json::Value>,
+    pub stream: Option<Stream>,
     /// The tasks by name.
     pub tasks: IndexMap<String, Task>,
 }
 
 impl Spec {
+    /// When runs start by themselves, in words.
+    pub fn when_in_words(&self) -> Option<String> {
+        let stream = || self.stream.as_ref().map(Stream::in_words);
+        self.schedule.as_ref().map(crate::schedule::in_words).or_else(stream)
+    }
+
     /// The same spec without the settings of its connections: of each it keeps name and type.
     #[must_use]
     pub fn without_settings(&self) -> Self {

@@ -87,6 +87,7 @@ impl Scheduler {
         if config.fires {
             add("fires", config.tick, Box::new(Fires(store.clone())));
             add("backfills", config.tick, Box::new(Backfills(store.clone())));
+            add("streams", config.tick, Box::new(Streams(store.clone())));
             add("history", HISTORY_INTERVAL, Box::new(History(store.clone(), config.retention)));
             add("queue", TIDY_INTERVAL, Box::new(Tidy(store.clone())));
         }
@@ -164,6 +165,16 @@ impl Chore for Backfills {
     async fn once(&mut self) -> headwater_store::Result<Option<String>> {
         let made = self.0.advance_backfills().await?;
         Ok((made > 0).then(|| format!("{made} slices started")))
+    }
+}
+
+struct Streams(Store);
+
+#[async_trait::async_trait]
+impl Chore for Streams {
+    async fn once(&mut self) -> headwater_store::Result<Option<String>> {
+        let made = self.0.advance_streams().await?;
+        Ok((made > 0).then(|| format!("{made} runs of streams started")))
     }
 }
 

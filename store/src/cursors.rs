@@ -171,10 +171,11 @@ async fn take(
         return Ok(Err(format!("run {run} reads by the same cursor: this load waits for its turn")));
     }
     let commits = sqlx::query_scalar!(
-        "SELECT run_id FROM loads WHERE workspace_id = $1 AND load_id = $2 AND load_id <> $3 AND state = 'committing'",
+        "SELECT run_id FROM loads WHERE workspace_id = $1 AND load_id = $2 AND load_id <> $3 AND stage_run_id <> $4 AND state = 'committing'",
         lease.workspace_id,
         row.pending_load,
-        load_id
+        load_id,
+        lease.stage_run_id
     )
     .fetch_optional(&mut **tx)
     .await?;

@@ -36,6 +36,7 @@ mod sealing;
 mod sessions;
 mod staged;
 pub mod state;
+mod streams;
 mod suggest;
 #[doc(hidden)]
 pub mod testing;
@@ -63,8 +64,8 @@ pub use fires::{DueSchedule, Fire, FireOutcome, FirePlan, FiredRun};
 pub use glossary::{GlossaryRow, GlossaryTerm, QuestionRow};
 pub use history::HistoryWork;
 pub use lifecycle::{
-    AttemptEnd, AttemptInputs, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt, MAX_LOST,
-    Slots, Taker,
+    AttemptEnd, AttemptInputs, Batch, Claimed, Failure, Finish, FinishReport, Finished, LeaseKey, LoadReceipt,
+    MAX_LOST, Slots, Taker,
 };
 pub use limits::{LimitRow, Scope};
 pub use loads::IntentRow;
@@ -83,6 +84,7 @@ pub use samples::{ColumnMask, SampleRules};
 pub use schedules::ScheduleRow;
 pub use schema::{Beside, Migrated, SchemaState};
 pub use sealing::MasterKey;
+pub use streams::StreamRow;
 pub use suggest::Suggest;
 pub use versions::{Change, NewVersion, VersionRow};
 pub use workers::{Beat, BeatAnswer, WorkerBeat, WorkerRow, WorkerSpec};

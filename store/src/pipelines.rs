@@ -115,7 +115,7 @@ impl Workspace {
             .hint(format!("its versions are 1 to {newest}")))
     }
 
-    /// Withdraws a pipeline's approval, retires its schedule and pauses its backfill. Its versions and runs stay, and what runs goes on; a later `apply`
+    /// Withdraws a pipeline's approval, retires its schedule, ends its stream and pauses its backfill. Its versions and runs stay, and what runs goes on; a later `apply`
     /// brings it back.
     pub async fn remove_pipeline(&self, pipeline: &str) -> Result<()> {
         let mut tx = self.durable().begin().await?;
@@ -133,6 +133,7 @@ impl Workspace {
         };
         crate::schedules::put_schedule(&mut tx, self.id, pipeline_id, None).await?;
         crate::backfills::pause_of(&mut tx, self.id, pipeline_id).await?;
+        crate::streams::put_stream(&mut tx, self.id, pipeline_id, false).await?;
         self.record(&mut tx, "pipelines.remove", pipeline, &()).await?;
         tx.commit().await?;
         Ok(())

@@ -37,6 +37,8 @@ pub enum Trigger {
     Rerun,
     /// It fills in an interval of the past.
     Backfill,
+    /// It follows its sources.
+    Stream,
 }
 
 impl Trigger {
@@ -47,6 +49,7 @@ impl Trigger {
             Self::Schedule => "schedule",
             Self::Rerun => "rerun",
             Self::Backfill => "backfill",
+            Self::Stream => "stream",
         }
     }
 }

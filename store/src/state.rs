@@ -8,6 +8,7 @@ mod draft;
 mod load;
 mod run;
 mod stage_run;
+mod stream;
 mod task_run;
 
 pub use attempt::{AttemptEvent, AttemptState};
@@ -16,6 +17,7 @@ pub use draft::{DraftEvent, DraftState};
 pub use load::{LoadEvent, LoadState};
 pub use run::{RunEvent, RunState};
 pub use stage_run::{StageRunEvent, StageRunState};
+pub use stream::{StreamEvent, StreamState};
 pub use task_run::{TaskEnd, TaskRunState, ends_after_failure};
 
 /// Gives an enum of states its text, as the database and the command line spell it.

@@ -219,6 +219,7 @@ pub fn plan(pipeline: &str, stages: &[(&str, &[&str])]) -> Plan {
         plan_format: PLAN_FORMAT,
         pipeline: pipeline.to_owned(),
         params: Default::default(),
+        stream: None,
         tasks: tasks.into_iter().collect(),
         stages: planned,
     }

@@ -148,6 +148,7 @@ impl Workspace {
         .fetch_one(&mut **tx)
         .await?;
         crate::schedules::put_schedule(tx, self.id, row.id, schedule).await?;
+        crate::streams::put_stream(tx, self.id, row.id, version.plan.stream.is_some()).await?;
         self.record(tx, "pipelines.apply", pipeline, &Applied { version_id: id }).await?;
         Ok(AppliedVersion { id, replaced: row.replaced })
     }

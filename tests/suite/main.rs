@@ -35,6 +35,7 @@ mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
 #[path = "../../connectors/tests/suite/stores.rs"]
 mod stores;
+mod streams;
 mod support;
 mod topics;
 mod values;

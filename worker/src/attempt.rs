@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use apalis_core::error::BoxDynError;
 use futures::FutureExt;
-use headwater_engine::connector::Taken;
-use headwater_engine::control::{Control, Intent, LogLevel, Progress, TaskCounts};
+use headwater_engine::control::{LogLevel, Progress, TaskCounts};
 use headwater_engine::failpoint::failpoint;
 use headwater_engine::job::{ConnectionSettings, Manifest, RunContext, StageJob, StageOutcome, StageReport};
 use headwater_engine::receipt::Receipt;
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Attempt;
 use crate::control::{AttemptControl, engine_error};
+use crate::fence;
 use crate::finisher::{Slot, hand_back};
 use crate::logs::AttemptLog;
 use crate::start::{Shared, own};
@@ -78,9 +78,10 @@ async fn work(
     let job = prepare(shared, claimed).await?;
     let secrets = shared.runner.secrets(&job.connections);
     let log = Arc::new(AttemptLog::new(shared.logs.clone(), claimed, secrets));
-    let control = Arc::new(AttemptControl::new(shared.store.clone(), claimed.lease, Arc::clone(&log)));
+    let stopping = shared.stopping.clone();
+    let control = Arc::new(AttemptControl::new(shared.store.clone(), claimed.lease, Arc::clone(&log), stopping));
     let finish = if claimed.fence {
-        fence(shared, claimed, job, &control, &log).await
+        fence::fence(shared, claimed, job, &control, &log).await
     } else {
         run(shared, claimed, job, control, progress, cancel, &log).await
     };
@@ -103,6 +104,7 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
     let backfill = claimed.interval_start.is_some()
         && plan.has_cursors()
         && workspace.is_backfill(claimed.lease.run_id).await.map_err(engine_error)?;
+    let follows = plan.stream.is_some() && workspace.follows(claimed.lease.run_id).await.map_err(engine_error)?;
     let names: Vec<String> = plan.connections_of(stage).into_iter().collect();
     let opened = if names.is_empty() {
         Vec::new()
@@ -126,10 +128,13 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
             interval_start: claimed.interval_start,
             interval_end: claimed.interval_end,
             backfill,
+            follows,
             params,
         },
-        load_id: claimed.load_id,
+        // A fence takes the load that may be in its target, which is a batch of its own for a stream.
+        load_id: inputs.committing.filter(|_| claimed.fence).unwrap_or(claimed.load_id),
         attempt: claimed.number,
+        counted: inputs.counted.into_iter().map(counts_of).collect(),
         token: claimed.lease.token,
         predecessors: inputs.handles,
         connections: connections.collect(),
@@ -138,6 +143,18 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
         woken_at: claimed.woken_at,
         plan,
     })
+}
+
+/// Counters as the engine takes them.
+fn counts_of(end: TaskEnd) -> (String, TaskCounts) {
+    let number = |count: i64| u64::try_from(count).unwrap_or_default();
+    let counts = TaskCounts {
+        rows: number(end.rows),
+        bytes: number(end.bytes),
+        rejected: number(end.rejected),
+        busy_us: number(end.busy_us),
+    };
+    (end.task, counts)
 }
 
 fn stage_of<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {
@@ -170,6 +187,7 @@ async fn run(
     let plan = Arc::clone(&job.plan);
     let (runner, counted) = (Arc::clone(&shared.runner), Arc::clone(&progress));
     let (line, canceling) = (Arc::clone(&control), cancel.clone());
+    let moves_data = !claimed.light || job.run.follows;
     let running = async move {
         let running = runner.run_stage(job, line, Arc::clone(&counted), canceling);
         AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|panic| {
@@ -177,7 +195,7 @@ async fn run(
             broken(EngineError::bug(format!("the engine panicked: {words}")), &counted)
         })
     };
-    let report = if claimed.light {
+    let report = if !moves_data {
         running.await
     } else {
         match unheard::run(&shared.runtimes, &control, &cancel, running).await {
@@ -258,11 +276,11 @@ fn task_ends(plan: &Plan, stage: &str, report: &StageReport, failure: Option<&Fa
         .collect()
 }
 
-fn with_state(stage: &Stage, state: TaskRunState) -> Vec<(String, TaskRunState)> {
+pub(crate) fn with_state(stage: &Stage, state: TaskRunState) -> Vec<(String, TaskRunState)> {
     stage.tasks.iter().map(|task| (task.to_string(), state)).collect()
 }
 
-fn task_end(task: String, state: TaskRunState, counts: TaskCounts) -> TaskEnd {
+pub(crate) fn task_end(task: String, state: TaskRunState, counts: TaskCounts) -> TaskEnd {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     TaskEnd {
         task,
@@ -274,13 +292,13 @@ fn task_end(task: String, state: TaskRunState, counts: TaskCounts) -> TaskEnd {
     }
 }
 
-fn load_receipt(receipt: &Receipt) -> Option<LoadReceipt> {
+pub(crate) fn load_receipt(receipt: &Receipt) -> Option<LoadReceipt> {
     let document = serde_json::to_value(receipt).ok()?;
     Some(LoadReceipt { load_id: receipt.load_id, attempt: receipt.attempt, receipt: document })
 }
 
 /// An error as it is kept: without secrets, no longer than a line of the log, and without NUL, which the database's text can't hold.
-fn failure_of(error: &EngineError, redact: impl Fn(&str) -> String) -> Failure {
+pub(crate) fn failure_of(error: &EngineError, redact: impl Fn(&str) -> String) -> Failure {
     let clean = |text: &str| {
         let mut text = redact(text).replace('\0', "\u{fffd}");
         text.truncate(text.floor_char_boundary(MAX_LOG_MESSAGE_BYTES));
@@ -318,70 +336,4 @@ fn failed_before_start(claimed: &Claimed, error: &EngineError) -> Finish {
         _ => AttemptEnd::Failed(Failure { unsettled: false, ..failure_of(error, str::to_owned) }),
     };
     Finish { end, ..hand_back(claimed.lease) }
-}
-
-/// Takes the load's id in its target, or adopts the commit that is there.
-async fn fence(
-    shared: &Arc<Shared>,
-    claimed: &Claimed,
-    job: StageJob,
-    control: &AttemptControl,
-    log: &AttemptLog,
-) -> Finish {
-    let plan = Arc::clone(&job.plan);
-    let runner = Arc::clone(&shared.runner);
-    let ran = shared.runtimes.run(&CancellationToken::new(), async move { runner.fence(job).await }).await;
-    let answer = ran.unwrap_or_else(|error| Err(EngineError::transient(format!("the fence could not run: {error}"))));
-    let fenced = match answer {
-        // Attempt 0 is an earlier fence.
-        Ok(None) | Ok(Some(Taken { attempt: 0, .. })) => Ok(AttemptEnd::Fenced),
-        Ok(Some(taken)) => return adopt(claimed, &plan, &taken, control, log).await,
-        Err(error) => Err(error),
-    };
-    let end = fenced.unwrap_or_else(|error| {
-        log.say(
-            LogLevel::Warn,
-            error.task.as_deref(),
-            &format!("the target could not be fenced yet: {}", error.message),
-        );
-        AttemptEnd::Failed(failure_of(&error, |text| log.redact(text)))
-    });
-    Finish { end, ..hand_back(claimed.lease) }
-}
-
-/// The target holds the load: the winner's intent is the truth about it.
-async fn adopt(claimed: &Claimed, plan: &Plan, taken: &Taken, control: &AttemptControl, log: &AttemptLog) -> Finish {
-    let intent: Result<Intent> = control.recorded_intent(claimed.load_id, taken.attempt).await.and_then(|intent| {
-        intent.ok_or_else(|| {
-            EngineError::config(format!(
-                "the target holds load {} by attempt {}, which the control plane does not know",
-                claimed.load_id, taken.attempt
-            ))
-            .hint("the control plane was probably restored from a backup: compare the target with the run's source")
-        })
-    });
-    let intent = match intent {
-        Ok(intent) => intent,
-        Err(error) => {
-            log.say(LogLevel::Error, None, &error.message);
-            return Finish {
-                end: AttemptEnd::Failed(failure_of(&error, |text| log.redact(text))),
-                ..hand_back(claimed.lease)
-            };
-        }
-    };
-    let version = taken.version.clone().or(intent.receipt.version.clone());
-    let receipt = Receipt { adopted: true, attempt: taken.attempt, version, ..intent.receipt };
-    let counts = TaskCounts { rows: receipt.rows_written, bytes: receipt.bytes, rejected: 0, busy_us: 0 };
-    let states = plan.stage(&claimed.stage).map(|stage| with_state(stage, TaskRunState::Succeeded)).unwrap_or_default();
-    let tasks = states.into_iter().map(|(task, state)| {
-        let counts = if task == receipt.task { counts } else { TaskCounts::default() };
-        task_end(task, state, counts)
-    });
-    Finish {
-        end: AttemptEnd::Succeeded,
-        tasks: tasks.collect(),
-        receipts: load_receipt(&receipt).into_iter().collect(),
-        ..hand_back(claimed.lease)
-    }
 }

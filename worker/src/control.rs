@@ -1,24 +1,32 @@
 //! An attempt's line to the control plane.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use headwater_engine::control::{Control, CursorKey, CursorState, Intent, LogLevel, Turn};
+use headwater_engine::control::{Checkpoint, Control, CursorKey, CursorState, Intent, LogLevel, Turn};
 use headwater_engine::{EngineError, Result};
+use headwater_store::state::TaskRunState;
 use headwater_store::{
-    CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, Store, StoreError, StoreErrorKind,
+    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, Store, StoreError, StoreErrorKind,
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use crate::attempt::{load_receipt, task_end};
 use crate::logs::AttemptLog;
 
 /// Tries of a call whose database can't be reached, with a pause that doubles from 100 ms: a restart of the database takes
 /// some seconds, and an intent is worth waiting for.
 const TRIES: u32 = 7;
+
+/// How often an attempt that follows its sources asks, while it pauses, whether it is to go on.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Implements the engine's contract over the store.
 pub(crate) struct AttemptControl {
@@ -28,8 +36,10 @@ pub(crate) struct AttemptControl {
     runtime: Handle,
     lease: LeaseKey,
     log: Arc<AttemptLog>,
-    /// Set once it is settled whether the attempt may commit.
-    course: OnceLock<Course>,
+    /// Set once it is settled whether the attempt may commit; for a stream, each of its batches.
+    course: Mutex<Option<Course>>,
+    /// The worker is to stop.
+    stopping: CancellationToken,
 }
 
 /// What becomes of an attempt. Whichever comes first holds.
@@ -42,13 +52,13 @@ enum Course {
 }
 
 impl AttemptControl {
-    pub(crate) fn new(store: Store, lease: LeaseKey, log: Arc<AttemptLog>) -> Self {
-        Self { store, runtime: Handle::current(), lease, log, course: OnceLock::new() }
+    pub(crate) fn new(store: Store, lease: LeaseKey, log: Arc<AttemptLog>, stopping: CancellationToken) -> Self {
+        Self { store, runtime: Handle::current(), lease, log, course: Mutex::new(None), stopping }
     }
 
     /// Refuses the attempt's intent from now on; false if it has asked already.
     pub(crate) fn abandon(&self) -> bool {
-        *self.course.get_or_init(|| Course::Abandoned) == Course::Abandoned
+        *self.course.lock().get_or_insert(Course::Abandoned) == Course::Abandoned
     }
 }
 
@@ -80,7 +90,7 @@ impl Control for AttemptControl {
     }
 
     async fn intend(&self, intent: &Intent) -> Result<Turn<()>> {
-        if *self.course.get_or_init(|| Course::Commits) == Course::Abandoned {
+        if *self.course.lock().get_or_insert(Course::Commits) == Course::Abandoned {
             return Err(EngineError::canceled("the run was canceled, and the attempt was abandoned"));
         }
         let document = serde_json::to_value(intent)
@@ -139,6 +149,32 @@ impl Control for AttemptControl {
             .map(serde_json::from_value)
             .transpose()
             .map_err(|error| EngineError::bug("a recorded intent can't be read").caused_by(error))
+    }
+
+    async fn checkpoint(&self, done: &Checkpoint, pause: Duration) -> Result<bool> {
+        let ended = Instant::now() + pause;
+        let lease = self.lease;
+        let tasks = done.counts.iter().map(|(task, counts)| task_end(task.clone(), TaskRunState::Pending, *counts));
+        let batch = done.receipt.as_ref().and_then(|receipt| {
+            let (load, rows) = (load_receipt(receipt)?, i64::try_from(receipt.rows_written).unwrap_or(i64::MAX));
+            Some(Batch { load, rows, tasks: tasks.collect() })
+        });
+        let (batch, behind) = (Arc::new(batch), i64::try_from(done.behind).unwrap_or(i64::MAX));
+        self.call(move |store| {
+            let batch = Arc::clone(&batch);
+            async move { store.checkpoint(&lease, batch.as_ref().as_ref(), behind).await }
+        })
+        .await?;
+        // The next batch asks anew.
+        self.course.lock().take_if(|course| *course == Course::Commits);
+        loop {
+            let goes_on = self.call(move |store| async move { store.goes_on(&lease).await }).await?;
+            let left = ended.saturating_duration_since(Instant::now());
+            if !goes_on || self.stopping.is_cancelled() || left.is_zero() {
+                return Ok(goes_on && !self.stopping.is_cancelled());
+            }
+            self.stopping.run_until_cancelled(tokio::time::sleep(left.min(ASK_AGAIN))).await;
+        }
     }
 
     fn log(&self, level: LogLevel, task: Option<&str>, message: &str) {

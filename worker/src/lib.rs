@@ -10,6 +10,7 @@ mod backend;
 mod catalogs;
 mod config;
 mod control;
+mod fence;
 mod fetch;
 mod finisher;
 mod heartbeat;

@@ -92,6 +92,8 @@ fn show_result(report: &ApplyReport) {
         change.draft_id.iter().for_each(|draft| output::line(&format!("draft {draft} is approved with it")));
     }
     if report.pipelines.iter().any(|change| change.schedule_in_words.is_some()) {
-        output::line("schedules fire while `headwater up`, or `headwater serve` with a scheduler, is running");
+        output::line(
+            "schedules fire and streams run while `headwater up`, or `headwater serve` with a scheduler, is running",
+        );
     }
 }

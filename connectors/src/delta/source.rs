@@ -67,7 +67,7 @@ pub(super) async fn open_new(location: &Location, request: &CursorRequest) -> Re
     let shown = format!("version {}", now.version);
     let to = serde_json::to_value(now)
         .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?;
-    Ok(Source { position: Some(Position { to, shown, must_move }), ..rows.into() })
+    Ok(Source { position: Some(Position { to, shown, must_move, behind: 0 }), ..rows.into() })
 }
 
 fn read(location: &Location, value: &Value) -> Result<Stored> {

@@ -70,7 +70,7 @@ impl Loaded {
         let digits: String = self.files.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
         let to = serde_json::to_value(Stored { files: digits, columns: self.columns })
             .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?;
-        Ok(Position { to, shown, must_move: false })
+        Ok(Position { to, shown, must_move: false, behind: 0 })
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn catalog(client: &Client, columns: bool) -> Result<Vec<TableI
         });
         let path = vec![topic.name.clone()];
         let described = match columns && tables.len() < LOOKED_AT {
-            true => match Topic::open(client, &path, None, None, CancellationToken::new()).await {
+            true => match Topic::open(client, &path, None, None, None, CancellationToken::new()).await {
                 Ok(topic) => column_infos(&topic.schema),
                 // A topic that can't be read is still listed; reading it says what is wrong.
                 Err(_) => Vec::new(),

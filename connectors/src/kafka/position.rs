@@ -31,6 +31,8 @@ pub(crate) struct Window {
 pub(crate) struct Plan {
     pub windows: Vec<Window>,
     pub position: Position,
+    /// Offsets behind the windows.
+    pub behind: u64,
 }
 
 /// What helps when a position and a topic don't fit.
@@ -48,8 +50,15 @@ impl Position {
 }
 
 impl Plan {
-    /// What is new since a position; all that is there without one. New partitions are read from their beginning.
-    pub(crate) fn new(label: &str, topic_id: &str, bounds: &TopicBounds, after: Option<&Position>) -> Result<Self> {
+    /// What is new since a position; all that is there without one; of each partition the first offsets, so that there are at most so many in all. New
+    /// partitions are read from their beginning.
+    pub(crate) fn new(
+        label: &str,
+        topic_id: &str,
+        bounds: &TopicBounds,
+        after: Option<&Position>,
+        most: Option<u64>,
+    ) -> Result<Self> {
         if let Some(after) = after {
             fits(label, topic_id, bounds, after)?;
         }
@@ -57,14 +66,15 @@ impl Plan {
             let stored = after.and_then(|after| after.partitions.get(partition)).copied();
             Window { partition: *partition, from: stored.unwrap_or(bounds.low), to: bounds.high }
         };
-        let windows: Vec<Window> = bounds.iter().map(window).collect();
+        let mut windows: Vec<Window> = bounds.iter().map(window).collect();
+        let behind = most.map_or(0, |most| shorten(&mut windows, most));
         let partitions = windows.iter().map(|window| (window.partition, window.to)).collect();
-        Ok(Self { windows, position: Position { topic_id: topic_id.to_owned(), partitions } })
+        Ok(Self { windows, position: Position { topic_id: topic_id.to_owned(), partitions }, behind })
     }
 
     /// Offsets in the windows: at least as many as there are messages.
     pub(crate) fn offsets(&self) -> u64 {
-        self.windows.iter().map(|window| u64::try_from(window.to - window.from).unwrap_or_default()).sum()
+        self.windows.iter().map(|window| window.offsets()).sum()
     }
 
     /// In words, e.g. `offsets 0..1200 of 6 partitions`: the range that all windows together span.
@@ -77,6 +87,29 @@ impl Plan {
             _ => format!("nothing new in {partitions}"),
         }
     }
+}
+
+impl Window {
+    /// Offsets in it.
+    pub(crate) fn offsets(&self) -> u64 {
+        u64::try_from(self.to - self.from).unwrap_or_default()
+    }
+}
+
+/// Lets windows end earlier, so that they hold at most so many offsets in all: short ones stay whole, and the others share alike. Answers with the number
+/// of offsets that are left.
+fn shorten(windows: &mut [Window], most: u64) -> u64 {
+    let mut by_length: Vec<&mut Window> = windows.iter_mut().filter(|window| window.offsets() > 0).collect();
+    by_length.sort_by_key(|window| window.offsets());
+    let (mut room, mut left, count) = (most, 0, by_length.len());
+    for (index, window) in by_length.into_iter().enumerate() {
+        // A share of none at all would keep a partition waiting for ever.
+        let share = (room / (count - index) as u64).max(1).min(window.offsets());
+        left += window.offsets() - share;
+        window.to = window.from + i64::try_from(share).unwrap_or(i64::MAX);
+        room = room.saturating_sub(share);
+    }
+    left
 }
 
 /// Whether a position is one of this very topic, and all behind it is still there.
@@ -144,17 +177,32 @@ mod tests {
     #[test]
     fn a_plan_reads_what_is_new_and_new_partitions_from_their_beginning() {
         let all = bounds(&[(0, 5, 12), (1, 0, 0), (2, 3, 9)]);
-        let first = Plan::new("c.t", "a", &all, None).unwrap();
+        let first = Plan::new("c.t", "a", &all, None, None).unwrap();
         assert_eq!((first.shown().as_str(), first.offsets()), ("offsets 3..12 of 3 partitions", 13));
-        let next = Plan::new("c.t", "a", &all, Some(&position(&[(0, 10), (1, 0)]))).unwrap();
+        let next = Plan::new("c.t", "a", &all, Some(&position(&[(0, 10), (1, 0)])), None).unwrap();
         let windows: Vec<_> = next.windows.iter().map(|window| (window.from, window.to)).collect();
         assert_eq!(windows, [(10, 12), (0, 0), (3, 9)]);
         assert_eq!(
             serde_json::to_value(&next.position).unwrap(),
             json!({ "topic_id": "a", "partitions": { "0": 12, "1": 0, "2": 9 } })
         );
-        let none = Plan::new("c.t", "a", &all, Some(&next.position)).unwrap();
+        let none = Plan::new("c.t", "a", &all, Some(&next.position), None).unwrap();
         assert_eq!(none.shown(), "nothing new in 3 partitions");
+    }
+
+    #[test]
+    fn a_plan_of_at_most_so_many_offsets_leaves_short_partitions_whole_and_each_one_something() {
+        let all = bounds(&[(0, 0, 10), (1, 0, 1_000), (2, 0, 900), (3, 5, 5)]);
+        let ends = |most| {
+            let plan = Plan::new("c.t", "a", &all, None, Some(most)).unwrap();
+            let ends: Vec<i64> = plan.windows.iter().map(|window| window.to).collect();
+            assert_eq!(plan.position.partitions.values().copied().collect::<Vec<_>>(), ends);
+            assert_eq!(plan.offsets() + plan.behind, 1_910);
+            ends
+        };
+        assert_eq!(ends(110), [10, 50, 50, 5]);
+        assert_eq!(ends(5_000), [10, 1_000, 900, 5]);
+        assert_eq!(ends(1), [1, 1, 1, 5]);
     }
 
     #[test]
@@ -166,7 +214,7 @@ mod tests {
             ("b", position(&[(0, 7)]), ["made again", "0: 7"]),
             ("a", position(&[(0, 7), (1, 3)]), ["partition 1 is gone", "offset 3"]),
         ] {
-            let error = Plan::new("c.t", id, &all, Some(&stored)).unwrap_err();
+            let error = Plan::new("c.t", id, &all, Some(&stored), None).unwrap_err();
             assert!(words.iter().all(|word| error.message.contains(word)) && error.message.contains("c.t"), "{error}");
             assert!(error.hint.unwrap().contains("--full-refresh"));
         }

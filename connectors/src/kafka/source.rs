@@ -29,13 +29,15 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
         Some(Reading::After(after)) => after.as_ref(),
         Some(Reading::Judged | Reading::Within(..)) | None => None,
     };
-    let topic = Topic::open(client, path, request.columns.as_ref(), after, request.cancel.clone()).await?;
+    let most = request.cursor.as_ref().and_then(|request| request.most);
+    let topic = Topic::open(client, path, request.columns.as_ref(), after, most, request.cancel.clone()).await?;
     let position = match reading {
         Some(Reading::After(_)) => Some(Position {
             to: serde_json::to_value(&topic.plan.position)
                 .map_err(|error| EngineError::bug("a position could not be written").caused_by(error))?,
             shown: topic.plan.shown(),
             must_move: topic.plan.offsets() > 0,
+            behind: topic.plan.behind,
         }),
         Some(Reading::Judged | Reading::Within(..)) | None => None,
     };

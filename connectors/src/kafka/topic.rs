@@ -53,6 +53,7 @@ impl Topic {
         path: &[String],
         columns: Option<&Columns>,
         after: Option<&Value>,
+        most: Option<u64>,
         cancel: CancellationToken,
     ) -> Result<Self> {
         // Dots are part of a topic's name.
@@ -67,7 +68,7 @@ impl Topic {
             other => other?,
         };
         let after = after.map(|value| Position::read(&label, value)).transpose()?;
-        let plan = Plan::new(&label, &topic.id, &bounds, after.as_ref())?;
+        let plan = Plan::new(&label, &topic.id, &bounds, after.as_ref(), most)?;
         let consumption = Consumption {
             client: client.clone(),
             topic: name.clone(),
@@ -119,7 +120,7 @@ async fn near(client: &Client, name: &str, error: EngineError) -> EngineError {
 }
 
 fn deal(windows: &[Window], readers: usize) -> Vec<Vec<Window>> {
-    let size = |window: &Window| u64::try_from(window.to - window.from).unwrap_or_default();
+    let size = Window::offsets;
     let mut filled: Vec<Window> = windows.iter().copied().filter(|window| size(window) > 0).collect();
     filled.sort_by_key(|window| (std::cmp::Reverse(size(window)), window.partition));
     let total: u64 = filled.iter().map(size).sum();

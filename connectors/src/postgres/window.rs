@@ -216,7 +216,11 @@ impl<'a> Reader<'a> {
         };
         let to = serde_json::to_value(Stored { value, written: now })
             .map_err(|error| EngineError::bug("a position could not be written as JSON").caused_by(error))?;
-        Ok(Window { conditions, is_bounded: after.is_some(), position: Some(Position { to, shown, must_move: false }) })
+        Ok(Window {
+            conditions,
+            is_bounded: after.is_some(),
+            position: Some(Position { to, shown, must_move: false, behind: 0 }),
+        })
     }
 
     /// Where ids have come round, only the cursor tells new rows from old ones that carry the same ids.

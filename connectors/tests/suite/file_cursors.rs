@@ -25,7 +25,7 @@ pub(crate) fn asked(name: &str, cursor: Cursor, reading: Reading, by_keys: bool)
     SourceRequest {
         object: SourceObject::Table(vec![name.to_owned()]),
         columns: None,
-        cursor: Some(CursorRequest { cursor, reading, by_keys }),
+        cursor: Some(CursorRequest { cursor, reading, by_keys, most: None }),
         cancel: CancellationToken::new(),
     }
 }
@@ -246,7 +246,7 @@ async fn what_files_cannot_be_asked_is_refused_with_what_can() {
     let now = chrono::Utc::now();
     let error = drop.source(&asked("*.csv", auto(), Reading::Within(now, now), true)).await.unwrap_err();
     assert!(error.message.contains("files of an interval can't be read"), "{error}");
-    let other = Position { to: json!({ "topic_id": "x" }), shown: String::new(), must_move: false };
+    let other = Position { to: json!({ "topic_id": "x" }), shown: String::new(), must_move: false, behind: 0 };
     let error = window(&drop, "*.csv", Some(&other)).await.unwrap_err();
     assert!(error.hint.unwrap().contains("--full-refresh"));
 }

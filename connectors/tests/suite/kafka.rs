@@ -25,6 +25,7 @@ pub fn request(topic: &str, columns: Value, after: Option<&Value>) -> SourceRequ
             cursor: Cursor { column: None, lookback: None, lag: None, nulls: None },
             reading: Reading::After(after.cloned()),
             by_keys: false,
+            most: None,
         }),
         cancel: CancellationToken::new(),
     }

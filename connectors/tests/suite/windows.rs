@@ -20,7 +20,7 @@ pub(crate) fn cursor(column: &str) -> Cursor {
 }
 
 fn request(object: SourceObject, cursor: &Cursor, reading: Reading) -> SourceRequest {
-    let cursor = Some(CursorRequest { cursor: cursor.clone(), reading, by_keys: true });
+    let cursor = Some(CursorRequest { cursor: cursor.clone(), reading, by_keys: true, most: None });
     SourceRequest { object, columns: None, cursor, cancel: CancellationToken::new() }
 }
 
@@ -237,7 +237,7 @@ async fn a_source_that_was_rewritten_emptied_or_made_anew_is_refused() {
     // Without who wrote the rows it goes on from the value.
     let mut kept: Value = first.to.clone();
     kept.as_object_mut().unwrap().remove("written");
-    let kept = Position { to: kept, shown: String::new(), must_move: false };
+    let kept = Position { to: kept, shown: String::new(), must_move: false, behind: 0 };
     database.run("INSERT INTO t VALUES (12, 12)").await;
     assert_eq!(settled(&database, "public.t", &cursor, Some(&kept), 10).await.0.len(), 10);
 }

@@ -29,7 +29,7 @@ impl Checker<'_> {
         if self.inability(source).is_some() || self.unreachable.contains(source.connection()) {
             return false;
         }
-        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false };
+        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false, most: None };
         let Ok(read) = self.connections.read(source, columns, Some(request), &self.cancel).await else { return false };
         self.partial.insert(task.to_string());
         self.keep(task, read.table.schema());
@@ -49,7 +49,7 @@ impl Checker<'_> {
         if !self.relations.contains(task) {
             return;
         }
-        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false };
+        let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false, most: None };
         let steps = self.steps(task, &["extract", "cursor"]);
         match self.connections.read(source, columns, Some(request), &self.cancel).await {
             Ok(source) => self.again.extend(source.again),

@@ -47,6 +47,8 @@ pub struct CursorRequest {
     pub reading: Reading,
     /// Whether the load merges rows by keys, so that one which comes again is there once.
     pub by_keys: bool,
+    /// How many rows are wanted at most, about; a source that can't count them beforehand gives all.
+    pub most: Option<u64>,
 }
 
 /// What a source is asked for by a cursor.
@@ -70,6 +72,8 @@ pub struct Position {
     /// A load moves the cursor even if it has read no row: the source forgets what lies before (offsets of messages that nobody is to see), and a position that stays
     /// behind would look like lost data.
     pub must_move: bool,
+    /// Rows that are there behind it already, about: more than were asked for at a time.
+    pub behind: u64,
 }
 
 /// A cursor that a load moves, as its target remembers it.

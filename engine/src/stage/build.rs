@@ -98,8 +98,11 @@ impl Builder<'_> {
                 let cursor = cursor.map(|cursor| self.cursors.request(task, cursor)).transpose()?;
                 let read = self.connections.read(source, columns.as_ref(), cursor, self.attempt.cancel).await?;
                 refuse_incomplete(&read, is_compared)?;
-                let say = |note: &String| self.attempt.control.log(LogLevel::Info, Some(task), note);
-                read.notes.iter().for_each(say);
+                // A stream says it once.
+                if self.attempt.batch.is_none_or(|batch| batch.first) {
+                    let say = |note: &String| self.attempt.control.log(LogLevel::Info, Some(task), note);
+                    read.notes.iter().for_each(say);
+                }
                 reached.extend(read.position.map(|position| (task.clone(), position)));
                 relations.add_table(task, read.table, self.attempt.progress)
             }

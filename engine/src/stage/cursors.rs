@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Cursor, ExtractSource, Plan, Stage, TaskPath, Work};
 use headwater_pipelines::spec::WriteMode;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Attempt;
@@ -44,6 +45,8 @@ pub(super) struct Cursors {
     scanned: BTreeMap<TaskPath, DateTime<Utc>>,
     /// When this load has begun to scan them.
     scans: Option<DateTime<Utc>>,
+    /// Rows that are wanted at a time.
+    most: Option<u64>,
 }
 
 /// Where the document of a position remembers when the keys of its source were scanned. The source never sees it.
@@ -51,12 +54,7 @@ const SCANNED: &str = "_keys_scanned";
 
 impl Cursors {
     /// Takes the cursors of a stage for this attempt. Another load of theirs may come first.
-    pub(super) async fn open(
-        attempt: &Attempt<'_>,
-        stage: &Stage,
-        target: &str,
-        sink: &dyn Sink,
-    ) -> Result<Turn<Self>> {
+    pub(super) async fn take(attempt: &Attempt<'_>, stage: &Stage, target: &str) -> Result<Turn<Self>> {
         let plan = &attempt.job.plan;
         let extracts = cursored(plan, stage);
         if extracts.is_empty() {
@@ -87,12 +85,32 @@ impl Cursors {
             let states = tasks.zip(states).collect();
             return Ok(Turn::Now(Self { states, within: Some(within), by_keys, ..Self::default() }));
         }
-        let ids: Vec<Uuid> = states.iter().map(|state| state.id).collect();
-        let marks = match sink.generations(&ids).await? {
-            None => Vec::new(),
-            Some(found) => states.iter().map(|state| mark(state, &found, target)).collect::<Result<_>>()?,
-        };
-        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), marks, by_keys, scanned, ..Self::default() }))
+        let most = attempt.batch.map(|batch| batch.rows);
+        Ok(Turn::Now(Self { states: tasks.zip(states).collect(), by_keys, scanned, most, ..Self::default() }))
+    }
+
+    /// Asks the target whether it is where the cursors are.
+    pub(super) async fn compare(&mut self, sink: &dyn Sink, target: &str) -> Result<()> {
+        if self.within.is_some() || self.states.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = self.states.values().map(|state| state.id).collect();
+        if let Some(found) = sink.generations(&ids).await? {
+            self.marks = self.states.values().map(|state| mark(state, &found, target)).collect::<Result<_>>()?;
+        }
+        Ok(())
+    }
+
+    /// The load of a batch: that of the stage run, as it goes on from here. All attempts at one batch have the same.
+    pub(super) fn load_id(&self, stage_run: Uuid) -> Uuid {
+        let mut place = Sha256::new_with_prefix(stage_run.as_bytes());
+        for state in self.states.values() {
+            place.update(state.id.as_bytes());
+            place.update(state.generation.to_be_bytes());
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&place.finalize()[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
     /// What the target has to remember.
@@ -141,7 +159,7 @@ impl Cursors {
             Some((from, to)) => Reading::Within(from, to),
             None => Reading::After(if state.refresh { None } else { state.position.clone() }),
         };
-        Ok(CursorRequest { cursor: cursor.clone(), reading, by_keys: self.by_keys })
+        Ok(CursorRequest { cursor: cursor.clone(), reading, by_keys: self.by_keys, most: self.most })
     }
 
     /// What the commit moves.

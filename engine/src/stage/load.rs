@@ -15,13 +15,18 @@ use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
 use super::cursors::Cursors;
-use super::{Attempt, pull, rows_read};
-use crate::connector::{AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, Staged, Taken};
+use super::{Attempt, pull, rows_read, sink_of};
+use crate::connector::{
+    AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, SinkRequest, Staged, Taken,
+};
 use crate::control::{Intent, LogLevel, TaskProgress, Turn};
 use crate::error::{EngineError, Result};
 use crate::failpoint::failpoint;
+use crate::job::StageJob;
 use crate::memory::StagePool;
+use crate::parameters;
 use crate::receipt::Receipt;
+use crate::relations::Connections;
 
 /// One attempt of a load.
 pub(super) struct Load<'a> {
@@ -40,12 +45,75 @@ pub(super) struct Load<'a> {
 
 /// How an attempt of a load ends that did not fail.
 pub(super) enum LoadEnd {
-    /// The target holds its rows.
-    Committed(Box<Receipt>),
+    /// The target holds its rows. So many more are there already, about.
+    Committed(Box<Receipt>, u64),
     /// Its cursors found no new rows.
     Nothing,
     /// Another load of its cursors comes first.
     Later(String),
+}
+
+impl Attempt<'_> {
+    /// Runs the load that heads a stage.
+    pub(super) async fn load(&self, stage: &Stage, connections: &Connections) -> Result<LoadEnd> {
+        let started = Instant::now();
+        let parameters = parameters::bind(&self.job.plan.params, &self.job.run)?;
+        let pool = self.pool();
+        let Some((connection, request)) = sink_of(&self.job.plan, stage) else {
+            return Err(EngineError::bug(format!("'{}' is not a load", stage.name)));
+        };
+        let target = [std::slice::from_ref(&connection), request.path.as_slice()].concat().join(".");
+        let open = connections.open(&connection)?;
+        let sink = async |request: &SinkRequest| open.sink(request).await.map_err(|error| error.in_task(&stage.name));
+        let load = Load {
+            attempt: self,
+            task: &stage.name,
+            sink: sink(&request).await?,
+            target: target.clone(),
+            mode: request.mode,
+            keys: request.keys.clone(),
+            deletes: request.deletes.clone(),
+            cursors: &Cursors::default(),
+            scans: false,
+            pool: &pool,
+        };
+        if self.batch.is_none()
+            && let Some(receipt) = load.adopted(started).await?
+        {
+            return Ok(LoadEnd::Committed(Box::new(receipt), 0));
+        }
+        let taken = Cursors::take(self, stage, &target).await.map_err(|error| error.in_task(&stage.name))?;
+        let mut cursors = match taken {
+            Turn::Now(cursors) => cursors,
+            Turn::Later(why) => return Ok(LoadEnd::Later(why)),
+        };
+        // A batch is a load of its own.
+        let job = self.batch.map(|_| StageJob { load_id: cursors.load_id(self.job.load_id), ..self.job.clone() });
+        let attempt = Attempt { job: job.as_ref().unwrap_or(self.job), ..*self };
+        let load = Load { attempt: &attempt, ..load };
+        if self.batch.is_some_and(|batch| batch.first)
+            && let Some(receipt) = load.adopted(started).await?
+        {
+            return Ok(LoadEnd::Committed(Box::new(receipt), 0));
+        }
+        cursors.compare(load.sink.as_ref(), &target).await.map_err(|error| error.in_task(&stage.name))?;
+        // Everything is read, and is all that the target is to hold.
+        let sink = match cursors.is_refresh() {
+            true => sink(&SinkRequest { mode: WriteMode::Overwrite, deletes: None, ..request }).await?,
+            false => Arc::clone(&load.sink),
+        };
+        let every = load.deletes.as_ref().and_then(|deletes| deletes.every);
+        let scans = every.is_some_and(|every| cursors.begin_scan(every));
+        let builder = Builder {
+            attempt: &attempt,
+            connections,
+            parameters: &parameters,
+            pool: &pool,
+            cursors: &cursors,
+            is_complete: false,
+        };
+        Load { sink, cursors: &cursors, scans, ..load }.run(stage, &builder, started).await
+    }
 }
 
 impl Load<'_> {
@@ -90,7 +158,10 @@ impl Load<'_> {
         match self.conclude(&built, builder, written, started).await {
             Ok(Concluded::Commit(receipt)) => {
                 let committed = self.commit(&context, staged, *receipt, started).await;
-                committed.map(|receipt| LoadEnd::Committed(Box::new(receipt))).map_err(|error| error.in_task(self.task))
+                let behind = built.reached.values().map(|position| position.behind).sum();
+                committed
+                    .map(|receipt| LoadEnd::Committed(Box::new(receipt), behind))
+                    .map_err(|error| error.in_task(self.task))
             }
             Ok(Concluded::Nothing) => {
                 self.sink.abort(&context, Some(staged)).await;
@@ -111,7 +182,7 @@ impl Load<'_> {
     fn is_empty(&self, written: &Written, reached: &BTreeMap<TaskPath, Position>) -> bool {
         let counts = self.attempt.progress.counts();
         let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
-        let is_first = self.attempt.job.attempt == 1;
+        let is_first = self.attempt.job.attempt == 1 || self.attempt.batch.is_some_and(|batch| !batch.first);
         let stays = reached.values().all(|position| !position.must_move);
         let found_nothing = written.rows == 0 && self.cursors.extracts().all(|task| read(task) == 0);
         is_first && found_nothing && stays && self.cursors.go_on()

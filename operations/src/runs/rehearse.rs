@@ -158,6 +158,7 @@ impl Operations {
         let (run_id, stage_run_id) = (Uuid::nil(), Uuid::nil());
         let run = RunContext {
             backfill: false,
+            follows: false,
             run_id,
             stage_run_id,
             interval_start: interval.map(|(start, _)| start),

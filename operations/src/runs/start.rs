@@ -116,6 +116,7 @@ impl Operations {
             return self.existing(&workspace, run_id, start.place).await;
         }
         let (version, own) = self.version_of(actor, start.target).await?;
+        self.must_not_follow(&version.plan).await?;
         let params = bind(&version.plan, &start.params)?;
         let interval = Self::interval_of(&version.plan, zone_of(&version.spec), start.interval)?;
         let here = self.is_here(&version.plan, start.place).await?;

@@ -8,7 +8,6 @@ use headwater_engine::settings;
 use headwater_pipelines::diagnostic::{has_errors, tidy};
 use headwater_pipelines::diff::diff;
 use headwater_pipelines::document::Document;
-use headwater_pipelines::schedule::in_words;
 use headwater_pipelines::secrets::literal_secrets;
 use headwater_pipelines::spec::Spec;
 use headwater_store::state::DraftState;
@@ -55,7 +54,7 @@ pub struct PipelineChange {
     pub before: Option<i32>,
     /// Number of the version that is approved after; absent in a proposal.
     pub version: Option<i32>,
-    /// Its schedule in words.
+    /// Its schedule or stream in words.
     pub schedule_in_words: Option<String>,
     /// Differences from the approved version.
     pub diff: Vec<ChangeReport>,
@@ -213,7 +212,7 @@ impl Operations {
             change,
             before: before.map(|version| version.number),
             version: None,
-            schedule_in_words: spec.schedule.as_ref().map(in_words),
+            schedule_in_words: spec.when_in_words(),
             diff: differences.iter().map(ChangeReport::of).collect(),
             draft_id: draft.map(|row| row.id),
         })

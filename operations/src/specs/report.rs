@@ -7,7 +7,6 @@ use headwater_pipelines::diagnostic::Diagnostic;
 use headwater_pipelines::diff::{Change, ChangeKind};
 use headwater_pipelines::plan::tables::TableSet;
 use headwater_pipelines::plan::{Head, Stage};
-use headwater_pipelines::schedule::in_words;
 use headwater_pipelines::spec::Retry;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,7 +36,7 @@ pub struct PlanReport {
     pub ddl: BTreeMap<String, LoadReport>,
     /// Differences from the approved version; absent if none is approved.
     pub diff: Option<Vec<ChangeReport>>,
-    /// The schedule in words.
+    /// The schedule or stream in words.
     pub schedule_in_words: Option<String>,
     /// The catalogs that the spec was checked against, by connection; absent if it was checked against the systems themselves.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -198,7 +197,7 @@ impl PlanReport {
             schemas: schemas.collect(),
             ddl: loads.collect(),
             diff: changes.map(|changes| changes.iter().map(ChangeReport::of).collect()),
-            schedule_in_words: read.and_then(|spec| spec.schedule.as_ref()).map(in_words),
+            schedule_in_words: read.and_then(headwater_pipelines::spec::Spec::when_in_words),
             catalogs: spec.catalogs.clone(),
         }
     }

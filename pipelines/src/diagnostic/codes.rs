@@ -73,6 +73,8 @@ codes! {
         "A default has the declared type. A pipeline with a schedule needs a default for every parameter, because a scheduled run is given no values. The names of the run's own values (run_id, interval_start, interval_end) are taken."
     BadSchedule "bad_schedule" "A schedule that can't fire, or not as it says"
         "Give either `cron` (five POSIX fields: minute, hour, day of month, month, day of week) or `every` (e.g. 15m), and an IANA time zone such as Europe/Berlin. `end` is later than `start`, with a time of the schedule between them; `jitter` is shorter than the distance between two fires; `max_catchup` belongs to `catchup: all` and `max_queued` to `overlap: queue`, each from 1 to 1000. `headwater schedules preview FILE` shows the times. As a warning: two of its fields work against each other."
+    BadStream "bad_stream" "A stream that could not follow its sources"
+        "A pipeline with `stream` runs until it is stopped, and each of its loads commits what is new again and again. So each load follows at least one extract with a `cursor`; nothing waits for a load; there are no other actions, no schedule, no `$interval_start` and no parameter without a default. `every` is from 100ms to 1h."
     BadRule "bad_rule" "A check rule without a kind, or with several"
         "A rule has exactly one of not_null, unique, accepted_values, range and sql."
     BadLoad "bad_load" "A load whose mode and fields don't fit together"

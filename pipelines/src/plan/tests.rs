@@ -4,6 +4,7 @@ use super::*;
 
 mod contracts;
 mod deletes;
+mod streams;
 
 fn planned(text: &str) -> Planned {
     let connections = ["shop", "lake", "drop"].map(str::to_owned).into();

@@ -12,7 +12,7 @@ use super::cursor::Cursor;
 use super::deletes::Deletes;
 use crate::kind::Kind;
 use crate::path::TaskPath;
-use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, WriteMode};
+use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, Stream, WriteMode};
 
 /// The format of plans that this build writes; a claim takes only formats that the worker knows.
 pub const PLAN_FORMAT: i32 = 1;
@@ -29,9 +29,18 @@ pub const CONTRACT_PLAN_FORMAT: i32 = 4;
 /// The format of plans that delete rows, of which a build that knows none would leave them in the target.
 pub const DELETE_PLAN_FORMAT: i32 = 5;
 
+/// The format of plans of streams, of which a build that knows none would run a single batch.
+pub const STREAM_PLAN_FORMAT: i32 = 6;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 5] =
-    [PLAN_FORMAT, LABELED_PLAN_FORMAT, CURSOR_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, DELETE_PLAN_FORMAT];
+pub const PLAN_FORMATS: [i32; 6] = [
+    PLAN_FORMAT,
+    LABELED_PLAN_FORMAT,
+    CURSOR_PLAN_FORMAT,
+    CONTRACT_PLAN_FORMAT,
+    DELETE_PLAN_FORMAT,
+    STREAM_PLAN_FORMAT,
+];
 
 /// A pipeline's validated, typed cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +51,9 @@ pub struct Plan {
     pub pipeline: String,
     /// Declared parameters, in the order of the spec.
     pub params: IndexMap<String, Param>,
+    /// Set if the pipeline runs until it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
     /// Every task, groups included, in the order of the spec.
     pub tasks: IndexMap<TaskPath, PlannedTask>,
     /// Stages in topological order.

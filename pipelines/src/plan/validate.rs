@@ -9,7 +9,7 @@ use crate::document::Document;
 use crate::kind::{Kind, Setting};
 use crate::path::TaskPath;
 use crate::schedule;
-use crate::spec::{Param, ParamType, Schedule, Spec};
+use crate::spec::{Param, ParamType, Schedule, Spec, Stream};
 use crate::yaml::Value;
 
 mod blocks;
@@ -31,13 +31,14 @@ pub(super) fn validate(
         out.name(&name, "the pipeline", &spec.name);
     }
     for (name, param) in &spec.params {
-        out.parameter(name, param, spec.schedule.is_some());
+        let alone = spec.schedule.as_ref().map(|_| "schedule").or(spec.stream.as_ref().map(|_| "stream"));
+        out.parameter(name, param, alone);
     }
     if let Some(schedule) = &spec.schedule {
         out.schedule(schedule);
     }
-    if spec.stream.is_some() {
-        out.not_yet(&[Step::from("stream")], "streams");
+    if let Some(stream) = &spec.stream {
+        out.stream(spec, stream);
     }
     out.not_empty(&[Step::from("tasks")], "task names");
     for (path, placed) in &tree.tasks {
@@ -100,7 +101,8 @@ impl Findings<'_> {
         !is_empty
     }
 
-    fn parameter(&mut self, name: &str, param: &Param, is_scheduled: bool) {
+    /// `alone` is what starts runs without giving them values.
+    fn parameter(&mut self, name: &str, param: &Param, alone: Option<&str>) {
         let steps = [Step::from("params"), Step::from(name)];
         self.name(&steps, "a parameter", name);
         if super::CONTEXT_PARAMETERS.contains(&name) {
@@ -115,12 +117,13 @@ impl Findings<'_> {
                     self.add(&default, Finding::error(Code::BadParameter, format!("'{name}': {reason}")));
                 }
             }
-            None if is_scheduled && !self.document.lost().within(&steps) => {
-                let message = format!("parameter '{name}' has no default, and the schedule gives it no value");
-                let finding = Finding::error(Code::BadParameter, message);
-                self.add_at_key(&steps, finding.hint("add a `default`, or remove the schedule"));
+            None => {
+                if let Some(alone) = alone.filter(|_| !self.document.lost().within(&steps)) {
+                    let message = format!("parameter '{name}' has no default, and the {alone} gives it no value");
+                    let finding = Finding::error(Code::BadParameter, message);
+                    self.add_at_key(&steps, finding.hint(format!("add a `default`, or remove the {alone}")));
+                }
             }
-            None => {}
         }
     }
 
@@ -136,6 +139,16 @@ impl Findings<'_> {
             };
             if alone || judged {
                 self.add(&below(&steps, field), finding);
+            }
+        }
+    }
+
+    fn stream(&mut self, spec: &Spec, block: &Stream) {
+        let steps = [Step::from("stream")];
+        for (field, finding) in super::stream::problems(spec, block) {
+            match field {
+                "" => self.add_at_key(&steps, finding),
+                field => self.add(&below(&steps, field), finding),
             }
         }
     }

@@ -7,7 +7,7 @@ use headwater_pipelines::document::Document;
 use headwater_pipelines::path::TaskPath;
 use headwater_pipelines::plan::plan;
 use headwater_pipelines::spec::{
-    ConnectionSpec, ExtractTask, NotifyTask, Param, ParamType, PipelineTask, Rule, Spec, Task,
+    ConnectionSpec, ExtractTask, NotifyTask, Param, ParamType, PipelineTask, Rule, Spec, Stream, Task,
 };
 use headwater_pipelines::write::{Comments, yaml as write};
 use indexmap::IndexMap;
@@ -83,7 +83,8 @@ fn any_spec(dice: &mut Dice, others: &[String], mut spec: Spec) -> Spec {
     let connector = text(dice, others);
     spec.connections.insert(text(dice, others), ConnectionSpec { connector, settings });
     if dice.one_in(3) {
-        spec.stream = Some(value(dice, others, 0));
+        let every = dice.one_in(2).then(|| Duration::from_millis(u64::from(dice.roll(9) as u32) * 250));
+        spec.stream = Some(Stream { every, rows: dice.one_in(2).then_some(u64::MAX) });
     }
     let rules = Rule { sql: Some(text(dice, others)), name: Some(text(dice, others)), ..Rule::default() };
     for _ in 0..dice.roll(4) {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::state::{TaskEnd, TaskRunState};
 use crate::{Result, Store, Workspace};
 
 /// Who claims, and what it can take.
@@ -109,6 +110,10 @@ pub struct AttemptInputs {
     pub handles: Vec<Value>,
     /// Manifests of the stages before it that materialised a dataset, by stage name.
     pub manifests: BTreeMap<String, Value>,
+    /// What batches of the stage run have counted by task: rows, bytes, rejected rows and microseconds.
+    pub counted: Vec<TaskEnd>,
+    /// A load of the stage run that may be in its target.
+    pub committing: Option<Uuid>,
 }
 
 impl Store {
@@ -167,7 +172,36 @@ impl Workspace {
             .into_iter()
             .map(|row| Ok((row.stage, serde_json::from_str(&row.manifest)?)))
             .collect::<Result<_>>()?;
-        Ok(AttemptInputs { handles, manifests })
+        Ok(AttemptInputs { handles, manifests, ..self.batches(claimed).await? })
+    }
+
+    /// What earlier attempts at a stream's stage have left.
+    async fn batches(&self, claimed: &Claimed) -> Result<AttemptInputs> {
+        let counted = sqlx::query!(
+            "SELECT task, rows, bytes, rejected, busy_us FROM task_runs WHERE workspace_id = $1 AND stage_run_id = $2 AND rows > 0",
+            self.id(),
+            claimed.lease.stage_run_id
+        )
+        .fetch_all(self.durable())
+        .await?;
+        let committing = sqlx::query_scalar!(
+            "SELECT load_id FROM loads WHERE workspace_id = $1 AND run_id = $2 AND stage_run_id = $3 AND state = 'committing'",
+            self.id(),
+            claimed.lease.run_id,
+            claimed.lease.stage_run_id
+        )
+        .fetch_optional(self.durable())
+        .await?;
+        let end = |task, rows, bytes, rejected, busy_us| TaskEnd {
+            task,
+            state: TaskRunState::Pending,
+            rows,
+            bytes,
+            rejected,
+            busy_us,
+        };
+        let counted = counted.into_iter().map(|row| end(row.task, row.rows, row.bytes, row.rejected, row.busy_us));
+        Ok(AttemptInputs { counted: counted.collect(), committing, ..AttemptInputs::default() })
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn made_with(stage_runs: &[Uuid]) -> RangeInclusive<Uuid> {
 }
 
 /// A time as the database takes it.
-pub(super) fn interval(time: Duration) -> Result<PgInterval> {
+pub(crate) fn interval(time: Duration) -> Result<PgInterval> {
     PgInterval::try_from(Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
         .map_err(|error| StoreError::invalid(format!("a delay of {time:?} is too long")).caused_by(error))
 }

@@ -71,8 +71,8 @@ async fn read_situation(
 ) -> Result<(Situation, Option<Failure>)> {
     let row = sqlx::query!(
         r#"SELECT s.failures, s.lost, s.retry, s.exposed, s.ending, s.error,
-                  EXISTS (SELECT FROM intents i WHERE i.workspace_id = s.workspace_id AND i.load_id = s.load_id
-                          AND i.attempt = $3) AS "intended!"
+                  EXISTS (SELECT FROM loads l WHERE l.workspace_id = s.workspace_id AND l.run_id = s.run_id AND l.stage_run_id = s.id
+                          AND l.state = 'committing' AND l.attempt = $3) AS "intended!"
            FROM stage_runs s WHERE s.workspace_id = $1 AND s.id = $2"#,
         lease.workspace_id,
         lease.stage_run_id,
@@ -202,12 +202,11 @@ async fn end_stage_run(
     end_tasks(tx, finish, ending).await?;
     sqlx::query!(
         r#"UPDATE loads l SET state = 'failed', fenced = l.fenced OR $3, finished_at = clock_timestamp()
-           FROM stage_runs s
-           WHERE s.workspace_id = $1 AND s.id = $2 AND l.workspace_id = $1 AND l.load_id = s.load_id
-             AND l.state = 'committing'"#,
+           WHERE l.workspace_id = $1 AND l.run_id = $4 AND l.stage_run_id = $2 AND l.state = 'committing'"#,
         lease.workspace_id,
         lease.stage_run_id,
-        finish.end == AttemptEnd::Fenced
+        finish.end == AttemptEnd::Fenced,
+        lease.run_id
     )
     .execute(&mut **tx)
     .await?;

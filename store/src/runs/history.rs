@@ -171,8 +171,9 @@ impl Workspace {
     async fn receipts(&self, run_id: Uuid) -> Result<Vec<Value>> {
         let rows = sqlx::query_scalar!(
             r#"SELECT l.receipt AS "receipt!"
-               FROM stage_runs s JOIN loads l ON l.workspace_id = s.workspace_id AND l.load_id = s.load_id
-               WHERE s.workspace_id = $1 AND s.run_id = $2 AND l.state = 'committed' ORDER BY s.position"#,
+               FROM stage_runs s
+               JOIN loads l ON l.workspace_id = s.workspace_id AND (l.load_id = s.load_id OR (l.run_id = $2 AND l.stage_run_id = s.id))
+               WHERE s.workspace_id = $1 AND s.run_id = $2 AND l.state = 'committed' ORDER BY s.position, l.created_at"#,
             self.id,
             run_id
         )

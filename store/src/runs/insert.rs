@@ -37,7 +37,7 @@ pub(crate) async fn insert_run(
     workspace_id: Uuid,
     draft: &RunDraft<'_>,
 ) -> Result<(Uuid, Vec<String>)> {
-    let mut stages = Stages::of(draft.plan)?;
+    let mut stages = Stages::of(draft.plan, draft.trigger)?;
     if draft.trigger == Trigger::Backfill {
         stages.priorities.iter_mut().for_each(|priority| *priority = priority.saturating_sub(BACKFILLS_BEHIND));
     }
@@ -106,14 +106,18 @@ struct Stages {
     lights: Vec<bool>,
 }
 
-/// A stage whose tasks all move no data.
-fn is_light(plan: &Plan, stage: &Stage) -> bool {
+/// A stage that takes a light slot: its tasks all move no data, or it follows its sources, which is waiting for the most part and has no end that a data
+/// slot could be kept for.
+fn is_light(plan: &Plan, trigger: Trigger, stage: &Stage) -> bool {
+    if trigger == Trigger::Stream {
+        return true;
+    }
     let works = stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).map(|task| &task.work);
     works.into_iter().all(|work| work.kind().is_light())
 }
 
 impl Stages {
-    fn of(plan: &Plan) -> Result<Self> {
+    fn of(plan: &Plan, trigger: Trigger) -> Result<Self> {
         let stages = &plan.stages;
         Ok(Self {
             names: stages.iter().map(|stage| stage.name.clone()).collect(),
@@ -123,7 +127,7 @@ impl Stages {
             retries: stages.iter().map(|stage| serde_json::to_value(&stage.retry)).collect::<Result<_, _>>()?,
             connections: stages.iter().map(|stage| Vec::from_iter(plan.connections_of(stage)).join(",")).collect(),
             labels: stages.iter().map(|stage| stage.labels.join(",")).collect(),
-            lights: stages.iter().map(|stage| is_light(plan, stage)).collect(),
+            lights: stages.iter().map(|stage| is_light(plan, trigger, stage)).collect(),
         })
     }
 }

@@ -41,6 +41,12 @@ impl Workspace {
     /// way before, and the newer run is unfinished or has succeeded, it is the answer; if the newer one has failed, that one is done
     /// again. So a load id and an attempt's number are never given out twice.
     pub async fn rerun(&self, run_id: Uuid, mode: RerunMode, pinned_worker: Option<Uuid>) -> Result<MadeRun> {
+        if self.follows(run_id).await? {
+            return Err(StoreError::invalid(
+                "the run followed its sources, and the next run of its stream goes on from there",
+            )
+            .hint("headwater streams list"));
+        }
         let mut tx = self.durable().begin().await?;
         let mut old = self.lock_run(&mut tx, run_id).await?;
         refuse_pointless(&old, mode)?;
