@@ -27,6 +27,7 @@ use crate::{location, settings};
 mod changes;
 mod columns;
 mod commit;
+mod compact;
 mod gone;
 mod ground;
 mod held;

@@ -38,6 +38,7 @@ mod wire;
 
 use cluster::Client;
 use endpoint::{Endpoint, Settings};
+use guess::Guesses;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     name: "kafka",
@@ -55,12 +56,13 @@ static SPEC: ConnectorSpec = ConnectorSpec {
 pub(crate) struct Kafka {
     /// Where sockets are driven.
     io: Option<Handle>,
+    guesses: Arc<Guesses>,
 }
 
 impl Kafka {
     /// A connector whose questions are asked on the runtime that it is made on.
     pub(crate) fn new() -> Self {
-        Self { io: Handle::try_current().ok() }
+        Self { io: Handle::try_current().ok(), guesses: Arc::default() }
     }
 }
 
@@ -86,7 +88,7 @@ impl Connector for Kafka {
     fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
         let settings: Settings = settings::read(name, &SPEC, settings)?;
         let endpoint = Endpoint::resolve(name, &settings)?;
-        Ok(Arc::new(KafkaConnection { client: Client::new(endpoint, self.io.clone()) }))
+        Ok(Arc::new(KafkaConnection { client: Client::new(endpoint, self.io.clone(), Arc::clone(&self.guesses)) }))
     }
 }
 

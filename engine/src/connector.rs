@@ -228,6 +228,12 @@ pub trait Sink: Debug + Send + Sync + 'static {
     /// Takes the load id in the target by an empty commit, so that no late attempt can commit it; or names the winner.
     async fn fence(&self, load_id: Uuid) -> Result<Option<Taken>>;
 
+    /// Puts small files of the target together, if there are many of them; loads go on meanwhile, and nothing of what the target holds changes.
+    async fn compact(&self, load: &LoadContext) -> Result<Option<Compacted>> {
+        let _ = load;
+        Ok(None)
+    }
+
     /// Removes what `write` left. Never fails: what can't be removed now is harmless and swept later.
     async fn abort(&self, load: &LoadContext, staged: Option<Staged>);
 }
@@ -285,6 +291,15 @@ impl Debug for LoadContext {
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
+}
+
+/// Files that were put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// How many they were.
+    pub before: u64,
+    /// How many they are.
+    pub after: u64,
 }
 
 /// Rows that are written and not yet visible.

@@ -7,6 +7,7 @@ pub mod connector;
 pub mod control;
 pub mod error;
 pub mod failpoint;
+mod float_statistics;
 pub mod job;
 pub mod memory;
 pub mod nodes;

@@ -15,11 +15,14 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::Result;
+use crate::float_statistics::FloatStatistics;
 use crate::nodes::NodePlanner;
 use crate::yielding::YieldingJoins;
 
@@ -110,9 +113,17 @@ impl SessionFactory {
             .with_expr_planners(vec![Arc::new(crate::sql::Planner)])
             .with_default_features()
             .with_query_planner(Arc::new(Planner))
-            .with_physical_optimizer_rule(Arc::new(YieldingJoins))
+            .with_physical_optimizer_rules(rules())
             .build()
     }
+}
+
+/// DataFusion's rules between our own.
+fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::default().rules;
+    rules.insert(0, Arc::new(FloatStatistics));
+    rules.push(Arc::new(YieldingJoins));
+    rules
 }
 
 /// DataFusion's planner with our extension nodes.

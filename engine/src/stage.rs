@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
@@ -83,14 +84,12 @@ impl Engine {
         };
         let attempt =
             Attempt { engine: self, job: &job, control: &control, progress: &progress, cancel: &cancel, batch: None };
-        let ran = match attempt.stage().map(|stage| (stage, stage.timeout)) {
+        let ran = match attempt.stage().map(|stage| (stage, stage.timeout.filter(|_| !job.run.follows))) {
             Ok((stage, Some(limit))) => match tokio::time::timeout(limit, attempt.run(stage, &mut report)).await {
                 Ok(ran) => ran,
                 Err(_) => {
                     staging::discard(&job).await;
-                    let limit = headwater_pipelines::duration::format(limit);
-                    Err(EngineError::transient(format!("the attempt ran longer than its timeout of {limit}"))
-                        .hint("raise `timeout`, or make the stage smaller"))
+                    Err(timed_out("attempt", limit))
                 }
             },
             Ok((stage, None)) => attempt.run(stage, &mut report).await,
@@ -137,6 +136,12 @@ impl Engine {
         connections.close().await;
         taken
     }
+}
+
+fn timed_out(what: &str, limit: Duration) -> EngineError {
+    let limit = headwater_pipelines::duration::format(limit);
+    EngineError::transient(format!("the {what} ran longer than its timeout of {limit}"))
+        .hint("raise `timeout`, or make the stage smaller")
 }
 
 fn find_stage<'a>(plan: &'a Plan, name: &str) -> Result<&'a Stage> {

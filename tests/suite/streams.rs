@@ -161,23 +161,6 @@ fn a_message_that_does_not_fit_stops_the_stream_and_says_where_it_is() {
 }
 
 #[test]
-fn history_holds_the_last_batches_of_a_stream_and_counts_all() {
-    let world = table();
-    let _serving = serve(&world, "");
-    for n in 1..=130 {
-        world.query(&format!("UPDATE orders SET price = {n} WHERE id = 1"));
-        eventually("it is loaded", || {
-            world.query("SELECT coalesce(sum(price), 0) FROM orders")
-                == world.query("SELECT coalesce((SELECT sum(price) FROM copy), 0)")
-        });
-    }
-    let loads: u32 = world.control("SELECT count(*) FROM loads").parse().unwrap();
-    assert!((100..=102).contains(&loads), "{loads} loads");
-    let rows = stream(&world)["rows"].as_i64().unwrap();
-    assert!((228..=232).contains(&rows), "{rows} rows");
-}
-
-#[test]
 fn a_worker_frozen_for_longer_than_its_lease_commits_no_batch_after_its_successor() {
     server();
     for point in ["after_write", "after_intent", "after_commit"] {

@@ -32,6 +32,8 @@ pub(super) struct Contents {
     pub partition_by: Vec<String>,
     /// Cursors that it moves.
     pub marks: Vec<Mark>,
+    /// The added files hold what the removed ones held.
+    pub is_compaction: bool,
 }
 
 /// Files that a commit removes.
@@ -146,7 +148,8 @@ async fn try_once(
     let failed = |error| location.failed("committing to", error);
     let state = table.snapshot().map_err(failed)?;
     let mut actions = schema.map(|schema| columns::actions(table, schema)).transpose()?.unwrap_or_default();
-    actions.extend(contents.adds.iter().cloned().map(Action::Add));
+    let data_change = !contents.is_compaction;
+    actions.extend(contents.adds.iter().cloned().map(|add| Action::Add(Add { data_change, ..add })));
     if !matches!(contents.removes, Removes::None) {
         let files = state.snapshot().file_views(table.log_store().as_ref(), None);
         let files: Vec<LogicalFileView> = files.try_collect().await.map_err(failed)?;
@@ -154,7 +157,7 @@ async fn try_once(
             Removes::Some(paths) => paths.contains(file.path().as_ref()),
             _ => true,
         };
-        actions.extend(files.iter().filter(is_removed).map(|file| Action::Remove(file.remove_action(true))));
+        actions.extend(files.iter().filter(is_removed).map(|file| Action::Remove(file.remove_action(data_change))));
     }
     let now = chrono::Utc::now().timestamp_millis();
     let transaction = Transaction::new_with_last_update(app_id(load_id), i64::from(attempt), Some(now));

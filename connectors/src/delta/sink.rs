@@ -9,7 +9,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use headwater_engine::connector::{
-    Changes, ColumnChanges, Commit, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken, without_flag,
+    Changes, ColumnChanges, Commit, Compacted, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken,
+    without_flag,
 };
 use headwater_engine::{EngineError, ErrorKind, Result};
 use headwater_pipelines::plan::Deletes;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::columns::{self, Columns, Terms};
 use super::commit::{self, Contents, Guard, Removes, Unguarded};
+use super::compact;
 use super::ground::Ground;
 use super::merge::Merge;
 use super::protocol;
@@ -125,7 +127,7 @@ impl DeltaSink {
             (None, _) => Removes::None,
         };
         let (adds, partition_by) = (files.adds.clone(), files.layout.partition_by.clone());
-        Contents { adds, removes, partition_by, marks: marks.to_vec() }
+        Contents { adds, removes, partition_by, marks: marks.to_vec(), is_compaction: false }
     }
 
     fn merge<'a>(&'a self, load: &'a LoadContext, layout: &'a Layout) -> Merge<'a> {
@@ -305,6 +307,10 @@ impl Sink for DeltaSink {
             Commit::Committed { .. } => Ok(None),
             Commit::Adopted(taken) => Ok(Some(taken)),
         }
+    }
+
+    async fn compact(&self, load: &LoadContext) -> Result<Option<Compacted>> {
+        compact::run(&self.location, load).await
     }
 
     async fn abort(&self, _load: &LoadContext, staged: Option<Staged>) {

@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoint::Endpoint;
 use super::failure::{self, Failure};
+use super::guess::Guesses;
 use super::json::base64;
 use super::session::{Session, codes, key};
 use super::wire::{In, Malformed, Out};
@@ -32,6 +33,8 @@ pub(crate) struct Client {
     pub(super) endpoint: Arc<Endpoint>,
     /// Where sockets are driven: the runtime of an attempt may have no driver of its own.
     io: Option<Handle>,
+    /// What messages of streams look like.
+    pub(super) guesses: Arc<Guesses>,
 }
 
 /// What a broker says of its cluster.
@@ -86,8 +89,8 @@ pub(crate) struct Bounds {
 pub(crate) type TopicBounds = BTreeMap<i32, Bounds>;
 
 impl Client {
-    pub(crate) fn new(endpoint: Endpoint, io: Option<Handle>) -> Self {
-        Self { endpoint: Arc::new(endpoint), io }
+    pub(crate) fn new(endpoint: Endpoint, io: Option<Handle>, guesses: Arc<Guesses>) -> Self {
+        Self { endpoint: Arc::new(endpoint), io, guesses }
     }
 
     /// The name of a topic in messages.

@@ -1,6 +1,9 @@
 //! Types of members, guessed from a sample of messages: what is not seen in it may not fit, and is refused then.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::json::members::members;
 use crate::values::{Digits, digits, is_double};
@@ -28,7 +31,7 @@ pub(crate) enum Kind {
 const MOST_MEMBERS: usize = 1_000;
 
 /// Members in the order in which they were first seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Guess {
     pub members: Vec<(String, Kind)>,
     places: HashMap<String, usize>,
@@ -49,17 +52,59 @@ impl Guess {
             return;
         };
         for (name, value) in found {
-            let kind = Kind::of(value);
-            if let Some(place) = self.places.get(&name) {
-                let known = &mut self.members[*place].1;
-                *known = known.and(kind);
-            } else if self.members.len() < MOST_MEMBERS {
-                self.places.insert(name.clone(), self.members.len());
-                self.members.push((name, kind));
-            } else {
-                self.more = true;
-            }
+            self.add(name, Kind::of(value));
         }
+    }
+
+    /// Takes over what another one knows.
+    pub(crate) fn join(&mut self, other: Self) {
+        other.members.into_iter().for_each(|(name, kind)| self.add(name, kind));
+        self.more |= other.more;
+        self.messages += other.messages;
+        self.broken += other.broken;
+    }
+
+    fn add(&mut self, name: String, kind: Kind) {
+        if let Some(place) = self.places.get(&name) {
+            let known = &mut self.members[*place].1;
+            *known = known.and(kind);
+        } else if self.members.len() < MOST_MEMBERS {
+            self.places.insert(name.clone(), self.members.len());
+            self.members.push((name, kind));
+        } else {
+            self.more = true;
+        }
+    }
+}
+
+/// Guesses at topics that are opened again and again, by their ids: a stream looks at messages now and then, and forgets no member that it has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Guesses(Mutex<HashMap<String, (Instant, Guess)>>);
+
+/// How long a guess is good for the batches of a stream.
+const GOOD_FOR: Duration = Duration::from_secs(10);
+
+/// Topics whose guesses are kept.
+const MOST_TOPICS: usize = 256;
+
+impl Guesses {
+    /// A guess that is not old.
+    pub(crate) fn known(&self, topic_id: &str) -> Option<Guess> {
+        let known = self.0.lock();
+        known.get(topic_id).filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, guess)| guess.clone())
+    }
+
+    /// Joins what is seen now with what was seen before.
+    pub(crate) fn learn(&self, topic_id: &str, seen: Guess) -> Guess {
+        let mut known = self.0.lock();
+        if known.len() >= MOST_TOPICS && !known.contains_key(topic_id) {
+            let oldest = known.iter().min_by_key(|(_, (at, _))| *at).map(|(id, _)| id.clone());
+            oldest.and_then(|id| known.remove(&id));
+        }
+        let (at, guess) = known.entry(topic_id.to_owned()).or_insert_with(|| (Instant::now(), Guess::default()));
+        *at = Instant::now();
+        guess.join(seen);
+        guess.clone()
     }
 }
 
@@ -125,6 +170,22 @@ mod tests {
         assert_eq!(of(&["\"a\"", "1"]), Kind::Json);
         assert_eq!(of(&["{}", "[1]"]), Kind::Json);
         assert_eq!(of(&["null"]), Kind::Unknown);
+    }
+
+    #[test]
+    fn a_member_that_was_seen_once_stays_known() {
+        let guesses = Guesses::default();
+        let seen = |text: &str| {
+            let mut guess = Guess::default();
+            guess.look(text.as_bytes());
+            guess
+        };
+        guesses.learn("t", seen("{\"a\":1,\"b\":true}"));
+        let known = guesses.learn("t", seen("{\"a\":0.5,\"c\":null}"));
+        let kinds: Vec<_> = known.members.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+        assert_eq!(kinds, [("a", Kind::Double), ("b", Kind::Boolean), ("c", Kind::Unknown)]);
+        assert_eq!(guesses.known("t").map(|guess| guess.messages), Some(2));
+        assert!(guesses.known("u").is_none());
     }
 
     #[test]

@@ -78,7 +78,11 @@ impl Topic {
         };
         let format = client.endpoint.format;
         let guess = match format {
-            Format::Json => sample(consumption, &bounds).await?,
+            Format::Json if most.is_none() => sample(consumption, &bounds).await?,
+            Format::Json => match client.guesses.known(&plan.position.topic_id) {
+                Some(known) => known,
+                None => client.guesses.learn(&plan.position.topic_id, sample(consumption, &bounds).await?),
+            },
             Format::Raw => Guess::default(),
         };
         let layout = Layout::new(&label, format, columns, &guess)?;
