@@ -199,6 +199,18 @@ impl Progress {
         Arc::new(Self { tasks, waiting, whole: Some(Arc::clone(self)) })
     }
 
+    /// Takes back what was counted here of the whole: the work is done again.
+    pub fn withdraw(&self) {
+        let Some(whole) = &self.whole else { return };
+        for (path, counts) in self.counts() {
+            let task = whole.task(&path);
+            task.rows.fetch_sub(counts.rows, Ordering::Relaxed);
+            task.bytes.fetch_sub(counts.bytes, Ordering::Relaxed);
+            task.rejected.fetch_sub(counts.rejected, Ordering::Relaxed);
+            task.busy_us.fetch_sub(counts.busy_us, Ordering::Relaxed);
+        }
+    }
+
     /// Adds what was counted before.
     pub fn add(&self, counts: &BTreeMap<String, TaskCounts>) {
         for (path, counts) in counts {

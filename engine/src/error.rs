@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Data,
     /// Another writer won in a way that needs the work to be planned again.
     Conflict,
+    /// A source has shown a column that nobody knew of when the load was planned; it knows now.
+    Unseen,
     /// A staged dataset that the stage reads is no longer there; a rerun makes it again.
     Gone,
     /// The run was canceled or its lease is gone.
@@ -26,7 +28,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether the retry policy of a stage applies.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Transient | Self::Conflict)
+        matches!(self, Self::Transient | Self::Conflict | Self::Unseen)
     }
 }
 

@@ -141,9 +141,11 @@ impl From<EngineError> for OperationError {
     fn from(error: EngineError) -> Self {
         let kind = match error.kind {
             EngineErrorKind::Transient => ErrorKind::Unavailable,
-            EngineErrorKind::Config | EngineErrorKind::Data | EngineErrorKind::Conflict | EngineErrorKind::Gone => {
-                ErrorKind::Invalid
-            }
+            EngineErrorKind::Config
+            | EngineErrorKind::Data
+            | EngineErrorKind::Conflict
+            | EngineErrorKind::Unseen
+            | EngineErrorKind::Gone => ErrorKind::Invalid,
             EngineErrorKind::Canceled => ErrorKind::Canceled,
             EngineErrorKind::Bug => ErrorKind::Bug,
         };

@@ -323,6 +323,7 @@ fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::Config => "config",
         ErrorKind::Data => "data",
         ErrorKind::Conflict => "conflict",
+        ErrorKind::Unseen => "unseen",
         ErrorKind::Gone => "gone",
         ErrorKind::Canceled => "canceled",
         ErrorKind::Bug => "bug",

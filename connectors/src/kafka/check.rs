@@ -3,12 +3,11 @@
 use arrow::datatypes::Schema;
 use headwater_engine::connector::{ColumnInfo, Health, TableInfo};
 use headwater_engine::{NATIVE_TYPE, Result};
-use tokio_util::sync::CancellationToken;
 
 use super::cluster::{Client, Cluster};
 use super::endpoint::Security;
 use super::session::Session;
-use super::topic::Topic;
+use super::topic::{Asked, Topic};
 
 /// Brokers whose addresses are tried: enough to see that `advertised.listeners` is wrong.
 const TRIED_BROKERS: usize = 5;
@@ -69,7 +68,7 @@ pub(crate) async fn catalog(client: &Client, columns: bool) -> Result<Vec<TableI
         });
         let path = vec![topic.name.clone()];
         let described = match columns && tables.len() < LOOKED_AT {
-            true => match Topic::open(client, &path, None, None, None, CancellationToken::new()).await {
+            true => match Topic::open(client, &path, Asked::default()).await {
                 Ok(topic) => column_infos(&topic.schema),
                 // A topic that can't be read is still listed; reading it says what is wrong.
                 Err(_) => Vec::new(),

@@ -4,18 +4,21 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::json::members::members;
 use crate::values::{Digits, digits, is_double};
 
 /// What a member is, after the values seen so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     /// NULL in every message.
     Unknown,
     Boolean,
     /// Integers of 64 bits; a double holds each of them, or not.
     Integer {
+        #[serde(default)]
         double: bool,
     },
     /// Longer integers, of at most 38 digits.
@@ -56,6 +59,16 @@ impl Guess {
         }
     }
 
+    /// The same, but what was known before stays as it was: a column that has been loaded keeps its place and its type.
+    pub(crate) fn under(mut self, known: &[(String, Kind)]) -> Self {
+        let seen = std::mem::take(&mut self.members);
+        let is_known = |name: &String| known.iter().any(|(known, _)| known == name);
+        let new = seen.into_iter().filter(|(name, _)| !is_known(name));
+        self.members = known.iter().cloned().chain(new).collect();
+        self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        self
+    }
+
     /// Takes over what another one knows.
     pub(crate) fn join(&mut self, other: Self) {
         other.members.into_iter().for_each(|(name, kind)| self.add(name, kind));
@@ -77,11 +90,11 @@ impl Guess {
     }
 }
 
-/// Guesses at topics that are opened again and again, by their ids: a stream looks at messages now and then, and forgets no member that it has seen.
+/// Guesses at topics that are loaded again and again, by their ids. No member that was seen is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses(Mutex<HashMap<String, (Instant, Guess)>>);
 
-/// How long a guess is good for the batches of a stream.
+/// How long a guess is good for further loads, e.g. the batches of a stream.
 const GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// Topics whose guesses are kept.
@@ -186,6 +199,15 @@ mod tests {
         assert_eq!(kinds, [("a", Kind::Double), ("b", Kind::Boolean), ("c", Kind::Unknown)]);
         assert_eq!(guesses.known("t").map(|guess| guess.messages), Some(2));
         assert!(guesses.known("u").is_none());
+    }
+
+    #[test]
+    fn a_column_that_was_loaded_keeps_its_place_and_its_type() {
+        let mut guess = Guess::default();
+        guess.look(b"{\"new\":1,\"a\":\"x\"}");
+        let guess = guess.under(&[("gone".to_owned(), Kind::Text), ("a".to_owned(), Kind::Json)]);
+        let kinds: Vec<_> = guess.members.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+        assert_eq!(kinds, [("gone", Kind::Text), ("a", Kind::Json), ("new", Kind::Integer { double: true })]);
     }
 
     #[test]

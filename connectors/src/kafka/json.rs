@@ -9,7 +9,8 @@
 //! lost; floats from numbers, to the nearest, but never to infinity or zero; text from strings; bytea from strings in base64; dates and
 //! times from strings as ISO 8601 and Postgres write them; json from any value, kept as it is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -94,8 +95,13 @@ pub(crate) struct Decoder {
     by_name: HashMap<Vec<u8>, usize>,
     /// Messages of a topic mostly have the same members in the same order.
     guesses: Vec<Guess>,
+    /// Set if no other members may come: those that the topic's columns are, read or not.
+    known: Option<Arc<HashSet<Vec<u8>>>>,
     rows: usize,
 }
+
+/// The reason why a message is refused that has a member which nobody knew of.
+pub(crate) const UNSEEN: Reason = "the message has a field that no message had that was looked at";
 
 /// Places whose names are remembered.
 const MOST_GUESSES: usize = 512;
@@ -109,7 +115,12 @@ impl Decoder {
         };
         let columns = wanted.iter().map(column).collect::<Option<Vec<_>>>()?;
         let by_name = wanted.iter().enumerate().map(|(index, wanted)| (wanted.name.clone().into_bytes(), index));
-        Some(Self { columns, by_name: by_name.collect(), guesses: Vec::new(), rows: 0 })
+        Some(Self { columns, by_name: by_name.collect(), guesses: Vec::new(), known: None, rows: 0 })
+    }
+
+    /// Refuses messages that have members besides these.
+    pub(crate) fn knowing(self, known: Option<Arc<HashSet<Vec<u8>>>>) -> Self {
+        Self { known, ..self }
     }
 
     /// Adds a row of NULLs.
@@ -195,13 +206,17 @@ impl Decoder {
         }
         let start = scan.at;
         let quoted = scan.string()?;
-        let column = if quoted.escaped {
-            let mut name = Vec::new();
-            quoted.append_to(&mut name);
-            self.by_name.get(&name).copied()
+        let mut plain = Vec::new();
+        let name = if quoted.escaped {
+            quoted.append_to(&mut plain);
+            plain.as_slice()
         } else {
-            self.by_name.get(quoted.raw).copied()
+            quoted.raw
         };
+        let column = self.by_name.get(name).copied();
+        if column.is_none() && self.known.as_ref().is_some_and(|known| !known.contains(name)) {
+            return Err(UNSEEN);
+        }
         let guess = Guess { quoted: scan.since(start).to_vec(), column };
         if let Some(known) = self.guesses.get_mut(place) {
             *known = guess;

@@ -1,6 +1,6 @@
 //! The columns of a topic: what stands beside each message, and what is in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use headwater_engine::{EngineError, Result, select, type_names};
@@ -102,6 +102,14 @@ impl Layout {
             Some(Columns::Only(names)) => layout.only(label, names),
             _ => Ok(layout),
         }
+    }
+
+    /// The names of members that messages may have without telling anything new: columns, and those that no column can be.
+    pub(crate) fn known(&self, guess: &Guess) -> HashSet<Vec<u8>> {
+        let columns = self.columns.iter().map(|column| column.field.name().as_str());
+        let seen = guess.members.iter().map(|(name, _)| name.as_str());
+        let reserved = METAS.iter().map(|(name, _)| *name);
+        columns.chain(seen).chain(reserved).map(|name| name.as_bytes().to_vec()).collect()
     }
 
     /// The schema of all columns.

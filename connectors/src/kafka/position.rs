@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cluster::TopicBounds;
+use super::guess::Kind;
 
 /// The next offset of each partition, as it is stored between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub(crate) struct Position {
     pub topic_id: String,
     /// Next offsets by partition.
     pub partitions: BTreeMap<i32, i64>,
+    /// Members of the messages that were seen, and what their columns hold: they stay so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<(String, Kind)>,
 }
 
 /// Messages of one partition: those from `from` on, up to and without `to`.
@@ -69,7 +73,11 @@ impl Plan {
         let mut windows: Vec<Window> = bounds.iter().map(window).collect();
         let behind = most.map_or(0, |most| shorten(&mut windows, most));
         let partitions = windows.iter().map(|window| (window.partition, window.to)).collect();
-        Ok(Self { windows, position: Position { topic_id: topic_id.to_owned(), partitions }, behind })
+        Ok(Self {
+            windows,
+            position: Position { topic_id: topic_id.to_owned(), partitions, columns: Vec::new() },
+            behind,
+        })
     }
 
     /// Offsets in the windows: at least as many as there are messages.
@@ -171,7 +179,7 @@ mod tests {
     }
 
     fn position(of: &[(i32, i64)]) -> Position {
-        Position { topic_id: "a".to_owned(), partitions: of.iter().copied().collect() }
+        Position { topic_id: "a".to_owned(), partitions: of.iter().copied().collect(), columns: Vec::new() }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Windows to record batches, on the thread that asks for them.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
-use headwater_engine::{EngineError, Result};
+use headwater_engine::{EngineError, ErrorKind, Result};
+use rdkafka::message::Message;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 
 use super::consume::{Consumption, Flow};
+use super::guess::Guess;
 use super::layout::Column;
 use super::position::Window;
 use super::rows::Rows;
@@ -18,6 +23,8 @@ pub(crate) struct Read {
     pub label: String,
     /// The columns that are wanted, in order.
     pub columns: Vec<Column>,
+    /// Members that messages may have; any if absent.
+    pub known: Option<Arc<HashSet<Vec<u8>>>>,
     pub windows: Vec<Window>,
     /// Rows of a batch.
     pub batch_rows: usize,
@@ -33,16 +40,31 @@ impl Read {
         if left == 0 {
             return Ok(());
         }
-        let mut rows = Rows::new(&self.label, &self.columns, self.batch_rows.max(1))?;
+        let mut rows = Rows::new(&self.label, &self.columns, self.known.clone(), self.batch_rows.max(1))?;
         let mut flow = Flow::More;
+        // Set behind a message with members that nobody knew of: all of them are learned before the load begins again.
+        let mut learned: Option<(EngineError, Guess)> = None;
         self.consumption.run(&self.windows, io, &|| output.is_closed(), &mut |message| {
-            rows.push(message)?;
+            if learned.is_none() {
+                match rows.push(message) {
+                    Err(error) if error.kind == ErrorKind::Unseen => learned = Some((error, Guess::default())),
+                    pushed => pushed?,
+                }
+            }
+            if let Some((_, guess)) = &mut learned {
+                message.payload().iter().for_each(|payload| guess.look(payload));
+                return Ok(Flow::More);
+            }
             left -= 1;
             if rows.is_full() {
                 flow = self.send(rows.take()?, output)?;
             }
             Ok(if left == 0 { Flow::Enough } else { flow })
         })?;
+        if let Some((error, guess)) = learned {
+            self.consumption.client.guesses.learn(&self.consumption.topic_id, guess);
+            return Err(error);
+        }
         if rows.len() > 0 && flow == Flow::More {
             self.send(rows.take()?, output)?;
         }

@@ -1,14 +1,17 @@
 //! Messages to record batches.
 
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use headwater_engine::{EngineError, Result};
+use chrono::DateTime;
+use headwater_engine::{EngineError, ErrorKind, Result};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 
 use super::json::store::Store;
-use super::json::{Decoder, base64};
+use super::json::{Decoder, UNSEEN, base64};
 use super::layout::{Column, Fill, Meta};
 
 /// A batch is cut at this size even if it has few rows, so that large messages stay in bounds.
@@ -41,7 +44,13 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Empty columns; `most_rows` is the size of a batch.
-    pub(crate) fn new(label: &str, columns: &[Column], most_rows: usize) -> Result<Self> {
+    /// Members besides the known ones, if those are given, are refused.
+    pub(crate) fn new(
+        label: &str,
+        columns: &[Column],
+        known: Option<Arc<HashSet<Vec<u8>>>>,
+        most_rows: usize,
+    ) -> Result<Self> {
         let fields: Vec<_> = columns.iter().map(|column| column.field.clone()).collect();
         let unknown = |column: &Column| {
             EngineError::bug(format!("{label}: column {} has a type that messages do not have", column.field.name()))
@@ -65,7 +74,8 @@ impl Rows {
                 }
             });
         }
-        let decoder = if wanted.is_empty() { None } else { Decoder::new(&wanted) };
+        let decoder = if wanted.is_empty() && known.is_none() { None } else { Decoder::new(&wanted) };
+        let decoder = decoder.map(|decoder| decoder.knowing(known));
         let schema = Arc::new(Schema::new(fields));
         Ok(Self { label: label.to_owned(), schema, places, metas, decoder, value, rows: 0, most_rows, bytes: 0 })
     }
@@ -86,7 +96,11 @@ impl Rows {
         if let Some(decoder) = &mut self.decoder {
             match payload {
                 Some(bytes) => decoder.push(bytes).map_err(|refusal| {
-                    broken(&self.label, message, &refusal.to_string()).hint(hint(refusal.field.as_deref()))
+                    let error = broken(&self.label, message, &refusal.to_string());
+                    match refusal.reason {
+                        UNSEEN => EngineError { kind: ErrorKind::Unseen, ..error },
+                        _ => error.hint(hint(refusal.field.as_deref())),
+                    }
                 })?,
                 None => decoder.push_nulls(),
             }
@@ -102,8 +116,12 @@ impl Rows {
         }
         for (meta, store) in &mut self.metas {
             push_meta(*meta, store, message).map_err(|reason| {
-                broken(&self.label, message, &format!("the key as text: {reason}"))
-                    .hint("read it as bytea: `columns: { _key: bytea }`")
+                let (what, hint) = match meta {
+                    Meta::Key => ("the key as text", "read it as bytea: `columns: { _key: bytea }`"),
+                    Meta::Headers => ("the headers", "leave out the column _headers"),
+                    _ => ("its time", "leave out the column _timestamp"),
+                };
+                broken(&self.label, message, &format!("{what}: {reason}")).hint(hint)
             })?;
         }
         self.rows += 1;
@@ -151,10 +169,8 @@ fn push_meta(meta: Meta, store: &mut Store, message: &BorrowedMessage<'_>) -> Re
         Meta::Offset => store.push_i64(message.offset()),
         Meta::Timestamp => match message.timestamp() {
             Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) if millis >= 0 => {
-                match millis.checked_mul(1_000) {
-                    Some(micros) => store.push_i64(micros),
-                    None => store.push_null(),
-                }
+                let time = DateTime::from_timestamp_millis(millis).ok_or("it is no date that a timestamp can hold")?;
+                store.push_i64(time.timestamp_micros());
             }
             _ => store.push_null(),
         },
@@ -163,7 +179,11 @@ fn push_meta(meta: Meta, store: &mut Store, message: &BorrowedMessage<'_>) -> Re
             None => store.push_null(),
         },
         Meta::Headers => match message.headers().filter(|headers| headers.count() > 0) {
-            Some(headers) => store.push_bytes(headers_text(headers).as_bytes())?,
+            Some(headers) => {
+                // rdkafka panics at a name that is not UTF-8, and has no other way to ask for it.
+                let text = std::panic::catch_unwind(AssertUnwindSafe(|| headers_text(headers)));
+                store.push_bytes(text.map_err(|_| "the name of a header is not UTF-8")?.as_bytes())?;
+            }
             None => store.push_null(),
         },
         Meta::Tombstone => store.push_bool(message.payload().is_none()),

@@ -109,6 +109,7 @@ impl ExecutionPlan for TopicScan {
             consumption: self.topic.consumption(self.hands.len()),
             label: self.topic.label.clone(),
             columns: self.columns.clone(),
+            known: self.topic.known.clone(),
             windows: self.hands[partition].clone(),
             batch_rows: SESSION_BATCHES * context.session_config().batch_size(),
             limit: self.limit,

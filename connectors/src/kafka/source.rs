@@ -14,7 +14,7 @@ use headwater_engine::{EngineError, Result};
 
 use super::cluster::Client;
 use super::scan::TopicScan;
-use super::topic::Topic;
+use super::topic::{Asked, Topic};
 
 const OWN_POSITION: OwnPosition =
     OwnPosition { source: "a topic", unit: "each offset", rows: "messages", position: "the offsets of all partitions" };
@@ -30,7 +30,9 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
         Some(Reading::Judged | Reading::Within(..)) | None => None,
     };
     let most = request.cursor.as_ref().and_then(|request| request.most);
-    let topic = Topic::open(client, path, request.columns.as_ref(), after, most, request.cancel.clone()).await?;
+    let follows = matches!(reading, Some(Reading::After(_)));
+    let (columns, cancel) = (request.columns.as_ref(), request.cancel.clone());
+    let topic = Topic::open(client, path, Asked { columns, after, follows, most, cancel }).await?;
     let position = match reading {
         Some(Reading::After(_)) => Some(Position {
             to: serde_json::to_value(&topic.plan.position)

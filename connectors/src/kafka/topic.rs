@@ -1,5 +1,6 @@
 //! A topic that is opened to be read: its windows, its columns, and what there is to say about them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -33,6 +34,20 @@ const QUEUE_BYTES: usize = 32 << 20;
 /// Below so many offsets a second reader costs more than it gains.
 const OFFSETS_PER_READER: u64 = 20_000;
 
+/// What is asked of a topic.
+#[derive(Debug, Default)]
+pub(crate) struct Asked<'a> {
+    /// Types of members, or the columns that are wanted.
+    pub columns: Option<&'a Columns>,
+    /// The position that was committed last.
+    pub after: Option<&'a Value>,
+    /// A load goes on behind the position, and must miss nothing that the messages have.
+    pub follows: bool,
+    /// How many messages are wanted at most, about.
+    pub most: Option<u64>,
+    pub cancel: CancellationToken,
+}
+
 /// The topic, as it was when it was opened.
 #[derive(Debug, Clone)]
 pub(crate) struct Topic {
@@ -43,32 +58,28 @@ pub(crate) struct Topic {
     pub plan: Plan,
     pub layout: Layout,
     pub schema: SchemaRef,
+    /// Members that messages may have, if others are to be noticed.
+    pub known: Option<Arc<HashSet<Vec<u8>>>>,
     pub cancel: CancellationToken,
 }
 
 impl Topic {
-    /// Looks at the bounds of the topic and at some of its messages. `after` is the position that was committed last.
-    pub(crate) async fn open(
-        client: &Client,
-        path: &[String],
-        columns: Option<&Columns>,
-        after: Option<&Value>,
-        most: Option<u64>,
-        cancel: CancellationToken,
-    ) -> Result<Self> {
+    /// Looks at the bounds of the topic and at some of its messages.
+    pub(crate) async fn open(client: &Client, path: &[String], asked: Asked<'_>) -> Result<Self> {
+        let Asked { columns, after, follows, most, cancel } = asked;
         // Dots are part of a topic's name.
         let name = path.join(".");
         let label = client.label(&name);
-        let asked = cancel.run_until_cancelled(client.bounds(&name)).await;
-        let asked = asked.unwrap_or_else(|| Err(EngineError::canceled(format!("opening {label} was canceled"))));
-        let (topic, bounds) = match asked {
+        let found = cancel.run_until_cancelled(client.bounds(&name)).await;
+        let found = found.unwrap_or_else(|| Err(EngineError::canceled(format!("opening {label} was canceled"))));
+        let (topic, bounds) = match found {
             Err(error) if error.message.ends_with("there is no such topic") => {
                 return Err(near(client, &name, error).await);
             }
             other => other?,
         };
         let after = after.map(|value| Position::read(&label, value)).transpose()?;
-        let plan = Plan::new(&label, &topic.id, &bounds, after.as_ref(), most)?;
+        let mut plan = Plan::new(&label, &topic.id, &bounds, after.as_ref(), most)?;
         let consumption = Consumption {
             client: client.clone(),
             topic: name.clone(),
@@ -78,16 +89,23 @@ impl Topic {
         };
         let format = client.endpoint.format;
         let guess = match format {
-            Format::Json if most.is_none() => sample(consumption, &bounds).await?,
-            Format::Json => match client.guesses.known(&plan.position.topic_id) {
-                Some(known) => known,
-                None => client.guesses.learn(&plan.position.topic_id, sample(consumption, &bounds).await?),
-            },
+            Format::Json if !follows => sample(consumption, &bounds).await?,
+            Format::Json => {
+                let seen = match client.guesses.known(&plan.position.topic_id) {
+                    Some(known) => known,
+                    None => client.guesses.learn(&plan.position.topic_id, sample(consumption, &bounds).await?),
+                };
+                seen.under(after.as_ref().map_or(&[], |after| &after.columns))
+            }
             Format::Raw => Guess::default(),
         };
         let layout = Layout::new(&label, format, columns, &guess)?;
         let schema = Arc::new(layout.schema());
-        Ok(Self { client: client.clone(), name, label, plan, layout, schema, cancel })
+        // A list of columns says that others are not wanted.
+        let is_open = follows && format == Format::Json && !matches!(columns, Some(Columns::Only(_)));
+        let known = is_open.then(|| Arc::new(layout.known(&guess)));
+        plan.position.columns = if follows { guess.members } else { Vec::new() };
+        Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, cancel })
     }
 
     /// The schema of some of the columns.

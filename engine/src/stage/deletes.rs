@@ -54,7 +54,7 @@ impl Builder<'_> {
         // Rows of the scan are none that the load reads.
         let progress = Arc::new(Progress::default());
         let Attempt { engine, job, control, cancel, .. } = *self.attempt;
-        let attempt = Attempt { engine, job, control, progress: &progress, cancel };
+        let attempt = Attempt { engine, job, control, progress: &progress, cancel, batch: None };
         let Builder { connections, parameters, pool, cursors, .. } = *self;
         let complete = Builder { attempt: &attempt, connections, parameters, pool, cursors, is_complete: true };
         let built = pull::fitting(complete.build(stage).await?, &complete).await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::load::LoadEnd;
 use super::{Attempt, cursors, sink_of};
-use crate::connector::LoadContext;
+use crate::connector::{AllKeys, LoadContext};
 use crate::control::{Checkpoint, LogLevel};
 use crate::error::Result;
 use crate::job::StageOutcome;
@@ -105,6 +105,7 @@ impl Attempt<'_> {
             task: stage.name.clone(),
             predecessors: Vec::new(),
             marks: Vec::new(),
+            keys: AllKeys::default(),
             memory: self.pool(),
             sessions: self.engine.sessions().clone(),
             progress: Arc::default(),

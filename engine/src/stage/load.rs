@@ -20,7 +20,7 @@ use crate::connector::{
     AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, SinkRequest, Staged, Taken,
 };
 use crate::control::{Intent, LogLevel, TaskProgress, Turn};
-use crate::error::{EngineError, Result};
+use crate::error::{EngineError, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::job::StageJob;
 use crate::memory::StagePool;
@@ -28,7 +28,11 @@ use crate::parameters;
 use crate::receipt::Receipt;
 use crate::relations::Connections;
 
+/// How often a load begins again because its source has shown new columns.
+const ROUNDS: u32 = 10;
+
 /// One attempt of a load.
+#[derive(Clone)]
 pub(super) struct Load<'a> {
     pub(super) attempt: &'a Attempt<'a>,
     pub(super) task: &'a str,
@@ -104,15 +108,21 @@ impl Attempt<'_> {
         };
         let every = load.deletes.as_ref().and_then(|deletes| deletes.every);
         let scans = every.is_some_and(|every| cursors.begin_scan(every));
-        let builder = Builder {
-            attempt: &attempt,
-            connections,
-            parameters: &parameters,
-            pool: &pool,
-            cursors: &cursors,
-            is_complete: false,
-        };
-        Load { sink, cursors: &cursors, scans, ..load }.run(stage, &builder, started).await
+        let (parameters, pool, cursors) = (&parameters, &pool, &cursors);
+        let mut rounds = 0..ROUNDS;
+        loop {
+            let progress = attempt.progress.part();
+            let attempt = Attempt { progress: &progress, ..attempt };
+            let builder = Builder { attempt: &attempt, connections, parameters, pool, cursors, is_complete: false };
+            let load = Load { attempt: &attempt, sink: Arc::clone(&sink), cursors, scans, ..load.clone() };
+            match load.run(stage, &builder, started).await {
+                Err(error) if error.kind == ErrorKind::Unseen && rounds.next().is_some() => {
+                    self.control.log(LogLevel::Info, error.task.as_deref(), &error.message);
+                    progress.withdraw();
+                }
+                ended => return ended,
+            }
+        }
     }
 }
 
