@@ -10,6 +10,7 @@ use chrono::DateTime;
 use headwater_engine::{EngineError, ErrorKind, Result};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 
+use super::json::members::members;
 use super::json::store::Store;
 use super::json::{Decoder, UNSEEN, base64};
 use super::layout::{Column, Fill, Meta};
@@ -98,7 +99,11 @@ impl Rows {
                 Some(bytes) => decoder.push(bytes).map_err(|refusal| {
                     let error = broken(&self.label, message, &refusal.to_string());
                     match refusal.reason {
-                        UNSEEN => EngineError { kind: ErrorKind::Unseen, ..error },
+                        // What is no object at all tells nothing about fields.
+                        UNSEEN => match members(bytes) {
+                            Ok(_) => EngineError { kind: ErrorKind::Unseen, ..error },
+                            Err(refusal) => broken(&self.label, message, &refusal.to_string()).hint(hint(None)),
+                        },
                         _ => error.hint(hint(refusal.field.as_deref())),
                     }
                 })?,

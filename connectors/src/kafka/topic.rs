@@ -101,8 +101,9 @@ impl Topic {
         };
         let layout = Layout::new(&label, format, columns, &guess)?;
         let schema = Arc::new(layout.schema());
-        // A list of columns says that others are not wanted.
-        let is_open = follows && format == Format::Json && !matches!(columns, Some(Columns::Only(_)));
+        // A list of columns says that others are not wanted, and of too many fields only the first are columns.
+        let is_closed = guess.more || matches!(columns, Some(Columns::Only(_)));
+        let is_open = follows && format == Format::Json && !is_closed;
         let known = is_open.then(|| Arc::new(layout.known(&guess)));
         plan.position.columns = if follows { guess.members } else { Vec::new() };
         Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, cancel })

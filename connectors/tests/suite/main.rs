@@ -11,6 +11,7 @@
 
 mod broker;
 mod cluster;
+mod compact;
 mod conformance;
 mod contracts;
 mod deletes;
@@ -21,6 +22,7 @@ mod files;
 mod incomplete;
 mod kafka;
 mod kafka_connect;
+mod kafka_fields;
 mod keyed;
 mod load;
 mod memory;

@@ -69,8 +69,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a stream's run is to go on: the stream runs, this run is its present one and not canceled, its version is the approved one, and its turn is
-    /// not over.
+    /// Whether a stream's run is to go on: the stream runs, this run is its present one and not canceled, no other stage of it has failed, its
+    /// version is the approved one, and its turn is not over.
     pub async fn goes_on(&self, lease: &LeaseKey) -> Result<bool> {
         Ok(sqlx::query_scalar!(
             r#"SELECT EXISTS (
@@ -78,7 +78,7 @@ impl Store {
                    JOIN streams s ON s.workspace_id = r.workspace_id AND s.pipeline_id = r.pipeline_id AND s.run_id = r.id
                    JOIN pipelines p ON p.workspace_id = r.workspace_id AND p.id = r.pipeline_id
                    WHERE r.workspace_id = $1 AND r.id = $2 AND s.state = 'running' AND p.current_version_id = r.version_id
-                     AND r.cancel_requested_at IS NULL AND r.started_at > clock_timestamp() - $3::interval) AS "goes_on!""#,
+                     AND r.cancel_requested_at IS NULL AND r.failed_stages = 0 AND r.started_at > clock_timestamp() - $3::interval) AS "goes_on!""#,
             lease.workspace_id,
             lease.run_id,
             interval(TURN)?
