@@ -255,3 +255,19 @@ fn names_of_a_source_neither_move_the_cursor_nor_forge_lines() {
         assert_eq!(forged, usize::from(command == "plan"), "{command}: {told:?}");
     }
 }
+
+#[test]
+fn a_mistyped_url_is_not_repeated_with_its_password() {
+    let world = World::new();
+    for arguments in [
+        ["connections", "add", "c", "postgres//app:s3cr3tPW@h/db"].as_slice(),
+        &["connections", "add", "c", "app:s3cr3tPW@h://db"],
+        &["connections", "add", "postgres://app:s3cr3tPW@h/db", "postgres", "postgres://h/db"],
+        &["connections", "add", "c", "postgres//app:s3cr3tPW@h/db", "--json"],
+    ] {
+        let done = world.run(arguments);
+        assert_eq!(done.code(), Some(1), "{done}");
+        assert!(!format!("{}{}", done.stdout, done.stderr).contains("s3cr3tPW"), "{done}");
+        assert!(done.stderr.contains("hint: "), "{done}");
+    }
+}
