@@ -33,6 +33,7 @@ mod copy;
 mod decode;
 mod encode;
 mod endpoint;
+mod exclusive;
 mod failure;
 mod filters;
 mod gone;
