@@ -161,6 +161,12 @@ impl Operations {
             notes.push("slices run one after the other: loads by a cursor take turns".to_owned());
             parallel = 1;
         }
+        if version.plan.replaces_keys() {
+            notes.push(
+                "delete_insert replaces all rows of a key: a slice fails if its rows have a key of another slice"
+                    .to_owned(),
+            );
+        }
         let slice = |(from, to)| SliceRow { from, to, state: "waiting".to_owned(), run_id: None };
         let slices = slices.into_iter().map(slice).collect();
         let pipeline = version.pipeline.clone();

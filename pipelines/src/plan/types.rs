@@ -281,6 +281,11 @@ impl Plan {
         self.tasks.values().any(|task| matches!(task.work, Work::Extract { cursor: Some(_), .. }))
     }
 
+    /// Whether a load replaces all rows of its keys.
+    pub fn replaces_keys(&self) -> bool {
+        self.tasks.values().any(|task| matches!(task.work, Work::Load { mode: WriteMode::DeleteInsert, .. }))
+    }
+
     /// Declared parameters on which the rows of a stage depend.
     pub fn parameters_of(&self, stage: &Stage) -> std::collections::BTreeSet<String> {
         let works = stage.tasks.iter().filter_map(|task| self.tasks.get(task)).map(|task| &task.work);
