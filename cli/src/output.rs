@@ -5,9 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use headwater_operations::Problems;
 pub(crate) use headwater_pipelines::diagnostic::shown;
 use headwater_pipelines::diagnostic::{acts, shown_lines};
-use headwater_operations::Problems;
 use serde::Serialize;
 
 /// Lines above, under the header and below; lines between rows would double the height of every list.
@@ -44,7 +44,8 @@ impl Write for Standard {
 
 /// Bytes of a document without those that begin escape sequences. (Characters of several bytes may come in two pieces.)
 fn inert(bytes: &[u8]) -> Vec<u8> {
-    let inert = |byte: &u8| if byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t') { b'?' } else { *byte };
+    let inert =
+        |byte: &u8| if byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t') { b'?' } else { *byte };
     bytes.iter().map(inert).collect()
 }
 

@@ -206,6 +206,9 @@ impl Checker<'_> {
         columns: Option<&Columns>,
         steps: &[Step],
     ) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+        if self.unreachable.contains(source.connection()) {
+            return None;
+        }
         if let Some(finding) = self.inability(source) {
             self.add(steps, finding);
             return None;
@@ -317,6 +320,9 @@ impl Checker<'_> {
             return;
         }
         let Some(schema) = self.relations.schema(&input.internal_name()).cloned() else { return };
+        if self.unreachable.contains(&into.connection) {
+            return;
+        }
         if !self.named_columns(task, request, &schema) {
             return;
         }
@@ -352,6 +358,7 @@ impl Checker<'_> {
     }
 
     async fn prepared(&self, into: &TableRef, request: &SinkRequest, schema: &SchemaRef) -> crate::Result<SinkPlan> {
+        let _asking = self.connections.asking(&into.connection);
         self.connections.open(&into.connection)?.sink(request).await?.prepare(schema).await
     }
 

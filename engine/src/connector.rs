@@ -23,12 +23,15 @@ use crate::error::Result;
 use crate::memory::StagePool;
 use crate::session::SessionFactory;
 
+mod asked;
 mod columns;
 mod deletes;
 mod info;
 mod position;
 mod registry;
 
+pub use asked::Asked;
+pub(crate) use asked::Asking;
 pub use columns::{ColumnChanges, TargetColumn};
 pub use deletes::{AllKeys, DELETED, deleted_at_type, refuse_too_many, without_flag, written_columns};
 pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};

@@ -271,3 +271,17 @@ fn a_mistyped_url_is_not_repeated_with_its_password() {
         assert!(done.stderr.contains("hint: "), "{done}");
     }
 }
+
+#[test]
+fn what_a_plan_waits_for_is_said_after_two_seconds() {
+    let world = World::new();
+    // It accepts connections, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://x@{}/db?connect_timeout=4", silent.local_addr().unwrap());
+    let spec = copy(&world, &postgres(&url), "here.public.orders");
+    world.write("copy.yaml", &spec);
+    let done = world.run(&["plan", "copy.yaml", "--json"]);
+    assert_eq!(done.code(), Some(1), "{done}");
+    assert!(done.stderr.contains("planning: waiting for connection here"), "{done}");
+    assert!(done.stdout.starts_with('{'), "the document stands alone: {done}");
+}

@@ -16,7 +16,7 @@ use super::files;
 use crate::context::Context;
 use crate::failure::show_problems;
 use crate::fold::{self, Fold, first_lines, shortened};
-use crate::output;
+use crate::{output, waiting};
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
@@ -35,7 +35,8 @@ pub(crate) struct PlanArgs {
 
 pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<ExitCode> {
     let against = if args.snapshot { Against::Catalogs } else { Against::Systems };
-    let planned = context.operations.plan(&context.actor, files::read_all(&args.path)?, against).await?;
+    let planned = context.operations.plan(&context.actor, files::read_all(&args.path)?, against);
+    let planned = waiting::shown(context, "planning", planned).await?;
     let valid = planned.iter().all(|spec| spec.valid);
     if args.json && args.path.is_dir() {
         output::json(&PlansReport { plans: planned.into_iter().map(|spec| spec.report).collect() })?;

@@ -172,7 +172,8 @@ async fn an_overwrite_that_waits_for_a_reader_lets_others_pass_and_can_be_cancel
     let target = sink(&shop, "public.target", WriteMode::Overwrite).await;
     let staged = target.write(&load, input().await).await.unwrap();
     let (cancel, sees) = (load.cancel.clone(), load.progress.clone());
-    let commit = tokio::spawn(async move { target.commit(&load, staged).await });
+    let mut committing = tokio::task::JoinSet::new();
+    committing.spawn(async move { target.commit(&load, staged).await });
     while sees.waiting().now.is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -185,7 +186,7 @@ async fn an_overwrite_that_waits_for_a_reader_lets_others_pass_and_can_be_cancel
     }
     let start = Instant::now();
     cancel.cancel();
-    let error = commit.await.unwrap().unwrap_err();
+    let error = committing.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Canceled, "{error}");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     shop.close().await;

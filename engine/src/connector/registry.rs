@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Connector;
+use super::{Asked, Connector};
 use crate::error::{EngineError, Result};
 
 /// Whether a text may be shown where a name is expected: letters, digits, `_` and `-` alone. A mistyped url would show its password.
@@ -14,13 +14,19 @@ pub fn is_like_a_name(text: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct Registry {
     connectors: Arc<[Arc<dyn Connector>]>,
+    asked: Arc<Asked>,
 }
 
 impl Registry {
     /// Takes the connectors, sorted by name.
     pub fn new(mut connectors: Vec<Arc<dyn Connector>>) -> Self {
         connectors.sort_by_key(|connector| connector.spec().name);
-        Self { connectors: connectors.into() }
+        Self { connectors: connectors.into(), asked: Arc::default() }
+    }
+
+    /// Which of the connections that were opened by it are being asked something.
+    pub fn asked(&self) -> &Arc<Asked> {
+        &self.asked
     }
 
     /// All of them, sorted by name.
@@ -37,8 +43,12 @@ impl Registry {
                 return EngineError::config(format!("there is no connector named '{name}'"))
                     .hint(format!("the connectors are {names}"));
             }
-            EngineError::config("what stands for the connector's name is none, and is not repeated: it may hold a password")
-                .hint(format!("the connectors are {names}; a location begins with one and ://, e.g. postgres://user@host/database"))
+            EngineError::config(
+                "what stands for the connector's name is none, and is not repeated: it may hold a password",
+            )
+            .hint(format!(
+                "the connectors are {names}; a location begins with one and ://, e.g. postgres://user@host/database"
+            ))
         })
     }
 
