@@ -166,7 +166,9 @@ mod tests {
     fn what_no_reader_would_find_is_not_written() {
         let keys = options(json!({ "access_key_id": "a", "secret_access_key": "b" }));
         for location in [open("lake", "/srv", &Map::new()).unwrap(), open("lake", "s3://acme/srv", &keys).unwrap()] {
-            for hidden in ["a%20b", "100%", "x/_delta_log", "_delta_log", "_x", ".x", "a/.x/b", "a\nb", "a\u{1b}[2J", ".."] {
+            for hidden in
+                ["a%20b", "100%", "x/_delta_log", "_delta_log", "_x", ".x", "a/.x/b", "a\nb", "a\u{1b}[2J", ".."]
+            {
                 let error = location.join_new(&[hidden.to_owned()]).unwrap_err();
                 assert!(error.hint.unwrap().contains("exclude"), "{hidden}");
             }
