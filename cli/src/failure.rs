@@ -49,12 +49,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if !problems.is_empty() {
         show_problems(problems);
     } else if error.downcast_ref::<Shown>().is_none() {
-        output::error_line(&format!("error: {error}"));
+        output::error_of("error: ", &error.to_string());
         let mut said = error.to_string();
         for cause in error.chain().skip(1).take(3) {
             let text = cause.to_string();
             if !said.contains(&text) {
-                output::error_line(&format!("  caused by: {text}"));
+                output::error_of("  caused by: ", &text);
                 said.push_str(&text);
             }
         }
@@ -66,9 +66,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 /// Prints what is wrong with each file, and counts it.
 pub(crate) fn show_problems(problems: &[Problems]) {
     let count = |severity: Severity| problems.iter().map(|file| file.count(severity)).sum::<usize>();
-    for file in problems.iter().filter(|file| !file.diagnostics.is_empty()) {
-        output::error_line(file.render(output::color(), output::width().min(120)).trim_end());
-    }
+    problems.iter().filter(|file| !file.diagnostics.is_empty()).for_each(output::findings);
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors + warnings > 0 {
         output::error_line(&format!("{}, {}", output::plural(errors, "error"), output::plural(warnings, "warning")));
@@ -86,6 +84,6 @@ fn show_hints(error: &anyhow::Error) {
         Some(error) => (error.hint.as_ref(), error.suggest.as_ref()),
         None => (hinted.map(|error| &error.hint), None),
     };
-    hint.iter().for_each(|hint| output::error_line(&format!("  hint: {hint}")));
-    suggest.iter().for_each(|suggest| output::error_line(&format!("  try: {}", words::suggestion(suggest))));
+    hint.iter().for_each(|hint| output::error_of("  hint: ", hint));
+    suggest.iter().for_each(|suggest| output::error_of("  try: ", &words::suggestion(suggest)));
 }

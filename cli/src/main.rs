@@ -13,6 +13,7 @@ mod output;
 #[cfg(test)]
 mod rooms;
 mod thinking;
+mod waiting;
 mod watch;
 mod words;
 

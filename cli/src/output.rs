@@ -1,10 +1,13 @@
-//! Everything that is printed.
+//! Everything that is printed. Names and texts of sources reach a terminal through here alone, and do nothing to it.
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use headwater_operations::Problems;
+pub(crate) use headwater_pipelines::diagnostic::shown;
+use headwater_pipelines::diagnostic::{acts, shown_lines};
 use serde::Serialize;
 
 /// Lines above, under the header and below; lines between rows would double the height of every list.
@@ -21,17 +24,29 @@ pub(crate) fn pipe_is_closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
 
-/// Standard output, which remembers that its reader went away: what writes through it reports that in its own words.
+/// Standard output for documents, which remembers that its reader went away: what writes through it reports that in its own words. A file
+/// gets each byte as it is, a terminal none that acts on it.
 pub(crate) struct Standard;
 
 impl Write for Standard {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        noting_the_end(std::io::stdout().lock().write(bytes))
+        let mut out = std::io::stdout().lock();
+        noting_the_end(match out.is_terminal() {
+            false => out.write(bytes),
+            true => out.write_all(&inert(bytes)).map(|()| bytes.len()),
+        })
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         noting_the_end(std::io::stdout().lock().flush())
     }
+}
+
+/// Bytes of a document without those that begin escape sequences. (Characters of several bytes may come in two pieces.)
+fn inert(bytes: &[u8]) -> Vec<u8> {
+    let inert =
+        |byte: &u8| if byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t') { b'?' } else { *byte };
+    bytes.iter().map(inert).collect()
 }
 
 fn noting_the_end<T>(written: std::io::Result<T>) -> std::io::Result<T> {
@@ -41,37 +56,88 @@ fn noting_the_end<T>(written: std::io::Result<T>) -> std::io::Result<T> {
     written
 }
 
-/// A line on standard output. A reader that went away ends the process quietly, as other tools do.
+/// A line on standard output.
 pub(crate) fn line(text: &str) {
+    print(&shown(text));
+}
+
+/// Lines on standard output: a text whose line breaks are meant.
+pub(crate) fn lines(text: &str) {
+    print(&shown_lines(text));
+}
+
+/// A document that is there to be kept, such as a spec: a file gets it as it is.
+pub(crate) fn document(text: &str) {
+    if std::io::stdout().is_terminal() { lines(text) } else { print(text) }
+}
+
+/// A line on standard error.
+pub(crate) fn error_line(text: &str) {
+    print_error(&shown(text));
+}
+
+/// Lines on standard error: a text whose line breaks are meant.
+pub(crate) fn error_lines(text: &str) {
+    print_error(&shown_lines(text));
+}
+
+/// A line on standard error in words of others, whose further lines stand so far in that they pass for none of ours.
+pub(crate) fn error_of(label: &str, text: &str) {
+    error_lines(&format!("{label}{}", text.trim_end().replace('\n', "\n        ")));
+}
+
+/// Findings on standard error, with excerpts of the text and, on a terminal, colours.
+pub(crate) fn findings(problems: &Problems) {
+    // Rendered text holds no sign of others' that acts on a terminal.
+    print_error(problems.render(color(), width().min(120)).trim_end());
+}
+
+/// Asks on standard error, and leaves the cursor behind the question.
+pub(crate) fn ask(question: &str) -> std::io::Result<()> {
+    let mut out = std::io::stderr().lock();
+    write!(out, "{} ", shown(question))?;
+    out.flush()
+}
+
+/// Prints on standard output as it is. A reader that went away ends the process quietly, as other tools do.
+fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
         std::process::exit(PIPE_CLOSED.into());
     }
 }
 
-/// A line on standard error.
-pub(crate) fn error_line(text: &str) {
+fn print_error(text: &str) {
     // If standard error is gone, nobody is left to read it.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// One JSON document on standard output.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string_pretty(value)?);
+    print(&escaped(&serde_json::to_string_pretty(value)?));
     Ok(())
 }
 
 /// One of many JSON documents, on a line of its own.
 pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string(value)?);
+    print(&escaped(&serde_json::to_string(value)?));
     Ok(())
+}
+
+/// JSON in which what acts on a terminal is escaped. Such a sign can only be in a string; those of ASCII are escaped already, but for DEL.
+fn escaped(json: &str) -> String {
+    let escape = |c: char| match c {
+        c if c == '\n' || !acts(c) => c.to_string(),
+        c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+    };
+    json.chars().map(escape).collect()
 }
 
 /// A table that fits the terminal. Ids and times are not broken: they are there to be copied.
 pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
     let mut table = Table::new();
     table.load_preset(PRESET);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header.iter().map(|name| shown(name)));
     if !std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
@@ -84,29 +150,12 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
     for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| whole.contains(index)) {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
-    line(&table.trim_fmt());
+    print(&table.trim_fmt());
 }
 
 /// Whether a cell is an id or a time.
 fn is_whole(cell: &str) -> bool {
     uuid::Uuid::try_parse(cell).is_ok() || chrono::NaiveDateTime::parse_from_str(cell, "%Y-%m-%d %H:%M:%SZ").is_ok()
-}
-
-/// A text of others', whose control characters do nothing to the terminal, and none of whose signs reorders or hides others.
-pub(crate) fn shown(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() || is_invisible(c) { c.escape_default().collect() } else { vec![c] })
-        .collect()
-}
-
-/// A text of others' that has lines.
-pub(crate) fn shown_lines(text: &str) -> String {
-    text.lines().map(shown).collect::<Vec<_>>().join("\n")
-}
-
-/// Whether a sign has no width or turns the direction of writing: Unicode's default-ignorable format characters, and its separators of lines.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Whether standard error shows colours.
@@ -181,8 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn text_of_others_neither_moves_the_cursor_nor_turns_the_direction_of_writing() {
-        assert_eq!(shown("a\u{1b}[2Jb\u{202e}c\u{200b}d é 日本"), "a\\u{1b}[2Jb\\u{202e}c\\u{200b}d é 日本");
-        assert_eq!(shown_lines("SELECT 1\nFROM \u{7}t"), "SELECT 1\nFROM \\u{7}t");
+    fn a_json_document_stays_the_same_value_and_acts_on_no_terminal() {
+        let value = serde_json::json!({ "name": "a\u{1b}[2J\u{9b}8m\u{7f}\u{202e}\u{e0041}\nb é" });
+        let text = escaped(&serde_json::to_string_pretty(&value).unwrap_or_default());
+        assert!(text.lines().all(|line| !line.chars().any(acts)), "{text}");
+        assert!(text.contains('é') && text.lines().count() == 3, "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
+    }
+
+    #[test]
+    fn a_document_on_a_terminal_begins_no_escape_sequence() {
+        assert_eq!(inert("a,\u{1b}[2J\té\r\n".as_bytes()), "a,?[2J\té\r\n".as_bytes());
     }
 }

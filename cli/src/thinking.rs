@@ -34,7 +34,7 @@ impl Thinking {
             return output::error_line(&text);
         }
         self.bar.enable_steady_tick(Duration::from_millis(200));
-        self.bar.set_message(text);
+        self.bar.set_message(output::shown(&text));
     }
 }
 

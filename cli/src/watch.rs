@@ -166,7 +166,7 @@ impl View {
         let style = ProgressStyle::with_template("{spinner} {prefix:30!} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = |path: &String| {
-            let bar = ProgressBar::new_spinner().with_style(style.clone()).with_prefix(path.clone());
+            let bar = ProgressBar::new_spinner().with_style(style.clone()).with_prefix(output::shown(path));
             let bar = all.add(bar);
             bar.enable_steady_tick(TICK);
             (path.clone(), bar)
@@ -213,7 +213,7 @@ impl View {
     fn say(&self, text: &str) {
         match &self.bars {
             // A bar that went away is no reason to end the command.
-            Some((all, _)) => drop(all.println(text)),
+            Some((all, _)) => drop(all.println(output::shown(text))),
             None => output::error_line(text),
         }
     }

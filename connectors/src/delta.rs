@@ -110,7 +110,9 @@ struct DeltaConnection {
 }
 
 impl DeltaConnection {
+    /// A table that is read. Delta decodes addresses, so that a name with an escape would read another table.
     fn locate(&self, path: &[String]) -> Result<Location> {
+        location::refuse_escapes(path)?;
         Location::new(&self.name, path, self.location.join(path)?)
     }
 
@@ -163,7 +165,7 @@ impl Connection for DeltaConnection {
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {
-        let location = self.locate(&request.path)?;
+        let location = Location::new(&self.name, &request.path, self.location.join_new(&request.path)?)?;
         Ok(Arc::new(sink::DeltaSink::new(location, request)?))
     }
 

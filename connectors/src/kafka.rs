@@ -32,6 +32,7 @@ mod rows;
 mod scan;
 mod scram;
 mod session;
+mod silence;
 mod source;
 mod topic;
 mod wire;

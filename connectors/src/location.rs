@@ -59,18 +59,24 @@ pub(crate) fn open(connection: &str, location: &str, options: &Map<String, Value
 impl Location {
     /// Joins a table's path, and refuses what would leave the location.
     pub(crate) fn join(&self, path: &[String]) -> Result<Self> {
-        let parts: Vec<&str> = path.iter().flat_map(|part| part.split('/')).collect();
-        if parts.iter().any(|part| part.is_empty() || *part == "." || *part == ".." || part.contains('\0')) {
-            return Err(EngineError::config(format!(
-                "'{}' is not a name below the connection's location",
-                path.join(".")
-            ))
-            .hint("use plain names, joined by '/' or '.'"));
+        let parts = parts(path);
+        if parts.iter().any(|part| part.is_empty() || *part == "." || *part == ".." || part.contains(char::is_control))
+        {
+            return Err(unfit(path, "is not a name below the connection's location"));
         }
         Ok(match self {
             Self::Folder(folder) => Self::Folder(folder.join(parts.join("/"))),
             Self::Store(store) => Self::Store(store.join(&parts.join("/"))?),
         })
+    }
+
+    /// The same for what is written: a name that readers would decode, or that listings pass over, would hide the rows.
+    pub(crate) fn join_new(&self, path: &[String]) -> Result<Self> {
+        refuse_escapes(path)?;
+        if let Some(hidden) = parts(path).into_iter().find(|part| part.starts_with(['.', '_'])) {
+            return Err(unfit(path, &format!("can't be written: readers pass over names such as '{hidden}'")));
+        }
+        self.join(path)
     }
 
     /// Reaches the location and says what it is. An object store has to refuse to put what is there.
@@ -115,6 +121,24 @@ impl Location {
     }
 }
 
+/// Refuses a path that readers of addresses take for another one: they decode `a%20b` to `a b`.
+pub(crate) fn refuse_escapes(path: &[String]) -> Result<()> {
+    match path.iter().any(|part| part.contains('%')) {
+        true => Err(unfit(path, "holds a '%', which readers decode: they would look for another name")),
+        false => Ok(()),
+    }
+}
+
+/// Parts of a path, which names may join by slashes.
+fn parts(path: &[String]) -> Vec<&str> {
+    path.iter().flat_map(|part| part.split('/')).collect()
+}
+
+fn unfit(path: &[String], why: &str) -> EngineError {
+    EngineError::config(format!("'{}' {why}", path.join(".")))
+        .hint("use plain names, joined by '/' or '.'; of a whole schema, leave such a table out: exclude: [name]")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -135,6 +159,25 @@ mod tests {
             assert!(location.join(&["a/../../etc".to_owned()]).is_err());
             let joined = location.join(&["a/b".to_owned()]).unwrap().to_string();
             assert!(joined.ends_with("/srv/a/b"), "{joined}");
+        }
+    }
+
+    #[test]
+    fn what_no_reader_would_find_is_not_written() {
+        let keys = options(json!({ "access_key_id": "a", "secret_access_key": "b" }));
+        for location in [open("lake", "/srv", &Map::new()).unwrap(), open("lake", "s3://acme/srv", &keys).unwrap()] {
+            for hidden in
+                ["a%20b", "100%", "x/_delta_log", "_delta_log", "_x", ".x", "a/.x/b", "a\nb", "a\u{1b}[2J", ".."]
+            {
+                let error = location.join_new(&[hidden.to_owned()]).unwrap_err();
+                assert!(error.hint.unwrap().contains("exclude"), "{hidden}");
+            }
+            for fine in ["a b", "x_", "a.b/c", "Größe", "{x}"] {
+                assert!(location.join_new(&[fine.to_owned()]).is_ok(), "{fine}");
+            }
+            // What others have written is read, however they named it.
+            assert!(location.join(&["_staging/dt=2026%3A01.csv".to_owned()]).is_ok());
+            assert!(location.join(&["a\nb".to_owned()]).is_err());
         }
     }
 

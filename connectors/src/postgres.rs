@@ -33,6 +33,7 @@ mod copy;
 mod decode;
 mod encode;
 mod endpoint;
+mod exclusive;
 mod failure;
 mod filters;
 mod gone;
@@ -43,6 +44,7 @@ mod loads;
 mod marks;
 mod names;
 mod numeric;
+mod patience;
 mod profile;
 mod quota;
 mod relation;
@@ -62,6 +64,7 @@ mod written;
 use endpoint::{Endpoint, Host, Settings};
 use idle::Idle;
 use known::Known;
+use patience::Patience;
 use quota::{DEFAULT_SESSIONS, Quota, Quotas, Reservation};
 use session::{Dialer, Session};
 use snapshot::Snapshots;
@@ -160,6 +163,11 @@ impl Shared {
         self.reserved.lock().as_ref().map_or(usize::MAX, |reserved| reserved.readers(table))
     }
 
+    /// How long a question may wait for a lock: who reserved nothing only looks.
+    fn patience(&self) -> Patience {
+        if self.reserved.lock().is_some() { Patience::Session } else { Patience::Short }
+    }
+
     /// Gives back what a table does not need of that.
     fn reduce(&self, table: &str, readers: usize) {
         self.reserved.lock().iter_mut().for_each(|reserved| reserved.reduce(table, readers));
@@ -228,7 +236,7 @@ impl Connection for PostgresConnection {
 
     async fn expect(&self, tables: &Expected) -> Result<()> {
         let (known, name) = (&self.shared.known, &self.shared.dialer.name);
-        self.shared.ask(async |session| known.expect(session, name, tables).await).await
+        self.shared.ask(async |session| known.expect(session, name, tables, self.shared.patience()).await).await
     }
 
     async fn source(&self, request: &SourceRequest) -> Result<Source> {

@@ -217,7 +217,9 @@ impl Engine {
     /// What a connection can read now.
     pub async fn catalog(&self, name: &str, settings: ConnectionSettings) -> Result<Catalog> {
         let connections = Connections::new(self.registry().clone(), BTreeMap::from([(name.to_owned(), settings)]));
+        let asking = connections.asking(name);
         let tables = connections.open(name)?.catalog(true).await;
+        drop(asking);
         connections.close().await;
         Ok(Catalog { tables: tables? })
     }

@@ -21,7 +21,6 @@ use headwater_pipelines::sql::SqlFinding;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::columns::settle;
 use crate::connector::{SinkPlan, SinkRequest, written_columns};
 use crate::nodes::compile;
 use crate::parameters;
@@ -30,6 +29,8 @@ use crate::stage::Engine;
 use crate::transform::{self, Parameters};
 
 mod deletes;
+mod named;
+mod notes;
 mod partial;
 mod places;
 
@@ -40,6 +41,8 @@ pub struct Checked {
     pub schemas: BTreeMap<TaskPath, SchemaRef>,
     /// What each load would do to its target.
     pub loads: BTreeMap<TaskPath, TargetPlan>,
+    /// What sources say of themselves, by the task that reads them.
+    pub notes: BTreeMap<TaskPath, Vec<String>>,
     /// Findings of planning and checking together, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -175,11 +178,12 @@ impl Checker<'_> {
         if columns.is_some()
             && described
             && self.inability(source).is_none()
-            && let Ok(provider) = self.connections.source(source, columns, &self.cancel).await
+            && let Ok(read) = self.connections.read(source, columns, None, &self.cancel).await
         {
-            return self.keep(task, provider.schema());
+            self.note(task, &read);
+            return self.keep(task, read.table.schema());
         }
-        let Some(plain) = self.source(source, None, &steps).await else { return };
+        let Some(plain) = self.source(task, source, None, &steps).await else { return };
         let provider = match columns {
             None => plain,
             Some(columns) => {
@@ -188,37 +192,23 @@ impl Checker<'_> {
                     return;
                 }
                 let steps = self.steps(task, &["extract", "columns"]);
-                let Some(typed) = self.source(source, Some(columns), &steps).await else { return };
+                let Some(typed) = self.source(task, source, Some(columns), &steps).await else { return };
                 typed
             }
         };
         self.keep(task, provider.schema());
     }
 
-    /// Whether all the columns that an extract names are there.
-    fn names(&mut self, task: &TaskPath, columns: &Columns, names: &[String]) -> bool {
-        let valid: Vec<&str> = names.iter().map(String::as_str).collect();
-        let named: Vec<(Step, &String)> = match columns {
-            Columns::Only(list) => list.iter().enumerate().map(|(index, name)| (Step::from(index), name)).collect(),
-            Columns::Override(map) => map.keys().map(|name| (Step::from(name.as_str()), name)).collect(),
-        };
-        let mut fine = true;
-        for (step, name) in named {
-            if let Err(finding) = settle(name, &valid) {
-                let steps = [self.steps(task, &["extract", "columns"]), vec![step]].concat();
-                self.checked.diagnostics.push(self.document.at_key(&steps, finding));
-                fine = false;
-            }
-        }
-        fine
-    }
-
     async fn source(
         &mut self,
+        task: &TaskPath,
         source: &ExtractSource,
         columns: Option<&Columns>,
         steps: &[Step],
     ) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+        if self.unreachable.contains(source.connection()) {
+            return None;
+        }
         if let Some(finding) = self.inability(source) {
             self.add(steps, finding);
             return None;
@@ -229,8 +219,11 @@ impl Checker<'_> {
             self.add(steps, finding.hint("what reads it is not checked; plan without --snapshot"));
             return None;
         }
-        match self.connections.source(source, columns, &self.cancel).await {
-            Ok(provider) => Some(provider),
+        match self.connections.read(source, columns, None, &self.cancel).await {
+            Ok(read) => {
+                self.note(task, &read);
+                Some(read.table)
+            }
             Err(error) => {
                 self.failed(Code::UnknownTable, source.connection(), steps, error).await;
                 None
@@ -258,7 +251,7 @@ impl Checker<'_> {
                 let steps = self.steps(task, place);
                 let source = ExtractSource::Table(table.clone());
                 self.within = self.place_in_statement(task, &direct_name(table));
-                let provider = self.source(&source, None, &steps).await;
+                let provider = self.source(task, &source, None, &steps).await;
                 self.within = None;
                 if let Some(provider) = provider {
                     let name = direct_name(table);
@@ -327,6 +320,9 @@ impl Checker<'_> {
             return;
         }
         let Some(schema) = self.relations.schema(&input.internal_name()).cloned() else { return };
+        if self.unreachable.contains(&into.connection) {
+            return;
+        }
         if !self.named_columns(task, request, &schema) {
             return;
         }
@@ -350,26 +346,6 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether the dataset has the columns that a load names.
-    fn named_columns(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
-        let valid: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let listed = |field: &'static str, names: &[String]| -> Vec<(Vec<Step>, String)> {
-            let steps = self.steps(task, &["load", field]);
-            let named = names.iter().enumerate();
-            named.map(|(index, name)| ([steps.clone(), vec![Step::from(index)]].concat(), name.clone())).collect()
-        };
-        let mut named = listed("partition_by", &request.partition_by);
-        named.extend(listed("keys", &request.keys));
-        named.extend(request.order_by.iter().map(|name| (self.steps(task, &["load", "order_by"]), name.clone())));
-        named.retain(|(_, name)| !valid.contains(&name.as_str()));
-        for (steps, name) in &named {
-            let finding = Finding::error(Code::UnknownColumn, format!("there is no column '{name}'"))
-                .nearest(name, valid.iter().copied());
-            self.add(steps, finding);
-        }
-        named.is_empty()
-    }
-
     fn write_inability(&self, into: &TableRef, mode: WriteMode) -> Option<Finding> {
         let spec = self.connections.spec(&into.connection).ok()?;
         if spec.writes.contains(&mode) {
@@ -382,6 +358,7 @@ impl Checker<'_> {
     }
 
     async fn prepared(&self, into: &TableRef, request: &SinkRequest, schema: &SchemaRef) -> crate::Result<SinkPlan> {
+        let _asking = self.connections.asking(&into.connection);
         self.connections.open(&into.connection)?.sink(request).await?.prepare(schema).await
     }
 

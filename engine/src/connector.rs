@@ -23,17 +23,20 @@ use crate::error::Result;
 use crate::memory::StagePool;
 use crate::session::SessionFactory;
 
+mod asked;
 mod columns;
 mod deletes;
 mod info;
 mod position;
 mod registry;
 
+pub use asked::Asked;
+pub(crate) use asked::Asking;
 pub use columns::{ColumnChanges, TargetColumn};
 pub use deletes::{AllKeys, DELETED, deleted_at_type, refuse_too_many, without_flag, written_columns};
 pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};
 pub use position::{CursorRequest, Mark, OwnPosition, Position, Reading, Source, judge_column, refuse_cursor};
-pub use registry::Registry;
+pub use registry::{Registry, is_like_a_name};
 
 /// What a connector is and can do, as data.
 #[derive(Debug, Clone, Copy)]

@@ -53,6 +53,18 @@ pub struct Intent {
     /// Cursors that it moves then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cursors: Vec<CursorMove>,
+    /// Keys whose rows it replaces, if no other slice of its backfill may have them. They are no part of what is kept.
+    #[serde(skip)]
+    pub slice: Option<SliceKeys>,
+}
+
+/// The keys of a load by delete_insert, which replaces all rows of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliceKeys {
+    /// The target as the spec names it.
+    pub target: String,
+    /// A hash of each key, and the key in words.
+    pub keys: Vec<(Uuid, String)>,
 }
 
 /// What a batch of a stream came to.

@@ -15,7 +15,7 @@ use headwater_pipelines::spec::Columns;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, SnapshotConnection};
-use crate::connector::{Connection, CursorRequest, Registry, Source, SourceObject, SourceRequest};
+use crate::connector::{Asking, Connection, CursorRequest, Registry, Source, SourceObject, SourceRequest};
 use crate::control::Progress;
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
@@ -79,6 +79,11 @@ impl Connections {
         Ok(connection)
     }
 
+    /// Notes that a connection is asked something, until the answer drops.
+    pub(crate) fn asking(&self, name: &str) -> Asking {
+        self.registry.asked().begin(name)
+    }
+
     /// What the connector of a connection is and can do.
     pub fn spec(&self, name: &str) -> Result<&'static crate::connector::ConnectorSpec> {
         let settings = self
@@ -111,6 +116,7 @@ impl Connections {
             ExtractSource::Query { query, .. } => SourceObject::Query(query.clone()),
         };
         let request = SourceRequest { object, columns: columns.cloned(), cursor, cancel: cancel.clone() };
+        let _asking = self.asking(source.connection());
         self.open(source.connection())?.source(&request).await
     }
 

@@ -27,6 +27,7 @@ mod deletes;
 mod follow;
 mod load;
 mod pull;
+mod slice;
 
 use build::{Builder, Built};
 use cursors::Cursors;

@@ -1,17 +1,25 @@
 //! Backfills: intervals of the past that are filled in, slice by slice.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use headwater_pipelines::plan::{Plan, Work};
+use headwater_engine::catalog::Catalog;
+use headwater_pipelines::plan::Plan;
 use headwater_pipelines::schedule::{self, Cut, Interval, Step, Times};
-use headwater_pipelines::spec::{Moment, Spec, WriteMode};
+use headwater_pipelines::spec::{Moment, Spec};
 use headwater_store::{BackfillRow, NewBackfill, SliceRow, VersionRow};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::catalog::content;
 use crate::runs::{bind, zone_of};
 use crate::{Action, Actor, BackfillState, OperationError, Operations, Result};
+
+mod judge;
+
+use judge::judge;
 
 /// More slices are hardly meant, and each of them is a run.
 const MOST_SLICES: usize = 10_000;
@@ -144,14 +152,20 @@ impl Operations {
     async fn judge_backfill(&self, start: &StartBackfill) -> Result<(VersionRow, BackfillPlan)> {
         let version = self.workspace.current_version(&start.pipeline).await?;
         self.must_not_follow(&version.plan).await?;
-        let targets = judge(&version.plan)?;
         let zone = start.timezone.unwrap_or_else(|| zone_of(&version.spec));
         let slices = cut(start, &version.spec, zone)?;
+        let targets = judge(&version.plan, &self.known_sources(&version.plan).await?, &slices)?;
         let mut notes = Vec::new();
         let mut parallel = start.parallel.max(1);
         if version.plan.has_cursors() && parallel > 1 {
             notes.push("slices run one after the other: loads by a cursor take turns".to_owned());
             parallel = 1;
+        }
+        if version.plan.replaces_keys() {
+            notes.push(
+                "delete_insert replaces all rows of a key: a slice fails if its rows have a key of another slice"
+                    .to_owned(),
+            );
         }
         let slice = |(from, to)| SliceRow { from, to, state: "waiting".to_owned(), run_id: None };
         let slices = slices.into_iter().map(slice).collect();
@@ -159,29 +173,13 @@ impl Operations {
         let plan = BackfillPlan { pipeline, version: version.number, parallel, targets, notes, slices };
         Ok((version, plan))
     }
-}
 
-/// Refuses what would not replace the rows of a slice; answers with the targets.
-fn judge(plan: &Plan) -> Result<Vec<String>> {
-    let name = &plan.pipeline;
-    if !plan.uses_interval() && !plan.has_cursors() {
-        return Err(OperationError::invalid(format!("each run of {name} reads the same rows, whatever its interval"))
-            .hint("bind the interval in a statement, e.g. WHERE at >= $interval_start AND at < $interval_end, or give the extract a cursor"));
+    /// The catalogs of what a plan reads, as far as they were ever looked at.
+    async fn known_sources(&self, plan: &Plan) -> Result<BTreeMap<String, Catalog>> {
+        let sources: BTreeSet<String> = plan.tasks.values().flat_map(|task| task.work.sources()).collect();
+        let found = self.workspace.newest_catalogs(&Vec::from_iter(sources)).await?;
+        found.iter().map(|snapshot| Ok((snapshot.connection.clone(), content(snapshot)?))).collect()
     }
-    let mut targets = Vec::new();
-    for (path, task) in &plan.tasks {
-        let Work::Load { into, mode, .. } = &task.work else { continue };
-        if !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert) {
-            let what = match mode {
-                WriteMode::Overwrite => "each slice would replace the rows of all others",
-                _ => "rows of a slice that is loaded again would be there twice",
-            };
-            return Err(OperationError::invalid(format!("'{path}' loads into {into} by mode {mode}: {what}"))
-                .hint("load by keys: mode upsert, or delete_insert with the column that names the slice"));
-        }
-        targets.push(into.to_string());
-    }
-    Ok(targets)
 }
 
 /// The slices of the interval.

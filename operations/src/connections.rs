@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_engine::connector::{Connection, Connector, Health};
+use headwater_engine::connector::{Connection, Connector, Health, is_like_a_name};
 use headwater_engine::job::ConnectionSettings;
 use headwater_engine::relations::Connections;
 use headwater_store::ConnectionRow;
@@ -175,7 +175,7 @@ impl Operations {
                 .suggest(Suggest::AddConnection { name: None })
         })?;
         registry.for_location(location).ok_or_else(|| {
-            let scheme = location.split_once("://").map(|(scheme, _)| scheme);
+            let scheme = location.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| is_like_a_name(scheme));
             let schemes: Vec<&str> = registry.iter().flat_map(|connector| connector.spec().schemes).copied().collect();
             let names: Vec<&str> = registry.iter().map(|connector| connector.spec().name).collect();
             let near = scheme
@@ -199,6 +199,8 @@ fn must_be_name(name: &str) -> Result<()> {
     if good {
         return Ok(());
     }
-    Err(OperationError::invalid(format!("a connection can't be named '{name}'"))
+    // A url that stands in the place of the name may hold a password.
+    let shown = if is_like_a_name(name) { format!("'{name}'") } else { "like this".to_owned() };
+    Err(OperationError::invalid(format!("a connection can't be named {shown}"))
         .hint("begin with a letter; use letters, digits and underscores"))
 }

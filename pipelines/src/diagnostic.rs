@@ -10,9 +10,11 @@ use crate::yaml::{self, Span};
 mod codes;
 mod nearest;
 mod render;
+mod shown;
 
 pub use codes::Code;
 pub use nearest::{nearest, nearest_hint};
+pub use shown::{acts, shown, shown_lines};
 
 /// Tables that a message names.
 const NAMED: usize = 3;

@@ -12,10 +12,13 @@ use crate::state::{BackfillEvent, BackfillState};
 use crate::{Result, StoreError, Workspace};
 
 mod advance;
+mod keys;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use keys::SliceKeys;
+pub(crate) use keys::take as take_keys;
 pub use rows::{BackfillRow, SliceRow};
 
 /// A backfill that is to be started.

@@ -53,7 +53,7 @@ use deadline::{BEAT, Db, Doubt, HOT, READ};
 use sessions::{Kept, ONE_PLAN, PLAN_EACH, pool};
 
 pub use audit::{AuditRow, Face, Who};
-pub use backfills::{BackfillRow, NewBackfill, SliceRow};
+pub use backfills::{BackfillRow, NewBackfill, SliceKeys, SliceRow};
 pub use catalogs::CatalogSnapshot;
 pub use connections::{ConnectionRow, NewConnection, OpenedConnection};
 pub use conversations::{ConversationRow, NewTurn, StepRow, TurnKey, TurnRow};

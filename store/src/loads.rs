@@ -3,6 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::backfills::{SliceKeys, take_keys};
 use crate::cursors::{self, MovedCursor};
 use crate::deadline::Tx;
 use crate::lifecycle::LeaseKey;
@@ -21,6 +22,8 @@ pub struct IntentRow {
     pub intent: Value,
     /// Cursors that the load moves.
     pub cursors: Vec<MovedCursor>,
+    /// Keys whose rows it replaces, if no other slice of its backfill may have them.
+    pub slice: Option<SliceKeys>,
 }
 
 impl Store {
@@ -68,6 +71,9 @@ impl Store {
             if !cursors::expect_move(&mut tx, lease, intent.load_id, *cursor).await? {
                 return Ok(false);
             }
+        }
+        if let Some(slice) = &intent.slice {
+            take_keys(&mut tx, lease, slice).await?;
         }
         sqlx::query!(
             r#"INSERT INTO intents (workspace_id, load_id, attempt, intent) VALUES ($1, $2, $3, $4)

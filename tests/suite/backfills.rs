@@ -172,3 +172,54 @@ fn slices_without_number_are_refused() {
     let many = world.run(&["backfill", "daily", "--from", "1970-01-01", "--to", "2026-01-02", "--every", "1h"]);
     assert!(many.code() != Some(0) && many.stderr.contains("more than 10000 slices"), "{many}");
 }
+
+#[test]
+fn slices_that_would_delete_each_others_rows_are_refused_before_they_do() {
+    let world = World::new();
+    world.query(
+        "CREATE TABLE ev AS SELECT g AS id, ts AS at, (ts AT TIME ZONE 'Europe/Berlin')::date AS day,
+                date_trunc('month', ts AT TIME ZONE 'Europe/Berlin')::date AS month
+         FROM (SELECT g, timestamptz '2026-01-01 00:30+00' + g * interval '1 hour' AS ts FROM generate_series(0, 71) g) s",
+    );
+    let lake = world.folder.join("lake").display().to_string();
+    for (key, into) in [("day", "shop.public.by_day"), ("month", "lake.by_month")] {
+        let spec = format!(
+            "name: by_{key}\nconnections:\n  shop: {{ type: postgres, url: \"{}\" }}\n  lake: {{ type: delta, location: \"file://{lake}\" }}\ntasks:\n  \
+             raw: {{ transform: \"SELECT * FROM shop.public.ev WHERE at >= $interval_start AND at < $interval_end\" }}\n  \
+             publish: {{ load: {{ input: raw, into: {into}, mode: delete_insert, keys: [{key}] }} }}\n",
+            world.url()
+        );
+        world.write("p.yaml", &spec);
+        world.succeed(&["apply", "p.yaml"]);
+        let name = format!("by_{key}");
+        let command = ["backfill", &name, "--from", "2026-01-01", "--to", "2026-01-04", "--every", "1d"];
+        let plan = world.succeed(&[command.as_slice(), &["--dry-run"]].concat());
+        assert!(plan.contains("a slice fails if its rows have a key of another slice"), "{plan}");
+        let done = world.run(&command);
+        assert_eq!(done.code(), Some(1), "{done}");
+        assert!(done.stderr.contains("of the key") && done.stderr.contains("delete_insert"), "{done}");
+        let shown = world.json(&["backfills", "show", &name, "--json"]);
+        assert_eq!((&shown["state"], &shown["succeeded"]), (&"failed".into(), &1.into()), "{shown:#}");
+    }
+    assert_eq!(world.query("SELECT count(*) FROM by_day"), "24", "the rows of the first slice are there");
+    // Cut as the keys are, nothing meets. The rows after the last midnight of Berlin are the next slice's.
+    let days = ["backfill", "by_day", "--from", "2026-01-01", "--to", "2026-01-05", "--timezone", "Europe/Berlin"];
+    world.succeed(&[days.as_slice(), &["--every", "1d"]].concat());
+    assert_eq!(world.query("SELECT count(*) FROM by_day"), "72");
+}
+
+#[test]
+fn what_has_no_intervals_of_time_is_refused_by_the_dry_run_too() {
+    let world = World::new();
+    world.query("CREATE TABLE num (id int PRIMARY KEY); INSERT INTO num VALUES (1)");
+    let spec = format!(
+        "name: numbers\nconnections:\n  shop: {{ type: postgres, url: \"{}\" }}\ntasks:\n  raw: {{ extract: {{ from: shop.public.num, cursor: id }} }}\n  \
+         publish: {{ load: {{ input: raw, into: shop.public.copied, mode: upsert, keys: [id] }} }}\n",
+        world.url()
+    );
+    world.write("p.yaml", &spec);
+    world.succeed(&["apply", "p.yaml"]);
+    world.succeed(&["connections", "catalog", "shop", "--refresh"]);
+    let done = world.run(&["backfill", "numbers", "--from", "2026-01-01", "--to", "2026-01-03", "--dry-run"]);
+    assert!(done.code() == Some(1) && done.stderr.contains("the cursor id of shop.public.num is a number"), "{done}");
+}

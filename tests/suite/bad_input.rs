@@ -229,3 +229,59 @@ fn a_wrong_use_of_the_command_ends_with_code_two() {
         assert_eq!(done.code(), Some(2), "{done}");
     }
 }
+
+#[test]
+fn names_of_a_source_neither_move_the_cursor_nor_forge_lines() {
+    let world = World::new();
+    world.query(
+        "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (id int PRIMARY KEY, %I int)', \
+         E'x\\033[2K\\033[1A\\nno version is approved yet\\n\\033[31mred', E'c\\033[8m'); END $$",
+    );
+    world.query("CREATE SCHEMA copies");
+    let tables = format!(
+        "name: copy\nconnections:\n  here: {}\ntasks:\n  rows: {{ extract: {{ tables: here.public.* }} }}\n  publish: \
+         {{ load: {{ input: rows, into: 'here.copies.\"{{{{ table }}}}\"' }} }}\n",
+        postgres(&world.url())
+    );
+    world.write("copy.yaml", &tables);
+    for command in ["plan", "run"] {
+        let done = world.run(&[command, "copy.yaml"]);
+        assert_eq!(done.code(), Some(0), "{done}");
+        let told = format!("{}{}", done.stdout, done.stderr);
+        assert!(!told.contains('\u{1b}'), "{command}: {told:?}");
+        assert!(told.contains("\\u{1b}[2K"), "{command}: {told:?}");
+        // The plan's own line is there once, and none is the table's.
+        let forged = told.lines().filter(|line| *line == "no version is approved yet").count();
+        assert_eq!(forged, usize::from(command == "plan"), "{command}: {told:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_url_is_not_repeated_with_its_password() {
+    let world = World::new();
+    for arguments in [
+        ["connections", "add", "c", "postgres//app:s3cr3tPW@h/db"].as_slice(),
+        &["connections", "add", "c", "app:s3cr3tPW@h://db"],
+        &["connections", "add", "postgres://app:s3cr3tPW@h/db", "postgres", "postgres://h/db"],
+        &["connections", "add", "c", "postgres//app:s3cr3tPW@h/db", "--json"],
+    ] {
+        let done = world.run(arguments);
+        assert_eq!(done.code(), Some(1), "{done}");
+        assert!(!format!("{}{}", done.stdout, done.stderr).contains("s3cr3tPW"), "{done}");
+        assert!(done.stderr.contains("hint: "), "{done}");
+    }
+}
+
+#[test]
+fn what_a_plan_waits_for_is_said_after_two_seconds() {
+    let world = World::new();
+    // It accepts connections, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://x@{}/db?connect_timeout=4", silent.local_addr().unwrap());
+    let spec = copy(&world, &postgres(&url), "here.public.orders");
+    world.write("copy.yaml", &spec);
+    let done = world.run(&["plan", "copy.yaml", "--json"]);
+    assert_eq!(done.code(), Some(1), "{done}");
+    assert!(done.stderr.contains("planning: waiting for connection here"), "{done}");
+    assert!(done.stdout.starts_with('{'), "the document stands alone: {done}");
+}

@@ -99,3 +99,23 @@ fn a_topic_that_was_made_again_stops_the_run_and_a_full_refresh_replaces_the_row
     world.succeed(&["run", "p.yaml", "--full-refresh"]);
     assert_eq!(lake(&world), "7:x 8:y");
 }
+
+#[test]
+fn a_plan_says_what_was_guessed_of_messages() {
+    let (world, topic, mut client) = world();
+    client.send(&topic, 0, &[r#"{"id":1,"_offset":7}"#, "broken"]);
+    for cursor in ["", ", cursor: auto"] {
+        let broker = broker().plain;
+        let folder = world.folder.join("lake").display().to_string();
+        let text = format!(
+            "name: guessed\nconnections:\n  stream: {{ type: kafka, bootstrap: \"127.0.0.1:{broker}\" }}\n  lake: {{ type: delta, location: \"file://{folder}\" }}\n\
+             tasks:\n  events: {{ extract: {{ from: stream.\"{topic}\"{cursor} }} }}\n  publish: {{ load: {{ input: events, into: lake.guessed, mode: append }} }}\n"
+        );
+        world.write("guessed.yaml", &text);
+        let plan = world.json(&["plan", "guessed.yaml", "--json"]);
+        let notes = plan["notes"]["events"].as_array().unwrap_or_else(|| panic!("{plan:#}"));
+        assert!(notes.iter().any(|note| note.as_str().unwrap().contains("guessed")), "{plan:#}");
+        let shown = world.succeed(&["plan", "guessed.yaml"]);
+        assert!(shown.contains("  note: ") && shown.contains("guessed"), "{shown}");
+    }
+}

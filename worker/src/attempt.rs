@@ -102,7 +102,7 @@ async fn prepare(shared: &Arc<Shared>, claimed: &Claimed) -> Result<StageJob> {
         AttemptInputs::default()
     };
     let backfill = claimed.interval_start.is_some()
-        && plan.has_cursors()
+        && (plan.has_cursors() || plan.replaces_keys())
         && workspace.is_backfill(claimed.lease.run_id).await.map_err(engine_error)?;
     let follows = plan.stream.is_some() && workspace.follows(claimed.lease.run_id).await.map_err(engine_error)?;
     let names: Vec<String> = plan.connections_of(stage).into_iter().collect();

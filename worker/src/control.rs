@@ -8,7 +8,7 @@ use headwater_engine::control::{Checkpoint, Control, CursorKey, CursorState, Int
 use headwater_engine::{EngineError, Result};
 use headwater_store::state::TaskRunState;
 use headwater_store::{
-    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, Store, StoreError, StoreErrorKind,
+    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, SliceKeys, Store, StoreError, StoreErrorKind,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -102,6 +102,10 @@ impl Control for AttemptControl {
             task: intent.task.clone(),
             intent: document,
             cursors: moved.collect(),
+            slice: intent
+                .slice
+                .as_ref()
+                .map(|slice| SliceKeys { target: slice.target.clone(), keys: slice.keys.clone() }),
         };
         let (lease, row) = (self.lease, Arc::new(row));
         self.call(move |store| {

@@ -116,6 +116,7 @@ impl Scripted {
             task: job.stage.clone(),
             receipt: receipt.clone(),
             cursors: Vec::new(),
+            slice: None,
         };
         control.intend(&intent).await?;
         Ok(receipt)

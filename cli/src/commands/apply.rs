@@ -11,7 +11,7 @@ use super::files;
 use super::plan;
 use crate::context::Context;
 use crate::failure::{hinted, show_problems};
-use crate::output;
+use crate::{output, waiting};
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
@@ -31,8 +31,11 @@ pub(super) async fn apply(context: &Context, args: &ApplyArgs) -> Result<ExitCod
         Some(_) if args.path.is_dir() => {
             return Err(hinted("--approved is the hash of one file", "apply the files of the folder one by one"));
         }
-        Some(hash) => operations.propose_approved(actor, files::read(&args.path)?, hash).await?,
-        None => operations.propose(actor, files::read_all(&args.path)?).await?,
+        Some(hash) => {
+            let proposed = operations.propose_approved(actor, files::read(&args.path)?, hash);
+            waiting::shown(context, "planning", proposed).await?
+        }
+        None => waiting::shown(context, "planning", operations.propose(actor, files::read_all(&args.path)?)).await?,
     };
     show_problems(&proposal.warnings);
     if !args.json {

@@ -139,7 +139,7 @@ fn show(made: &StatementReport) {
     if let Some(meaning) = &statement.meaning {
         output::error_line(&format!("understood as: {}", output::shown(meaning)));
     }
-    output::error_line(&output::shown_lines(&statement.sql));
+    output::error_lines(&statement.sql);
     let assumptions = statement.assumptions.iter();
     assumptions.for_each(|assumption| output::error_line(&format!("assumed: {}", output::shown(assumption))));
     for (connection, catalog) in &statement.catalogs {
@@ -194,7 +194,7 @@ impl Drawing {
         };
         match self {
             Self::Terminal => {
-                output::line(&chart.text(output::width()));
+                output::lines(&chart.text(output::width()));
                 Ok(())
             }
             Self::Page(path) => write(path, chart.html()?),

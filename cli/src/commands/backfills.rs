@@ -243,7 +243,7 @@ fn tell(number: usize, total: usize, slice: &SliceRow, run: &RunReport) {
     let interval = interval(slice.from, slice.to);
     output::error_line(&format!("slice {number} of {total}, {interval}: {}, {rows}", run.run.state));
     if let Some(error) = &run.error {
-        output::error_line(&format!("  {}", output::shown_lines(&error.message)));
+        output::error_of("  ", &error.message);
         output::error_line(&format!("  headwater runs show {}", run.run.run_id));
     }
 }

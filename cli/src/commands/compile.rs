@@ -117,7 +117,7 @@ pub(super) fn finish(report: &CompileReport, output: Option<&Path>, json: bool) 
         let text = draft_file(draft.draft_id, &draft.text);
         match output {
             Some(path) => std::fs::write(path, text).with_context(|| format!("{} can't be written", path.display()))?,
-            None if !json => output::line(text.trim_end()),
+            None if !json => output::document(text.trim_end()),
             None => {}
         }
     }
@@ -194,7 +194,8 @@ pub(super) fn show_question(question: &Question) {
     output::error_line(&format!("question: {}", output::shown(&question.text)));
     for (index, choice) in question.choices.iter().enumerate() {
         let text = output::shown(&choice.text);
-        output::error_line(&format!("  {}. {text}\n    say: {}", index + 1, output::shown(&choice.sentence)));
+        output::error_line(&format!("  {}. {text}", index + 1));
+        output::error_line(&format!("    say: {}", output::shown(&choice.sentence)));
     }
 }
 

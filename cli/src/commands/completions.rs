@@ -16,6 +16,6 @@ pub(crate) struct CompletionsArgs {
 pub(super) fn completions(args: &CompletionsArgs) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut crate::args::Args::command(), "headwater", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end());
+    output::document(String::from_utf8_lossy(&script).trim_end());
     Ok(ExitCode::SUCCESS)
 }

@@ -214,7 +214,7 @@ fn list(drafts: &[DraftSummary]) {
 fn show(report: &StoredDraft) {
     let StoredDraft { draft, notes, .. } = report;
     if let Some(text) = &report.text {
-        output::line(draft_file(draft.draft_id, text).trim_end());
+        output::document(draft_file(draft.draft_id, text).trim_end());
     }
     report.problems.iter().for_each(|problems| show_problems(std::slice::from_ref(problems)));
     let version = draft.version.map(|version| format!(" as version {version}")).unwrap_or_default();

@@ -28,6 +28,6 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
         let hint = nearest_hint(name, Code::ALL.iter().map(|code| code.as_str())).unwrap_or_default();
         hinted(format!("there is no code '{name}'"), format!("{hint} (headwater explain --list)"))
     })?;
-    output::line(&format!("{}: {}\n\n{}", code, code.title(), code.explanation()));
+    output::lines(&format!("{}: {}\n\n{}", code, code.title(), code.explanation()));
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,6 @@ pub(crate) struct NewArgs {
 
 pub(super) async fn new(context: &Context, args: NewArgs) -> Result<ExitCode> {
     let spec = context.operations.scaffold(&context.actor, &args.from, &args.into, args.name).await?;
-    output::line(spec.trim_end());
+    output::document(spec.trim_end());
     Ok(ExitCode::SUCCESS)
 }

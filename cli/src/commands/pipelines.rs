@@ -101,7 +101,7 @@ fn show(report: &PipelineReport) {
         let names = shortened(&report.new_tables);
         output::error_line(&format!("{tables} more match its patterns now, and `apply` takes them: {names}"));
     }
-    output::line(report.spec_text.trim_end());
+    output::document(report.spec_text.trim_end());
 }
 
 fn show_versions(report: &VersionsReport) {

@@ -16,7 +16,7 @@ use super::files;
 use crate::context::Context;
 use crate::failure::show_problems;
 use crate::fold::{self, Fold, first_lines, shortened};
-use crate::output;
+use crate::{output, waiting};
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
@@ -35,7 +35,8 @@ pub(crate) struct PlanArgs {
 
 pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<ExitCode> {
     let against = if args.snapshot { Against::Catalogs } else { Against::Systems };
-    let planned = context.operations.plan(&context.actor, files::read_all(&args.path)?, against).await?;
+    let planned = context.operations.plan(&context.actor, files::read_all(&args.path)?, against);
+    let planned = waiting::shown(context, "planning", planned).await?;
     let valid = planned.iter().all(|spec| spec.valid);
     if args.json && args.path.is_dir() {
         output::json(&PlansReport { plans: planned.into_iter().map(|spec| spec.report).collect() })?;
@@ -71,7 +72,8 @@ fn show(report: &PlanReport, each: bool) {
     for (task, load) in report.ddl.iter().filter(|(task, _)| fold.group(task).is_none()) {
         output::line(&format!("{task} → {}", load.target));
         load.ddl.iter().for_each(|statement| output::line(&format!("  {statement}")));
-        load.notes.iter().for_each(|note| output::line(&format!("  note: {note}")));
+        let notes = load.notes.iter().chain(report.notes.get(task).into_iter().flatten());
+        notes.for_each(|note| output::line(&format!("  note: {note}")));
     }
     for (group, loads) in grouped(report.ddl.iter(), &fold) {
         output::line(&format!("{group}.* → {}", output::plural(loads.len(), "target")));
@@ -143,11 +145,16 @@ fn schemas(report: &PlanReport, fold: &Fold) {
             .iter()
             .map(|column| format!("{} {}{}", column.name, column.kind, if column.nullable { "" } else { " not null" }));
         output::line(&format!("{task}: {}", columns.collect::<Vec<_>>().join(", ")));
+        report.notes.get(task).into_iter().flatten().for_each(|note| output::line(&format!("  note: {note}")));
     }
     for (group, datasets) in grouped(report.schemas.iter(), fold) {
         let columns = datasets.iter().map(|(_, columns)| columns.len()).sum::<usize>();
         let (datasets, columns) = (output::plural(datasets.len(), "dataset"), output::plural(columns, "column"));
         output::line(&format!("{group}.*: {datasets} with {columns}; --tasks prints them"));
+        let notes = report.notes.iter().filter(|(task, _)| fold.group(task) == Some(group));
+        note_lines(notes.flat_map(|(_, notes)| notes), "task")
+            .iter()
+            .for_each(|line| output::line(&format!("  {line}")));
     }
 }
 
@@ -169,16 +176,21 @@ fn grouped<'a, T>(
 fn load_lines(loads: &[(&String, &LoadReport)]) -> Vec<String> {
     let changed = loads.iter().filter(|(_, load)| !load.ddl.is_empty());
     let changed: Vec<String> = changed.map(|(_, load)| load.target.clone()).collect();
-    let mut notes: BTreeMap<&str, usize> = BTreeMap::new();
-    loads.iter().flat_map(|(_, load)| &load.notes).for_each(|note| *notes.entry(note).or_default() += 1);
     let mut lines = Vec::new();
     if !changed.is_empty() {
         let targets = output::plural(changed.len(), "target");
         lines.push(format!("{targets} made or changed first: {}; --tasks prints the statements", shortened(&changed)));
     }
-    let notes = notes.into_iter().map(|(note, count)| format!("note of {}: {note}", output::plural(count, "load")));
-    lines.extend(first_lines(notes.collect(), "notes"));
+    lines.extend(note_lines(loads.iter().flat_map(|(_, load)| &load.notes), "load"));
     lines
+}
+
+/// Remarks about many, each once.
+fn note_lines<'a>(all: impl Iterator<Item = &'a String>, of: &str) -> Vec<String> {
+    let mut notes: BTreeMap<&str, usize> = BTreeMap::new();
+    all.for_each(|note| *notes.entry(note).or_default() += 1);
+    let notes = notes.into_iter().map(|(note, count)| format!("note of {}: {note}", output::plural(count, of)));
+    first_lines(notes.collect(), "notes")
 }
 
 /// Differences, a line each; of a group with many tasks what was added, removed and changed is one line each.

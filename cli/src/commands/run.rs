@@ -10,7 +10,7 @@ use headwater_pipelines::spec::Moment;
 use super::{files, rehearse, runs};
 use crate::args::parse_pair;
 use crate::context::{Context, staging};
-use crate::{output, watch};
+use crate::{output, waiting, watch};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Result<ExitCode> {
         full_refresh: args.full_refresh,
         idempotency_key: args.idempotency_key,
     };
-    let started = context.operations.start(&context.actor, start).await?;
+    let started = waiting::shown(context, "planning", context.operations.start(&context.actor, start)).await?;
     see_through(context, started, args.json).await
 }
 

@@ -3,7 +3,7 @@
 mod explain;
 mod report;
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -186,16 +186,15 @@ async fn to_cancel(context: &Context, run: Option<String>, newest: bool) -> Resu
             }
         }
         several => {
-            let list = several.iter().map(describe).collect::<Vec<_>>().join("\n       ");
-            Err(hinted(format!("which run? unfinished are\n       {list}"), "headwater runs cancel RUN, or --newest"))
+            let list = several.iter().map(describe).collect::<Vec<_>>().join("\n");
+            Err(hinted(format!("which run? unfinished are\n{list}"), "headwater runs cancel RUN, or --newest"))
         }
     }
 }
 
 /// Asks on the terminal.
 pub(super) fn confirm(question: &str) -> Result<bool> {
-    let mut out = std::io::stderr().lock();
-    write!(out, "{question} [y/N] ").and_then(|()| out.flush()).context("the terminal can't be written")?;
+    output::ask(&format!("{question} [y/N]")).context("the terminal can't be written")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).context("the answer can't be read")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

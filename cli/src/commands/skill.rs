@@ -18,7 +18,7 @@ const TEXT: &str = include_str!("skill.md");
 const EXAMPLE: &str = include_str!("../../../pipelines/examples/revenue.yaml");
 
 pub(super) fn skill() -> Result<ExitCode> {
-    output::line(text().trim_end());
+    output::document(text().trim_end());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,7 +15,7 @@ use parquet::arrow::ArrowWriter;
 
 use crate::context::Context;
 use crate::failure::hinted;
-use crate::output;
+use crate::{output, waiting};
 
 /// Rows of a table that are printed unless the command line says otherwise.
 const SHOWN: usize = 200;
@@ -59,7 +59,7 @@ pub(super) async fn sql(context: &Context, args: SqlArgs) -> Result<ExitCode> {
     let text = statement(&args)?;
     let format = format_of(&args)?;
     let limit = args.limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
-    let mut rows = context.operations.query(&context.actor, &text).await?;
+    let mut rows = waiting::shown(context, "planning", context.operations.query(&context.actor, &text)).await?;
     let written = write(&mut rows, format, args.output.as_deref(), limit, 0).await;
     rows.close().await;
     if let (Err(_), Some(path)) = (&written, &args.output) {
@@ -108,7 +108,7 @@ pub(super) struct Ran {
 pub(super) async fn run(context: &Context, text: &str, reading: &Reading) -> Result<Ran> {
     let Reading { format, limit, kept, .. } = *reading;
     let limit = limit.unwrap_or(if format == SqlFormat::Table { SHOWN } else { usize::MAX });
-    let mut rows = context.operations.query(&context.actor, text).await?;
+    let mut rows = waiting::shown(context, "planning", context.operations.query(&context.actor, text)).await?;
     let written = write(&mut rows, format, None, limit, kept).await;
     rows.close().await;
     written

@@ -30,6 +30,11 @@ pub(super) async fn tables(location: &Location) -> io::Result<Vec<Vec<String>>> 
     Ok(found)
 }
 
+/// Whether a folder may hold tables that can be read: what Delta decodes to another name can't.
+fn is_visible(name: &str) -> bool {
+    !name.starts_with(['.', '_']) && !name.contains('%')
+}
+
 async fn in_folder(folder: PathBuf) -> io::Result<Vec<Vec<String>>> {
     let search = move || {
         let mut found = Vec::new();
@@ -48,7 +53,7 @@ fn walk(folder: &Path, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> 
     for entry in entries {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with(['.', '_']) || !entry.file_type()?.is_dir() {
+        if !is_visible(&name) || !entry.file_type()?.is_dir() {
             continue;
         }
         path.push(name);
@@ -75,7 +80,7 @@ fn search<'a>(
     parent: Vec<String>,
 ) -> BoxFuture<'a, io::Result<Vec<Vec<String>>>> {
     async move {
-        let visible = folders.into_iter().filter(|name| !name.starts_with(['.', '_']));
+        let visible = folders.into_iter().filter(|name| is_visible(name));
         let searched = visible.map(|name| {
             let path = [parent.as_slice(), &[name]].concat();
             async move {

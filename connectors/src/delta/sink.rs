@@ -104,6 +104,10 @@ impl DeltaSink {
                 )));
             }
         }
+        if schema.fields().is_empty() {
+            return Err(EngineError::config("a dataset without columns is no table of Delta")
+                .hint("leave it out of the load; of a whole schema: exclude: [name]"));
+        }
         if self.partition_by.len() == schema.fields().len() {
             return Err(EngineError::config("a table can't be partitioned by all its columns"));
         }

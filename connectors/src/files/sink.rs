@@ -100,7 +100,7 @@ impl FilesSink {
         if name.contains(['*', '?', '[']) {
             return refuse("a load can't go into a glob", "name a folder, or one file with overwrite");
         }
-        let target = shared.location.join(std::slice::from_ref(&name))?;
+        let target = shared.location.join_new(std::slice::from_ref(&name))?;
         let (found, compression) = of_name(&name);
         let Some(format) = found.or(shared.format).or((!has_ending(&name)).then_some(Format::Parquet)) else {
             return refuse(

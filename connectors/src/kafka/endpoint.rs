@@ -1,11 +1,14 @@
 //! Settings of a connection: the brokers, how they are reached, and how messages are read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use headwater_engine::{EngineError, Result};
 use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::silence::Silence;
 
 /// Settings of a `kafka` connection.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +121,8 @@ pub(crate) struct Endpoint {
     pub password: String,
     pub ca: Option<PathBuf>,
     pub format: Format,
+    /// Brokers that did not answer just now.
+    pub silence: Arc<Silence>,
 }
 
 /// Secrets never reach logs, so only the addresses are shown.
@@ -164,6 +169,7 @@ impl Endpoint {
             password: settings.password.clone().unwrap_or_default(),
             ca: settings.ca.clone(),
             format: settings.format,
+            silence: Arc::default(),
         })
     }
 

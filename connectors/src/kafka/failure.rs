@@ -66,10 +66,18 @@ impl Failure {
         }
     }
 
+    /// In words, of a broker that is not asked again.
+    pub(super) fn again(&self, endpoint: &Endpoint, address: &str) -> EngineError {
+        let (kind, what, hint) = self.words(endpoint, address);
+        EngineError::new(kind, format!("connection '{}': {what}", endpoint.name)).hint(hint)
+    }
+
     /// In words, at a broker.
     pub(super) fn at(self, endpoint: &Endpoint, address: &str) -> EngineError {
-        let (kind, what, hint) = self.words(endpoint, address);
-        let error = EngineError::new(kind, format!("connection '{}': {what}", endpoint.name)).hint(hint);
+        if matches!(self, Self::Silent) {
+            endpoint.silence.note(address);
+        }
+        let error = self.again(endpoint, address);
         match self {
             Self::Unknown(cause)
             | Self::Refused(cause)

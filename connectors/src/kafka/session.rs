@@ -63,7 +63,11 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Connects and authenticates.
     pub(super) async fn open(endpoint: &Endpoint, host: &str, port: u16) -> Result<Self> {
-        let failed = |failure: Failure| failure.at(endpoint, &shown(host, port));
+        let address = shown(host, port);
+        let failed = |failure: Failure| failure.at(endpoint, &address);
+        if endpoint.silence.is_silent(&address) {
+            return Err(Failure::Silent.again(endpoint, &address));
+        }
         let (wire, transport) = match timeout(CONNECT_TIMEOUT, connect(endpoint, host, port)).await {
             Ok(connected) => connected.map_err(failed)?,
             Err(_) => return Err(failed(Failure::Silent)),

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::names::literal;
+use super::patience::Patience;
 use super::relation::{self, ColumnMeta, Relation, flag};
 use super::session::Session;
 use super::swap;
@@ -45,9 +46,15 @@ impl Known {
     }
 
     /// Looks at many tables by a few statements. One that is not there is left to who opens it.
-    pub(super) async fn expect(&self, session: &Session, connection: &str, expected: &Expected) -> Result<()> {
+    pub(super) async fn expect(
+        &self,
+        session: &Session,
+        connection: &str,
+        expected: &Expected,
+        patience: Patience,
+    ) -> Result<()> {
         let paths = expected.all();
-        let found = relation::find_all(session, connection, &paths).await?;
+        let found = relation::find_all(session, connection, &paths, patience).await?;
         let there: Vec<&Relation> = found.iter().filter_map(|(_, relation)| relation.as_ref().ok()).collect();
         let mut columns = relation::columns_of(session, &there).await?;
         let is_replaced = |place: usize| paths.get(place).is_some_and(|path| expected.replaced.contains(path));
@@ -100,8 +107,8 @@ impl Known {
 }
 
 /// A table and its columns, looked at now.
-pub(super) async fn look(session: &Session, connection: &str, path: &[String]) -> Result<Table> {
-    let relation = relation::find(session, connection, path).await?;
+pub(super) async fn look(session: &Session, connection: &str, path: &[String], patience: Patience) -> Result<Table> {
+    let relation = relation::find(session, connection, path, patience).await?;
     let columns = relation::columns_of(session, &[&relation]).await?.remove(&relation.oid).unwrap_or_default();
     Ok((relation, columns))
 }

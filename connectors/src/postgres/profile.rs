@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use headwater_engine::Result;
 
 use super::names::ident;
+use super::patience::{Patience, is_lock, named};
 use super::session::{Session, TextRow};
 use super::types::{MAX_PRECISION, MIN_BARE_SCALE};
 
@@ -19,11 +20,16 @@ const MAX_SCALE: u8 = MAX_PRECISION - 10;
 
 /// The scale of each column: the largest in the sample, at least [`MIN_BARE_SCALE`]. A value that does not fit fails when it
 /// is read, so that a sample that misses it loses nothing.
-pub(super) async fn scales(session: &Session, from: &str, columns: &[&str]) -> Result<HashMap<String, u8>> {
+pub(super) async fn scales(
+    session: &Session,
+    from: &str,
+    columns: &[&str],
+    patience: Patience,
+) -> Result<HashMap<String, u8>> {
     if columns.is_empty() {
         return Ok(HashMap::new());
     }
-    let row = sample(session, from, columns, |name| format!("max(scale({name}))")).await?;
+    let row = sample(session, from, columns, patience, |name| format!("max(scale({name}))")).await?;
     let scale = |index: usize| {
         let found = row.get(index).cloned().flatten().and_then(|text| text.parse::<u16>().ok()).unwrap_or_default();
         u8::try_from(found).unwrap_or(MAX_SCALE).clamp(MIN_BARE_SCALE, MAX_SCALE)
@@ -33,19 +39,30 @@ pub(super) async fn scales(session: &Session, from: &str, columns: &[&str]) -> R
 
 /// Array columns with values that a list can't hold: of several dimensions, or whose first subscript is not 1. As with scales, a value that the sample
 /// misses fails when it is read.
-pub(super) async fn odd_arrays(session: &Session, from: &str, columns: &[&str]) -> Result<HashSet<String>> {
+pub(super) async fn odd_arrays(
+    session: &Session,
+    from: &str,
+    columns: &[&str],
+    patience: Patience,
+) -> Result<HashSet<String>> {
     if columns.is_empty() {
         return Ok(HashSet::new());
     }
     let odd = |name: &str| format!("bool_or(array_ndims({name}) > 1 OR array_lower({name}, 1) <> 1)");
-    let row = sample(session, from, columns, odd).await?;
+    let row = sample(session, from, columns, patience, odd).await?;
     let is_odd = |index: usize| row.get(index).and_then(Option::as_deref) == Some("t");
     let odd = columns.iter().enumerate().filter(|(index, _)| is_odd(*index));
     Ok(odd.map(|(_, name)| (*name).to_owned()).collect())
 }
 
-/// One value for each column, of the first rows; nothing if they take too long.
-async fn sample(session: &Session, from: &str, columns: &[&str], of: impl Fn(&str) -> String) -> Result<TextRow> {
+/// One value for each column, of the first rows; nothing if they take too long. A lock is no slow table: nothing could be read later either.
+async fn sample(
+    session: &Session,
+    from: &str,
+    columns: &[&str],
+    patience: Patience,
+    of: impl Fn(&str) -> String,
+) -> Result<TextRow> {
     let names: Vec<String> = columns.iter().map(|name| ident(name)).collect();
     let values: Vec<String> = names.iter().map(|name| of(name)).collect();
     let sql = format!(
@@ -53,13 +70,13 @@ async fn sample(session: &Session, from: &str, columns: &[&str], of: impl Fn(&st
         values.join(", "),
         names.join(", ")
     );
-    session
-        .run("preparing a profile", &format!("BEGIN READ ONLY; SET LOCAL statement_timeout = '{SAMPLE_TIME}'"))
-        .await?;
+    let begin = format!("BEGIN READ ONLY; {}SET LOCAL statement_timeout = '{SAMPLE_TIME}'", patience.sql());
+    session.run("preparing a profile", &begin).await?;
     let answer = session.rows("profiling values", &sql).await;
     session.run("profiling values", "ROLLBACK").await?;
     match answer {
         Ok(rows) => Ok(rows.into_iter().next().unwrap_or_default()),
+        Err(error) if is_lock(&error) => Err(named(error, from)),
         Err(error) => {
             tracing::debug!(%error, "no profile of {from}");
             Ok(TextRow::new())

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use headwater_engine::{EngineError, Result};
 
 use super::names::{self, literal};
+use super::patience::{self, Patience};
 use super::session::{Session, TextRow};
 use super::types::BaseType;
 
@@ -232,12 +233,12 @@ LEFT JOIN pg_am am ON am.oid = c.relam
 WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f')";
 
 /// Finds a relation by its path: `[schema, name]`, or `[name]` along the search path.
-pub(super) async fn find(session: &Session, connection: &str, path: &[String]) -> Result<Relation> {
+pub(super) async fn find(session: &Session, connection: &str, path: &[String], patience: Patience) -> Result<Relation> {
     if !is_path(path) {
         return Err(EngineError::config(format!("'{}' is not a table of connection '{connection}'", path.join(".")))
             .hint("name a table as connection.schema.table"));
     }
-    match find_all(session, connection, &[path.to_vec()]).await?.pop() {
+    match find_all(session, connection, &[path.to_vec()], patience).await?.pop() {
         Some((_, found)) => found,
         None => Err(missing(session, connection, path).await),
     }
@@ -248,16 +249,25 @@ pub(super) async fn find_all(
     session: &Session,
     connection: &str,
     paths: &[Vec<String>],
+    patience: Patience,
 ) -> Result<Vec<(usize, Result<Relation>)>> {
-    let named = paths.iter().enumerate().filter(|(_, path)| is_path(path));
-    let named: Vec<String> = named.map(|(place, path)| format!("({}, {place})", literal(&names::path(path)))).collect();
+    let quoted: Vec<(usize, String)> =
+        paths.iter().map(|path| names::path(path)).enumerate().filter(|(place, _)| is_path(&paths[*place])).collect();
+    let named: Vec<String> = quoted.iter().map(|(place, path)| format!("({}, {place})", literal(path))).collect();
     if named.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("WITH p (path, place) AS (VALUES {}) {FOUND}", named.join(", "));
+    let sql = format!("{}WITH p (path, place) AS (VALUES {}) {FOUND}", patience.sql(), named.join(", "));
+    let rows = match session.rows("looking for the table", &sql).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            let paths: Vec<String> = quoted.into_iter().map(|(_, path)| path).collect();
+            return Err(patience::named_of(session, connection, &paths, error).await);
+        }
+    };
     let mut found = Vec::with_capacity(paths.len());
-    for row in session.rows("looking for the table", &sql).await? {
-        found.push((number(&row, 11)?, relation(session, connection, &row).await));
+    for row in rows {
+        found.push((number(&row, 11)?, relation(session, connection, &row, patience).await));
     }
     Ok(found)
 }
@@ -267,7 +277,7 @@ fn is_path(path: &[String]) -> bool {
     matches!(path, [_] | [_, _])
 }
 
-async fn relation(session: &Session, connection: &str, row: &TextRow) -> Result<Relation> {
+async fn relation(session: &Session, connection: &str, row: &TextRow, patience: Patience) -> Result<Relation> {
     let mut relation = Relation {
         oid: number(row, 0)?,
         schema: text(row, 1)?,
@@ -288,7 +298,7 @@ async fn relation(session: &Session, connection: &str, row: &TextRow) -> Result<
     let ranges = number::<i32>(row, 9)? >= 140_000;
     let heap = ranges && row.get(6).and_then(Option::as_deref) == Some("heap") && !flag(row, 10);
     relation.parts = if relation.kind == 'p' && ranges && !flag(row, 5) {
-        leaves(session, &relation).await?
+        leaves(session, connection, &relation, patience).await?
     } else {
         vec![Part { sql: relation.sql(), blocks: optional(row, 7).filter(|_| heap) }]
     };
@@ -296,16 +306,20 @@ async fn relation(session: &Session, connection: &str, row: &TextRow) -> Result<
 }
 
 /// The leaves of a partitioned table, if the role may read them all; else the table as one part.
-async fn leaves(session: &Session, relation: &Relation) -> Result<Vec<Part>> {
+async fn leaves(session: &Session, connection: &str, relation: &Relation, patience: Patience) -> Result<Vec<Part>> {
     let sql = format!(
-        "SELECT n.nspname, l.relname, has_table_privilege(l.oid, 'SELECT') AND NOT l.relrowsecurity,
+        "{}SELECT n.nspname, l.relname, has_table_privilege(l.oid, 'SELECT') AND NOT l.relrowsecurity,
                 CASE WHEN l.relkind = 'r' AND am.amname = 'heap'
                      THEN pg_relation_size(l.oid) / current_setting('block_size')::int END
          FROM pg_partition_tree({}) t JOIN pg_class l ON l.oid = t.relid JOIN pg_namespace n ON n.oid = l.relnamespace
          LEFT JOIN pg_am am ON am.oid = l.relam WHERE t.isleaf ORDER BY 1, 2",
+        patience.sql(),
         relation.oid
     );
-    let rows = session.rows("reading the partitions", &sql).await?;
+    let rows = match session.rows("reading the partitions", &sql).await {
+        Ok(rows) => rows,
+        Err(error) => return Err(patience::named_of(session, connection, &[relation.sql()], error).await),
+    };
     if rows.is_empty() || !rows.iter().all(|row| flag(row, 2)) {
         return Ok(vec![Part { sql: relation.sql(), blocks: None }]);
     }

@@ -88,6 +88,10 @@ impl PostgresSink {
         format!("{}.{}.{}", self.shared.dialer.name, self.schema, self.name)
     }
 
+    fn canceled(&self) -> EngineError {
+        EngineError::canceled(format!("writing {} was canceled", self.label()))
+    }
+
     /// What the contract means where a plan alone does not show it.
     fn notes_of_columns(&self, target: &Target) -> Vec<String> {
         let mut notes = Vec::new();
@@ -166,8 +170,7 @@ impl Sink for PostgresSink {
             marks::ensure(&session, &self.schema).await?;
         }
         let work = self.fill(&session, load, input);
-        let canceled = || EngineError::canceled(format!("writing {} was canceled", self.label()));
-        let filled = load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(canceled()))?;
+        let filled = load.cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(self.canceled()))?;
         let Filled { rows, bytes, swap, changes, alters } = filled;
         let state = Box::new(Open { session, backend, rows, swap });
         Ok(Staged { rows, bytes, files: 0, changes, columns: alter::column_changes(&alters), state })
@@ -178,10 +181,14 @@ impl Sink for PostgresSink {
             .state
             .downcast::<Open>()
             .map_err(|_| EngineError::bug("a load was handed to a sink that did not write it"))?;
-        if let Some((table, beside)) = &open.swap {
-            swap::swap(&open.session, table, beside).await?;
-        }
-        marks::advance(&open.session, &self.schema, load.load_id, &load.marks, &self.label()).await?;
+        // Nothing is visible before the last statement, so that a cancel ends all waiting until then.
+        let ready = load.cancel.run_until_cancelled(async {
+            if let Some((table, beside)) = &open.swap {
+                swap::swap(&open.session, load, table, beside).await?;
+            }
+            marks::advance(&open.session, &self.schema, load.load_id, &load.marks, &self.label()).await
+        });
+        ready.await.unwrap_or_else(|| Err(self.canceled()))?;
         let insert = loads::insert(&self.schema, load.load_id, load.attempt, &load.task, &self.label(), open.rows);
         // One round trip: whatever goes wrong in it, the target is asked how it ended.
         let committed = open.session.run("committing the load", &format!("{insert}; COMMIT")).await;

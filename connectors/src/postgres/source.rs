@@ -18,6 +18,7 @@ use super::Shared;
 use super::filters::{self, Comparable};
 use super::known;
 use super::names::ident;
+use super::patience::{self, Patience};
 use super::profile;
 use super::relation::{self, ColumnMeta, Part, Relation};
 use super::scan::{CopyScan, Piece, ScanColumn};
@@ -82,6 +83,32 @@ impl std::fmt::Debug for PostgresTable {
     }
 }
 
+impl Opened {
+    /// Looks at what a request names.
+    async fn look(shared: &Shared, session: &Session, object: &SourceObject, patience: Patience) -> Result<Self> {
+        let name = &shared.dialer.name;
+        match object {
+            SourceObject::Table(path) => {
+                let (relation, metas) = match shared.known.take(path) {
+                    Some(known) => known?,
+                    None => known::look(session, name, path, patience).await?,
+                };
+                let Relation { parts, rows, .. } = relation.clone();
+                let lock = relation.is_lockable().then(|| relation.sql());
+                let label = format!("{name}.{}", relation.label());
+                Ok(Self { label, from: relation.sql(), parts, lock, rows, metas, relation: Some(relation) })
+            }
+            SourceObject::Query(query) => {
+                let from = format!("({}\n) AS q", query.trim().trim_end_matches(';'));
+                let metas = describe_query(session, name, &from, patience).await?;
+                let parts = vec![Part { sql: from.clone(), blocks: None }];
+                let label = format!("the query on {name}");
+                Ok(Self { label, from, parts, lock: None, rows: None, metas, relation: None })
+            }
+        }
+    }
+}
+
 impl PostgresTable {
     /// Describes what is to be read, without reading a row of it (but for the profile of bare numerics).
     pub(super) async fn open(
@@ -90,33 +117,19 @@ impl PostgresTable {
         request: &SourceRequest,
         sight: Sight,
     ) -> Result<(Self, Option<Position>)> {
-        let name = shared.dialer.name.clone();
+        let patience = if sight == Sight::Nothing { shared.patience() } else { Patience::Session };
         let utf8 = shared.known.is_utf8(session).await?;
-        let Opened { label, from, parts, lock, rows, metas, relation } = match &request.object {
-            SourceObject::Table(path) => {
-                let (relation, metas) = match shared.known.take(path) {
-                    Some(known) => known?,
-                    None => known::look(session, &name, path).await?,
-                };
-                let Relation { parts, rows, .. } = relation.clone();
-                let lock = relation.is_lockable().then(|| relation.sql());
-                let label = format!("{name}.{}", relation.label());
-                Opened { label, from: relation.sql(), parts, lock, rows, metas, relation: Some(relation) }
-            }
-            SourceObject::Query(query) => {
-                let from = format!("({}\n) AS q", query.trim().trim_end_matches(';'));
-                let metas = describe_query(session, &name, &from).await?;
-                let parts = vec![Part { sql: from.clone(), blocks: None }];
-                let label = format!("the query on {name}");
-                Opened { label, from, parts, lock: None, rows: None, metas, relation: None }
-            }
-        };
+        let opened = Opened::look(&shared, session, &request.object, patience).await?;
+        let Opened { label, from, parts, lock, rows, metas, relation } = opened;
         let window = match &request.cursor {
-            Some(cursor) => window::find(session, &label, &from, relation.as_ref(), &metas, cursor, sight).await?,
+            Some(cursor) => {
+                let found = window::find(session, &label, &from, relation.as_ref(), &metas, cursor, (sight, patience));
+                found.await.map_err(|error| patience::named(error, &label))?
+            }
             None => Window::default(),
         };
         let chosen = choose(&label, metas, request.columns.as_ref())?;
-        let reads = decide(session, &from, chosen, request.columns.as_ref()).await?;
+        let reads = decide(session, &from, chosen, request.columns.as_ref(), patience).await?;
         let schema = Arc::new(Schema::new(reads.iter().map(field).collect::<Vec<_>>()));
         let cancel = request.cancel.clone();
         let Window { conditions, is_bounded, position } = window;
@@ -298,11 +311,16 @@ fn field(read: &Read) -> Field {
 }
 
 /// The columns of a query, asked of the server without running it.
-async fn describe_query(session: &Session, connection: &str, from: &str) -> Result<Vec<ColumnMeta>> {
-    session.run("preparing to describe the query", "BEGIN READ ONLY").await?;
+async fn describe_query(
+    session: &Session,
+    connection: &str,
+    from: &str,
+    patience: Patience,
+) -> Result<Vec<ColumnMeta>> {
+    session.run("preparing to describe the query", &format!("BEGIN READ ONLY; {}", patience.sql())).await?;
     let described = session.describe("describing the query", &format!("SELECT * FROM {from} LIMIT 0")).await;
     session.run("describing the query", "ROLLBACK").await?;
-    let columns = described?;
+    let columns = described.map_err(|error| patience::named(error, "a table of the query"))?;
     let mut seen = std::collections::HashSet::new();
     for (name, ..) in &columns {
         if !seen.insert(name) {
@@ -336,7 +354,13 @@ fn choose(label: &str, metas: Vec<ColumnMeta>, columns: Option<&Columns>) -> Res
 }
 
 /// Decides how each column is read; profiles bare numerics and arrays that no override names.
-async fn decide(session: &Session, from: &str, metas: Vec<ColumnMeta>, columns: Option<&Columns>) -> Result<Vec<Read>> {
+async fn decide(
+    session: &Session,
+    from: &str,
+    metas: Vec<ColumnMeta>,
+    columns: Option<&Columns>,
+    patience: Patience,
+) -> Result<Vec<Read>> {
     let wanted = |name: &str| match columns {
         Some(Columns::Override(overrides)) => overrides.get(name),
         _ => None,
@@ -345,8 +369,8 @@ async fn decide(session: &Session, from: &str, metas: Vec<ColumnMeta>, columns: 
         let chosen = metas.iter().filter(|meta| is(&meta.base) && wanted(&meta.name).is_none());
         chosen.map(|meta| meta.name.as_str()).collect()
     };
-    let scales = profile::scales(session, from, &unnamed(BaseType::is_bare_numeric)).await?;
-    let odd = profile::odd_arrays(session, from, &unnamed(BaseType::is_array)).await?;
+    let scales = profile::scales(session, from, &unnamed(BaseType::is_bare_numeric), patience).await?;
+    let odd = profile::odd_arrays(session, from, &unnamed(BaseType::is_array), patience).await?;
     let decide = |meta: ColumnMeta| {
         let read = match wanted(&meta.name) {
             Some(ColumnOverride::Type(text)) => return overridden(meta, text),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use headwater_engine::connector::LoadContext;
 use headwater_engine::{EngineError, Result};
 
+use super::exclusive;
 use super::loads::LOADS;
 use super::names::{ident, literal, path};
 use super::relation::{Relation, flag, number, optional, text};
@@ -101,9 +102,9 @@ pub(super) fn create_beside(table: &Relation, beside: &str) -> String {
 }
 
 /// Swaps the tables within the load's transaction. The lock is held only from here to the commit.
-pub(super) async fn swap(session: &Session, table: &Relation, beside: &str) -> Result<()> {
+pub(super) async fn swap(session: &Session, load: &LoadContext, table: &Relation, beside: &str) -> Result<()> {
     let new = path(&[table.schema.as_str(), beside]);
-    session.run("locking the target", &format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.sql())).await?;
+    exclusive::lock(session, load, &table.sql()).await?;
     refuse_changed(session, table).await?;
     let mut statements = belongings(session, table, &new).await?;
     let indexes = index_names(session, table, &new).await?;

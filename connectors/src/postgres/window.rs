@@ -16,6 +16,7 @@ use headwater_pipelines::spec::{CursorNulls, Reach};
 use serde::{Deserialize, Serialize};
 
 use super::names::{ident, literal};
+use super::patience::Patience;
 use super::relation::{self, ColumnMeta, Relation};
 use super::session::Session;
 use super::snapshot::SETTINGS;
@@ -88,7 +89,7 @@ pub(super) async fn find(
     table: Option<&Relation>,
     metas: &[ColumnMeta],
     request: &CursorRequest,
-    sight: Sight,
+    (sight, patience): (Sight, Patience),
 ) -> Result<Window> {
     let reader = Reader::judge(label, from, table, metas, &request.cursor)?;
     let after = match &request.reading {
@@ -113,7 +114,7 @@ pub(super) async fn find(
     if sight != Sight::Nothing {
         return reader.window(session, after, sight).await;
     }
-    session.run("preparing to look for new rows", &format!("BEGIN READ ONLY; {SETTINGS}")).await?;
+    session.run("preparing to look for new rows", &format!("BEGIN READ ONLY; {}{SETTINGS}", patience.sql())).await?;
     let found = reader.window(session, after, sight).await;
     session.run("looking for new rows", "ROLLBACK").await?;
     found

@@ -183,7 +183,8 @@ pub fn url(user: &str, database: &str) -> String {
     format!("postgres://{user}@/{database}?host={}&port={}", cluster.socket.display(), cluster.port)
 }
 
-async fn connect(user: &str, database: &str) -> tokio_postgres::Client {
+/// A session of somebody else.
+pub async fn connect(user: &str, database: &str) -> tokio_postgres::Client {
     let cluster = cluster();
     let mut config = tokio_postgres::Config::new();
     config.host_path(&cluster.socket).port(cluster.port).user(user).dbname(database);

@@ -1,7 +1,9 @@
 //! Writing to Postgres: types, overwriting, and what happens around a commit.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use headwater_engine::ErrorKind;
 use headwater_engine::connector::Commit;
 use headwater_engine::testing::{Recorder, attempt};
 use headwater_pipelines::spec::WriteMode;
@@ -154,4 +156,44 @@ async fn a_role_that_may_make_tables_and_no_schemas_can_load() {
     assert_eq!(rows, 1);
     assert_eq!(database.rows("SELECT id FROM copied").await, ["1"]);
     shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overwrite_that_waits_for_a_reader_lets_others_pass_and_can_be_canceled() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE source AS SELECT 7 AS id; CREATE TABLE target (id int); INSERT INTO target VALUES (1)")
+        .await;
+    let shop = postgres(&database.url);
+    let rows = table(&shop, "public.source").await.unwrap();
+    let input = async || session().read_table(rows.clone()).unwrap().execute_stream().await.unwrap();
+    database.run("BEGIN; SELECT * FROM target").await;
+    let load = attempt(Uuid::now_v7(), 1);
+    let target = sink(&shop, "public.target", WriteMode::Overwrite).await;
+    let staged = target.write(&load, input().await).await.unwrap();
+    let (cancel, sees) = (load.cancel.clone(), load.progress.clone());
+    let mut committing = tokio::task::JoinSet::new();
+    committing.spawn(async move { target.commit(&load, staged).await });
+    while sees.waiting().now.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Of readers that come later none waits longer than an attempt.
+    for _ in 0..3 {
+        let start = Instant::now();
+        let other = crate::cluster::connect("postgres", &database.name).await;
+        assert_eq!(other.query_one("SELECT id FROM target", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    }
+    let start = Instant::now();
+    cancel.cancel();
+    let error = committing.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Canceled, "{error}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    shop.close().await;
+    database.run("COMMIT").await;
+    assert_eq!(database.rows("SELECT id FROM target").await, ["1"]);
+    // Once the reader has gone, the next attempt has the table to itself.
+    let again = sink(&postgres(&database.url), "public.target", WriteMode::Overwrite).await;
+    copy(rows.clone(), &again).await.unwrap();
+    assert_eq!(database.rows("SELECT id FROM target").await, ["7"]);
 }

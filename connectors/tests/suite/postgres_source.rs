@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use headwater_engine::ErrorKind;
-use headwater_engine::connector::SourceObject;
+use headwater_engine::connector::{Expected, SourceObject};
 use headwater_pipelines::spec::WriteMode;
 use serde_json::json;
 
@@ -153,4 +153,29 @@ async fn views_queries_partitions_and_odd_names_are_read() {
     assert_eq!(show(&counted), ["2"]);
     let missing = shop.source(&request(SourceObject::Table(path("public.pert")))).await.unwrap_err();
     assert!(missing.hint.unwrap().contains("public.part"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_a_table_that_is_locked_ends_soon_and_names_it() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE prices (id int PRIMARY KEY, amount numeric); CREATE TABLE other (id int)").await;
+    database.run("BEGIN; LOCK TABLE prices IN ACCESS EXCLUSIVE MODE").await;
+    let shop = postgres(&database.url);
+    let start = std::time::Instant::now();
+    let table_error = table(&shop, "public.prices").await.unwrap_err();
+    let query = request(SourceObject::Query("SELECT * FROM prices".to_owned()));
+    let query_error = shop.source(&query).await.unwrap_err();
+    let opened = [path("public.other"), path("public.prices")].into();
+    let expected = Expected { opened, ..Expected::default() };
+    let many_error = shop.expect(&expected).await.unwrap_err();
+    assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
+    for (error, what) in
+        [(table_error, "shop.public.prices"), (query_error, "a table of the query"), (many_error, "shop.public.prices")]
+    {
+        assert_eq!(error.kind, ErrorKind::Transient, "{error}");
+        assert!(error.message.starts_with(&format!("{what} is locked by another session")), "{error}");
+    }
+    database.run("ROLLBACK").await;
+    assert_eq!(table(&shop, "public.prices").await.unwrap().schema().fields().len(), 2);
+    shop.close().await;
 }

@@ -32,6 +32,8 @@ impl Checker<'_> {
         let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false, most: None };
         let Ok(read) = self.connections.read(source, columns, Some(request), &self.cancel).await else { return false };
         self.partial.insert(task.to_string());
+        self.note(task, &read);
+        self.again.extend(read.again);
         self.keep(task, read.table.schema());
         true
     }
@@ -52,7 +54,10 @@ impl Checker<'_> {
         let request = CursorRequest { cursor: cursor.clone(), reading: Reading::Judged, by_keys: false, most: None };
         let steps = self.steps(task, &["extract", "cursor"]);
         match self.connections.read(source, columns, Some(request), &self.cancel).await {
-            Ok(source) => self.again.extend(source.again),
+            Ok(source) => {
+                self.note(task, &source);
+                self.again.extend(source.again);
+            }
             Err(error) => self.failed(Code::BadCursor, source.connection(), &steps, error).await,
         }
     }

@@ -48,6 +48,7 @@ impl Checker<'_> {
         let several = tables.into_iter().filter(|(_, expected)| is_several(expected));
         for (name, expected) in several.filter(|(name, _)| !self.unreachable.contains(*name)) {
             let Ok(connection) = self.connections.open(name) else { continue };
+            let _asking = self.connections.asking(name);
             if let Err(error) = connection.expect(&expected).await {
                 tracing::debug!(connection = name, %error, "tables are looked at one by one");
             }
@@ -71,6 +72,7 @@ impl Checker<'_> {
     }
 
     async fn usable(&self, connection: &str) -> crate::Result<()> {
+        let _asking = self.connections.asking(connection);
         self.connections.open(connection)?.check().await.map(|_| ())
     }
 

@@ -15,11 +15,12 @@ use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
 use super::cursors::Cursors;
+use super::slice::Keys;
 use super::{Attempt, pull, rows_read, sink_of};
 use crate::connector::{
     AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, SinkRequest, Staged, Taken,
 };
-use crate::control::{Intent, LogLevel, TaskProgress, Turn};
+use crate::control::{Intent, LogLevel, SliceKeys, TaskProgress, Turn};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::job::StageJob;
@@ -153,7 +154,9 @@ impl Load<'_> {
         let context = self.context(keys);
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
-        let stream: SendableRecordBatchStream = Box::pin(Counted { input: stream, progress, first: true });
+        let slice = Keys::of(self.mode, &self.keys, &self.attempt.job.run);
+        let stream: SendableRecordBatchStream =
+            Box::pin(Counted { input: stream, progress, first: true, slice: slice.clone() });
         let written = self.attempt.stopped_by_cancel(self.sink.write(&context, stream)).await;
         let staged = match written {
             Ok(staged) => staged,
@@ -165,7 +168,7 @@ impl Load<'_> {
         let Staged { rows, bytes, files, changes, columns, .. } = &staged;
         let written =
             Written { rows: *rows, bytes: *bytes, files: *files, changes: *changes, columns: columns.clone() };
-        match self.conclude(&built, builder, written, started).await {
+        match self.conclude(&built, builder, written, started, slice.as_deref()).await {
             Ok(Concluded::Commit(receipt)) => {
                 let committed = self.commit(&context, staged, *receipt, started).await;
                 let behind = built.reached.values().map(|position| position.behind).sum();
@@ -205,6 +208,7 @@ impl Load<'_> {
         builder: &Builder<'_>,
         written: Written,
         started: Instant,
+        slice: Option<&Keys>,
     ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
@@ -215,12 +219,27 @@ impl Load<'_> {
         let receipt = Receipt { cursors, ..self.receipt(written, started)? };
         let StageIdentity { load_id, attempt } = self.identity();
         let cursors = self.cursors.moves(&built.reached)?;
-        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone(), cursors };
+        let slice = self.compared(slice);
+        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone(), cursors, slice };
         if let Turn::Later(why) = self.attempt.control.intend(&intent).await? {
             return Ok(Concluded::Later(why));
         }
         failpoint("after_intent")?;
         Ok(Concluded::Commit(Box::new(receipt)))
+    }
+
+    /// The keys that no other slice of the backfill may have.
+    fn compared(&self, slice: Option<&Keys>) -> Option<SliceKeys> {
+        let slice = slice?;
+        let compared = slice.taken(&self.target);
+        if compared.is_none() {
+            let message = format!(
+                "the slice has too many keys for a comparison with other slices of its backfill: one that holds the same keys of {} would delete their rows",
+                self.target
+            );
+            self.attempt.control.log(LogLevel::Warn, Some(self.task), &message);
+        }
+        compared
     }
 
     async fn commit(
@@ -350,6 +369,8 @@ struct Counted {
     input: SendableRecordBatchStream,
     progress: Arc<TaskProgress>,
     first: bool,
+    /// Keys that are kept of the rows.
+    slice: Option<Arc<Keys>>,
 }
 
 impl Stream for Counted {
@@ -359,6 +380,9 @@ impl Stream for Counted {
         let polled = self.input.poll_next_unpin(cx);
         if let Poll::Ready(Some(Ok(batch))) = &polled {
             self.progress.add(batch.num_rows() as u64, batch.get_array_memory_size() as u64);
+            if let Some(Err(error)) = self.slice.as_ref().map(|slice| slice.add(batch)) {
+                return Poll::Ready(Some(Err(error)));
+            }
             if std::mem::take(&mut self.first)
                 && let Err(error) = failpoint("after_first_batch")
             {

@@ -32,6 +32,9 @@ pub struct PlanReport {
     pub stages: Option<Vec<StageReport>>,
     /// The columns of every dataset that could be judged, by task.
     pub schemas: BTreeMap<String, Vec<FieldReport>>,
+    /// What sources say of themselves, by the task that reads them: a guess, a fallback.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, Vec<String>>,
     /// What each load would do to its target, by task.
     pub ddl: BTreeMap<String, LoadReport>,
     /// Differences from the approved version; absent if none is approved.
@@ -195,6 +198,7 @@ impl PlanReport {
             tables: spec.document.table_sets().to_vec(),
             stages: spec.planned.plan.as_ref().map(|plan| plan.stages.iter().map(StageReport::of).collect()),
             schemas: schemas.collect(),
+            notes: spec.checked.notes.iter().map(|(task, notes)| (task.to_string(), notes.clone())).collect(),
             ddl: loads.collect(),
             diff: changes.map(|changes| changes.iter().map(ChangeReport::of).collect()),
             schedule_in_words: read.and_then(headwater_pipelines::spec::Spec::when_in_words),

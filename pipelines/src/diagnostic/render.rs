@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use super::{Diagnostic, Severity, Source};
+use super::shown::inert;
+use super::{Diagnostic, Severity, Source, shown, shown_lines};
 
 impl Source {
-    /// Renders diagnostics for a terminal.
+    /// Renders diagnostics for a terminal. Of escape sequences it holds colours alone, and those are its own.
     pub fn render(&self, diagnostics: &[Diagnostic], color: bool, width: usize) -> String {
         let theme = if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
         let handler =
             miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_context_lines(1).with_links(false);
-        let named = miette::NamedSource::new(&self.name, self.text.clone()).with_language("YAML");
+        let named = miette::NamedSource::new(shown(&self.name), inert(&self.text)).with_language("YAML");
         let mut out = String::new();
         for diagnostic in diagnostics {
             let report = Report { diagnostic, source: &named, is_bare: self.text.is_empty() };
@@ -31,7 +32,7 @@ struct Report<'a> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
+        f.write_str(&shown(&self.diagnostic.message))
     }
 }
 
@@ -50,7 +51,7 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.diagnostic.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.diagnostic.hint.as_ref().map(|hint| Box::new(shown_lines(hint)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {

@@ -273,14 +273,17 @@ impl Plan {
     /// Whether a statement of the plan uses `$interval_start` or `$interval_end`. A run without a data interval would bind
     /// NULL to them and read nothing.
     pub fn uses_interval(&self) -> bool {
-        let statements = self.tasks.values().flat_map(|task| task.work.statements());
-        let used = statements.flat_map(crate::sql::parameters);
-        used.into_iter().any(|name| matches!(name.as_str(), "interval_start" | "interval_end"))
+        self.tasks.values().any(|task| task.work.uses_interval())
     }
 
     /// Whether an extract goes on where its last load ended.
     pub fn has_cursors(&self) -> bool {
         self.tasks.values().any(|task| matches!(task.work, Work::Extract { cursor: Some(_), .. }))
+    }
+
+    /// Whether a load replaces all rows of its keys.
+    pub fn replaces_keys(&self) -> bool {
+        self.tasks.values().any(|task| matches!(task.work, Work::Load { mode: WriteMode::DeleteInsert, .. }))
     }
 
     /// Declared parameters on which the rows of a stage depend.
@@ -307,6 +310,12 @@ impl Work {
             Self::Load { deletes: Some(deletes), .. } => deletes.when.as_deref().into_iter().collect(),
             Self::Extract { .. } | Self::Load { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
         }
+    }
+
+    /// Whether a statement of the task uses `$interval_start` or `$interval_end`.
+    pub fn uses_interval(&self) -> bool {
+        let used = self.statements().into_iter().flat_map(crate::sql::parameters);
+        used.into_iter().any(|name| matches!(name.as_str(), "interval_start" | "interval_end"))
     }
 
     /// Names of the connections that this task reads or writes.

@@ -109,7 +109,8 @@ impl Workspace {
             };
             let (run, ready) = insert_run(&mut **tx, self.id(), &draft).await?;
             sqlx::query!(
-                "UPDATE backfill_slices SET run_id = $4 WHERE workspace_id = $1 AND backfill_id = $2 AND starts_at = $3",
+                "WITH run AS (UPDATE runs SET backfill_id = $2 WHERE workspace_id = $1 AND id = $4)
+                 UPDATE backfill_slices SET run_id = $4 WHERE workspace_id = $1 AND backfill_id = $2 AND starts_at = $3",
                 self.id(),
                 id,
                 slice.starts_at,

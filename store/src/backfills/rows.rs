@@ -156,14 +156,14 @@ impl Workspace {
         Ok(slice.collect())
     }
 
-    /// Whether a run fills in its data interval, as the run did that it does again.
+    /// Whether a run fills in its data interval, as the run did that it does again. (Runs that an older version made don't say so themselves.)
     pub async fn is_backfill(&self, run: Uuid) -> Result<bool> {
         Ok(sqlx::query_scalar!(
             r#"WITH RECURSIVE chain AS (
-                   SELECT id, rerun_of, trigger FROM runs WHERE workspace_id = $1 AND id = $2
+                   SELECT id, rerun_of, trigger, backfill_id FROM runs WHERE workspace_id = $1 AND id = $2
                    UNION ALL
-                   SELECT r.id, r.rerun_of, r.trigger FROM chain c JOIN runs r ON r.workspace_id = $1 AND r.id = c.rerun_of)
-               SELECT EXISTS (SELECT FROM chain WHERE trigger = 'backfill') AS "is!""#,
+                   SELECT r.id, r.rerun_of, r.trigger, r.backfill_id FROM chain c JOIN runs r ON r.workspace_id = $1 AND r.id = c.rerun_of)
+               SELECT EXISTS (SELECT FROM chain WHERE trigger = 'backfill' OR backfill_id IS NOT NULL) AS "is!""#,
             self.id(),
             run
         )

@@ -198,4 +198,66 @@ async fn a_rerun_of_a_slice_is_a_backfill_too() {
     let first = workspace.backfill_slices(id).await.unwrap()[0].run_id.unwrap();
     let again = workspace.rerun(first, crate::RerunMode::All, None).await.unwrap().run_id;
     assert!(workspace.is_backfill(again).await.unwrap());
+    // As it is once the first run is forgotten.
+    db.execute("UPDATE runs SET rerun_of = NULL").await;
+    assert!(workspace.is_backfill(again).await.unwrap());
+    assert_eq!(db.value(&format!("SELECT count(*) FROM runs WHERE backfill_id = '{id}'")).await, "2");
+}
+
+/// Begins the next stage run that is ready.
+async fn begin(db: &TestDatabase) -> crate::lifecycle::Claimed {
+    let taker = Taker {
+        worker_id: Uuid::new_v4(),
+        queues: vec!["default".to_owned()],
+        labels: Vec::new(),
+        plan_formats: vec![headwater_pipelines::plan::PLAN_FORMAT],
+        host: "here".to_owned(),
+        only_run: None,
+    };
+    db.store.claim(&taker, 1).await.unwrap().pop().unwrap()
+}
+
+/// An attempt intends a load that replaces the rows of these keys of a table.
+async fn intend(db: &TestDatabase, claimed: &crate::lifecycle::Claimed, target: &str, keys: &[u128]) -> Result<bool> {
+    let keys = keys.iter().map(|key| (Uuid::from_u128(*key), format!("day = {key}"))).collect();
+    let row = crate::IntentRow {
+        load_id: claimed.load_id,
+        attempt: claimed.number,
+        task: "a".to_owned(),
+        intent: serde_json::json!({}),
+        cursors: Vec::new(),
+        slice: Some(SliceKeys { target: target.to_owned(), keys }),
+    };
+    db.store.intend(&claimed.lease, &row).await
+}
+
+#[tokio::test]
+async fn a_key_is_of_one_slice_of_a_backfill() {
+    let (db, workspace, id) = with_backfill(3, 3).await;
+    workspace.advance_backfill(id).await.unwrap();
+    let (first, second, third) = (begin(&db).await, begin(&db).await, begin(&db).await);
+    intend(&db, &first, "lake.t", &[1, 2]).await.unwrap();
+    // The same slice may be loaded again, another table has keys of its own.
+    intend(&db, &first, "lake.t", &[2, 1]).await.unwrap();
+    intend(&db, &second, "lake.other", &[2]).await.unwrap();
+    let error = intend(&db, &second, "lake.t", &[3, 2]).await.unwrap_err();
+    assert!(error.message.contains("day = 2") && error.message.contains("lake.t"), "{error}");
+    assert!(error.hint.unwrap().contains("--timezone"));
+    assert_eq!(
+        db.value("SELECT count(*) FROM backfill_keys WHERE target = 'lake.t'").await,
+        "2",
+        "nothing of it stays"
+    );
+    intend(&db, &third, "lake.t", &[3]).await.unwrap();
+    workspace.cancel_backfill(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_slices_that_take_a_key_at_once_one_is_refused() {
+    let (db, workspace, id) = with_backfill(2, 2).await;
+    workspace.advance_backfill(id).await.unwrap();
+    let (first, second) = (begin(&db).await, begin(&db).await);
+    let (keys, turned): (Vec<u128>, Vec<u128>) = ((1..200).collect(), (1..200).rev().collect());
+    let both = tokio::join!(intend(&db, &first, "lake.t", &keys), intend(&db, &second, "lake.t", &turned));
+    assert_eq!(usize::from(both.0.is_ok()) + usize::from(both.1.is_ok()), 1, "{both:?}");
 }

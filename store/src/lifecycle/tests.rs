@@ -103,6 +103,7 @@ async fn intend(store: &Store, claimed: &Claimed) -> crate::Result<()> {
         task: claimed.stage.clone(),
         intent: json!({ "attempt": claimed.number }),
         cursors: Vec::new(),
+        slice: None,
     };
     store.intend(&claimed.lease, &intent).await.map(|_| ())
 }

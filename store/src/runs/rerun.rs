@@ -71,10 +71,12 @@ impl Workspace {
         };
         let (new_id, _) = insert_run(&mut *tx, self.id, &draft).await?;
         sqlx::query!(
-            "UPDATE runs SET rerun_all = $3 WHERE workspace_id = $1 AND id = $2",
+            "UPDATE runs SET rerun_all = $3, backfill_id = (SELECT o.backfill_id FROM runs o WHERE o.workspace_id = $1 AND o.id = $4)
+             WHERE workspace_id = $1 AND id = $2",
             self.id,
             new_id,
-            mode == RerunMode::All
+            mode == RerunMode::All,
+            old.id
         )
         .execute(&mut *tx)
         .await?;

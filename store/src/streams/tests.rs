@@ -64,6 +64,7 @@ async fn intend(db: &TestDatabase, claimed: &Claimed, load_id: Uuid) -> Uuid {
         task: "a".to_owned(),
         intent: json!({ "cursors": [moved] }),
         cursors: vec![MovedCursor { id, generation: taken.generation }],
+        slice: None,
     };
     assert!(db.store.intend(&claimed.lease, &row).await.unwrap());
     id

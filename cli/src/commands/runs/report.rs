@@ -29,7 +29,7 @@ pub(in crate::commands) fn show(report: &RunReport) {
     if let Some(error) = &report.error {
         output::line("");
         let errors = std::iter::once(error).chain(&report.further_errors).map(error_lines);
-        first_lines(errors.collect(), "errors").iter().for_each(|error| output::line(error));
+        first_lines(errors.collect(), "errors").iter().for_each(|error| output::lines(error));
         output::line(&format!("  try:  {}", again(report)));
         output::line(&format!("  log:  headwater runs logs {}", run.run_id));
     }

@@ -11,6 +11,7 @@ use crate::postgres::keyed;
 use crate::postgres::known::{self, Within};
 use crate::postgres::loads;
 use crate::postgres::names::{self, literal};
+use crate::postgres::patience::Patience;
 use crate::postgres::relation::{self, ColumnMeta, Relation};
 use crate::postgres::session::Session;
 use crate::postgres::swap;
@@ -52,7 +53,10 @@ impl PostgresSink {
         }
         let (relation, columns) = match known {
             Some(known) => known?,
-            None => known::look(session, &self.shared.dialer.name, &path).await?,
+            None => {
+                let patience = if within == Within::Nothing { self.shared.patience() } else { Patience::Session };
+                known::look(session, &self.shared.dialer.name, &path, patience).await?
+            }
         };
         if !matches!(relation.kind, 'r' | 'p') {
             let kind = relation::kind_name(relation.kind);

@@ -11,6 +11,7 @@ use super::{IDLE_TIMEOUT, LOCK_TIMEOUT, PostgresSink};
 use crate::postgres::alter::{self, Alter};
 use crate::postgres::casts;
 use crate::postgres::copy;
+use crate::postgres::exclusive;
 use crate::postgres::gone::{self, Removal};
 use crate::postgres::keyed::{self, Merge};
 use crate::postgres::known::Within;
@@ -61,7 +62,7 @@ impl PostgresSink {
             self.clear(session, &target).await?;
             self.send(session, &target.fit, &into, input).await?
         } else {
-            self.send_then_alter(session, &target, &incoming, input).await?
+            self.send_then_alter(session, load, &target, &incoming, input).await?
         };
         Ok(Filled { rows, bytes, swap: swapped, changes, alters: target.alters })
     }
@@ -128,6 +129,7 @@ impl PostgresSink {
     async fn send_then_alter(
         &self,
         session: &Session,
+        load: &LoadContext,
         target: &Target,
         incoming: &SchemaRef,
         input: SendableRecordBatchStream,
@@ -135,7 +137,7 @@ impl PostgresSink {
         let (into, fit) = (self.sql(), &target.fit);
         session.run("making room for the rows", &keyed::create_rows(fit, &into, &target.alters)).await?;
         let sent = self.send(session, fit, keyed::ROWS, input).await?;
-        self.alter(session, target, incoming).await?;
+        self.alter(session, load, target, incoming).await?;
         self.clear(session, target).await?;
         let names = fit.names();
         let insert =
@@ -145,9 +147,9 @@ impl PostgresSink {
     }
 
     /// Changes the target's columns, if they are still what the load was judged by. From here to the commit nobody else reads the table.
-    async fn alter(&self, session: &Session, target: &Target, incoming: &SchemaRef) -> Result<()> {
+    async fn alter(&self, session: &Session, load: &LoadContext, target: &Target, incoming: &SchemaRef) -> Result<()> {
         let into = self.sql();
-        session.run("locking the target", &format!("LOCK TABLE {into} IN ACCESS EXCLUSIVE MODE")).await?;
+        exclusive::lock(session, load, &into).await?;
         let now = self.look(session, incoming, Within::Transaction).await?;
         let oid = |target: &Target| target.relation.as_ref().map(|relation| relation.oid);
         if oid(&now) != oid(target) || now.alters != target.alters {
@@ -193,7 +195,7 @@ impl PostgresSink {
             None => false,
         };
         if !target.alters.is_empty() {
-            self.alter(session, target, incoming).await?;
+            self.alter(session, load, target, incoming).await?;
         }
         let label = self.label();
         let removal = self.deletes.as_ref().map(|deletes| Removal { deletes, label: &label, is_scanned });

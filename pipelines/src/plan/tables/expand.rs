@@ -9,7 +9,7 @@ use super::derive::{Derived, KeyOf, derive, is_on_scale};
 use super::findings::{Sound, SoundLoad, judged};
 use super::origin::{Expansion, Origin};
 use super::summary::{TableLoads, TableNote, TableSet};
-use super::target::dotted;
+use super::target::{dotted, has_placeholders};
 use super::{Catalogs, SourceTable};
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
@@ -79,7 +79,7 @@ impl Made {
         let mut chosen = set.choice.among(tables);
         let findings = std::mem::take(&mut chosen.findings).into_iter();
         self.findings.extend(findings.map(|(inside, finding)| ([set.placed.steps.clone(), inside].concat(), finding)));
-        self.refuse_quotes(set, &mut chosen);
+        self.refuse_unfit(set, &mut chosen);
         if chosen.tables.is_empty() {
             self.lost.push(set.placed.steps.clone());
             return;
@@ -107,20 +107,13 @@ impl Made {
         self.expansion.sets.push(summary(set, &chosen, &placed));
     }
 
-    /// Names in specs have no way to write a double quote.
-    fn refuse_quotes(&mut self, set: &Sound<'_>, chosen: &mut Chosen<'_>) {
-        let (named, unnamed): (Vec<_>, Vec<_>) = std::mem::take(&mut chosen.tables)
-            .into_iter()
-            .partition(|(table, _)| !table.path.iter().any(|part| part.contains('"')));
-        chosen.tables = named;
-        for (table, pattern) in unnamed {
-            let finding = Finding::error(
-                Code::BadName,
-                format!("table {} has a double quote in its name, which no spec can write", table.label()),
-            );
-            let finding = finding.hint("leave it out with `exclude`, or read it with `query`");
-            self.findings.push(([set.placed.steps.clone(), pattern].concat(), finding));
-        }
+    /// Takes out tables that no task can be made of: of a schema with one of them the others are judged all the same.
+    fn refuse_unfit(&mut self, set: &Sound<'_>, chosen: &mut Chosen<'_>) {
+        chosen.tables.retain(|(table, pattern)| {
+            let Some(finding) = unfit(table) else { return true };
+            self.findings.push(([set.placed.steps.clone(), pattern.clone()].concat(), finding));
+            false
+        });
     }
 
     /// One load for each table, in the place of a load of all of them.
@@ -155,6 +148,29 @@ impl Made {
         self.tasks
             .push((load.placed.steps.clone(), Task { load: None, group: Some(tasks), ..load.placed.task.clone() }));
     }
+}
+
+/// Why no task can be made of a table.
+fn unfit(table: &SourceTable) -> Option<Finding> {
+    let label = table.label();
+    let wrong = |code: Code, what: &str| Finding::error(code, format!("table {label} {what}"));
+    // In YAML a quote is written twice between quotes.
+    let name = dotted(&[table.name().to_owned()]).replace('\'', "''");
+    let name = if name.starts_with('"') { format!("'{name}'") } else { name };
+    if table.path.iter().any(|part| part.contains('"')) {
+        let finding = wrong(Code::BadName, "has a double quote in its name, which no spec can write");
+        return Some(finding.hint("leave it out with `exclude`, or read it with `query`"));
+    }
+    if table.path.iter().any(|part| has_placeholders(part)) {
+        let finding = wrong(Code::BadName, "has {{ in its name, which a target takes for a placeholder");
+        return Some(finding.hint(format!("leave it out: exclude: [{name}]")));
+    }
+    // Of files and topics nothing may be known yet.
+    let is_relation = matches!(table.kind.as_str(), "table" | "partitioned table");
+    (is_relation && table.columns.is_empty()).then(|| {
+        wrong(Code::BadExtract, "has no columns, so that there is nothing to load")
+            .hint(format!("leave it out: exclude: [{name}]"))
+    })
 }
 
 fn extract(set: &Sound<'_>, table: &SourceTable, derived: &Derived<'_>) -> ExtractTask {

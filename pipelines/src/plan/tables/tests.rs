@@ -361,3 +361,27 @@ fn a_thousand_tables_are_expanded_and_planned_quickly() {
     assert_eq!(planned.plan.unwrap().stages.len(), 1000);
     assert!(start.elapsed() < std::time::Duration::from_secs(3), "{:?}", start.elapsed());
 }
+
+#[test]
+fn one_table_of_which_no_task_can_be_made_is_named_with_what_leaves_it_out() {
+    let text = "name: p\ntasks:\n  raw: { extract: { tables: shop.public.* } }\n  publish: { load: { input: raw, into: 'lake.\"{{ table }}\"' } }\n";
+    let bare = SourceTable { columns: Vec::new(), primary_key: Vec::new(), ..table("public.zero", &[]) };
+    let (_, planned) = expanded(text, vec![table("public.good", &[]), bare, table("public.{{ x }}", &[])]);
+    let said: Vec<(String, String)> =
+        planned.diagnostics.iter().map(|d| (d.message.clone(), d.hint.clone().unwrap_or_default())).collect();
+    let expected = [
+        ("table public.zero has no columns, so that there is nothing to load", "leave it out: exclude: [zero]"),
+        (
+            "table public.{{ x }} has {{ in its name, which a target takes for a placeholder",
+            "leave it out: exclude: ['\"{{ x }}\"']",
+        ),
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (message, hint) in expected {
+        assert!(said.contains(&(message.to_owned(), hint.to_owned())), "{said:?}");
+    }
+    let without = text.replace("shop.public.* }", "shop.public.*, exclude: [zero, '\"{{ x }}\"'] }");
+    let bare = SourceTable { columns: Vec::new(), primary_key: Vec::new(), ..table("public.zero", &[]) };
+    let (_, planned) = expanded(&without, vec![table("public.good", &[]), bare, table("public.{{ x }}", &[])]);
+    assert_eq!(told(&planned), [] as [&str; 0]);
+}
