@@ -4,7 +4,7 @@ use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
 use crate::broker::{Client, broker, name};
-use crate::support::{Running, World, eventually, python, server};
+use crate::support::{Running, World, eventually, python, root, server};
 
 /// A world with a topic of two partitions, and an approved stream of its messages into a lake.
 fn topic() -> (World, String, Client) {
@@ -175,4 +175,54 @@ fn a_worker_frozen_for_longer_than_its_lease_commits_no_batch_after_its_successo
         eventually("the next message is there", || stream(&world)["rows"] == 3);
         assert_eq!(lake(&world), "1:a 2:b 3:c", "{point}");
     }
+}
+
+#[test]
+fn change_events_of_debezium_keep_a_table_as_its_source_is() {
+    let (world, topic, mut client) = (World::new(), name(), broker().client());
+    client.create(&topic, 2);
+    let guide = std::fs::read_to_string(root().join("docs/debezium.md")).unwrap();
+    let spec = guide.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let connections = format!(
+        "connections:\n  kafka: {{ type: kafka, bootstrap: \"127.0.0.1:{}\" }}\n  lake: {{ type: delta, location: \"file://{}\" }}\ntasks:\n",
+        broker().plain,
+        world.folder.join("lake").display()
+    );
+    let spec = spec.replace("every: 10s", "every: 100ms").replace("shop.public.customers", &topic);
+    world.write("p.yaml", &spec.replace("tasks:\n", &connections));
+    let _serving = serve(&world, "");
+    let row = |id: u32, name: &str, balance: &str| format!(r#"{{"id":{id},"name":"{name}","balance":"{balance}"}}"#);
+    let event = |op: &str, before: &str, after: &str| {
+        format!(
+            r#"{{"before":{before},"after":{after},"source":{{"lsn":1,"table":"customers"}},"op":"{op}","ts_ms":1}}"#
+        )
+    };
+    let (ada, bob) = (row(1, "Ada", "6.25"), row(2, "Bob", "0.10"));
+    let snapshot = [event("r", "null", &ada), event("c", "null", &bob)];
+    client.send(&topic, 0, &[snapshot[0].as_str()]).send(&topic, 1, &[snapshot[1].as_str()]);
+    world.succeed(&["apply", "p.yaml"]);
+    let lake = || {
+        let path = world.folder.join("lake/customers").display().to_string();
+        let program = "import deltalake, sys\n\
+                       if not deltalake.DeltaTable.is_deltatable(sys.argv[1]): sys.exit()\n\
+                       t = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist()\n\
+                       print(' '.join(sorted(f\"{r['id']}:{r['name']}:{r['balance']}\" for r in t)))";
+        python(program, &[&path])
+    };
+    eventually("the snapshot is there", || lake() == "1:Ada:6.25 2:Bob:0.10");
+    // An update and a delete of one key in one batch, and a key that changes.
+    let (richer, third) = (row(1, "Ada", "7.00"), row(3, "Bob", "0.10"));
+    let update = event("u", &ada, &richer);
+    let moved = [event("d", &bob, "null"), event("c", "null", &third)];
+    client.send(&topic, 0, &[update.as_str()]).send(&topic, 1, &[moved[0].as_str()]).send(
+        &topic,
+        0,
+        &[moved[1].as_str()],
+    );
+    let tombstone = serde_json::json!({ "do": "send", "topic": topic, "partition": 1, "messages": [{ "key": "2" }] });
+    client.run(&tombstone);
+    eventually("the changes are there", || lake() == "1:Ada:7.00 3:Bob:0.10");
+    let gone = event("d", &richer, "null");
+    client.send(&topic, 0, &[gone.as_str()]);
+    eventually("the row is gone", || lake() == "3:Bob:0.10");
 }
