@@ -25,6 +25,17 @@ pub(crate) async fn check(client: &Client) -> Result<Health> {
     if endpoint.security == Security::SaslPlaintext {
         notes.push("the password is sent unencrypted".to_owned());
     }
+    if let Some(registry) = client.registry.clone() {
+        let address = registry.address().to_owned();
+        if registry.is_open() {
+            notes.push(format!("the password of the schema registry {address} is sent unencrypted"));
+        }
+        notes.push(match client.on_io(async move { registry.subjects().await }).await? {
+            Some(1) => format!("schema registry {address}: 1 subject"),
+            Some(count) => format!("schema registry {address}: {count} subjects"),
+            None => format!("schema registry {address}: the user may not list its subjects"),
+        });
+    }
     if topics == 0 {
         notes.push("no topic can be seen: there is none, or the user may not DESCRIBE any".to_owned());
     }
