@@ -265,6 +265,27 @@ mod tests {
     }
 
     #[test]
+    fn a_column_of_avro_keeps_its_place_and_holds_what_new_schemas_have() {
+        let mut guess = Guess::default();
+        guess.add_kind("new", Kind::Avro(Shape::Text));
+        guess.add_kind("a", Kind::Avro(Shape::Long));
+        guess.add_kind("b", Kind::Avro(Shape::Int));
+        let known = [("gone", Shape::Date), ("a", Shape::Int), ("b", Shape::Text)];
+        let mut known = known.map(|(name, shape)| (name.to_owned(), Kind::Avro(shape))).to_vec();
+        // Loaded by a connection of format json before.
+        known.push(("c".to_owned(), Kind::Integer { double: true }));
+        guess.add_kind("c", Kind::Avro(Shape::Int));
+        let guess = guess.under(&known);
+        let kinds: Vec<_> = guess.members.iter().map(|(name, kind)| (name.as_str(), kind.shape())).collect();
+        let expected =
+            [("gone", Shape::Date), ("a", Shape::Long), ("b", Shape::Json), ("c", Shape::Long), ("new", Shape::Text)];
+        assert_eq!(kinds, expected);
+        let stored = serde_json::to_value(&guess.members).unwrap();
+        assert_eq!(stored[1], serde_json::json!(["a", { "avro": "long" }]));
+        assert_eq!(serde_json::from_value::<Vec<(String, Kind)>>(stored).unwrap(), guess.members);
+    }
+
+    #[test]
     fn broken_messages_are_counted() {
         let mut guess = Guess::default();
         guess.look(b"{\"a\":1}");

@@ -281,6 +281,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::kafka::avro::shape::Shape;
 
     fn guess(messages: &[&str]) -> Guess {
         let mut guess = Guess::default();
@@ -326,6 +327,21 @@ mod tests {
         );
         let error = Layout::new("c.t", Format::Json, Some(&columns(serde_json::json!(["nope"]))), &sample).unwrap_err();
         assert!(error.message.contains("no column nope") && error.hint.unwrap().contains("columns: { nope: text }"));
+    }
+
+    #[test]
+    fn fields_of_avro_are_columns_and_others_are_not_declared() {
+        let mut seen = Guess::default();
+        for (name, shape) in [("id", Shape::Int), ("lines", Shape::Json), ("_key", Shape::Bytes), ("at", Shape::Text)] {
+            seen.add_kind(name, Kind::Avro(shape));
+        }
+        let rules = columns(serde_json::json!({ "at": "timestamptz" }));
+        let layout = Layout::new("c.t", Format::Avro, Some(&rules), &seen).unwrap();
+        assert_eq!(shown(&layout), ["id Int32", "lines Utf8", "at Timestamp(µs, \"UTC\")"]);
+        assert!(layout.notes.len() == 1 && layout.notes[0].contains("_key"), "{:?}", layout.notes);
+        let error = Layout::new("c.t", Format::Avro, Some(&columns(serde_json::json!({ "nope": "text" }))), &seen);
+        let error = error.unwrap_err();
+        assert!(error.message.contains("no column nope") && error.hint.unwrap().contains("no other field"));
     }
 
     #[test]

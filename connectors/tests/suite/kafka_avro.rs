@@ -145,6 +145,8 @@ async fn a_message_that_is_not_avro_or_has_no_schema_is_named_and_not_repeated()
     );
     client.run(&json!({ "do": "truncate", "topic": topic, "partition": 0, "before": 2 }));
     send(&mut client, &topic, &[message(99, &one, json!({ "id": 1, "gone": "x" }))]);
+    // What was looked at is kept for some seconds by each connector.
+    let shop = connection(json!({ "url": registry.url }));
     let found = source(&shop, &topic, json!(["id"])).await.unwrap();
     assert!(found.notes.iter().any(|note| note.contains("no schema with the id 99")), "{:?}", found.notes);
     let error = read(found.table).await.unwrap_err();
@@ -191,23 +193,27 @@ async fn a_registry_that_recovers_is_asked_again_and_others_say_what_is_wrong() 
     let [one, ..] = versions();
     registry.register(&format!("{topic}-value"), 1, 1, &one, &json!([]));
     client.create(&topic, 1);
-    let shop = connection(json!({ "url": registry.url }));
+    // What was looked at is kept for some seconds by each connector.
+    let shop = || connection(json!({ "url": registry.url }));
+    let refused = async || source(&shop(), &topic, json!(null)).await.err().unwrap();
     registry.fail(500, None).fail(429, Some(0)).fail(503, None);
-    let found = source(&shop, &topic, json!(null)).await.unwrap();
+    let found = source(&shop(), &topic, json!(null)).await.unwrap();
     assert_eq!((fields(&found).len(), registry.asked().len()), (2, 4));
     registry.fail(429, Some(3_600));
-    let error = source(&shop, &topic, json!(null)).await.err().unwrap();
+    let error = refused().await;
     assert!(error.message.contains("status 429") && error.kind == ErrorKind::Transient, "{error}");
     registry.fail(302, None);
-    let error = source(&shop, &topic, json!(null)).await.err().unwrap();
+    let error = refused().await;
     assert!(error.message.contains("sends to another address") && error.kind == ErrorKind::Config, "{error}");
     registry.put(&format!("/subjects/{topic}-value/versions/latest"), json!("<html>"));
-    let error = source(&shop, &topic, json!(null)).await.err().unwrap();
+    let error = refused().await;
     assert!(error.message.contains("does not answer as a schema registry"), "{error}");
     // A cancel ends the waiting.
-    (0..20).for_each(|_| drop(registry.fail(500, None)));
+    for _ in 0..20 {
+        registry.fail(500, None);
+    }
     let request = request(&topic, json!(null), None);
-    let (cancel, start) = (request.cancel.clone(), Instant::now());
+    let (cancel, start, shop) = (request.cancel.clone(), Instant::now(), shop());
     let canceled = async {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         cancel.cancel();

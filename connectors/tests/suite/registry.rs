@@ -84,6 +84,11 @@ async fn answer(mut socket: TcpStream, state: &Mutex<State>) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         match socket.read_u8().await {
+            // Who begins a TLS handshake here is answered in plain text.
+            Ok(0x16) if request.is_empty() => {
+                let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+                return;
+            }
             Ok(byte) => request.push(byte),
             Err(_) => return,
         }

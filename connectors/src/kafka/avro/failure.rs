@@ -44,9 +44,11 @@ pub(super) enum Trouble {
 /// How a registry words its errors.
 #[derive(Debug, Deserialize)]
 struct Refused {
-    #[allow(dead_code, reason = "that it is there says whose answer it is")]
     error_code: i64,
 }
+
+/// Codes of a subject, a version or a schema that is not there. Without such a code, it is the address that is not there.
+const MISSING: std::ops::RangeInclusive<i64> = 40_401..=40_499;
 
 /// An error of this kind may hold another one, which its chain of causes leaves out.
 fn innermost(error: &io::Error) -> &io::Error {
@@ -58,7 +60,9 @@ impl Trouble {
     pub(super) fn status(status: u16, after: Option<Duration>, body: &[u8]) -> Self {
         match status {
             401 | 403 => Self::Denied(status),
-            404 if serde_json::from_slice::<Refused>(body).is_ok() => Self::Missing,
+            404 if serde_json::from_slice(body).is_ok_and(|Refused { error_code }| MISSING.contains(&error_code)) => {
+                Self::Missing
+            }
             404 => Self::Foreign,
             429 | 500..=599 => Self::Busy(status, after),
             300..=399 => Self::Moved(status),

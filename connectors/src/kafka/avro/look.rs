@@ -15,6 +15,9 @@ use crate::kafka::guess::{Guess, Kind};
 use crate::kafka::json::Reading;
 use crate::kafka::layout::{Column, Fill};
 
+/// Ids that are kept: messages of something else may begin with a zero too, and each of them has another.
+const MOST_IDS: usize = 256;
+
 /// Schemas that were seen.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Look {
@@ -31,7 +34,11 @@ pub(crate) struct Look {
 impl Look {
     /// Looks at a message. Returns whether it names a schema.
     pub(crate) fn look(&mut self, message: &[u8], partition: i32, offset: i64) -> bool {
-        schema_id(message).map(|id| self.ids.entry(id).or_insert((partition, offset))).is_ok()
+        let Ok(id) = schema_id(message) else { return false };
+        if self.ids.len() < MOST_IDS {
+            self.ids.entry(id).or_insert((partition, offset));
+        }
+        true
     }
 
     /// Takes over what another one knows, which is newer.

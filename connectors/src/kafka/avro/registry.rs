@@ -117,6 +117,9 @@ impl Registry {
         if let Some(schema) = self.kept.0.lock().get(&self.key(subject, id)) {
             return Ok(Found::Schema(Arc::clone(schema)));
         }
+        if id < 0 {
+            return Ok(Found::Missing);
+        }
         let found = self.get(&["schemas", "ids", &id.to_string()], Some(subject)).await;
         self.found(subject, Some(id), found).await
     }
@@ -276,7 +279,12 @@ impl Registry {
             if certificates.is_empty() {
                 return Err(unreadable("it holds no certificate".to_owned()));
             }
-            builder = builder.tls_certs_only(certificates);
+            let http = builder.tls_certs_only(certificates).build().map_err(|error| unreadable(error.to_string()))?;
+            return Ok(self.http.get_or_init(|| http).clone());
+        }
+        if self.at.url.scheme() == "http" {
+            // A machine without authorities is no reason to fail.
+            builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|error| Trouble::Tls(error.without_url().to_string()))?;
         Ok(self.http.get_or_init(|| http).clone())

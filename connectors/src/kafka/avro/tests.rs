@@ -350,7 +350,7 @@ fn schemas_name_their_types_or_are_refused() {
     let record = |fields: &str| format!(r#"{{"type":"record","name":"R","namespace":"a","fields":[{fields}]}}"#);
     let other = r#"{"type":"enum","name":"E","namespace":"a","symbols":["X"]}"#.to_owned();
     let uses = record(r#"{"name":"e","type":"E"},{"name":"f","type":["null","a.E"]}"#);
-    assert!(Schema::parse(1, &uses, &[other.clone()]).is_ok());
+    assert!(Schema::parse(1, &uses, std::slice::from_ref(&other)).is_ok());
     for (text, part) in [
         (uses, "the type E is not defined"),
         ("\"string\"".to_owned(), "it is not a record"),
