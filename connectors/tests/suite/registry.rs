@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::task::JoinHandle;
 
 /// The registry. It ends when it is dropped.
 pub struct Registry {
     pub url: String,
     state: Arc<Mutex<State>>,
-    _serving: AbortOnDropHandle<()>,
+    serving: JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -33,12 +33,12 @@ impl Registry {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
-        let serving = AbortOnDropHandle::new(tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 answer(socket, &shared).await;
             }
-        }));
-        Self { url, state, _serving: serving }
+        });
+        Self { url, state, serving }
     }
 
     /// Registers the next version of a subject.
@@ -77,6 +77,12 @@ impl Registry {
     /// What was asked since the last time.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 

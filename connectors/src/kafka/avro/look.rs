@@ -21,7 +21,7 @@ const MOST_IDS: usize = 256;
 /// Schemas that were seen.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Look {
-    /// Ids in messages, and partition and offset of one of them.
+    /// Ids in messages whose schemas were not fetched yet, and partition and offset of one of them.
     ids: BTreeMap<i32, (i32, i64)>,
     /// By id, the latest among them.
     schemas: BTreeMap<i32, Arc<Schema>>,
@@ -41,12 +41,11 @@ impl Look {
         true
     }
 
-    /// Takes over what another one knows, which is newer.
+    /// Takes over what another one knows, which is newer and complete.
     pub(crate) fn join(&mut self, other: Self) {
-        self.ids.extend(other.ids);
         self.schemas.extend(other.schemas);
         self.latest = other.latest.or(self.latest.take());
-        self.remarks.extend(other.remarks);
+        self.remarks = other.remarks;
     }
 }
 
@@ -72,7 +71,7 @@ pub(crate) async fn complete(client: &Client, topic: &str, mut guess: Guess) -> 
                 "{label}: the schema registry has no subject {name}: the columns are those of the messages looked at, without defaults"
             ))),
         }
-        for (id, (partition, offset)) in guess.avro.ids.clone() {
+        for (id, (partition, offset)) in std::mem::take(&mut guess.avro.ids) {
             match registry.schema(&name, id).await? {
                 Found::Schema(schema) => guess.add_schema(&schema),
                 unusable => {
