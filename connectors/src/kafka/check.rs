@@ -72,6 +72,12 @@ async fn unreachable(client: &Client, cluster: &Cluster) -> Result<Vec<String>> 
 pub(crate) async fn catalog(client: &Client, columns: bool) -> Result<Vec<TableInfo>> {
     let cluster = client.cluster().await?;
     let bounds = client.all_bounds(&cluster).await?;
+    // Each topic would wait for a registry that does not answer.
+    let columns = columns
+        && match client.registry.clone() {
+            Some(registry) => client.on_io(async move { registry.subjects().await }).await.is_ok(),
+            None => true,
+        };
     let mut tables = Vec::new();
     for topic in cluster.topics.iter().filter(|topic| topic.is_public()) {
         let rows = bounds.get(&topic.name).map(|bounds| {

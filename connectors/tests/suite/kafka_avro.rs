@@ -196,9 +196,9 @@ async fn a_registry_that_recovers_is_asked_again_and_others_say_what_is_wrong() 
     // What was looked at is kept for some seconds by each connector.
     let shop = || connection(json!({ "url": registry.url }));
     let refused = async || source(&shop(), &topic, json!(null)).await.err().unwrap();
-    registry.fail(500, None).fail(429, Some(0)).fail(503, None);
+    registry.fail(500, None).fail(429, Some(0)).fail(0, None).fail(503, None);
     let found = source(&shop(), &topic, json!(null)).await.unwrap();
-    assert_eq!((fields(&found).len(), registry.asked().len()), (2, 4));
+    assert_eq!((fields(&found).len(), registry.asked().len()), (2, 5));
     registry.fail(429, Some(3_600));
     let error = refused().await;
     assert!(error.message.contains("status 429") && error.kind == ErrorKind::Transient, "{error}");

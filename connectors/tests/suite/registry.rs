@@ -68,7 +68,7 @@ impl Registry {
         self.state.lock().unwrap().login = Some(login.to_owned());
     }
 
-    /// Answers with a status instead, once.
+    /// Answers with a status instead, once; with 0 it closes the connection.
     pub fn fail(&self, status: u16, after: Option<u32>) -> &Self {
         self.state.lock().unwrap().faults.push_back((status, after));
         self
@@ -101,6 +101,9 @@ async fn answer(mut socket: TcpStream, state: &Mutex<State>) {
     }
     let request = String::from_utf8(request).unwrap();
     let (status, after, body) = reply(&request, &mut state.lock().unwrap());
+    if status == 0 {
+        return;
+    }
     let after = after.map_or(String::new(), |seconds| format!("Retry-After: {seconds}\r\n"));
     let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n{after}\r\n", body.len());
     let _ = socket.write_all((head + &body).as_bytes()).await;

@@ -96,6 +96,8 @@ impl Trouble {
             (None, Some(io::ErrorKind::TimedOut)) => Self::Silent,
             _ if error.is_connect() => Self::Unreachable(words),
             (None, Some(_)) => Self::Closed(words),
+            // The library's error says so in words alone.
+            (None, None) if words.contains("connection closed") => Self::Closed(words),
             (None, None) => Self::Foreign,
         }
     }
