@@ -3,8 +3,9 @@
 //! Reads: what was committed when the table was opened, from the stored position on or from the beginning: a window of offsets for each partition, read exactly,
 //! whatever is produced meanwhile. JSON objects are decoded straight into columns; a message that does not fit fails the read with topic, partition and
 //! offset. No consumer group is joined and nothing is committed to the brokers: the position travels with the load.
-//! Limits: Kafka 2.8 or newer, or a server that speaks its protocol with topic ids; SASL PLAIN and SCRAM; no schema registry; topics can't be
-//! written. Columns: see `layout.rs`; types of JSON: see `json.rs`.
+//! Avro messages are decoded the same way, with schemas of a registry that answers as Confluent's does.
+//! Limits: Kafka 2.8 or newer, or a server that speaks its protocol with topic ids; SASL PLAIN and SCRAM; topics can't be written. Columns: see
+//! `layout.rs`; types of JSON: see `json.rs`; of Avro: see `avro.rs`.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::settings;
 
+mod avro;
 mod check;
 mod cluster;
 mod consume;
@@ -37,6 +39,7 @@ mod source;
 mod topic;
 mod wire;
 
+use avro::registry::Kept;
 use cluster::Client;
 use endpoint::{Endpoint, Settings};
 use guess::Guesses;
@@ -58,12 +61,14 @@ pub(crate) struct Kafka {
     /// Where sockets are driven.
     io: Option<Handle>,
     guesses: Arc<Guesses>,
+    /// Schemas of Avro messages.
+    schemas: Arc<Kept>,
 }
 
 impl Kafka {
     /// A connector whose questions are asked on the runtime that it is made on.
     pub(crate) fn new() -> Self {
-        Self { io: Handle::try_current().ok(), guesses: Arc::default() }
+        Self { io: Handle::try_current().ok(), guesses: Arc::default(), schemas: Arc::default() }
     }
 }
 
@@ -83,13 +88,19 @@ impl Connector for Kafka {
     fn secrets(&self, settings: &Value) -> Vec<String> {
         let text = |key: &str| settings.get(key).and_then(Value::as_str);
         let login = text("bootstrap").into_iter().flat_map(endpoint::logins_in);
-        login.chain(text("password")).filter(|secret| !secret.is_empty()).map(str::to_owned).collect()
+        login
+            .chain(text("password"))
+            .chain(avro::settings::secrets(settings))
+            .filter(|secret| !secret.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn open(&self, name: &str, settings: &Value) -> Result<Arc<dyn Connection>> {
         let settings: Settings = settings::read(name, &SPEC, settings)?;
         let endpoint = Endpoint::resolve(name, &settings)?;
-        Ok(Arc::new(KafkaConnection { client: Client::new(endpoint, self.io.clone(), Arc::clone(&self.guesses)) }))
+        let (guesses, schemas) = (Arc::clone(&self.guesses), Arc::clone(&self.schemas));
+        Ok(Arc::new(KafkaConnection { client: Client::new(endpoint, self.io.clone(), guesses, schemas) }))
     }
 }
 

@@ -28,6 +28,9 @@ mod link;
 mod models;
 mod operations;
 mod partial;
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
+#[path = "../../connectors/tests/suite/registry.rs"]
+mod registry;
 mod rehearsal;
 mod schedules;
 mod source_cursors;
@@ -38,6 +41,7 @@ mod stores;
 mod streams;
 mod support;
 mod topics;
+mod topics_avro;
 mod values;
 mod whole_schemas;
 mod wire;

@@ -25,6 +25,17 @@ pub(crate) async fn check(client: &Client) -> Result<Health> {
     if endpoint.security == Security::SaslPlaintext {
         notes.push("the password is sent unencrypted".to_owned());
     }
+    if let Some(registry) = client.registry.clone() {
+        let address = registry.address().to_owned();
+        if registry.is_open() {
+            notes.push(format!("the password of the schema registry {address} is sent unencrypted"));
+        }
+        notes.push(match client.on_io(async move { registry.subjects().await }).await? {
+            Some(1) => format!("schema registry {address}: 1 subject"),
+            Some(count) => format!("schema registry {address}: {count} subjects"),
+            None => format!("schema registry {address}: the user may not list its subjects"),
+        });
+    }
     if topics == 0 {
         notes.push("no topic can be seen: there is none, or the user may not DESCRIBE any".to_owned());
     }
@@ -61,6 +72,12 @@ async fn unreachable(client: &Client, cluster: &Cluster) -> Result<Vec<String>> 
 pub(crate) async fn catalog(client: &Client, columns: bool) -> Result<Vec<TableInfo>> {
     let cluster = client.cluster().await?;
     let bounds = client.all_bounds(&cluster).await?;
+    // Each topic would wait for a registry that does not answer.
+    let columns = columns
+        && match client.registry.clone() {
+            Some(registry) => client.on_io(async move { registry.subjects().await }).await.is_ok(),
+            None => true,
+        };
     let mut tables = Vec::new();
     for topic in cluster.topics.iter().filter(|topic| topic.is_public()) {
         let rows = bounds.get(&topic.name).map(|bounds| {

@@ -8,7 +8,8 @@ use headwater_engine::{EngineError, Result};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::endpoint::Endpoint;
+use super::avro::registry::{Kept, Registry};
+use super::endpoint::{Endpoint, Format};
 use super::failure::{self, Failure};
 use super::guess::Guesses;
 use super::json::base64;
@@ -35,6 +36,8 @@ pub(crate) struct Client {
     io: Option<Handle>,
     /// What messages of streams look like.
     pub(super) guesses: Arc<Guesses>,
+    /// Format avro: where its schemas are.
+    pub(super) registry: Option<Arc<Registry>>,
 }
 
 /// What a broker says of its cluster.
@@ -89,8 +92,17 @@ pub(crate) struct Bounds {
 pub(crate) type TopicBounds = BTreeMap<i32, Bounds>;
 
 impl Client {
-    pub(crate) fn new(endpoint: Endpoint, io: Option<Handle>, guesses: Arc<Guesses>) -> Self {
-        Self { endpoint: Arc::new(endpoint), io, guesses }
+    pub(crate) fn new(endpoint: Endpoint, io: Option<Handle>, guesses: Arc<Guesses>, kept: Arc<Kept>) -> Self {
+        let registry = endpoint.registry.clone().map(|at| Arc::new(Registry::new(&endpoint.name, at, kept)));
+        Self { endpoint: Arc::new(endpoint), io, guesses, registry }
+    }
+
+    /// What guesses at a topic are kept by: connections of other formats read its messages as something else.
+    pub(crate) fn guess_key(&self, topic_id: &str) -> String {
+        match (self.endpoint.format, &self.registry) {
+            (Format::Avro, Some(registry)) => format!("{topic_id} {}", registry.address()),
+            _ => topic_id.to_owned(),
+        }
     }
 
     /// The name of a topic in messages.

@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::avro::settings::{Address, RegistrySettings};
 use super::silence::Silence;
 
 /// Settings of a `kafka` connection.
@@ -34,6 +35,9 @@ pub(crate) struct Settings {
     /// What messages hold.
     #[serde(default)]
     pub format: Format,
+    /// Format avro: the schema registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<RegistrySettings>,
 }
 
 /// How brokers are reached.
@@ -104,6 +108,8 @@ pub(crate) enum Format {
     /// One JSON object each, whose members are columns.
     #[default]
     Json,
+    /// One record of Avro each, behind the id of its schema in a schema registry; its fields are columns.
+    Avro,
     /// Bytes, which are one column.
     Raw,
 }
@@ -123,6 +129,7 @@ pub(crate) struct Endpoint {
     pub format: Format,
     /// Brokers that did not answer just now.
     pub silence: Arc<Silence>,
+    pub registry: Option<Address>,
 }
 
 /// Secrets never reach logs, so only the addresses are shown.
@@ -160,6 +167,17 @@ impl Endpoint {
         if settings.ca.is_some() && !settings.security.tls() {
             return Err(wrong("option 'ca' is not used without TLS", "ca").hint("set security: tls or sasl_tls"));
         }
+        match (settings.format, &settings.registry) {
+            (Format::Avro, None) => {
+                return Err(wrong("format avro needs the option 'registry'", "registry")
+                    .hint("write registry: { url: \"https://HOST:PORT\" }: the schemas of the messages are there"));
+            }
+            (Format::Json | Format::Raw, Some(_)) => {
+                return Err(wrong("option 'registry' is not used without format: avro", "format")
+                    .hint("set format: avro, or leave the option out"));
+            }
+            _ => {}
+        }
         Ok(Self {
             name: name.to_owned(),
             hosts,
@@ -170,6 +188,7 @@ impl Endpoint {
             ca: settings.ca.clone(),
             format: settings.format,
             silence: Arc::default(),
+            registry: settings.registry.as_ref().map(|settings| Address::resolve(name, settings)).transpose()?,
         })
     }
 
@@ -252,5 +271,16 @@ mod tests {
         assert!(!format!("{endpoint:?}").contains("pw-1"));
         assert!(resolve(json!({ "bootstrap": "h", "security": "sasl_tls", "user": "u" })).is_err());
         assert!(resolve(json!({ "bootstrap": "h", "ca": "/x.pem" })).is_err());
+    }
+
+    #[test]
+    fn a_registry_and_format_avro_belong_together() {
+        let error = resolve(json!({ "bootstrap": "h", "format": "avro" })).unwrap_err();
+        assert_eq!((error.setting.as_deref(), error.hint.is_some()), (Some("registry"), true));
+        let registry = json!({ "url": "http://r:8081" });
+        assert!(resolve(json!({ "bootstrap": "h", "registry": registry })).is_err());
+        assert!(
+            resolve(json!({ "bootstrap": "h", "format": "avro", "registry": registry })).unwrap().registry.is_some()
+        );
     }
 }

@@ -4,8 +4,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rdkafka::message::{BorrowedMessage, Message};
 use serde::{Deserialize, Serialize};
 
+use super::avro::look::Look;
+use super::avro::shape::Shape;
+use super::endpoint::Format;
 use super::json::members::members;
 use crate::values::{Digits, digits, is_double};
 
@@ -28,6 +32,8 @@ pub(crate) enum Kind {
     Text,
     /// Objects, lists, and what has no type in common.
     Json,
+    /// A field of Avro messages, whose schemas say what it is.
+    Avro(Shape),
 }
 
 /// Members that become columns. Objects whose names are data have more, and belong into one column of type json.
@@ -42,12 +48,27 @@ pub(crate) struct Guess {
     pub more: bool,
     /// Messages looked at, without tombstones.
     pub messages: usize,
-    /// How many of them are no JSON objects.
+    /// How many of them are no JSON objects, or name no schema.
     pub broken: usize,
+    /// Format avro: the schemas that were seen.
+    pub avro: Look,
 }
 
 impl Guess {
-    /// Looks at a message.
+    /// Looks at a message of a topic, if it has a value.
+    pub(crate) fn look_at(&mut self, format: Format, message: &BorrowedMessage<'_>) {
+        let Some(payload) = message.payload() else { return };
+        match format {
+            Format::Json => self.look(payload),
+            Format::Avro => {
+                self.messages += 1;
+                self.broken += usize::from(!self.avro.look(payload, message.partition(), message.offset()));
+            }
+            Format::Raw => {}
+        }
+    }
+
+    /// Looks at a message of JSON.
     pub(crate) fn look(&mut self, message: &[u8]) {
         self.messages += 1;
         let Ok(found) = members(message) else {
@@ -59,9 +80,17 @@ impl Guess {
         }
     }
 
-    /// The same, but what was known before stays as it was: a column that has been loaded keeps its place and its type.
+    /// The same, but what was known before stays as it was: a column that has been loaded keeps its place and its type. A field of Avro keeps its place,
+    /// and holds what its new schemas have too.
     pub(crate) fn under(mut self, known: &[(String, Kind)]) -> Self {
         let seen = std::mem::take(&mut self.members);
+        let widened = |(name, kind): &(String, Kind)| {
+            let new = seen
+                .iter()
+                .find_map(|(seen, new)| matches!(new, Kind::Avro(_)).then_some(new).filter(|_| seen == name));
+            (name.clone(), new.map_or(*kind, |new| kind.and(*new)))
+        };
+        let known: Vec<(String, Kind)> = known.iter().map(widened).collect();
         let is_known = |name: &String| known.iter().any(|(known, _)| known == name);
         let new = seen.into_iter().filter(|(name, _)| !is_known(name));
         self.members = known.iter().cloned().chain(new).collect();
@@ -71,21 +100,32 @@ impl Guess {
 
     /// Takes over what another one knows.
     pub(crate) fn join(&mut self, other: Self) {
-        other.members.into_iter().for_each(|(name, kind)| self.add(name, kind));
+        other.members.into_iter().for_each(|(name, kind)| match kind {
+            Kind::Avro(_) => self.add_kind(&name, kind),
+            _ => self.add(name, kind),
+        });
+        self.avro.join(other.avro);
         self.more |= other.more;
         self.messages += other.messages;
         self.broken += other.broken;
     }
 
     fn add(&mut self, name: String, kind: Kind) {
-        if let Some(place) = self.places.get(&name) {
-            let known = &mut self.members[*place].1;
-            *known = known.and(kind);
-        } else if self.members.len() < MOST_MEMBERS {
-            self.places.insert(name.clone(), self.members.len());
-            self.members.push((name, kind));
+        if self.places.contains_key(&name) || self.members.len() < MOST_MEMBERS {
+            self.add_kind(&name, kind);
         } else {
             self.more = true;
+        }
+    }
+
+    /// Adds a member, however many there are: those of a schema are no data.
+    pub(crate) fn add_kind(&mut self, name: &str, kind: Kind) {
+        if let Some(place) = self.places.get(name) {
+            let known = &mut self.members[*place].1;
+            *known = known.and(kind);
+        } else {
+            self.places.insert(name.to_owned(), self.members.len());
+            self.members.push((name.to_owned(), kind));
         }
     }
 }
@@ -146,9 +186,23 @@ impl Kind {
         }
     }
 
+    /// The column of Avro messages that holds the same.
+    pub(crate) fn shape(self) -> Shape {
+        match self {
+            Self::Avro(shape) => shape,
+            Self::Boolean => Shape::Boolean,
+            Self::Integer { .. } => Shape::Long,
+            Self::Long => Shape::Decimal { precision: 38, scale: 0 },
+            Self::Double => Shape::Double,
+            Self::Text => Shape::Text,
+            Self::Unknown | Self::Json => Shape::Json,
+        }
+    }
+
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, same) if one == same => one,
+            (Self::Avro(one), other) | (other, Self::Avro(one)) => Self::Avro(one.and(other.shape())),
             (Self::Unknown, known) | (known, Self::Unknown) => known,
             (Self::Integer { .. }, Self::Integer { .. }) => Self::Integer { double: false },
             (Self::Integer { .. }, Self::Long) | (Self::Long, Self::Integer { .. }) => Self::Long,
@@ -208,6 +262,27 @@ mod tests {
         let guess = guess.under(&[("gone".to_owned(), Kind::Text), ("a".to_owned(), Kind::Json)]);
         let kinds: Vec<_> = guess.members.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
         assert_eq!(kinds, [("gone", Kind::Text), ("a", Kind::Json), ("new", Kind::Integer { double: true })]);
+    }
+
+    #[test]
+    fn a_column_of_avro_keeps_its_place_and_holds_what_new_schemas_have() {
+        let mut guess = Guess::default();
+        guess.add_kind("new", Kind::Avro(Shape::Text));
+        guess.add_kind("a", Kind::Avro(Shape::Long));
+        guess.add_kind("b", Kind::Avro(Shape::Int));
+        let known = [("gone", Shape::Date), ("a", Shape::Int), ("b", Shape::Text)];
+        let mut known = known.map(|(name, shape)| (name.to_owned(), Kind::Avro(shape))).to_vec();
+        // Loaded by a connection of format json before.
+        known.push(("c".to_owned(), Kind::Integer { double: true }));
+        guess.add_kind("c", Kind::Avro(Shape::Int));
+        let guess = guess.under(&known);
+        let kinds: Vec<_> = guess.members.iter().map(|(name, kind)| (name.as_str(), kind.shape())).collect();
+        let expected =
+            [("gone", Shape::Date), ("a", Shape::Long), ("b", Shape::Json), ("c", Shape::Long), ("new", Shape::Text)];
+        assert_eq!(kinds, expected);
+        let stored = serde_json::to_value(&guess.members).unwrap();
+        assert_eq!(stored[1], serde_json::json!(["a", { "avro": "long" }]));
+        assert_eq!(serde_json::from_value::<Vec<(String, Kind)>>(stored).unwrap(), guess.members);
     }
 
     #[test]

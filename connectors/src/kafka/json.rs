@@ -18,12 +18,12 @@ use arrow::error::ArrowError;
 
 pub(crate) mod base64;
 pub(crate) mod members;
-mod number;
+pub(crate) mod number;
 mod scan;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
-mod time;
+pub(crate) mod time;
 
 use scan::Scan;
 use store::{Store, Values};

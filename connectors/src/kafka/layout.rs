@@ -45,7 +45,7 @@ const VALUE: &str = "_value";
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fill {
     Meta(Meta),
-    /// A member of a JSON message.
+    /// A member of a JSON message, or a field of an Avro one.
     Member(Wanted),
     /// The whole value.
     Value,
@@ -85,7 +85,7 @@ impl Layout {
                 };
                 layout.columns.push(Column { field: Field::new(VALUE, data_type, true), fill: Fill::Value });
             }
-            Format::Json => layout.members(label, &rules, guess)?,
+            Format::Json | Format::Avro => layout.members(label, format, &rules, guess)?,
         }
         if let Some(Columns::Override(declared)) = columns {
             // In the order in which they are written; those of the sample have their place already.
@@ -93,13 +93,13 @@ impl Layout {
                 if layout.columns.iter().all(|column| column.field.name() != name) {
                     match format {
                         Format::Json => layout.columns.push(declared_member(name, rule)?),
-                        Format::Raw => return Err(layout.missing(label, name)),
+                        Format::Avro | Format::Raw => return Err(layout.missing(label, format, name)),
                     }
                 }
             }
         }
         match columns {
-            Some(Columns::Only(names)) => layout.only(label, names),
+            Some(Columns::Only(names)) => layout.only(label, format, names),
             _ => Ok(layout),
         }
     }
@@ -118,7 +118,13 @@ impl Layout {
     }
 
     /// Columns for the members of the sample, typed by a rule or by what was seen.
-    fn members(&mut self, label: &str, rules: &HashMap<&str, &ColumnOverride>, guess: &Guess) -> Result<()> {
+    fn members(
+        &mut self,
+        label: &str,
+        format: Format,
+        rules: &HashMap<&str, &ColumnOverride>,
+        guess: &Guess,
+    ) -> Result<()> {
         let mut guessed = 0;
         for (name, kind) in &guess.members {
             if METAS.iter().any(|(reserved, _)| reserved == name) {
@@ -134,6 +140,10 @@ impl Layout {
                     guessed_member(name, *kind)
                 }
             });
+        }
+        if format == Format::Avro {
+            self.avro_notes(label, guess);
+            return Ok(());
         }
         if guessed > 0 {
             self.notes.push(format!(
@@ -158,7 +168,20 @@ impl Layout {
         Ok(())
     }
 
-    fn only(self, label: &str, names: &[String]) -> Result<Self> {
+    fn avro_notes(&mut self, label: &str, guess: &Guess) {
+        self.notes.extend(guess.avro.remarks.iter().cloned());
+        if guess.broken > 0 {
+            self.notes.push(format!(
+                "{label}: {} of {} messages looked at do not begin with the id of a schema",
+                guess.broken, guess.messages
+            ));
+        }
+        if guess.members.is_empty() {
+            self.notes.push(format!("{label}: neither the schema registry nor a message shows what fields there are"));
+        }
+    }
+
+    fn only(self, label: &str, format: Format, names: &[String]) -> Result<Self> {
         if let Some(twice) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name))
         {
             return Err(EngineError::config(format!("{label}: column {twice} is in the list twice"))
@@ -166,18 +189,23 @@ impl Layout {
         }
         let find = |name: &String| {
             let found = self.columns.iter().find(|column| column.field.name() == name).cloned();
-            found.ok_or_else(|| self.missing(label, name))
+            found.ok_or_else(|| self.missing(label, format, name))
         };
         let columns = names.iter().map(find).collect::<Result<Vec<_>>>()?;
         Ok(Self { columns, notes: self.notes })
     }
 
-    fn missing(&self, label: &str, name: &str) -> EngineError {
+    fn missing(&self, label: &str, format: Format, name: &str) -> EngineError {
         let names: Vec<&str> = self.columns.iter().map(|column| column.field.name().as_str()).collect();
-        EngineError::config(format!("{label} has no column {name}")).hint(format!(
-            "its columns are {}; a field that the sample does not show needs a type: `columns: {{ {name}: text }}`",
-            names.join(", ")
-        ))
+        let further = match format {
+            Format::Json => {
+                format!("a field that the sample does not show needs a type: `columns: {{ {name}: text }}`")
+            }
+            Format::Avro => "no other field is in the schemas of its subject and of the messages looked at".to_owned(),
+            Format::Raw => "format raw has no others".to_owned(),
+        };
+        EngineError::config(format!("{label} has no column {name}"))
+            .hint(format!("its columns are {}; {further}", names.join(", ")))
     }
 }
 
@@ -241,6 +269,10 @@ fn guessed_member(name: &str, kind: Kind) -> Column {
         Kind::Text => typed(DataType::Utf8),
         // It takes whatever comes.
         Kind::Unknown | Kind::Json => member(json_field(name), Reading::Raw),
+        Kind::Avro(shape) => match shape.data_type() {
+            Some(data_type) => typed(data_type),
+            None => member(json_field(name), Reading::Raw),
+        },
     }
 }
 
@@ -249,6 +281,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::kafka::avro::shape::Shape;
 
     fn guess(messages: &[&str]) -> Guess {
         let mut guess = Guess::default();
@@ -294,6 +327,21 @@ mod tests {
         );
         let error = Layout::new("c.t", Format::Json, Some(&columns(serde_json::json!(["nope"]))), &sample).unwrap_err();
         assert!(error.message.contains("no column nope") && error.hint.unwrap().contains("columns: { nope: text }"));
+    }
+
+    #[test]
+    fn fields_of_avro_are_columns_and_others_are_not_declared() {
+        let mut seen = Guess::default();
+        for (name, shape) in [("id", Shape::Int), ("lines", Shape::Json), ("_key", Shape::Bytes), ("at", Shape::Text)] {
+            seen.add_kind(name, Kind::Avro(shape));
+        }
+        let rules = columns(serde_json::json!({ "at": "timestamptz" }));
+        let layout = Layout::new("c.t", Format::Avro, Some(&rules), &seen).unwrap();
+        assert_eq!(shown(&layout), ["id Int32", "lines Utf8", "at Timestamp(µs, \"UTC\")"]);
+        assert!(layout.notes.len() == 1 && layout.notes[0].contains("_key"), "{:?}", layout.notes);
+        let error = Layout::new("c.t", Format::Avro, Some(&columns(serde_json::json!({ "nope": "text" }))), &seen);
+        let error = error.unwrap_err();
+        assert!(error.message.contains("no column nope") && error.hint.unwrap().contains("no other field"));
     }
 
     #[test]

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use headwater_engine::{EngineError, ErrorKind, Result};
-use rdkafka::message::Message;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 
+use super::avro::Rules;
+use super::avro::look::{Asking, complete};
 use super::consume::{Consumption, Flow};
+use super::endpoint::Format;
 use super::guess::Guess;
 use super::layout::Column;
 use super::position::Window;
-use super::rows::Rows;
+use super::rows::{Messages, Rows};
 
 /// What one reader does.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub(crate) struct Read {
     pub columns: Vec<Column>,
     /// Members that messages may have; any if absent.
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
+    /// What reading Avro needs.
+    pub avro: Rules,
     pub windows: Vec<Window>,
     /// Rows of a batch.
     pub batch_rows: usize,
@@ -40,7 +44,9 @@ impl Read {
         if left == 0 {
             return Ok(());
         }
-        let mut rows = Rows::new(&self.label, &self.columns, self.known.clone(), self.batch_rows.max(1))?;
+        let format = self.consumption.client.endpoint.format;
+        let mut rows =
+            Rows::new(&self.label, &self.columns, self.known.clone(), self.messages(io), self.batch_rows.max(1))?;
         let mut flow = Flow::More;
         // Set behind a message with members that nobody knew of: all of them are learned before the load begins again.
         let mut learned: Option<(EngineError, Guess)> = None;
@@ -52,7 +58,7 @@ impl Read {
                 }
             }
             if let Some((_, guess)) = &mut learned {
-                message.payload().iter().for_each(|payload| guess.look(payload));
+                guess.look_at(format, message);
                 return Ok(Flow::More);
             }
             left -= 1;
@@ -62,12 +68,32 @@ impl Read {
             Ok(if left == 0 { Flow::Enough } else { flow })
         })?;
         if let Some((error, guess)) = learned {
-            self.consumption.client.guesses.learn(&self.consumption.topic_id, guess);
+            self.learn(guess, io)?;
             return Err(error);
         }
         if rows.len() > 0 && flow == Flow::More {
             self.send(rows.take()?, output)?;
         }
+        Ok(())
+    }
+
+    fn messages(&self, io: &Handle) -> Messages {
+        let Consumption { client, topic, cancel, .. } = &self.consumption;
+        match client.endpoint.format {
+            Format::Json | Format::Raw => Messages::Json,
+            Format::Avro => {
+                let (client, topic, cancel) = (client.clone(), topic.clone(), cancel.clone());
+                Messages::Avro(self.avro.clone(), Arc::new(Asking { client, topic, io: io.clone(), cancel }))
+            }
+        }
+    }
+
+    /// Keeps what was seen for the load that begins again.
+    fn learn(&self, guess: Guess, io: &Handle) -> Result<()> {
+        let Consumption { client, topic, topic_id, cancel, .. } = &self.consumption;
+        let completed = io.block_on(cancel.run_until_cancelled(complete(client, topic, guess)));
+        let canceled = || Err(EngineError::canceled(format!("reading {} was canceled", self.label)));
+        client.guesses.learn(&client.guess_key(topic_id), completed.unwrap_or_else(canceled)?);
         Ok(())
     }
 

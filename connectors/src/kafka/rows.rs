@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use chrono::DateTime;
 use headwater_engine::{EngineError, ErrorKind, Result};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 
+use super::avro::{self, Refusal, Rules, Schemas};
 use super::json::members::members;
 use super::json::store::Store;
-use super::json::{Decoder, UNSEEN, base64};
+use super::json::{Decoder, UNSEEN, Wanted, base64};
 use super::layout::{Column, Fill, Meta};
 
 /// A batch is cut at this size even if it has few rows, so that large messages stay in bounds.
@@ -26,6 +28,53 @@ enum Place {
     Value,
 }
 
+/// How messages are written, and what reading them needs.
+#[derive(Debug)]
+pub(crate) enum Messages {
+    /// Or not at all, if no column is a member.
+    Json,
+    Avro(Rules, Arc<dyn Schemas>),
+}
+
+/// Columns of members.
+#[derive(Debug)]
+enum Members {
+    /// No member is read: then values are not looked at.
+    Ignored,
+    Json(Decoder),
+    Avro(Box<avro::Decoder>),
+}
+
+impl Members {
+    fn new(wanted: &[Wanted], known: Option<Arc<HashSet<Vec<u8>>>>, messages: Messages) -> Option<Self> {
+        if wanted.is_empty() && known.is_none() {
+            return Some(Self::Ignored);
+        }
+        match messages {
+            Messages::Json => Decoder::new(wanted).map(|decoder| Self::Json(decoder.knowing(known))),
+            Messages::Avro(rules, schemas) => {
+                avro::Decoder::new(wanted, known, rules, schemas).map(|decoder| Self::Avro(Box::new(decoder)))
+            }
+        }
+    }
+
+    fn push_nulls(&mut self) {
+        match self {
+            Self::Ignored => {}
+            Self::Json(decoder) => decoder.push_nulls(),
+            Self::Avro(decoder) => decoder.push_nulls(),
+        }
+    }
+
+    fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+        match self {
+            Self::Ignored => Ok(Vec::new()),
+            Self::Json(decoder) => decoder.take(),
+            Self::Avro(decoder) => decoder.take(),
+        }
+    }
+}
+
 /// The rows of the next batch.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -33,8 +82,7 @@ pub(crate) struct Rows {
     schema: SchemaRef,
     places: Vec<Place>,
     metas: Vec<(Meta, Store)>,
-    /// Nothing if no member is read: then values are not looked at.
-    decoder: Option<Decoder>,
+    decoder: Members,
     value: Option<Store>,
     /// Rows so far.
     rows: usize,
@@ -50,6 +98,7 @@ impl Rows {
         label: &str,
         columns: &[Column],
         known: Option<Arc<HashSet<Vec<u8>>>>,
+        messages: Messages,
         most_rows: usize,
     ) -> Result<Self> {
         let fields: Vec<_> = columns.iter().map(|column| column.field.clone()).collect();
@@ -75,8 +124,8 @@ impl Rows {
                 }
             });
         }
-        let decoder = if wanted.is_empty() && known.is_none() { None } else { Decoder::new(&wanted) };
-        let decoder = decoder.map(|decoder| decoder.knowing(known));
+        // All types were looked at above.
+        let decoder = Members::new(&wanted, known, messages).unwrap_or(Members::Ignored);
         let schema = Arc::new(Schema::new(fields));
         Ok(Self { label: label.to_owned(), schema, places, metas, decoder, value, rows: 0, most_rows, bytes: 0 })
     }
@@ -94,20 +143,23 @@ impl Rows {
     /// Adds a message as a row. An error names topic, partition, offset and reason, and nothing that the message holds.
     pub(crate) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
         let payload = message.payload();
-        if let Some(decoder) = &mut self.decoder {
-            match payload {
-                Some(bytes) => decoder.push(bytes).map_err(|refusal| {
-                    let error = broken(&self.label, message, &refusal.to_string());
-                    match refusal.reason {
-                        // What is no object at all tells nothing about fields.
-                        UNSEEN => match members(bytes) {
-                            Ok(_) => EngineError { kind: ErrorKind::Unseen, ..error },
-                            Err(refusal) => broken(&self.label, message, &refusal.to_string()).hint(hint(None)),
-                        },
-                        _ => error.hint(hint(refusal.field.as_deref())),
-                    }
-                })?,
-                None => decoder.push_nulls(),
+        match (&mut self.decoder, payload) {
+            (Members::Ignored, _) => {}
+            (members, None) => members.push_nulls(),
+            (Members::Json(decoder), Some(bytes)) => decoder.push(bytes).map_err(|refusal| {
+                let error = broken(&self.label, message, &refusal.to_string());
+                let hint = |field: Option<&str>| hint(field, "messages that are no JSON objects");
+                match refusal.reason {
+                    // What is no object at all tells nothing about fields.
+                    UNSEEN => match members(bytes) {
+                        Ok(_) => EngineError { kind: ErrorKind::Unseen, ..error },
+                        Err(refusal) => broken(&self.label, message, &refusal.to_string()).hint(hint(None)),
+                    },
+                    _ => error.hint(hint(refusal.field.as_deref())),
+                }
+            })?,
+            (Members::Avro(decoder), Some(bytes)) => {
+                decoder.push(bytes).map_err(|refusal| refused(&self.label, message, refusal))?;
             }
         }
         if let Some(value) = &mut self.value {
@@ -139,7 +191,7 @@ impl Rows {
         let failed = |error| EngineError::data(format!("reading {}: {error}", self.label));
         let metas: Vec<ArrayRef> =
             self.metas.iter_mut().map(|(_, store)| store.take()).collect::<Result<_, _>>().map_err(failed)?;
-        let members = self.decoder.as_mut().map(Decoder::take).transpose().map_err(failed)?.unwrap_or_default();
+        let members = self.decoder.take().map_err(failed)?;
         let value = self.value.as_mut().map(Store::take).transpose().map_err(failed)?;
         let array = |place: &Place| match place {
             Place::Meta(index) => metas.get(*index).cloned(),
@@ -160,10 +212,22 @@ fn broken(label: &str, message: &BorrowedMessage<'_>, reason: &str) -> EngineErr
     EngineError::data(format!("{label}, partition {partition}, offset {offset}: {reason}"))
 }
 
-fn hint(field: Option<&str>) -> String {
+/// What an error of Avro comes to: the registry's keep their kinds.
+fn refused(label: &str, message: &BorrowedMessage<'_>, refusal: Refusal) -> EngineError {
+    let error = broken(label, message, &refusal.to_string());
+    match refusal {
+        Refusal::Unseen { .. } => EngineError { kind: ErrorKind::Unseen, ..error },
+        Refusal::Message { field, .. } => {
+            error.hint(hint(field.as_deref(), "messages that no serializer of a schema registry has written"))
+        }
+        Refusal::Schema(cause) => EngineError { message: error.message, ..cause },
+    }
+}
+
+fn hint(field: Option<&str>, others: &str) -> String {
     match field {
         Some(field) => format!("read the field as it is written: `columns: {{ {field}: json }}`"),
-        None => "messages that are no JSON objects are read with format: raw".to_owned(),
+        None => format!("{others} are read with format: raw"),
     }
 }
 

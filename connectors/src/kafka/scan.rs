@@ -110,6 +110,7 @@ impl ExecutionPlan for TopicScan {
             label: self.topic.label.clone(),
             columns: self.columns.clone(),
             known: self.topic.known.clone(),
+            avro: self.topic.avro.clone(),
             windows: self.hands[partition].clone(),
             batch_rows: SESSION_BATCHES * context.session_config().batch_size(),
             limit: self.limit,

@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::avro::Rules;
+use super::avro::look::{complete, judge};
 use super::cluster::{Client, TopicBounds};
 use super::consume::{Consumption, Flow};
 use super::endpoint::Format;
@@ -60,6 +62,8 @@ pub(crate) struct Topic {
     pub schema: SchemaRef,
     /// Members that messages may have, if others are to be noticed.
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
+    /// What reading Avro needs.
+    pub avro: Rules,
     pub cancel: CancellationToken,
 }
 
@@ -88,25 +92,28 @@ impl Topic {
             queue_bytes: QUEUE_BYTES / 2,
         };
         let format = client.endpoint.format;
+        let key = client.guess_key(&plan.position.topic_id);
         let guess = match format {
-            Format::Json if !follows => sample(consumption, &bounds).await?,
-            Format::Json => {
-                let seen = match client.guesses.known(&plan.position.topic_id) {
+            Format::Raw => Guess::default(),
+            _ if !follows => look(consumption, &bounds).await?,
+            _ => {
+                let seen = match client.guesses.known(&key) {
                     Some(known) => known,
-                    None => client.guesses.learn(&plan.position.topic_id, sample(consumption, &bounds).await?),
+                    None => client.guesses.learn(&key, look(consumption, &bounds).await?),
                 };
                 seen.under(after.as_ref().map_or(&[], |after| &after.columns))
             }
-            Format::Raw => Guess::default(),
         };
         let layout = Layout::new(&label, format, columns, &guess)?;
+        judge(&label, &layout.columns, &guess.avro)?;
         let schema = Arc::new(layout.schema());
         // A list of columns says that others are not wanted, and of too many fields only the first are columns.
         let is_closed = guess.more || matches!(columns, Some(Columns::Only(_)));
-        let is_open = follows && format == Format::Json && !is_closed;
+        let is_open = follows && format != Format::Raw && !is_closed;
         let known = is_open.then(|| Arc::new(layout.known(&guess)));
+        let avro = Rules { follows, latest: guess.avro.latest };
         plan.position.columns = if follows { guess.members } else { Vec::new() };
-        Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, cancel })
+        Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, avro, cancel })
     }
 
     /// The schema of some of the columns.
@@ -169,6 +176,14 @@ fn ends(bounds: &TopicBounds) -> [Vec<Window>; 2] {
     [first.collect(), last.filter(|window| window.from < window.to).collect()]
 }
 
+/// Looks at a bounded part of the messages, and at the schemas that they name.
+async fn look(consumption: Consumption, bounds: &TopicBounds) -> Result<Guess> {
+    let (client, topic, cancel) = (consumption.client.clone(), consumption.topic.clone(), consumption.cancel.clone());
+    let guess = sample(consumption, bounds).await?;
+    let completed = cancel.run_until_cancelled(complete(&client, &topic, guess)).await;
+    completed.unwrap_or_else(|| Err(EngineError::canceled(format!("opening {} was canceled", client.label(&topic)))))
+}
+
 /// Looks at a bounded part of the messages. Dropping the future ends the look.
 async fn sample(mut consumption: Consumption, bounds: &TopicBounds) -> Result<Guess> {
     let ended = consumption.cancel.child_token();
@@ -177,12 +192,11 @@ async fn sample(mut consumption: Consumption, bounds: &TopicBounds) -> Result<Gu
     let ends = ends(bounds);
     let look = move || {
         let (mut guess, mut bytes, io) = (Guess::default(), 0, Handle::current());
+        let format = consumption.client.endpoint.format;
         for windows in ends {
             consumption.run(&windows, &io, &|| false, &mut |message| {
-                if let Some(payload) = message.payload() {
-                    guess.look(payload);
-                    bytes += payload.len();
-                }
+                guess.look_at(format, message);
+                bytes += message.payload().map_or(0, <[u8]>::len);
                 Ok(if bytes < SAMPLE_BYTES { Flow::More } else { Flow::Enough })
             })?;
         }

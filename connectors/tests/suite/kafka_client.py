@@ -1,5 +1,5 @@
 """What tests do to a broker, by a client that shares no code with Headwater. Steps come as JSON lines; each is answered by one line."""
-import base64, json, sys, threading, time
+import base64, io, json, struct, sys, threading, time
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, AdminClient, NewPartitions, NewTopic,
                                    ResourcePatternType, ResourceType)
@@ -17,7 +17,18 @@ def done(futures):
         future.result(30)
 
 
+def avro(message):
+    """A record behind a zero and its schema's id, as serializers of schema registries write it."""
+    import fastavro
+    out = io.BytesIO()
+    out.write(struct.pack(">bI", 0, message["id"]))
+    fastavro.schemaless_writer(out, fastavro.parse_schema(message["schema"]), message["record"])
+    return out.getvalue()
+
+
 def value(message, name):
+    if name + "_avro" in message:
+        return avro(message[name + "_avro"])
     if name + "_base64" in message:
         return base64.b64decode(message[name + "_base64"])
     return message[name].encode() if message.get(name) is not None else None

@@ -9,7 +9,7 @@ const MOST_DIGITS: usize = 38;
 const TOO_LARGE: Reason = "the number is too large for the column's type";
 
 /// The value of a number's text times 10 to the power of `scale`, which has to be an integer of at most 38 digits. The text is a number of JSON.
-pub(super) fn exact(text: &[u8], scale: i32) -> Result<i128, Reason> {
+pub(crate) fn exact(text: &[u8], scale: i32) -> Result<i128, Reason> {
     let (negative, unsigned) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, text),
@@ -54,14 +54,14 @@ fn power(text: &[u8]) -> i64 {
 }
 
 /// A decimal of so many digits, unscaled.
-pub(super) fn decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Reason> {
+pub(crate) fn decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Reason> {
     let value = exact(text, i32::from(scale))?;
     let limit = 10_u128.checked_pow(u32::from(precision)).unwrap_or(u128::MAX);
     if value.unsigned_abs() < limit { Ok(value) } else { Err(TOO_LARGE) }
 }
 
 /// An integer of 64 bits at most.
-pub(super) fn integer(text: &[u8]) -> Result<i64, Reason> {
+pub(crate) fn integer(text: &[u8]) -> Result<i64, Reason> {
     let value = exact(text, 0).map_err(|reason| match reason {
         TOO_LARGE => TOO_LARGE,
         _ => "the number has a fraction, and the column's type is an integer",
@@ -70,7 +70,7 @@ pub(super) fn integer(text: &[u8]) -> Result<i64, Reason> {
 }
 
 /// A number in a string, where nothing else may be.
-pub(super) fn quoted(text: &[u8]) -> Result<&[u8], Reason> {
+pub(crate) fn quoted(text: &[u8]) -> Result<&[u8], Reason> {
     let mut scan = Scan::new(text);
     match scan.number() {
         Ok(number) if scan.at == text.len() => Ok(number.raw),
@@ -80,7 +80,7 @@ pub(super) fn quoted(text: &[u8]) -> Result<&[u8], Reason> {
 
 /// The nearest number of a floating-point type; never infinity, and zero only for a zero. If it is to be exact, the column's type was guessed from a sample:
 /// then a number whose digits the type does not give back is refused, since nobody asked for it to be rounded.
-pub(super) fn float<T: std::str::FromStr + Copy + Into<f64>>(text: &[u8], exactly: bool) -> Result<T, Reason> {
+pub(crate) fn float<T: std::str::FromStr + Copy + Into<f64>>(text: &[u8], exactly: bool) -> Result<T, Reason> {
     let text = std::str::from_utf8(text).map_err(|_| "the number is not a text")?;
     let value: T = text.parse().map_err(|_| "this is not a number")?;
     let wide: f64 = value.into();

@@ -11,7 +11,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const NO_DATE: Reason = "the string is not a date such as 2024-12-31";
 
 /// Days since 1970.
-pub(super) fn date(text: &[u8]) -> Result<i32, Reason> {
+pub(crate) fn date(text: &[u8]) -> Result<i32, Reason> {
     if text.len() == 10
         && let Some(days) = day(text)
     {
@@ -21,7 +21,7 @@ pub(super) fn date(text: &[u8]) -> Result<i32, Reason> {
 }
 
 /// Microseconds since 1970. With `utc` the text may have an offset, and without one means UTC; otherwise it may have none.
-pub(super) fn timestamp(text: &[u8], utc: bool) -> Result<i64, Reason> {
+pub(crate) fn timestamp(text: &[u8], utc: bool) -> Result<i64, Reason> {
     if let Some((micros, zoned)) = usual(text)
         && (utc || !zoned)
     {
