@@ -147,6 +147,7 @@ pub(crate) async fn put_stream(tx: &mut Tx, workspace_id: Uuid, pipeline_id: Uui
     }
 }
 
+/// How the last run ended is no matter to a stream that is to run again.
 async fn put_state(
     tx: &mut Tx,
     workspace_id: Uuid,
@@ -155,8 +156,11 @@ async fn put_state(
     error: Option<&str>,
 ) -> Result<()> {
     sqlx::query!(
-        "UPDATE streams SET state = $3, since = clock_timestamp(), error = $4, failures = 0, not_before = NULL
-         WHERE workspace_id = $1 AND pipeline_id = $2",
+        "UPDATE streams s SET state = $3, since = clock_timestamp(), error = $4, failures = 0, not_before = NULL,
+             run_id = CASE WHEN $3 = 'running' AND EXISTS (
+                 SELECT FROM runs r WHERE r.workspace_id = s.workspace_id AND r.id = s.run_id AND r.state IN ('succeeded', 'failed', 'canceled'))
+                 THEN NULL ELSE s.run_id END
+         WHERE s.workspace_id = $1 AND s.pipeline_id = $2",
         workspace_id,
         pipeline_id,
         state.as_str(),

@@ -4,7 +4,7 @@ use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
 use crate::broker::{Client, broker, name};
-use crate::support::{Running, World, eventually, python, root, server};
+use crate::support::{Done, Running, World, eventually, python, root, server};
 
 /// A world with a topic of two partitions, and an approved stream of its messages into a lake.
 fn topic() -> (World, String, Client) {
@@ -42,10 +42,32 @@ fn follow(world: &World, columns: &str) -> String {
     )
 }
 
-fn serve(world: &World, failpoints: &str) -> Running {
+/// A scheduler with a worker, which ends with the test.
+struct Serving(Option<Running>);
+
+impl Serving {
+    fn running(&mut self) -> &mut Running {
+        self.0.as_mut().unwrap()
+    }
+
+    fn wait(mut self) -> Done {
+        self.0.take().unwrap().wait()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.0 {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+    }
+}
+
+fn serve(world: &World, failpoints: &str) -> Serving {
     let mut command = world.command(&["serve", "--roles", "scheduler,worker"]);
     command.env("HEADWATER_FAILPOINTS", failpoints);
-    world.start(command)
+    Serving(Some(world.start(command)))
 }
 
 /// Ids and notes of the lake's rows, in order.
@@ -144,6 +166,9 @@ fn a_stream_whose_run_is_canceled_is_paused() {
     world.succeed(&["runs", "cancel", stream(&world)["run_id"].as_str().unwrap()]);
     eventually("it is paused", || stream(&world)["state"] == "paused");
     assert_eq!(stream(&world)["error"], "its run was canceled");
+    world.query("INSERT INTO orders VALUES (101, 5)");
+    world.succeed(&["streams", "resume", "events"]);
+    eventually("it goes on", || world.query(COPY) == "101 105");
 }
 
 #[test]
@@ -166,11 +191,11 @@ fn a_worker_frozen_for_longer_than_its_lease_commits_no_batch_after_its_successo
     for point in ["after_write", "after_intent", "after_commit"] {
         let (world, topic, mut client) = topic();
         client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#, r#"{"id":2,"note":"b"}"#]);
-        let frozen = serve(&world, &format!("{point}=stop"));
-        eventually("it is frozen", || frozen.is_stopped());
+        let mut frozen = serve(&world, &format!("{point}=stop"));
+        eventually("it is frozen", || frozen.running().is_stopped());
         let _serving = serve(&world, "");
         eventually(point, || lake(&world) == "1:a 2:b" && stream(&world)["rows"] == 2);
-        frozen.signal("CONT");
+        frozen.running().signal("CONT");
         client.send(&topic, 1, &[r#"{"id":3,"note":"c"}"#]);
         eventually("the next message is there", || stream(&world)["rows"] == 3);
         assert_eq!(lake(&world), "1:a 2:b 3:c", "{point}");

@@ -69,6 +69,7 @@ pub(super) async fn open_new(
         Asked::After(after) => Some(after.as_ref().map(|after| Loaded::read(&label, after)).transpose()?),
         Asked::Judged | Asked::Within(..) => None,
     };
+    let whole = path.to_vec();
     let (described, named, overrides, path) = (Arc::clone(&shared), label.clone(), columns.cloned(), path.to_vec());
     let found = blocking(move || {
         let Some(before) = after else { return window::judge(&described, &named, &path).map(|()| None) };
@@ -77,8 +78,7 @@ pub(super) async fn open_new(
     .await??;
     let again = Some("a file that is overwritten or grows at the source");
     let Some(Window { new, schema, position }) = found else {
-        let nothing: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::new(Schema::empty())));
-        return Ok(Source { again, ..nothing.into() });
+        return Ok(Source { again, ..open(shared, &whole, columns, cancel).await?.into() });
     };
     let schema = typed(&shared, schema, columns)?;
     let table = match new {

@@ -243,6 +243,7 @@ async fn what_files_cannot_be_asked_is_refused_with_what_can() {
     }
     let judged = drop.source(&asked("*.csv", auto(), Reading::Judged, false)).await.unwrap();
     assert!(judged.position.is_none() && judged.again.unwrap().contains("overwritten"));
+    assert!(!judged.table.schema().fields().is_empty(), "a plan knows the columns");
     let now = chrono::Utc::now();
     let error = drop.source(&asked("*.csv", auto(), Reading::Within(now, now), true)).await.unwrap_err();
     assert!(error.message.contains("files of an interval can't be read"), "{error}");

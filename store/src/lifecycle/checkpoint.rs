@@ -62,6 +62,16 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        // What went wrong before is over. An attempt that might still commit can't, once a batch is there that it would have been.
+        sqlx::query!(
+            "UPDATE stage_runs SET failures = 0, lost = 0, exposed = exposed AND NOT $3, error = NULL
+             WHERE workspace_id = $1 AND id = $2 AND (failures > 0 OR lost > 0 OR (exposed AND $3) OR error IS NOT NULL)",
+            lease.workspace_id,
+            lease.stage_run_id,
+            batch.is_some()
+        )
+        .execute(&mut *tx)
+        .await?;
         if let Some(batch) = batch {
             settle(&mut tx, lease, run.pipeline_id, batch).await?;
         }
@@ -69,8 +79,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a stream's run is to go on: the stream runs, this run is its present one and not canceled, no other stage of it has failed, its
-    /// version is the approved one, and its turn is not over.
+    /// Whether a stream's run is to go on: the stream runs, this run is its present one and not canceled, no other stage of it has failed,
+    /// nothing that it is under is paused, its version is the approved one, and its turn is not over.
     pub async fn goes_on(&self, lease: &LeaseKey) -> Result<bool> {
         Ok(sqlx::query_scalar!(
             r#"SELECT EXISTS (
@@ -78,10 +88,14 @@ impl Store {
                    JOIN streams s ON s.workspace_id = r.workspace_id AND s.pipeline_id = r.pipeline_id AND s.run_id = r.id
                    JOIN pipelines p ON p.workspace_id = r.workspace_id AND p.id = r.pipeline_id
                    WHERE r.workspace_id = $1 AND r.id = $2 AND s.state = 'running' AND p.current_version_id = r.version_id
-                     AND r.cancel_requested_at IS NULL AND r.failed_stages = 0 AND r.started_at > clock_timestamp() - $3::interval) AS "goes_on!""#,
+                     AND r.cancel_requested_at IS NULL AND r.failed_stages = 0 AND r.started_at > clock_timestamp() - $3::interval
+                     AND NOT EXISTS (
+                         SELECT FROM stage_run_limits v
+                         WHERE v.workspace_id = r.workspace_id AND v.stage_run_id = $4 AND v.paused_at IS NOT NULL)) AS "goes_on!""#,
             lease.workspace_id,
             lease.run_id,
-            interval(TURN)?
+            interval(TURN)?,
+            lease.stage_run_id
         )
         .fetch_one(self.durable())
         .await?)
@@ -108,15 +122,6 @@ async fn settle(tx: &mut Tx, lease: &LeaseKey, pipeline_id: Uuid, batch: &Batch)
         lease.workspace_id,
         pipeline_id,
         batch.rows
-    )
-    .execute(&mut **tx)
-    .await?;
-    // What went wrong before is over.
-    sqlx::query!(
-        "UPDATE stage_runs SET failures = 0, lost = 0, exposed = false, error = NULL
-         WHERE workspace_id = $1 AND id = $2 AND (failures > 0 OR lost > 0 OR exposed OR error IS NOT NULL)",
-        lease.workspace_id,
-        lease.stage_run_id
     )
     .execute(&mut **tx)
     .await?;

@@ -256,3 +256,25 @@ async fn the_receipts_of_the_last_hundred_batches_are_kept() {
     let shown = db.store.default_workspace().show_run(claimed.lease.run_id).await.unwrap();
     assert_eq!(shown.receipts.len(), 100);
 }
+
+#[tokio::test]
+async fn a_look_that_found_nothing_forgets_the_workers_that_were_lost_before() {
+    let db = with_stream().await;
+    db.store.advance_streams().await.unwrap();
+    let claimed = claim(&db).await.unwrap();
+    db.execute("UPDATE stage_runs SET failures = 1, lost = 2, exposed = true").await;
+    db.store.checkpoint(&claimed.lease, None, 0).await.unwrap();
+    assert_eq!(db.value("SELECT failures || ' ' || lost || ' ' || exposed FROM stage_runs").await, "0 0 true");
+}
+
+#[tokio::test]
+async fn a_paused_pipeline_ends_the_run_of_its_stream_and_starts_no_batch() {
+    let db = with_stream().await;
+    db.store.advance_streams().await.unwrap();
+    let claimed = claim(&db).await.unwrap();
+    db.store.default_workspace().pause(&crate::Scope::Pipeline("p".to_owned())).await.unwrap();
+    assert!(!db.store.goes_on(&claimed.lease).await.unwrap());
+    end(&db, &claimed, AttemptEnd::Succeeded).await;
+    assert_eq!(db.store.advance_streams().await.unwrap(), 1);
+    assert!(claim(&db).await.is_none());
+}

@@ -96,7 +96,7 @@ fn new_rows_alone_are_appended_by_a_number_that_is_the_primary_key() {
     let tables = vec![
         table("public.events", &[]),
         keyless("public.orders"),
-        SourceTable { columns: Vec::new(), ..keyless("public.zero") },
+        SourceTable { columns: vec![column("note", Scale::Other, true)], ..keyless("public.zero") },
     ];
     let spec = spec("tables: shop.public.*, cursor: auto", "      mode: append\n");
     assert_eq!(

@@ -40,20 +40,20 @@ fn what_a_stream_cannot_do_is_refused_at_its_place() {
     let other = "  b: { extract: { from: shop.u } }\n  m: { load: { input: b, into: lake.u, mode: append } }\n";
     assert_eq!(
         told("stream: {}", &format!("{LOAD}{other}")),
-        ["7:3 bad_stream the load 'm' follows no cursor, and would load the same rows again in each batch"]
+        ["7:6 bad_stream the load 'm' follows no cursor, and would load the same rows again in each batch"]
     );
     let waits = "  w: { wait: 1s, needs: [l] }\n";
-    assert_eq!(told("stream: {}", &format!("{LOAD}{waits}")), ["6:3 bad_stream a stream can't hold the wait task 'w'"]);
+    assert_eq!(told("stream: {}", &format!("{LOAD}{waits}")), ["6:6 bad_stream a stream can't hold the wait task 'w'"]);
     let second = "  m: { load: { input: a, into: lake.u, mode: append }, needs: [l] }\n";
     assert_eq!(
         told("stream: {}", &format!("{LOAD}{second}")),
-        ["6:3 bad_stream 'm' waits for 'l', which ends only when the stream is stopped"]
+        ["6:6 bad_stream 'm' waits for 'l', which ends only when the stream is stopped"]
     );
     let shared = "  c: { extract: { from: shop.c } }\n  t: { transform: SELECT a.id FROM a JOIN c ON c.id = a.id }\n  \
                   m: { load: { input: t, into: lake.m, mode: append } }\n  n: { load: { input: t, into: lake.n, mode: append } }\n";
     assert_eq!(
         told("stream: {}", shared)[0],
-        "5:3 bad_stream the extract 'c' is computed once for several loads, and a stream has no end at which to do so"
+        "5:6 bad_stream the extract 'c' is computed once for several loads, and a stream has no end at which to do so"
     );
     let dated = "  t: { transform: SELECT id FROM a WHERE id > extract(epoch FROM $interval_start) }\n  \
                  l: { load: { input: t, into: lake.t, mode: append } }\n";
