@@ -147,6 +147,22 @@ pub(crate) async fn put_stream(tx: &mut Tx, workspace_id: Uuid, pipeline_id: Uui
     }
 }
 
+/// Pauses the stream whose run is canceled, in the transaction that cancels it: else it would be made again.
+pub(crate) async fn pause_canceled(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> Result<()> {
+    let found = sqlx::query!(
+        "SELECT pipeline_id, state FROM streams WHERE workspace_id = $1 AND run_id = $2 FOR UPDATE",
+        workspace_id,
+        run_id
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(found) = found else { return Ok(()) };
+    match found.state.parse::<StreamState>()?.next(StreamEvent::Pause) {
+        Some(next) => put_state(tx, workspace_id, found.pipeline_id, next, Some("its run was canceled")).await,
+        None => Ok(()),
+    }
+}
+
 /// How the last run ended is no matter to a stream that is to run again.
 async fn put_state(
     tx: &mut Tx,

@@ -62,7 +62,7 @@ fn show_one(spec: &PlannedSpec, is_one_of_many: bool, each: bool) {
 fn show(report: &PlanReport, each: bool) {
     let (Some(pipeline), Some(stages)) = (&report.pipeline, &report.stages) else { return };
     output::line(&format!("pipeline {pipeline}"));
-    report.schedule_in_words.iter().for_each(|words| output::line(&format!("starts by itself: {words}")));
+    report.schedule_in_words.iter().for_each(|words| output::line(&format!("schedule: {words}")));
     report.tables.iter().flat_map(tables).for_each(|line| output::line(&line));
     let tasks: BTreeSet<&str> = stages.iter().flat_map(|stage| &stage.tasks).map(String::as_str).collect();
     let fold = if each { Fold::default() } else { Fold::of(tasks) };

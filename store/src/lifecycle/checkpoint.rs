@@ -72,6 +72,14 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        sqlx::query!(
+            "UPDATE streams SET failures = 0, error = NULL, not_before = NULL
+             WHERE workspace_id = $1 AND pipeline_id = $2 AND state = 'running' AND (failures > 0 OR error IS NOT NULL OR not_before IS NOT NULL)",
+            lease.workspace_id,
+            run.pipeline_id
+        )
+        .execute(&mut *tx)
+        .await?;
         if let Some(batch) = batch {
             settle(&mut tx, lease, run.pipeline_id, batch).await?;
         }
@@ -117,7 +125,7 @@ async fn settle(tx: &mut Tx, lease: &LeaseKey, pipeline_id: Uuid, batch: &Batch)
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE streams SET batches = batches + 1, rows = rows + $3, committed_at = clock_timestamp(), failures = 0, error = NULL
+        "UPDATE streams SET batches = batches + 1, rows = rows + $3, committed_at = clock_timestamp()
          WHERE workspace_id = $1 AND pipeline_id = $2",
         lease.workspace_id,
         pipeline_id,

@@ -42,6 +42,7 @@ pub(crate) async fn cancel_in(tx: &mut Tx, workspace_id: Uuid, run_id: Uuid) -> 
     )
     .execute(&mut **tx)
     .await?;
+    crate::streams::pause_canceled(tx, workspace_id, run_id).await?;
     fence_exposed(tx, workspace_id, run_id).await?;
     let ended = end_unleased(tx, workspace_id, run_id).await?;
     crate::lifecycle::count_ended(tx, workspace_id, run_id, ended, None).await

@@ -75,12 +75,6 @@ impl Workspace {
         let after = |event| state.next(event).ok_or_else(|| StoreError::bug(format!("a stream that is {state} ended")));
         match last {
             Some(last) if !last.state.is_final() => return Ok(0),
-            Some(Last { state: RunState::Canceled, .. }) => {
-                let why = Some("its run was canceled");
-                put_state(&mut tx, self.id(), pipeline_id, after(StreamEvent::Pause)?, why).await?;
-                tx.commit().await?;
-                return Ok(0);
-            }
             Some(Last { state: RunState::Failed, error, may_pass }) => {
                 match may_pass {
                     true => put_off(&mut tx, self.id(), pipeline_id, row.failures, error.as_deref()).await?,

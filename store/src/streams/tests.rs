@@ -168,9 +168,21 @@ async fn a_canceled_run_pauses_its_stream() {
     let db = with_stream().await;
     db.store.advance_streams().await.unwrap();
     let run = row(&db).await.run_id.unwrap();
+    let claimed = claim(&db).await.unwrap();
     db.store.default_workspace().cancel_run(run).await.unwrap();
     assert_eq!(db.store.advance_streams().await.unwrap(), 0);
-    assert_eq!(row(&db).await.state, StreamState::Paused);
+    assert_eq!(
+        (row(&db).await.state, row(&db).await.error.as_deref()),
+        (StreamState::Paused, Some("its run was canceled"))
+    );
+    db.store.default_workspace().resume_stream("p").await.unwrap();
+    assert_eq!(db.store.advance_streams().await.unwrap(), 0, "its run has not ended");
+    end(&db, &claimed, AttemptEnd::Canceled).await;
+    assert_eq!(
+        db.store.advance_streams().await.unwrap(),
+        1,
+        "it goes on though the run that was canceled ended only now"
+    );
 }
 
 #[tokio::test]
@@ -263,7 +275,12 @@ async fn a_look_that_found_nothing_forgets_the_workers_that_were_lost_before() {
     db.store.advance_streams().await.unwrap();
     let claimed = claim(&db).await.unwrap();
     db.execute("UPDATE stage_runs SET failures = 1, lost = 2, exposed = true").await;
+    db.execute("UPDATE streams SET failures = 2, error = 'x', not_before = clock_timestamp()").await;
     db.store.checkpoint(&claimed.lease, None, 0).await.unwrap();
+    assert_eq!(
+        db.value("SELECT failures || ' ' || (error IS NULL AND not_before IS NULL) FROM streams").await,
+        "0 true"
+    );
     assert_eq!(db.value("SELECT failures || ' ' || lost || ' ' || exposed FROM stage_runs").await, "0 0 true");
 }
 
