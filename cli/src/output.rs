@@ -231,11 +231,11 @@ mod tests {
 
     #[test]
     fn a_json_document_stays_the_same_value_and_acts_on_no_terminal() {
-        let value = serde_json::json!({ "name": "a\u{1b}[2J\u{9b}8m\u{7f}\u{202e}\u{e0041}\nb é" });
+        let value = std::collections::BTreeMap::from([("name", "a\u{1b}[2J\u{9b}8m\u{7f}\u{202e}\u{e0041}\nb é")]);
         let text = escaped(&serde_json::to_string_pretty(&value).unwrap_or_default());
         assert!(text.lines().all(|line| !line.chars().any(acts)), "{text}");
         assert!(text.contains('é') && text.lines().count() == 3, "{text}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), serde_json::to_value(&value).ok());
     }
 
     #[test]
