@@ -80,6 +80,14 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        // The sessions of this batch can't commit any more, and there is one for each batch.
+        sqlx::query!(
+            "UPDATE attempts SET handles = '[]' WHERE workspace_id = $1 AND id = $2 AND handles <> '[]'",
+            lease.workspace_id,
+            lease.attempt_id
+        )
+        .execute(&mut *tx)
+        .await?;
         if let Some(batch) = batch {
             settle(&mut tx, lease, run.pipeline_id, batch).await?;
         }

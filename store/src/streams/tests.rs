@@ -276,7 +276,9 @@ async fn a_look_that_found_nothing_forgets_the_workers_that_were_lost_before() {
     let claimed = claim(&db).await.unwrap();
     db.execute("UPDATE stage_runs SET failures = 1, lost = 2, exposed = true").await;
     db.execute("UPDATE streams SET failures = 2, error = 'x', not_before = clock_timestamp()").await;
+    db.store.record_handle(&claimed.lease, &json!({ "pid": 7 })).await.unwrap();
     db.store.checkpoint(&claimed.lease, None, 0).await.unwrap();
+    assert_eq!(db.value("SELECT handles FROM attempts").await, "[]", "they would grow with each batch");
     assert_eq!(
         db.value("SELECT failures || ' ' || (error IS NULL AND not_before IS NULL) FROM streams").await,
         "0 true"
