@@ -126,7 +126,6 @@ mod tests {
     use chrono::{TimeZone, Utc};
     use headwater_pipelines::document::Document;
     use headwater_pipelines::plan::plan;
-    use serde_json::json;
 
     use super::*;
 
@@ -135,11 +134,12 @@ mod tests {
         let document = Document::read("p.yaml", format!("name: p\ntasks:\n{tasks}"));
         let connections = ["shop", "events", "dwh"].map(str::to_owned).into();
         let plan = plan(&document, &connections).plan.unwrap();
-        let column =
-            |name: &str, kind: &str| json!({ "name": name, "native_type": "", "arrow_type": kind, "nullable": false });
-        let columns = [column("id", "Int32"), column("at", "Timestamp(µs, \"UTC\")"), column("day", "Date32")];
-        let catalog = json!({ "tables": [{ "path": ["public", "t"], "kind": "table", "columns": columns }] });
-        let catalogs = [("shop".to_owned(), serde_json::from_value(catalog).unwrap())].into();
+        let known = r#"{ "tables": [{ "path": ["public", "t"], "kind": "table", "columns": [
+            { "name": "id", "native_type": "", "arrow_type": "Int32", "nullable": false },
+            { "name": "at", "native_type": "", "arrow_type": "Timestamp(µs, \"UTC\")", "nullable": false },
+            { "name": "day", "native_type": "", "arrow_type": "Date32", "nullable": false }
+        ] }] }"#;
+        let catalogs = [("shop".to_owned(), serde_json::from_str(known).unwrap())].into();
         let at = |day| Utc.with_ymd_and_hms(2026, 1, day, hour, 0, 0).unwrap();
         match judge(&plan, &catalogs, &[(at(1), at(2))]) {
             Ok(_) => String::new(),
