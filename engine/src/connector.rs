@@ -335,6 +335,13 @@ pub struct Changes {
     pub unchanged: u64,
 }
 
+impl Changes {
+    /// Whether the target is as it was.
+    pub fn is_empty(self) -> bool {
+        self.inserted == 0 && self.updated == 0 && self.deleted == 0
+    }
+}
+
 /// How a commit ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Commit {

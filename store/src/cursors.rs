@@ -195,16 +195,18 @@ async fn take(
     Ok(Ok(CursorPosition { id, generation, position, shown: row.shown, refresh: row.refresh }))
 }
 
-/// Notes that a load moves a cursor if it commits. False if the cursor has moved since it was read, or another load may still move it.
+/// Notes that a load moves a cursor if it commits. False if the cursor has moved or started over since it was read, or another load may still move it.
 pub(crate) async fn expect_move(tx: &mut Tx, lease: &LeaseKey, load_id: Uuid, cursor: MovedCursor) -> Result<bool> {
     let noted = sqlx::query!(
         "UPDATE cursors c SET pending_load = $3
-         WHERE c.workspace_id = $1 AND c.id = $2 AND c.generation = $4 AND NOT EXISTS (
+         WHERE c.workspace_id = $1 AND c.id = $2 AND c.generation = $4 AND c.taken_by = $5 AND c.taken_token = $6 AND NOT EXISTS (
              SELECT FROM loads l WHERE l.workspace_id = $1 AND l.load_id = c.pending_load AND l.load_id <> $3 AND l.state = 'committing')",
         lease.workspace_id,
         cursor.id,
         load_id,
-        cursor.generation
+        cursor.generation,
+        lease.stage_run_id,
+        lease.token
     )
     .execute(&mut **tx)
     .await?;
@@ -244,7 +246,8 @@ impl Workspace {
         Ok(row.collect())
     }
 
-    /// Lets cursors of a pipeline start over: all, or those of a source. Refused while a load may still move one. Returns how many there are.
+    /// Lets cursors of a pipeline start over: all, or those of a source. A load that reads by one of them now will not commit. Refused while a load may
+    /// still move one. Returns how many there are.
     pub async fn reset_cursors(&self, pipeline: &str, source: Option<&str>, reset: CursorReset) -> Result<u64> {
         let mut tx = self.durable().begin().await?;
         let rows = sqlx::query!(
@@ -275,7 +278,7 @@ impl Workspace {
             "UPDATE cursors c
              SET generation = CASE WHEN $3 THEN c.generation ELSE c.generation + 1 END,
                  position = CASE WHEN $3 THEN c.position - 'written' END, shown = CASE WHEN $3 THEN c.shown END,
-                 refresh = CASE WHEN $3 THEN c.refresh ELSE $4 END, pending_load = NULL
+                 refresh = CASE WHEN $3 THEN c.refresh ELSE $4 END, pending_load = NULL, taken_by = NULL, taken_token = NULL
              WHERE c.workspace_id = $1 AND c.id = ANY ($2)",
             self.id(),
             &ids,

@@ -43,7 +43,7 @@ pub(super) struct Cursors {
     by_keys: bool,
     /// When the keys of each extract's source were last scanned.
     scanned: BTreeMap<TaskPath, DateTime<Utc>>,
-    /// When this load has begun to scan them.
+    /// When this load has begun to scan them, if a later one is to know.
     scans: Option<DateTime<Utc>>,
     /// Rows that are wanted at a time.
     most: Option<u64>,
@@ -123,7 +123,7 @@ impl Cursors {
         self.within.is_none() && self.states.values().any(|state| state.refresh)
     }
 
-    /// Whether all extracts go on behind a position and no keys are scanned, so that a load without rows has nothing to commit.
+    /// Whether all extracts go on behind a position and no scan of keys is to be remembered, so that a load that changes nothing has nothing to commit.
     pub(super) fn go_on(&self) -> bool {
         self.within.is_none()
             && self.scans.is_none()
@@ -131,8 +131,8 @@ impl Cursors {
             && self.states.values().all(|state| state.position.is_some())
     }
 
-    /// Begins a scan of all keys if it is due: if the last one of a source is so long ago, or there was none. A backfill and a load that replaces its target
-    /// have none.
+    /// Whether a scan of all keys is due, which begins now: if the last one of a source is so long ago, or there was none. A backfill and a load that
+    /// replaces its target have none. If each load has one, none is remembered: a load that finds nothing would commit only to say so.
     pub(super) fn begin_scan(&mut self, every: Duration) -> bool {
         let now = Utc::now();
         let is_due = |task: &TaskPath| match self.scanned.get(task) {
@@ -141,8 +141,9 @@ impl Cursors {
             None => true,
         };
         let is_followed = self.within.is_none() && !self.is_refresh();
-        self.scans = (is_followed && self.states.keys().any(is_due)).then_some(now);
-        self.scans.is_some()
+        let is_due = is_followed && self.states.keys().any(is_due);
+        self.scans = (is_due && !every.is_zero()).then_some(now);
+        is_due
     }
 
     /// The extracts that are read by cursors.
@@ -278,6 +279,7 @@ mod tests {
     #[test]
     fn a_scan_is_due_if_there_was_none_or_long_ago() {
         let state = CursorState { id: Uuid::nil(), generation: 1, position: None, shown: None, refresh: false };
+        let went_on = CursorState { position: Some(Value::Null), ..state.clone() };
         let states: BTreeMap<TaskPath, CursorState> = [("orders".into(), state)].into();
         let day = Duration::from_secs(24 * 3600);
         let due = |hours: Option<i64>, every: Duration| {
@@ -287,6 +289,12 @@ mod tests {
         };
         assert!(due(None, day) && due(Some(25), day) && due(Some(-25), day) && due(Some(0), Duration::ZERO));
         assert!(!due(Some(23), day) && !due(Some(-1), day));
+        for (every, commits) in [(Duration::ZERO, false), (day, true)] {
+            let states = [("orders".into(), went_on.clone())].into();
+            let mut cursors = Cursors { states, ..Cursors::default() };
+            assert!(cursors.begin_scan(every));
+            assert_eq!(!cursors.go_on(), commits, "{every:?}");
+        }
         let now = Utc::now();
         assert!(!Cursors { states, within: Some((now, now)), ..Cursors::default() }.begin_scan(day));
     }

@@ -194,11 +194,11 @@ impl Load<'_> {
     /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
     fn is_empty(&self, written: &Written, reached: &BTreeMap<TaskPath, Position>) -> bool {
         let counts = self.attempt.progress.counts();
-        let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
+        let is_read = |task: &TaskPath| counts.get(task.as_str()).is_some_and(|counts| counts.rows > 0);
         let is_first = self.attempt.job.attempt == 1 || self.attempt.batch.is_some_and(|batch| !batch.first);
-        let stays = reached.values().all(|position| !position.must_move);
-        let found_nothing = written.rows == 0 && self.cursors.extracts().all(|task| read(task) == 0);
-        is_first && found_nothing && stays && self.cursors.go_on()
+        let found_nothing =
+            written.rows == 0 && written.changes.is_none_or(Changes::is_empty) && !self.cursors.extracts().any(is_read);
+        is_first && found_nothing && self.cursors.go_on() && !reached.values().any(|position| position.must_move)
     }
 
     /// Everything between the last row and the commit: checks, then the intent, which is the point of no return.

@@ -8,7 +8,7 @@ use super::*;
 use crate::lifecycle::{AttemptEnd, Batch, Claimed, Failure, Finish, Finished, LeaseKey, LoadReceipt};
 use crate::state::{TaskEnd, TaskRunState};
 use crate::testing::{TestDatabase, database, plan};
-use crate::{CursorName, IntentRow, MovedCursor, NewVersion, StoreErrorKind, Taker};
+use crate::{CursorName, CursorReset, IntentRow, MovedCursor, NewVersion, StoreErrorKind, Taker};
 
 fn stream_plan(name: &str) -> Plan {
     Plan { stream: Some(Stream::default()), ..plan(name, &[("a", &[])]) }
@@ -52,22 +52,27 @@ async fn row(db: &TestDatabase) -> StreamRow {
     db.store.default_workspace().stream("p").await.unwrap()
 }
 
-/// Takes the cursor, and intends a load that moves it.
-async fn intend(db: &TestDatabase, claimed: &Claimed, load_id: Uuid) -> Uuid {
+/// Takes the cursor, and says what a load that moves it intends.
+async fn read(db: &TestDatabase, claimed: &Claimed, load_id: Uuid) -> IntentRow {
     let name = CursorName { source: "s".into(), column: "auto".into(), target: "t".into(), params: "{}".into() };
     let taken = db.store.take_cursors(&claimed.lease, load_id, &[name]).await.unwrap().unwrap().remove(0);
     let (to, id) = (taken.generation + 1, taken.id);
     let moved = json!({ "id": id, "generation": taken.generation, "to_generation": to, "position": to, "shown": to.to_string() });
-    let row = IntentRow {
+    IntentRow {
         load_id,
         attempt: claimed.number,
         task: "a".to_owned(),
         intent: json!({ "cursors": [moved] }),
         cursors: vec![MovedCursor { id, generation: taken.generation }],
         slice: None,
-    };
+    }
+}
+
+/// Takes the cursor, and intends a load that moves it.
+async fn intend(db: &TestDatabase, claimed: &Claimed, load_id: Uuid) -> Uuid {
+    let row = read(db, claimed, load_id).await;
     assert!(db.store.intend(&claimed.lease, &row).await.unwrap());
-    id
+    row.cursors[0].id
 }
 
 fn batch(claimed: &Claimed, load_id: Uuid, total: i64) -> Batch {
@@ -296,4 +301,17 @@ async fn a_paused_pipeline_ends_the_run_of_its_stream_and_starts_no_batch() {
     end(&db, &claimed, AttemptEnd::Succeeded).await;
     assert_eq!(db.store.advance_streams().await.unwrap(), 1);
     assert!(claim(&db).await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_read_before_its_cursor_started_over_is_not_loaded() {
+    let db = with_stream().await;
+    db.store.advance_streams().await.unwrap();
+    let claimed = claim(&db).await.unwrap();
+    for reset in [CursorReset::KeepValue, CursorReset::Start, CursorReset::Replace] {
+        let stale = read(&db, &claimed, Uuid::new_v4()).await;
+        db.store.default_workspace().reset_cursors("p", None, reset).await.unwrap();
+        assert!(!db.store.intend(&claimed.lease, &stale).await.unwrap(), "{reset:?}");
+        settle(&db, &claimed, Uuid::new_v4(), 5).await;
+    }
 }
