@@ -166,7 +166,7 @@ impl Fleet {
         let spec = format!(
             "name: copies\nschedule: {{ every: 1s, catchup: all, overlap: allow }}\n\
              connections:\n  shop: {{ type: postgres, url: \"{}\" }}\n  lake: {{ type: delta, location: \"file://{}/lake\" }}\n\
-             tasks:\n  stamped: {{ transform: \"SELECT $run_id AS run_id, id, amount FROM shop.public.orders\" }}\n\
+             tasks:\n  first: {{ wait: 1ms }}\n  second: {{ wait: 1ms, needs: [first] }}\n  third: {{ wait: 1ms, needs: [second] }}\n  stamped: {{ transform: \"SELECT $run_id AS run_id, id, amount FROM shop.public.orders\" }}\n\
              {}{}",
             url(&self.server.folder, "shop"),
             self.folder.display(),

@@ -191,3 +191,23 @@ async fn an_end_looks_only_into_its_month_and_reads_nothing_from_end_to_end() {
     assert_eq!(looked.len(), 5, "one partition of each: {looked:?}");
     assert!(looked.iter().all(|(_, from_end_to_end, _)| *from_end_to_end == 0), "{looked:?}");
 }
+
+#[tokio::test]
+async fn only_a_hand_over_does_not_wait_for_the_disk() {
+    let link = || plan("p", &[("a", &[]), ("b", &["a"])]);
+    for (plan, taker, expected) in [
+        (link(), Some(taker()), "off"),
+        (link(), None, "on"),
+        (plan("p", &[("a", &[])]), Some(taker()), "on"),
+    ] {
+        let db = database().await;
+        start_run(&db.store, &plan).await;
+        let claimed = claim_one(&db.store, &super::taker()).await;
+        let mut tx = db.store.durable().begin().await.unwrap();
+        let hand_over = taker.as_ref().map(|taker| (taker, 1.into()));
+        end_successes(&mut *tx, &[succeeded(&claimed)], hand_over).await.unwrap();
+        let commit = sqlx::query("SHOW synchronous_commit").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(commit.get::<String, _>(0), expected, "{} of {}", claimed.stage, plan.stages.len());
+        tx.commit().await.unwrap();
+    }
+}
