@@ -82,6 +82,7 @@ impl Engine {
             unreachable: BTreeSet::new(),
             within: None,
             partial: BTreeSet::new(),
+            whole: BTreeMap::new(),
             again: BTreeSet::new(),
             checked: Checked { diagnostics: planned.diagnostics.clone(), ..Checked::default() },
         };
@@ -142,6 +143,8 @@ struct Checker<'a> {
     within: Option<Span>,
     /// Relations that hold new rows alone.
     partial: BTreeSet<String>,
+    /// Those of them that hold all rows of each value of these columns.
+    whole: BTreeMap<String, Vec<String>>,
     /// What makes rows come again that a load has by a source's own position.
     again: BTreeSet<&'static str>,
     checked: Checked,
@@ -338,7 +341,7 @@ impl Checker<'_> {
         match self.prepared(into, request, &written_columns(&schema, request.deletes.as_ref())).await {
             Ok(mut plan) => {
                 deletes::note(request, &mut plan);
-                self.partial_load(task, input, request.mode);
+                self.partial_load(task, input, request);
                 self.partial_columns(input, into, request, &mut plan);
                 self.checked.loads.insert(task.clone(), TargetPlan { target: into.to_string(), plan });
             }

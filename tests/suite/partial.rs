@@ -83,3 +83,23 @@ fn what_new_rows_alone_can_not_answer_is_refused_at_plan() {
     let found = findings(&world, APPEND);
     assert!(found.len() == 1 && found[0].contains("read again and appended again"), "{found:?}");
 }
+
+#[test]
+fn a_slice_of_which_only_new_rows_come_is_warned_of_unless_it_is_read_whole() {
+    let world = world(APPEND);
+    let whole = "FROM source.public.orders WHERE note IN (SELECT note FROM orders)";
+    for (sql, keys, is_warned) in [
+        ("SELECT * FROM orders".to_owned(), "note", true),
+        (format!("SELECT id, note {whole}"), "note", false),
+        (format!("SELECT id, note AS day {whole}"), "day", false),
+        (format!("SELECT id, note {whole} AND id > 2"), "note", false),
+        (format!("SELECT note, count(*) AS n {whole} GROUP BY note"), "note", false),
+        (format!("SELECT id, note {whole}"), "id", true),
+    ] {
+        let load = format!("load: {{ input: t, into: lake.t, mode: delete_insert, keys: [{keys}] }}");
+        let found = findings(&world, &format!("  t: {{ transform: \"{sql}\" }}\n  l: {{ {load} }}\n"));
+        let warned = found.iter().any(|found| found.contains("delete_insert replaces all rows of each"));
+        assert_eq!(warned, is_warned, "{sql} by {keys}: {found:?}");
+        assert_eq!(found.len(), usize::from(is_warned), "{sql} by {keys}: {found:?}");
+    }
+}

@@ -70,7 +70,12 @@ impl Checker<'_> {
         let steps = self.steps(task, &["transform"]);
         let judge = Judge { partial: &self.partial };
         match judge.plan(plan) {
-            Ok(true) => drop(self.partial.insert(task.to_string())),
+            Ok(true) => {
+                self.partial.insert(task.to_string());
+                if let Some(keys) = judge.whole(plan) {
+                    self.whole.insert(task.to_string(), keys);
+                }
+            }
             Ok(false) => {}
             Err(what) => {
                 let finding = Finding::error(Code::BadCursor, format!("{what}, and a cursor gives new rows alone"));
@@ -85,15 +90,43 @@ impl Checker<'_> {
         if self.partial.contains(input) {
             self.partial.insert(task.to_string());
         }
+        if let Some(keys) = self.whole.get(input).cloned() {
+            self.whole.insert(task.to_string(), keys);
+        }
     }
 
-    /// Says what becomes of rows that come again.
-    pub(super) fn partial_load(&mut self, task: &TaskPath, input: &Relation, mode: WriteMode) {
-        let is_timed =
-            |work: &Work| matches!(work, Work::Extract { cursor: Some(cursor), .. } if cursor.column.is_some());
-        if mode != WriteMode::Append || !self.partial.contains(&input.internal_name()) {
+    /// Says what becomes of rows that come again, and of those that don't.
+    pub(super) fn partial_load(&mut self, task: &TaskPath, input: &Relation, request: &SinkRequest) {
+        if !self.partial.contains(&input.internal_name()) {
             return;
         }
+        match request.mode {
+            WriteMode::Append => self.partial_append(task),
+            WriteMode::DeleteInsert => self.partial_slices(task, input, &request.keys),
+            _ => {}
+        }
+    }
+
+    /// A slice of which only new rows come would lose the others.
+    fn partial_slices(&mut self, task: &TaskPath, input: &Relation, keys: &[String]) {
+        let is_whole = |by: &Vec<String>| by.iter().all(|key| keys.contains(key));
+        if self.whole.get(&input.internal_name()).is_some_and(is_whole) {
+            return;
+        }
+        let keys = keys.join(", ");
+        let message = format!(
+            "delete_insert replaces all rows of each {keys}, and a cursor gives new rows alone: a row that has not changed since the last load is deleted with its slice"
+        );
+        let hint = format!(
+            "use mode upsert with keys that identify a row, or read whole slices: … FROM shop.public.items WHERE {keys} IN (SELECT {keys} FROM new_items)"
+        );
+        let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
+        self.add(&steps, Finding::warning(Code::BadCursor, message).hint(hint));
+    }
+
+    fn partial_append(&mut self, task: &TaskPath) {
+        let is_timed =
+            |work: &Work| matches!(work, Work::Extract { cursor: Some(cursor), .. } if cursor.column.is_some());
         let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
         if self.planned.works.values().any(is_timed) {
             let finding = Finding::warning(
@@ -199,6 +232,26 @@ impl Judge<'_> {
     fn is_by_touched_keys(&self, aggregate: &Aggregate) -> bool {
         let groups: Vec<&str> = aggregate.group_expr.iter().filter_map(column_name).collect();
         self.touched_by(&aggregate.input).is_some_and(|keys| keys.iter().all(|key| groups.contains(&key.as_str())))
+    }
+
+    /// The columns of a statement by which its rows are whole: all rows are there of each value that a new row has.
+    fn whole(&self, plan: &LogicalPlan) -> Option<Vec<String>> {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let inner = self.whole(&projection.input)?;
+                let outer = |key: &String| {
+                    let index = projection.expr.iter().position(|expression| column_name(expression) == Some(key))?;
+                    Some(projection.schema.field(index).name().clone())
+                };
+                inner.iter().map(outer).collect()
+            }
+            LogicalPlan::SubqueryAlias(alias) => self.whole(&alias.input),
+            LogicalPlan::Sort(sort) => self.whole(&sort.input),
+            LogicalPlan::Aggregate(aggregate) => {
+                self.touched_by(&aggregate.input).filter(|_| self.is_by_touched_keys(aggregate))
+            }
+            _ => self.touched_by(plan),
+        }
     }
 
     /// The columns whose values new rows have, if all rows of them are there.

@@ -195,11 +195,9 @@ async fn an_end_looks_only_into_its_month_and_reads_nothing_from_end_to_end() {
 #[tokio::test]
 async fn only_a_hand_over_does_not_wait_for_the_disk() {
     let link = || plan("p", &[("a", &[]), ("b", &["a"])]);
-    for (plan, taker, expected) in [
-        (link(), Some(taker()), "off"),
-        (link(), None, "on"),
-        (plan("p", &[("a", &[])]), Some(taker()), "on"),
-    ] {
+    for (plan, taker, expected) in
+        [(link(), Some(taker()), "off"), (link(), None, "on"), (plan("p", &[("a", &[])]), Some(taker()), "on")]
+    {
         let db = database().await;
         start_run(&db.store, &plan).await;
         let claimed = claim_one(&db.store, &super::taker()).await;
