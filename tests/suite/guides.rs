@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::{World, headwater, python, root, server};
+
 /// A command of the guide and what the guide says it prints.
 struct Step {
     command: String,
@@ -122,10 +124,10 @@ fn every_command_of_the_guide_to_questions_prints_what_the_guide_says() {
 
 /// Runs a guide. With UPDATE_GUIDE its output is written into it instead of compared.
 fn walk(name: &str) {
-    let file = crate::support::root().join("docs").join(name);
+    let file = root().join("docs").join(name);
     let guide = std::fs::read_to_string(&file).expect("the guide");
     let folder = scratch();
-    let bin = crate::support::headwater();
+    let bin = headwater();
     let bin_dir: PathBuf = bin.parent().expect("the binary's folder").to_owned();
     let path = format!("{}:{}", bin_dir.display(), std::env::var("PATH").unwrap_or_default());
     let mut exports = String::new();
@@ -161,4 +163,52 @@ fn walk(name: &str) {
     if update {
         std::fs::write(file, rewritten).expect("the guide can be written");
     }
+}
+
+/// The specs of the page for users of other tools: each is approved, loads everything, and then what has changed.
+#[test]
+fn every_spec_of_the_page_for_newcomers_keeps_its_targets_as_the_source_is() {
+    let world = World::new();
+    let warehouse = format!("{}_warehouse", world.source);
+    server().query("postgres", &format!("CREATE DATABASE {warehouse}"));
+    world.query(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, note text, updated_at timestamptz NOT NULL DEFAULT now());
+         CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL);
+         CREATE TABLE tmp_import (x text);
+         INSERT INTO orders SELECT i, 'note ' || i FROM generate_series(1, 100) i;
+         INSERT INTO customers SELECT i, i || '@example.org' FROM generate_series(1, 40) i",
+    );
+    world.succeed(&["connections", "add", "shop", &world.url()]);
+    world.succeed(&["connections", "add", "warehouse", &server().url(&warehouse)]);
+    world.succeed(&["connections", "add", "lake", "delta", &format!("file://{}/lake", world.folder.display())]);
+    let page = std::fs::read_to_string(root().join("docs/coming-from.md")).unwrap();
+    let specs: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(specs.len(), 3);
+    let names = ["orders", "shop_to_warehouse", "customers"];
+    for (name, spec) in names.iter().zip(&specs) {
+        world.write("p.yaml", spec);
+        world.succeed(&["apply", "p.yaml"]);
+        assert_eq!(world.json(&["run", name, "--json"])["state"], "succeeded", "{name}");
+    }
+    world.query(
+        "UPDATE orders SET note = 'other', updated_at = now() WHERE id = 7; INSERT INTO orders VALUES (101, 'new');
+         DELETE FROM customers WHERE id = 40",
+    );
+    for name in names {
+        assert_eq!(world.json(&["run", name, "--json"])["state"], "succeeded", "{name}");
+    }
+    let sums = "SELECT count(*), sum(id), md5(string_agg(note, ',' ORDER BY id)) FROM";
+    let orders = world.query(&format!("{sums} orders"));
+    assert_eq!(server().query(&warehouse, &format!("{sums} orders")), orders);
+    let lake = "import sys, hashlib, deltalake\n\
+                t = sorted(deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist(), key=lambda r: r['id'])\n\
+                notes = ','.join(r['note'] for r in t)\n\
+                print(len(t), sum(r['id'] for r in t), hashlib.md5(notes.encode()).hexdigest(), sep='|')";
+    assert_eq!(python(lake, &[&world.folder.join("lake/orders").display().to_string()]), orders);
+    let marked = "import sys, deltalake\n\
+                  t = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist()\n\
+                  print(len(t), [r['id'] for r in t if r['deleted_at'] is not None])";
+    assert_eq!(python(marked, &[&world.folder.join("lake/customers").display().to_string()]), "40 [40]");
+    let tables = "SELECT string_agg(tablename, ' ' ORDER BY 1) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(server().query(&warehouse, tables), "customers orders");
 }
