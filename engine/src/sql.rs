@@ -42,6 +42,7 @@ mod number_writings;
 mod ordered;
 mod parameters;
 mod patterns;
+mod percentiles;
 mod periods;
 mod planner;
 mod queries;

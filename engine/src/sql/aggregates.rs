@@ -32,8 +32,8 @@ enum Takes {
 fn takes(name: &str) -> Option<Takes> {
     Some(match name {
         "count" | "array_agg" | "first_value" | "last_value" | "nth_value" | "lag" | "lead" | "ntile"
-        | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "grouping" | "percentile_cont"
-        | "json_agg" | "jsonb_agg" => Takes::Anything,
+        | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "grouping" | "json_agg"
+        | "jsonb_agg" => Takes::Anything,
         "min" | "max" => Takes::Ordered,
         "sum" | "avg" => Takes::Summable,
         "stddev" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "corr" | "covar_pop" | "covar_samp"
@@ -53,11 +53,6 @@ pub(super) fn argument(what: &str, operands: Vec<Operand>) -> Result<Expr> {
     let takes = takes(name).ok_or_else(|| refused(format!("there is no aggregate {name} here")))?;
     if place != "0" && matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
         return further(name, place, operand);
-    }
-    if name == "percentile_cont" && !is_quarter(&operand) {
-        return Err(refused(
-            "percentile_cont is exact for 0, 0.25, 0.5, 0.75 and 1, and not supported for other fractions",
-        ));
     }
     if name == "string_agg" && place == "1" && operand.literal().is_none() {
         return Err(refused("string_agg takes a quoted separator"));
@@ -104,18 +99,6 @@ fn document(name: &str, operand: Operand) -> Result<Expr> {
         "count" if operand.kind.is_jsonb() => Ok(json::key(operand.expr)),
         "count" => Ok(json::counted(operand.expr)),
         _ => Err(refused(format!("{name} of {} is not supported: cast it to text", operand.kind))),
-    }
-}
-
-/// Whether a fraction is a quarter: DataFusion rounds where it interpolates by others.
-fn is_quarter(fraction: &Operand) -> bool {
-    match &fraction.expr {
-        Expr::Literal(ScalarValue::Int32(Some(0 | 1)), _) => true,
-        Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _) => {
-            let unit = super::arithmetic::power_of_ten(scale.unsigned_abs());
-            (value * 4) % unit == 0 && (0..=unit).contains(value)
-        }
-        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     TrimWhereField, ValueWithSpan,
 };
 
+use super::percentiles;
 use super::syntax::{construct, not, null};
 
 /// Patterns and functions, under whatever syntax.
@@ -175,6 +176,9 @@ fn called(mut function: Function) -> Expr {
     }
     if matches!(name.as_str(), "json_agg" | "jsonb_agg") {
         return gathered(&name, function);
+    }
+    if percentiles::is_one(&name) {
+        return percentiles::syntax(&name, function, |gathered| aggregate("array_agg", gathered));
     }
     let is_scalar = function.over.is_none() && function.within_group.is_empty() && function.filter.is_none();
     if !is_scalar || !super::functions::is_scalar(&name) {

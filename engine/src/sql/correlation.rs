@@ -224,7 +224,9 @@ fn name(function: &Function) -> String {
 
 fn aggregate(function: &Function) -> bool {
     let name = name(function);
-    matches!(name.as_str(), "every" | "variance" | "json_agg" | "jsonb_agg") || is_aggregate(&name)
+    matches!(name.as_str(), "every" | "variance" | "json_agg" | "jsonb_agg")
+        || super::percentiles::is_one(&name)
+        || is_aggregate(&name)
 }
 
 /// Whether a part of a statement has such an expression, in its subqueries too.

@@ -12,8 +12,8 @@ use super::arithmetic::{self, Op};
 use super::compare::{self, compare};
 use super::types::{MAX_DIGITS, Operand, Type, refused};
 use super::{
-    aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, row_values, series, text,
-    times,
+    aggregates, cast, conditionals, functions, json, list_functions, list_parts, patterns, percentiles, row_values,
+    series, text, times,
 };
 
 /// Gives operators and constructs Postgres' meaning.
@@ -182,6 +182,7 @@ fn construct(name: &str, operands: Vec<Operand>) -> Result<Expr> {
         "like" | "ilike" => patterns::like_each(operands, verb == "ilike", detail == "all"),
         "similar" => patterns::similar(operands),
         "gathered" => json::gathered(detail, operands),
+        "percentile" => percentiles::plan(detail, operands),
         "slice" => list_parts::slice(operands),
         "exactly" => compare::exactly(operands),
         "series" => series::plan(operands),
