@@ -31,6 +31,7 @@ mod compact;
 mod gone;
 mod ground;
 mod held;
+mod history;
 mod keys;
 mod merge;
 mod protocol;
@@ -59,6 +60,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
         WriteMode::Upsert,
         WriteMode::InsertNew,
         WriteMode::DeleteInsert,
+        WriteMode::Scd2,
     ],
 };
 

@@ -37,6 +37,7 @@ mod exclusive;
 mod failure;
 mod filters;
 mod gone;
+mod history;
 mod idle;
 mod keyed;
 mod known;
@@ -84,6 +85,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
         WriteMode::Upsert,
         WriteMode::InsertNew,
         WriteMode::DeleteInsert,
+        WriteMode::Scd2,
     ],
 };
 

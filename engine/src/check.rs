@@ -21,7 +21,7 @@ use headwater_pipelines::sql::SqlFinding;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{SinkPlan, SinkRequest, written_columns};
+use crate::connector::{SinkPlan, SinkRequest};
 use crate::nodes::compile;
 use crate::parameters;
 use crate::relations::{Connections, Relations, direct_name};
@@ -29,6 +29,7 @@ use crate::stage::Engine;
 use crate::transform::{self, Parameters};
 
 mod deletes;
+mod history;
 mod named;
 mod notes;
 mod partial;
@@ -334,13 +335,15 @@ impl Checker<'_> {
             self.add(&steps, finding);
             return;
         }
-        if !self.deletes(task, input, request.deletes.as_ref(), &schema).await {
+        let is_fine = self.history(task, request, &schema);
+        if !self.deletes(task, input, request.deletes.as_ref(), &schema).await || !is_fine {
             return;
         }
         let steps = self.steps(task, &["load", "into"]);
-        match self.prepared(into, request, &written_columns(&schema, request.deletes.as_ref())).await {
+        match self.prepared(into, request, &request.written_columns(&schema)).await {
             Ok(mut plan) => {
                 deletes::note(request, &mut plan);
+                history::note(request, &mut plan);
                 self.partial_load(task, input, request);
                 self.partial_columns(input, into, request, &mut plan);
                 self.checked.loads.insert(task.clone(), TargetPlan { target: into.to_string(), plan });

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_pipelines::plan::{DELETED_AT, Deletes, Work};
+use headwater_pipelines::plan::{DELETED_AT, Deletes, History, Work};
 use headwater_pipelines::spec::{Columns, Contract, LoadSchema, WriteMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ use crate::session::SessionFactory;
 mod asked;
 mod columns;
 mod deletes;
+mod history;
 mod info;
 mod position;
 mod registry;
@@ -33,7 +34,8 @@ mod registry;
 pub use asked::Asked;
 pub(crate) use asked::Asking;
 pub use columns::{ColumnChanges, TargetColumn};
-pub use deletes::{AllKeys, DELETED, deleted_at_type, refuse_too_many, without_flag, written_columns};
+pub use deletes::{AllKeys, DELETED, moment, refuse_too_many, without_flag};
+pub use history::{late_rows, null_keys, refuse_without_history};
 pub use info::{ColumnInfo, ForeignKey, Health, TableInfo};
 pub use position::{CursorRequest, Mark, OwnPosition, Position, Reading, Source, judge_column, refuse_cursor};
 pub use registry::{Registry, is_like_a_name};
@@ -176,18 +178,23 @@ pub struct SinkRequest {
     pub schema: LoadSchema,
     /// How rows are found gone at the source, and what becomes of them.
     pub deletes: Option<Deletes>,
+    /// How the target keeps the versions of its rows.
+    pub history: Option<History>,
 }
 
 impl SinkRequest {
     /// A request without keys and partitions, which changes no column.
     pub fn new(path: Vec<String>, mode: WriteMode) -> Self {
         let (keys, partition_by) = (Vec::new(), Vec::new());
-        Self { path, mode, keys, order_by: None, partition_by, schema: LoadSchema::default(), deletes: None }
+        let schema = LoadSchema::default();
+        Self { path, mode, keys, order_by: None, partition_by, schema, deletes: None, history: None }
     }
 
     /// What a load asks of its target; other tasks have none.
     pub fn of(work: &Work) -> Option<Self> {
-        let Work::Load { into, mode, keys, order_by, partition_by, schema, deletes, .. } = work else { return None };
+        let Work::Load { into, mode, keys, order_by, partition_by, schema, deletes, history, .. } = work else {
+            return None;
+        };
         // The column of soft deletes is the load's own, whatever may be changed of others.
         let schema = match deletes {
             Some(deletes) if deletes.is_soft() => schema.clone().with(DELETED_AT, Contract::AddColumns),
@@ -201,7 +208,20 @@ impl SinkRequest {
             partition_by: partition_by.clone(),
             schema,
             deletes: deletes.clone(),
+            history: history.clone(),
         })
+    }
+
+    /// The columns that a load of these rows writes: soft deletes add one, and history three.
+    pub fn written_columns(&self, rows: &SchemaRef) -> SchemaRef {
+        let soft = self.deletes.as_ref().filter(|deletes| deletes.is_soft());
+        let deleted_at = soft.map(|_| Field::new(DELETED_AT, moment(), true));
+        let history = self.history.iter().flat_map(|_| history::columns(rows, self.order_by.as_deref()));
+        let own: Vec<FieldRef> = history.chain(deleted_at).map(Arc::new).collect();
+        if own.is_empty() {
+            return Arc::clone(rows);
+        }
+        Arc::new(Schema::new(rows.fields().iter().cloned().chain(own).collect::<Vec<_>>()))
     }
 }
 

@@ -22,9 +22,11 @@ use crate::session::{EngineConfig, SessionFactory};
 use crate::{settings, staging};
 
 mod build;
+mod counted;
 mod cursors;
 mod deletes;
 mod follow;
+mod history;
 mod load;
 mod pull;
 mod slice;

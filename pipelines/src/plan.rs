@@ -2,19 +2,18 @@
 //!
 //! Planning is structural: it knows names, not schemas. `headwater_engine::check` adds types to what it leaves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decode::Step;
 use crate::diagnostic::{Code, Diagnostic, Finding, has_errors, tidy};
 use crate::document::Document;
-use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec, WriteMode};
+use crate::spec::{CheckTask, ExtractTask, LoadTask, Rule, Spec};
 use crate::sql::{self, Resolved, Scope, SqlFinding};
 
 mod cursor;
 mod deletes;
 mod graph;
+mod history;
 mod names;
 mod stages;
 mod stream;
@@ -22,13 +21,15 @@ pub mod tables;
 mod tree;
 mod types;
 mod validate;
+mod whole;
 
 pub use crate::path::TaskPath;
 pub use cursor::Cursor;
 pub use deletes::{DELETED_AT, Deletes};
+pub use history::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
-    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT,
+    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT,
     PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Relation, STREAM_PLAN_FORMAT, Stage, TableRef, Work,
 };
 pub use validate::check_value;
@@ -80,7 +81,7 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         planned.diagnostics.extend(of_tables.map(|(steps, finding)| document.at(&steps, finding)));
         Planner { document, spec, tree: &tree, connections: &connections, planned: &mut planned }.plan();
     }
-    overwritten_twice(document, &mut planned);
+    whole::overwritten_twice(document, &mut planned);
     planned.diagnostics.retain(|found| !document.follows_from_secret(found));
     tidy(&mut planned.diagnostics);
     limit(&mut planned.diagnostics);
@@ -88,20 +89,6 @@ pub fn plan(document: &Document, connections: &BTreeSet<String>) -> Planned {
         planned.plan = None;
     }
     planned
-}
-
-/// Two loads that replace one table: whichever ends first, its rows are lost.
-fn overwritten_twice(document: &Document, planned: &mut Planned) {
-    let mut targets: HashMap<&TableRef, &TaskPath> = HashMap::new();
-    for (task, work) in &planned.works {
-        let Work::Load { into, mode: WriteMode::Overwrite, .. } = work else { continue };
-        let Some(first) = targets.insert(into, task) else { continue };
-        let steps = planned.steps.get(task).into_iter().flatten().cloned();
-        let steps: Vec<Step> = steps.chain(["load", "into"].map(Step::from)).collect();
-        let finding = Finding::error(Code::SameTarget, format!("the load '{first}' overwrites {into} too"));
-        let finding = finding.hint("name another table, or let one load read the UNION ALL of both inputs");
-        planned.diagnostics.push(document.at(&steps, finding));
-    }
 }
 
 fn known_connections(document: &Document, spec: &Spec, others: &BTreeSet<String>) -> Connections {
@@ -309,6 +296,7 @@ impl Planner<'_> {
             partition_by: partition_by.clone(),
             schema: schema.clone().unwrap_or_default(),
             deletes: self.deletes(load, placed, scope),
+            history: History::of(load),
         })
     }
 
@@ -342,56 +330,6 @@ impl Planner<'_> {
                 .hint("remove one of the edges: a name that is read, or an entry of `needs`");
             self.planned.diagnostics.push(self.document.at_key(&placed.steps, finding));
         }
-    }
-
-    fn cut(&mut self, graph: &TaskGraph, order: &[TaskPath]) {
-        if has_errors(&self.planned.diagnostics) {
-            return;
-        }
-        let mut found = cursor::findings(&self.planned.works, self.tree, graph, order);
-        found.extend(deletes::findings(&self.planned.works, self.tree));
-        if !found.is_empty() {
-            found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
-            return;
-        }
-        let stages = stages::cut(self.tree, &self.planned.works, graph, order);
-        if self.spec.stream.is_some() {
-            let found = stream::findings(&self.planned.works, &stages, self.tree);
-            if !found.is_empty() {
-                found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
-                return;
-            }
-        }
-        let mut homes: HashMap<&TaskPath, Vec<String>> = HashMap::new();
-        for stage in &stages {
-            stage.tasks.iter().for_each(|task| homes.entry(task).or_default().push(stage.name.clone()));
-        }
-        let mut tasks = IndexMap::new();
-        for (path, placed) in &self.tree.tasks {
-            let Some(work) = self.planned.works.get(path) else { continue };
-            let homes = homes.remove(path).unwrap_or_default();
-            tasks.insert(
-                path.clone(),
-                PlannedTask { work: work.clone(), stages: homes, description: placed.task.description.clone() },
-            );
-        }
-        let plan = Plan {
-            plan_format: match self.spec.stream {
-                Some(_) => STREAM_PLAN_FORMAT,
-                None => stages::format_of(&self.planned.works, &stages),
-            },
-            pipeline: self.spec.name.clone(),
-            params: self.spec.params.clone(),
-            stream: self.spec.stream.clone(),
-            tasks,
-            stages,
-        };
-        if self.spec.stream.is_some() && plan.uses_interval() {
-            let message = "a statement uses $interval_start or $interval_end, and a stream has no data interval";
-            let finding = Finding::error(Code::BadStream, message).hint("filter by columns of the rows");
-            self.planned.diagnostics.push(self.document.at_key(&[Step::from("stream")], finding));
-        }
-        self.planned.plan = Some(plan);
     }
 
     fn add(&mut self, steps: &[Step], finding: Finding) {

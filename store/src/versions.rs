@@ -297,6 +297,7 @@ mod tests {
                 partition_by: Vec::new(),
                 schema: headwater_pipelines::spec::LoadSchema::default(),
                 deletes: None,
+                history: None,
             };
         }
         plan

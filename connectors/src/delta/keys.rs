@@ -2,8 +2,9 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
-use headwater_engine::connector::DELETED;
+use headwater_engine::connector::{DELETED, null_keys};
 use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::VALID_FROM;
 
 use super::merge::{COUNT, FILE, Merge, RANK};
 use super::table::Location;
@@ -38,16 +39,13 @@ impl Merge<'_> {
     }
 
     pub(super) fn refuse_null_keys(&self, batch: &RecordBatch) -> Result<()> {
-        for key in self.keys {
-            let nulls = batch.column_by_name(key).map_or(0, |column| column.null_count());
-            if nulls > 0 {
-                return Err(EngineError::data(format!(
-                    "{nulls} rows have NULL in the key {key}, which identifies no row"
-                ))
-                .hint("leave them out in a transform, or let a check find them: not_null"));
-            }
+        let since = self.history.map(|_| VALID_FROM);
+        let named = self.keys.iter().map(String::as_str).chain(since);
+        let nulls = named.filter_map(|key| batch.column_by_name(key)).map(|column| column.null_count());
+        match nulls.max() {
+            None | Some(0) => Ok(()),
+            Some(nulls) => Err(null_keys(nulls as u64, self.keys, self.order_by.filter(|_| self.history.is_some()))),
         }
-        Ok(())
     }
 }
 

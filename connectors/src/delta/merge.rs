@@ -1,4 +1,4 @@
-//! Loads that meet rows by keys: upsert, insert_new and delete_insert.
+//! Loads that meet rows by keys: upsert, insert_new and delete_insert, and scd2 by versions (`history.rs`).
 //!
 //! The rows are put into a file of this machine first, so that they can be read several times. Then the table's files that hold one of their keys are
 //! looked for, by statistics and then by reading the keys alone; what these files hold beside those keys is written anew together with the rows, and the
@@ -21,7 +21,7 @@ use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use headwater_engine::connector::{Changes, LoadContext, without_flag};
 use headwater_engine::{EngineError, Result};
-use headwater_pipelines::plan::Deletes;
+use headwater_pipelines::plan::{Deletes, History};
 use headwater_pipelines::spec::WriteMode;
 
 use super::gone::{Removal, Touched};
@@ -53,6 +53,8 @@ pub(super) struct Merge<'a> {
     pub order_by: Option<&'a str>,
     /// How rows are found gone at the source, and what becomes of them.
     pub deletes: Option<&'a Deletes>,
+    /// How the table keeps the versions of its rows.
+    pub history: Option<&'a History>,
     pub load: &'a LoadContext,
 }
 
@@ -91,7 +93,10 @@ impl Merge<'_> {
             None => HashSet::new(),
         };
         let merged = match table.filter(|_| !files.is_empty()) {
-            Some(table) => self.with_table(table, &files, all.clone(), &removal).await?,
+            Some(table) => match self.history {
+                Some(history) => self.with_history(table, &files, history, &all).await?,
+                None => self.with_table(table, &files, all.clone(), &removal).await?,
+            },
             None => self.all_new(&self.session(&all)?, all.clone()).await?,
         };
         Ok(Merged { rows: given, ground: Ground { files, given, all, removal, ..merged.ground }, ..merged })
@@ -106,7 +111,7 @@ impl Merge<'_> {
         Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, Vec::new()) })
     }
 
-    async fn with_table(
+    pub(super) async fn with_table(
         &self,
         table: &DeltaTable,
         files: &HashSet<String>,

@@ -10,10 +10,10 @@ use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use headwater_engine::connector::{
     Changes, ColumnChanges, Commit, Compacted, LoadContext, Mark, Sink, SinkPlan, SinkRequest, Staged, Taken,
-    without_flag,
+    refuse_without_history, without_flag,
 };
 use headwater_engine::{EngineError, ErrorKind, Result};
-use headwater_pipelines::plan::Deletes;
+use headwater_pipelines::plan::{Deletes, History};
 use headwater_pipelines::spec::{Contract, LoadSchema, WriteMode};
 use uuid::Uuid;
 
@@ -40,6 +40,7 @@ pub(super) struct DeltaSink {
     partition_by: Vec<String>,
     contract: LoadSchema,
     deletes: Option<Deletes>,
+    history: Option<History>,
 }
 
 /// What `write` leaves for `commit`.
@@ -56,16 +57,20 @@ impl DeltaSink {
     pub(super) fn new(location: Location, request: &SinkRequest) -> Result<Self> {
         if !super::SPEC.writes.contains(&request.mode) {
             return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
-                .hint("use append, overwrite, upsert, insert_new or delete_insert"));
+                .hint("use append, overwrite, upsert, insert_new, delete_insert or scd2"));
         }
-        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, deletes, .. } = request.clone();
-        Ok(Self { location, mode, keys, order_by, partition_by, contract, deletes })
+        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, deletes, history, .. } = request.clone();
+        Ok(Self { location, mode, keys, order_by, partition_by, contract, deletes, history })
     }
 
     /// Judges a dataset against the table; returns what the table's files look like, and its columns after the load.
     fn judge(&self, incoming: &Schema, table: &DeltaTable) -> Result<(Layout, Columns)> {
         let label = self.location.label.as_str();
         protocol::check(label, table, self.mode)?;
+        if self.mode == WriteMode::Scd2 {
+            let columns = table::arrow_schema(table)?;
+            refuse_without_history(label, columns.fields().iter().map(|field| field.name().as_str()))?;
+        }
         let state = table.snapshot().map_err(|error| self.location.failed("reading", error))?;
         let existing = state.metadata().partition_columns().to_vec();
         let keys: &[String] = if self.mode.is_keyed() { &self.keys } else { &[] };
@@ -136,7 +141,8 @@ impl DeltaSink {
 
     fn merge<'a>(&'a self, load: &'a LoadContext, layout: &'a Layout) -> Merge<'a> {
         let (keys, order_by, deletes) = (self.keys.as_slice(), self.order_by.as_deref(), self.deletes.as_ref());
-        Merge { location: &self.location, layout, mode: self.mode, keys, order_by, deletes, load }
+        let history = self.history.as_ref();
+        Merge { location: &self.location, layout, mode: self.mode, keys, order_by, deletes, history, load }
     }
 
     /// Writes the files of a load, merged with those of the table if rows meet by keys.

@@ -82,7 +82,7 @@ impl Merge<'_> {
 }
 
 /// The first row of a batch, for messages.
-fn first_row(batch: &RecordBatch) -> String {
+pub(super) fn first_row(batch: &RecordBatch) -> String {
     let value = |column: &ArrayRef| {
         let text = headwater_engine::texts(column).ok();
         text.map(|text| text.as_string::<i32>().value(0).to_owned()).unwrap_or_default()

@@ -1,10 +1,11 @@
-//! Loads that meet rows by keys: upsert, insert_new and delete_insert.
+//! Loads that meet rows by keys: upsert, insert_new, delete_insert and scd2.
 //!
 //! The rows are copied into a temporary table of the target's types first and merged from there, in the load's one transaction. Loads of one table
 //! take turns (`swap::exclude_others`), so that two of them never wait for each other's rows.
 
-use headwater_engine::connector::{Changes, DELETED};
+use headwater_engine::connector::{Changes, DELETED, SinkRequest};
 use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::{History, VALID_FROM};
 use headwater_pipelines::spec::WriteMode;
 
 use super::alter::Alter;
@@ -22,7 +23,7 @@ pub(super) const ROWS: &str = "_hw_rows";
 const RANK: &str = "_hw_rank";
 
 /// Keys that an error names.
-const NAMED_KEYS: usize = 3;
+pub(super) const NAMED_KEYS: usize = 3;
 
 /// What a keyed load is to do.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +40,20 @@ pub(super) struct Merge<'a> {
     pub is_partitioned: bool,
     /// What becomes of rows that are gone at the source.
     pub removal: Option<Removal<'a>>,
+    /// How the target keeps the versions of its rows.
+    pub history: Option<&'a History>,
 }
 
-/// Whether a mode wants each key once.
-pub(super) fn is_unique(mode: WriteMode) -> bool {
-    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew)
+/// The columns of which a target has each value once, if its load says so.
+pub(super) fn unique(request: &SinkRequest) -> Vec<String> {
+    let since = request.history.iter().map(|_| VALID_FROM.to_owned());
+    match request.mode {
+        // An overwrite has keys if a load by keys starts over.
+        WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2 | WriteMode::Overwrite => {
+            request.keys.iter().cloned().chain(since).collect()
+        }
+        WriteMode::Append | WriteMode::DeleteInsert => Vec::new(),
+    }
 }
 
 /// Whether a unique index over exactly these columns decides which rows are one.
@@ -101,6 +111,9 @@ impl Merge<'_> {
             return self.replace_slices(session).await;
         }
         let (mut rows, mut winners) = self.winners(session).await?;
+        if let Some(history) = self.history {
+            return self.keep_history(session, history, &winners, rows).await;
+        }
         let mut removed = Changes::default();
         if let Some(removal) = &self.removal {
             removed = self.remove(session, removal, &winners).await?;
@@ -116,25 +129,23 @@ impl Merge<'_> {
         Ok(Changes { deleted: removed.deleted, updated: changes.updated + removed.updated, ..changes })
     }
 
-    fn keys(&self) -> String {
+    pub(super) fn keys(&self) -> String {
         list(self.keys.iter().map(String::as_str))
     }
 
-    fn others(&self) -> impl Iterator<Item = &Written> {
+    pub(super) fn others(&self) -> impl Iterator<Item = &Written> {
         self.fit.columns.iter().filter(|column| !self.keys.contains(&column.name))
     }
 
     async fn refuse_null_keys(&self, session: &Session) -> Result<()> {
-        let is_null: Vec<String> = self.keys.iter().map(|key| format!("{} IS NULL", ident(key))).collect();
+        let since = self.history.iter().map(|_| VALID_FROM);
+        let known = self.keys.iter().map(String::as_str).chain(since);
+        let is_null: Vec<String> = known.map(|key| format!("{} IS NULL", ident(key))).collect();
         let sql = format!("SELECT count(*) FROM {ROWS} WHERE {}", is_null.join(" OR "));
         let row = session.rows("looking for keys that are NULL", &sql).await?.into_iter().next().unwrap_or_default();
         match number::<u64>(&row, 0)? {
             0 => Ok(()),
-            count => Err(EngineError::data(format!(
-                "{count} rows have NULL in the key {}, which identifies no row",
-                self.keys.join(", ")
-            ))
-            .hint("leave them out in a transform, or let a check find them: not_null")),
+            count => Err(headwater_engine::connector::null_keys(count, self.keys, self.order_by.filter(|_| self.history.is_some()))),
         }
     }
 
@@ -294,16 +305,21 @@ impl Merge<'_> {
         pairs.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// Whether a row is another one. Types whose equal values can differ, or that have no equality, are compared by their text.
+    /// Whether a row is another one.
     fn differs(&self, left: &str, right: &str) -> String {
+        differ(self.others(), left, right)
+    }
+}
+
+/// Whether rows differ in some columns. Types whose equal values can differ, or that have no equality, are compared by their text.
+pub(super) fn differ<'a>(columns: impl Iterator<Item = &'a Written>, left: &str, right: &str) -> String {
         let form = |side: &str, column: &Written| match is_exact(column) {
             true => format!("{side}.{}", ident(&column.name)),
             false => format!("CAST({side}.{} AS text) COLLATE \"C\"", ident(&column.name)),
         };
-        let pairs =
-            self.others().map(|column| format!("{} IS DISTINCT FROM {}", form(left, column), form(right, column)));
-        pairs.collect::<Vec<_>>().join(" OR ")
-    }
+    let pairs = columns.map(|column| format!("{} IS DISTINCT FROM {}", form(left, column), form(right, column)));
+    let pairs: Vec<String> = pairs.collect();
+    if pairs.is_empty() { "false".to_owned() } else { pairs.join(" OR ") }
 }
 
 /// Whether equal values of a column are one value.

@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use headwater_engine::connector::{Commit, LoadContext, Sink, SinkPlan, SinkRequest, Staged, Taken, without_flag};
 use headwater_engine::{EngineError, Result};
-use headwater_pipelines::plan::Deletes;
+use headwater_pipelines::plan::{Deletes, History};
 use headwater_pipelines::spec::{Contract, LoadSchema, WriteMode};
 use uuid::Uuid;
 
 use super::Shared;
 use super::alter::{self, Change};
+use super::keyed;
 use super::known::Within;
 use super::loads::{self, Backend};
 use super::marks;
@@ -42,8 +43,11 @@ pub(super) struct PostgresSink {
     mode: WriteMode,
     keys: Vec<String>,
     order_by: Option<String>,
+    /// The columns of which the target has each value once.
+    unique: Vec<String>,
     contract: LoadSchema,
     deletes: Option<Deletes>,
+    history: Option<History>,
 }
 
 /// An open transaction with all rows in it.
@@ -75,8 +79,8 @@ impl PostgresSink {
             }
         };
         let (keys, order_by, contract) = (request.keys.clone(), request.order_by.clone(), request.schema.clone());
-        let deletes = request.deletes.clone();
-        Ok(Self { shared, schema, name, mode: request.mode, keys, order_by, contract, deletes })
+        let (deletes, history, unique) = (request.deletes.clone(), request.history.clone(), keyed::unique(request));
+        Ok(Self { shared, schema, name, mode: request.mode, keys, order_by, unique, contract, deletes, history })
     }
 
     /// The quoted path of the target.
@@ -144,9 +148,9 @@ impl Sink for PostgresSink {
             notes.push(format!(
                 "{} has no unique index over {}: each load keeps other writers out while it compares rows; CREATE UNIQUE INDEX ON {} ({}) spares that",
                 self.label(),
-                self.keys.join(", "),
+                self.unique.join(", "),
                 names::path(&[&self.schema, &self.name]),
-                names::list(self.keys.iter().map(String::as_str))
+                names::list(self.unique.iter().map(String::as_str))
             ));
         }
         let altered = target.alters.iter().map(|alter| alter.sql(&self.sql()));

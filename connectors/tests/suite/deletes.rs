@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array};
 use headwater_engine::connector::{
-    AllKeys, Changes, Commit, Connection, DELETED, LoadContext, SinkRequest, deleted_at_type,
+    AllKeys, Changes, Commit, Connection, DELETED, LoadContext, SinkRequest, moment,
 };
 use headwater_engine::testing::{attempt, stream};
 use headwater_engine::{ErrorKind, Result};
@@ -86,7 +86,7 @@ fn batch(rows: &[Row], how: OnDelete, found: Found) -> RecordBatch {
         ("changed", Arc::new(rows.iter().map(|row| row.changed).collect::<Int64Array>()), true),
     ];
     if how == OnDelete::Soft {
-        columns.push((DELETED_AT, new_null_array(&deleted_at_type(), rows.len()), true));
+        columns.push((DELETED_AT, new_null_array(&moment(), rows.len()), true));
     }
     if found == Found::Flagged {
         columns.push((DELETED, Arc::new(rows.iter().map(|row| Some(row.gone)).collect::<BooleanArray>()), false));

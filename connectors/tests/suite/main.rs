@@ -19,6 +19,7 @@ mod delta;
 mod delta_cursors;
 mod file_cursors;
 mod files;
+mod history;
 mod incomplete;
 mod kafka;
 mod kafka_avro;

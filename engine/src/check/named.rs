@@ -39,6 +39,7 @@ impl Checker<'_> {
         };
         let mut named = listed("partition_by", &request.partition_by);
         named.extend(listed("keys", &request.keys));
+        named.extend(request.history.iter().flat_map(|history| listed("track", &history.track)));
         named.extend(request.order_by.iter().map(|name| (self.steps(task, &["load", "order_by"]), name.clone())));
         named.retain(|(_, name)| !valid.contains(&name.as_str()));
         for (steps, name) in &named {

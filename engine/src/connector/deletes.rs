@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_pipelines::plan::{DELETED_AT, Deletes};
+use headwater_pipelines::plan::Deletes;
 use parking_lot::Mutex;
 
 use crate::error::{EngineError, Result};
@@ -13,18 +13,9 @@ use crate::error::{EngineError, Result};
 /// The column that says whether a row means that its key is gone. It is no column of the target.
 pub const DELETED: &str = "_hw_deleted";
 
-/// The type of the column in which soft deletes leave their time.
-pub fn deleted_at_type() -> DataType {
+/// The type of the columns in which a load leaves times.
+pub fn moment() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
-/// The columns that a load of these rows writes: soft deletes add one.
-pub fn written_columns(rows: &SchemaRef, deletes: Option<&Deletes>) -> SchemaRef {
-    if !deletes.is_some_and(Deletes::is_soft) {
-        return Arc::clone(rows);
-    }
-    let deleted_at = Arc::new(Field::new(DELETED_AT, deleted_at_type(), true));
-    Arc::new(Schema::new(rows.fields().iter().cloned().chain([deleted_at]).collect::<Vec<_>>()))
 }
 
 /// The columns of rows that go into the target.

@@ -12,7 +12,7 @@ use headwater_pipelines::plan::{DELETED_AT, Deletes, Stage};
 
 use super::build::{Builder, Built};
 use super::{Attempt, pull};
-use crate::connector::{AllKeys, DELETED, deleted_at_type};
+use crate::connector::{AllKeys, DELETED, moment};
 use crate::control::Progress;
 use crate::error::{EngineError, Result};
 use crate::nodes;
@@ -26,7 +26,7 @@ impl Builder<'_> {
         let condition = condition.map(|text| self.condition(text, input.schema(), &built.relations)).transpose()?;
         let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         if deletes.is_soft() {
-            columns.push(lit(ScalarValue::try_from(&deleted_at_type())?).alias(DELETED_AT));
+            columns.push(lit(ScalarValue::try_from(&moment())?).alias(DELETED_AT));
         }
         let mut rows = LogicalPlanBuilder::from(input);
         match condition {

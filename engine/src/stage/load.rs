@@ -1,19 +1,14 @@
 //! A load: write so that nothing is visible, wait for the checks, record the intent, commit once.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
-use futures::{Stream, StreamExt};
 use headwater_pipelines::plan::{Deletes, Stage, TaskPath};
 use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
+use super::counted::Counted;
 use super::cursors::Cursors;
 use super::slice::Keys;
 use super::{Attempt, pull, rows_read, sink_of};
@@ -41,6 +36,7 @@ pub(super) struct Load<'a> {
     pub(super) target: String,
     pub(super) mode: WriteMode,
     pub(super) keys: Vec<String>,
+    pub(super) order_by: Option<String>,
     pub(super) deletes: Option<Deletes>,
     pub(super) cursors: &'a Cursors,
     /// Whether the target is compared with all keys of the source.
@@ -77,6 +73,7 @@ impl Attempt<'_> {
             target: target.clone(),
             mode: request.mode,
             keys: request.keys.clone(),
+            order_by: request.order_by.clone(),
             deletes: request.deletes.clone(),
             cursors: &Cursors::default(),
             scans: false,
@@ -144,6 +141,9 @@ impl Load<'_> {
         if is_refresh && keeps_keys_once(self.mode) {
             builder.once_by_keys(&mut built, self.task, &self.keys)?;
         }
+        if self.mode == WriteMode::Scd2 {
+            builder.with_history(&mut built, self.order_by.as_deref())?;
+        }
         if let Some(deletes) = &self.deletes {
             builder.with_deletes(&mut built, deletes, is_refresh)?;
         }
@@ -155,8 +155,7 @@ impl Load<'_> {
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
         let slice = Keys::of(self.mode, &self.keys, &self.attempt.job.run);
-        let stream: SendableRecordBatchStream =
-            Box::pin(Counted { input: stream, progress, first: true, slice: slice.clone() });
+        let stream = Counted::over(stream, progress, slice.clone());
         let written = self.attempt.stopped_by_cancel(self.sink.write(&context, stream)).await;
         let staged = match written {
             Ok(staged) => staged,
@@ -334,9 +333,9 @@ impl Load<'_> {
     }
 }
 
-/// Modes after which the target has each key once.
+/// Modes that have each key once when everything is loaded again.
 fn keeps_keys_once(mode: WriteMode) -> bool {
-    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew)
+    matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2)
 }
 
 /// What comes of the rows that are written.
@@ -362,39 +361,4 @@ struct StageIdentity {
 
 fn millis(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Counts what is handed to the sink.
-struct Counted {
-    input: SendableRecordBatchStream,
-    progress: Arc<TaskProgress>,
-    first: bool,
-    /// Keys that are kept of the rows.
-    slice: Option<Arc<Keys>>,
-}
-
-impl Stream for Counted {
-    type Item = datafusion::error::Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.input.poll_next_unpin(cx);
-        if let Poll::Ready(Some(Ok(batch))) = &polled {
-            self.progress.add(batch.num_rows() as u64, batch.get_array_memory_size() as u64);
-            if let Some(Err(error)) = self.slice.as_ref().map(|slice| slice.add(batch)) {
-                return Poll::Ready(Some(Err(error)));
-            }
-            if std::mem::take(&mut self.first)
-                && let Err(error) = failpoint("after_first_batch")
-            {
-                return Poll::Ready(Some(Err(error.into())));
-            }
-        }
-        polled
-    }
-}
-
-impl RecordBatchStream for Counted {
-    fn schema(&self) -> SchemaRef {
-        self.input.schema()
-    }
 }

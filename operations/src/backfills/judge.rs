@@ -76,6 +76,7 @@ fn by_keys(path: &TaskPath, into: &str, mode: WriteMode) -> Result<()> {
     let what = match mode {
         WriteMode::Upsert | WriteMode::InsertNew | WriteMode::DeleteInsert => return Ok(()),
         WriteMode::Overwrite => "each slice would replace the rows of all others",
+        WriteMode::Scd2 => "what an older interval says comes too late for a history",
         _ => "rows of a slice that is loaded again would be there twice",
     };
     Err(OperationError::invalid(format!("'{path}' loads into {into} by mode {mode}: {what}"))

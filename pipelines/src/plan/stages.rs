@@ -16,7 +16,7 @@ use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{
-    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Stage,
+    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Stage,
     TaskPath, Work,
 };
 use crate::spec::{LoadSchema, Retry};
@@ -25,7 +25,10 @@ use crate::spec::{LoadSchema, Retry};
 pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage]) -> i32 {
     let has_contract = |work: &Work| matches!(work, Work::Load { schema, .. } if *schema != LoadSchema::default());
     let deletes = |work: &Work| matches!(work, Work::Load { deletes: Some(_), .. });
-    if works.values().any(deletes) {
+    let keeps_history = |work: &Work| matches!(work, Work::Load { history: Some(_), .. });
+    if works.values().any(keeps_history) {
+        HISTORY_PLAN_FORMAT
+    } else if works.values().any(deletes) {
         DELETE_PLAN_FORMAT
     } else if works.values().any(has_contract) {
         CONTRACT_PLAN_FORMAT

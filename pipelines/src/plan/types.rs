@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
 use super::deletes::Deletes;
+use super::history::History;
 use crate::kind::Kind;
 use crate::path::TaskPath;
 use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, Stream, WriteMode};
@@ -32,14 +33,18 @@ pub const DELETE_PLAN_FORMAT: i32 = 5;
 /// The format of plans of streams, of which a build that knows none would run a single batch.
 pub const STREAM_PLAN_FORMAT: i32 = 6;
 
+/// The format of plans that keep history, which a build that knows none would refuse to load.
+pub const HISTORY_PLAN_FORMAT: i32 = 7;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 6] = [
+pub const PLAN_FORMATS: [i32; 7] = [
     PLAN_FORMAT,
     LABELED_PLAN_FORMAT,
     CURSOR_PLAN_FORMAT,
     CONTRACT_PLAN_FORMAT,
     DELETE_PLAN_FORMAT,
     STREAM_PLAN_FORMAT,
+    HISTORY_PLAN_FORMAT,
 ];
 
 /// A pipeline's validated, typed cut.
@@ -162,6 +167,9 @@ pub enum Work {
         /// What happens to rows that are gone at the source, unless they are left as they are.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deletes: Option<Deletes>,
+        /// Set if the target keeps the versions of its rows (scd2).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        history: Option<History>,
     },
     /// Lets time pass.
     Wait {

@@ -14,6 +14,7 @@ use crate::yaml::Value;
 
 mod blocks;
 mod deletes;
+mod history;
 
 /// Longest name; Postgres' own limit for identifiers.
 const MAX_NAME: usize = 63;

@@ -1,6 +1,7 @@
 //! What a target is, and what a load would change of it.
 
 use arrow::datatypes::SchemaRef;
+use headwater_engine::connector::refuse_without_history;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::{LoadSchema, WriteMode};
 
@@ -66,6 +67,9 @@ impl PostgresSink {
         if self.mode.is_keyed() {
             keyed::refuse_heirs(session, &relation).await?;
         }
+        if self.mode == WriteMode::Scd2 {
+            refuse_without_history(&self.label(), columns.iter().map(|column| column.name.as_str()))?;
+        }
         let dependents = match self.mode {
             WriteMode::Overwrite => match self.shared.known.take_dependents(&relation) {
                 Some(known) => known,
@@ -75,7 +79,7 @@ impl PostgresSink {
         };
         let is_replaced = self.mode == WriteMode::Overwrite && dependents.is_empty();
         let (fit, alters) = self.judge(session, incoming, (&relation, columns), is_replaced, within).await?;
-        let has_index = match self.unique_keys() {
+        let has_index = match self.unique.as_slice() {
             [] => true,
             keys => keyed::has_unique_index(session, &relation, keys).await?,
         };
@@ -150,13 +154,8 @@ impl PostgresSink {
     /// The statements that make the table, and its schema if there is none.
     async fn create(&self, session: &Session, columns: &[NewColumn]) -> Result<Vec<String>> {
         let mut statements = loads::create_schema(session, &self.schema).await?;
-        statements.push(target::create_table(&self.schema, &self.name, columns, self.unique_keys()));
+        statements.push(target::create_table(&self.schema, &self.name, columns, &self.unique));
         Ok(statements)
-    }
-
-    /// The keys of which the target has each once. An overwrite has keys if a load by keys starts over.
-    fn unique_keys(&self) -> &[String] {
-        if keyed::is_unique(self.mode) || self.mode == WriteMode::Overwrite { &self.keys } else { &[] }
     }
 
     /// Columns that don't exist yet, by their types. A remembered type that this database does not have gives way to the one that holds the column's

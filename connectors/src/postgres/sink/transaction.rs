@@ -207,6 +207,7 @@ impl PostgresSink {
             fit,
             is_partitioned: target.relation.as_ref().is_some_and(|relation| relation.kind == 'p'),
             removal,
+            history: self.history.as_ref().filter(|_| self.mode == WriteMode::Scd2),
         };
         Ok((rows, bytes, merge.run(session, target.has_index).await?))
     }

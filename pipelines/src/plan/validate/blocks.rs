@@ -130,10 +130,9 @@ impl Findings<'_> {
         self.columns(&load.partition_by, &below(steps, "partition_by"));
         self.contract(load, &below(steps, "schema"));
         self.deletes(load, steps);
-        let later =
-            [("track", !load.track.is_empty()), ("late", load.late.is_some()), ("verify", load.verify.is_some())];
-        for (field, _) in later.into_iter().filter(|(_, set)| *set) {
-            self.not_yet(&below(steps, field), &format!("'{field}' of a load"));
+        self.history(load, steps);
+        if load.verify.is_some() {
+            self.not_yet(&below(steps, "verify"), "'verify' of a load");
         }
     }
 
@@ -141,9 +140,6 @@ impl Findings<'_> {
         let keys = below(steps, "keys");
         let written = !load.keys.is_empty() || self.document.node(&keys).is_some();
         if mode.is_keyed() {
-            if mode == WriteMode::Scd2 {
-                self.not_yet(&below(steps, "mode"), "mode scd2");
-            }
             if !written && !self.document.lost().within(&keys) {
                 let finding = Finding::error(Code::BadLoad, format!("mode {mode} needs `keys`"));
                 self.add_at_key(steps, finding.hint("name the columns that identify a row, e.g. keys: [id]"));
@@ -159,12 +155,14 @@ impl Findings<'_> {
         self.columns(std::slice::from_ref(column), steps);
         let is_single = !tables::has_placeholders(&load.into);
         if let Some(mode) =
-            load.mode.filter(|mode| is_single && !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew))
+            load.mode.filter(|mode| {
+                is_single && !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2)
+            })
         {
             let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `order_by`"));
             self.add_at_key(
                 steps,
-                finding.hint("it says which of several rows of one key counts: for upsert and insert_new"),
+                finding.hint("it says which of several rows of one key counts: for upsert, insert_new and scd2"),
             );
         }
     }

@@ -22,8 +22,7 @@ impl Findings<'_> {
         match load.mode {
             Some(WriteMode::Upsert) => self.deletes_of_upsert(load, steps),
             Some(mode) => {
-                let of_mode = |field: &&&str| mode != WriteMode::Scd2 || **field != "max_delete";
-                for field in written.iter().filter(of_mode) {
+                for field in &written {
                     let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `{field}`"));
                     let hint = match mode {
                         WriteMode::Overwrite => "remove it: the target holds afterwards what the source has",

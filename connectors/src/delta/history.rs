@@ -1,0 +1,134 @@
+//! Loads that keep history: a row that has changed ends the version that held and opens another one.
+//!
+//! What a load changes is computed from the versions that hold: those that end, with their end, those of which only what has no history changes, and those that
+//! begin. They are merged into the table by key and beginning. If others change the table meanwhile, all of it is computed anew.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use datafusion::common::JoinType;
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit};
+use deltalake::DeltaTable;
+use headwater_engine::connector::{Changes, late_rows};
+use headwater_engine::{EngineError, Result};
+use headwater_pipelines::plan::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
+use headwater_pipelines::spec::WriteMode;
+
+use super::gone::Removal;
+use super::ground::Ground;
+use super::held::HeldRows;
+use super::merge::{Merge, Merged, column};
+use super::winners::first_row;
+
+/// What a load changes of a table's versions.
+struct Versions {
+    /// Those that begin.
+    opened: HeldRows,
+    /// Those that end.
+    closed: HeldRows,
+    /// Those of which only what is not tracked changes.
+    corrected: HeldRows,
+}
+
+impl Merge<'_> {
+    /// Merges rows, one for each key, into the history of a table.
+    pub(super) async fn with_history(
+        &self,
+        table: &DeltaTable,
+        files: &HashSet<String>,
+        history: &History,
+        rows: &HeldRows,
+    ) -> Result<Merged> {
+        let versions = self.versions(table, files, history, rows).await?;
+        let Versions { opened, closed, corrected } = &versions;
+        let session = self.session(HeldRows::largest([opened, closed, corrected].into_iter()).unwrap_or(rows))?;
+        let mut all = opened.table(&session).await?;
+        for others in [closed, corrected] {
+            all = all.union(others.table(&session).await?).map_err(EngineError::from)?;
+        }
+        let all = rows.store(self.load, all).await?;
+        let keys: Vec<String> = self.keys.iter().cloned().chain([VALID_FROM.to_owned()]).collect();
+        let merge = Merge { mode: WriteMode::Upsert, keys: &keys, order_by: None, deletes: None, history: None, ..*self };
+        let merged = merge.with_table(table, files, all, &Removal::default()).await?;
+        let changes = Changes {
+            inserted: opened.rows,
+            updated: closed.rows + corrected.rows,
+            deleted: 0,
+            unchanged: rows.rows.saturating_sub(opened.rows + corrected.rows),
+        };
+        // Another writer that adds a version of one of the keys changes what holds.
+        let ground = Ground { keys: self.keys.to_vec(), repeat: true, ..merged.ground };
+        Ok(Merged { changes, ground, ..merged })
+    }
+
+    async fn versions(
+        &self,
+        table: &DeltaTable,
+        files: &HashSet<String>,
+        history: &History,
+        rows: &HeldRows,
+    ) -> Result<Versions> {
+        let session = self.session(rows)?;
+        let files: Vec<String> = files.iter().cloned().collect();
+        let hits = self.hits(&session, table, &files, rows).await?;
+        let comes = |field: &&Arc<Field>| !self.layout.absent.contains(field.name());
+        let columns: Vec<&Arc<Field>> = self.layout.schema.fields().iter().filter(comes).collect();
+        let is_tracked = |field: &Field| history.tracks(field.name(), self.keys, self.order_by);
+        let is_plain = |field: &Field| {
+            !is_tracked(field) && !self.keys.contains(field.name()) && !HISTORY_COLUMNS.contains(&field.name().as_str())
+        };
+        let differ = |is: &dyn Fn(&Field) -> bool, operator| -> Vec<Expr> {
+            let compared = columns.iter().filter(|field| is(field));
+            let sides = |field: &&Arc<Field>| {
+                binary_expr(column(Some("t"), field.name()), operator, column(Some("r"), field.name()))
+            };
+            compared.map(sides).collect()
+        };
+        let changed = disjunction(differ(&is_tracked, Operator::IsDistinctFrom)).unwrap_or_else(|| lit(false));
+        let same = differ(&is_tracked, Operator::IsNotDistinctFrom);
+        let is_same = conjunction(same.clone()).unwrap_or_else(|| lit(true));
+        let plain = disjunction(differ(&is_plain, Operator::IsDistinctFrom)).unwrap_or_else(|| lit(false));
+
+        let filtered = |rows: DataFrame, condition: Expr| rows.filter(condition).map_err(EngineError::from);
+        let current = filtered(self.scan(&session, table, &hits, false)?, column(None, IS_CURRENT))?;
+        let pairs = self.joined(current.clone(), rows.table(&session).await?, JoinType::Inner, Vec::new())?;
+        let changed = filtered(pairs.clone(), changed)?;
+        self.refuse_late(&changed).await?;
+        let closed = self.version(changed, |field| match field.name().as_str() {
+            VALID_TO => column(Some("r"), VALID_FROM),
+            IS_CURRENT => lit(false),
+            name => column(Some("t"), name),
+        })?;
+        let corrected = self.version(filtered(pairs, is_same.and(plain))?, |field| {
+            column(Some(if is_plain(field) && comes(&field) { "r" } else { "t" }), field.name())
+        })?;
+        let opened = self.joined(rows.table(&session).await?, current, JoinType::LeftAnti, same)?;
+        Ok(Versions {
+            opened: rows.store(self.load, opened).await?,
+            closed: rows.store(self.load, closed).await?,
+            corrected: rows.store(self.load, corrected).await?,
+        })
+    }
+
+    /// Versions in the table's columns, of which each takes its value from one side.
+    fn version(&self, pairs: DataFrame, value: impl Fn(&Arc<Field>) -> Expr) -> Result<DataFrame> {
+        let columns = self.layout.schema.fields().iter();
+        let columns = columns.map(|field| cast(value(field), field.data_type().clone()).alias(field.name()));
+        pairs.select(columns.collect::<Vec<Expr>>()).map_err(EngineError::from)
+    }
+
+    /// A version can't end before it has begun.
+    async fn refuse_late(&self, changed: &DataFrame) -> Result<()> {
+        let is_late = column(Some("r"), VALID_FROM).lt_eq(column(Some("t"), VALID_FROM));
+        let keys: Vec<Expr> = self.keys.iter().map(|key| column(Some("t"), key)).collect();
+        let late = changed.clone().filter(is_late).and_then(|late| late.select(keys)).and_then(|late| late.limit(0, Some(1)));
+        let late = late.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
+        match late.iter().find(|batch| batch.num_rows() > 0) {
+            None => Ok(()),
+            Some(batch) => Err(late_rows(self.keys, &format!("({})", first_row(batch)))),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Loads that keep history: a row that has changed ends the version that held and opens another one.
+//!
+//! Other loads of the table wait, so that a key has at most one version that holds.
+
+use headwater_engine::connector::{Changes, late_rows};
+use headwater_engine::Result;
+use headwater_pipelines::plan::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
+
+use super::keyed::{Merge, NAMED_KEYS, counted, differ};
+use super::names::ident;
+use super::relation::text;
+use super::session::Session;
+use super::target::Written;
+
+impl Merge<'_> {
+    /// Ends versions, opens others, and brings what is not tracked up to date. `winners` stands behind FROM and has each key once.
+    pub(super) async fn keep_history(
+        &self,
+        session: &Session,
+        history: &History,
+        winners: &str,
+        rows: u64,
+    ) -> Result<Changes> {
+        let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.into);
+        session.run("locking the target", &lock).await?;
+        let is_tracked = |column: &&Written| history.tracks(&column.name, self.keys, self.order_by);
+        let changed = differ(self.others().filter(is_tracked), "t", "r");
+        let holds = format!("{} AND t.{}", self.same_key("t", "r"), ident(IS_CURRENT));
+        self.refuse_late(session, winners, &holds, &changed).await?;
+        let close = format!(
+            "UPDATE {} AS t SET {} = r.{}, {} = false FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({changed}) RETURNING false AS is_new",
+            self.into,
+            ident(VALID_TO),
+            ident(VALID_FROM),
+            ident(IS_CURRENT)
+        );
+        let closed = counted(session, &close).await?.updated;
+        let is_plain = |column: &&Written| !is_tracked(column) && !HISTORY_COLUMNS.contains(&column.name.as_str());
+        let plain: Vec<&Written> = self.others().filter(is_plain).collect();
+        let corrected = match plain.is_empty() {
+            true => 0,
+            false => self.correct(session, winners, &holds, &plain).await?,
+        };
+        let names = self.fit.names();
+        let open = format!(
+            "INSERT INTO {0} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM (SELECT * FROM {winners}) AS r
+             WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {holds}) RETURNING true AS is_new",
+            self.into
+        );
+        let inserted = counted(session, &open).await?.inserted;
+        let unchanged = rows.saturating_sub(inserted + corrected);
+        Ok(Changes { inserted, updated: closed + corrected, deleted: 0, unchanged })
+    }
+
+    /// What is not tracked has no history: the version that holds has it as it is.
+    async fn correct(&self, session: &Session, winners: &str, holds: &str, plain: &[&Written]) -> Result<u64> {
+        let set: Vec<String> = plain.iter().map(|column| format!("{0} = r.{0}", ident(&column.name))).collect();
+        let update = format!(
+            "UPDATE {} AS t SET {} FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({}) RETURNING false AS is_new",
+            self.into,
+            set.join(", "),
+            differ(plain.iter().copied(), "t", "r")
+        );
+        Ok(counted(session, &update).await?.updated)
+    }
+
+    /// A version can't end before it has begun.
+    async fn refuse_late(&self, session: &Session, winners: &str, holds: &str, changed: &str) -> Result<()> {
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("t.{}", ident(key))).collect();
+        let sql = format!(
+            "SELECT CAST(ROW({}) AS text) FROM {} AS t JOIN (SELECT * FROM {winners}) AS r ON {holds}
+             WHERE ({changed}) AND r.{2} <= t.{2} ORDER BY 1 LIMIT {NAMED_KEYS}",
+            keys.join(", "),
+            self.into,
+            ident(VALID_FROM)
+        );
+        let found = session.rows("looking for rows that come late", &sql).await?;
+        let named = found.iter().map(|row| text(row, 0)).collect::<Result<Vec<_>>>()?;
+        if named.is_empty() { Ok(()) } else { Err(late_rows(self.keys, &named.join(" "))) }
+    }
+}
