@@ -23,6 +23,7 @@ mod examples;
 mod fleet;
 mod golden;
 mod guides;
+mod history;
 mod life;
 mod link;
 mod models;

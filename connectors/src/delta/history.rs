@@ -51,7 +51,8 @@ impl Merge<'_> {
         }
         let all = rows.store(self.load, all).await?;
         let keys: Vec<String> = self.keys.iter().cloned().chain([VALID_FROM.to_owned()]).collect();
-        let merge = Merge { mode: WriteMode::Upsert, keys: &keys, order_by: None, deletes: None, history: None, ..*self };
+        let merge =
+            Merge { mode: WriteMode::Upsert, keys: &keys, order_by: None, deletes: None, history: None, ..*self };
         let merged = merge.with_table(table, files, all, &Removal::default()).await?;
         let changes = Changes {
             inserted: opened.rows,
@@ -124,7 +125,8 @@ impl Merge<'_> {
     async fn refuse_late(&self, changed: &DataFrame) -> Result<()> {
         let is_late = column(Some("r"), VALID_FROM).lt_eq(column(Some("t"), VALID_FROM));
         let keys: Vec<Expr> = self.keys.iter().map(|key| column(Some("t"), key)).collect();
-        let late = changed.clone().filter(is_late).and_then(|late| late.select(keys)).and_then(|late| late.limit(0, Some(1)));
+        let late =
+            changed.clone().filter(is_late).and_then(|late| late.select(keys)).and_then(|late| late.limit(0, Some(1)));
         let late = late.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
         match late.iter().find(|batch| batch.num_rows() > 0) {
             None => Ok(()),

@@ -59,7 +59,8 @@ impl DeltaSink {
             return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
                 .hint("use append, overwrite, upsert, insert_new, delete_insert or scd2"));
         }
-        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, deletes, history, .. } = request.clone();
+        let SinkRequest { mode, keys, order_by, partition_by, schema: contract, deletes, history, .. } =
+            request.clone();
         Ok(Self { location, mode, keys, order_by, partition_by, contract, deletes, history })
     }
 

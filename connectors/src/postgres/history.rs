@@ -2,8 +2,8 @@
 //!
 //! Other loads of the table wait, so that a key has at most one version that holds.
 
-use headwater_engine::connector::{Changes, late_rows};
 use headwater_engine::Result;
+use headwater_engine::connector::{Changes, late_rows};
 use headwater_pipelines::plan::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
 
 use super::keyed::{Merge, NAMED_KEYS, counted, differ};

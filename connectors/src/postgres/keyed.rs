@@ -145,7 +145,11 @@ impl Merge<'_> {
         let row = session.rows("looking for keys that are NULL", &sql).await?.into_iter().next().unwrap_or_default();
         match number::<u64>(&row, 0)? {
             0 => Ok(()),
-            count => Err(headwater_engine::connector::null_keys(count, self.keys, self.order_by.filter(|_| self.history.is_some()))),
+            count => Err(headwater_engine::connector::null_keys(
+                count,
+                self.keys,
+                self.order_by.filter(|_| self.history.is_some()),
+            )),
         }
     }
 
@@ -313,10 +317,10 @@ impl Merge<'_> {
 
 /// Whether rows differ in some columns. Types whose equal values can differ, or that have no equality, are compared by their text.
 pub(super) fn differ<'a>(columns: impl Iterator<Item = &'a Written>, left: &str, right: &str) -> String {
-        let form = |side: &str, column: &Written| match is_exact(column) {
-            true => format!("{side}.{}", ident(&column.name)),
-            false => format!("CAST({side}.{} AS text) COLLATE \"C\"", ident(&column.name)),
-        };
+    let form = |side: &str, column: &Written| match is_exact(column) {
+        true => format!("{side}.{}", ident(&column.name)),
+        false => format!("CAST({side}.{} AS text) COLLATE \"C\"", ident(&column.name)),
+    };
     let pairs = columns.map(|column| format!("{} IS DISTINCT FROM {}", form(left, column), form(right, column)));
     let pairs: Vec<String> = pairs.collect();
     if pairs.is_empty() { "false".to_owned() } else { pairs.join(" OR ") }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array};
-use headwater_engine::connector::{
-    AllKeys, Changes, Commit, Connection, DELETED, LoadContext, SinkRequest, moment,
-};
+use headwater_engine::connector::{AllKeys, Changes, Commit, Connection, DELETED, LoadContext, SinkRequest, moment};
 use headwater_engine::testing::{attempt, stream};
 use headwater_engine::{ErrorKind, Result};
 use headwater_pipelines::plan::{DELETED_AT, Deletes};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
 use headwater_engine::connector::{Changes, Commit, Connection, Sink, SinkRequest, moment};
 use headwater_engine::testing::{attempt, stream};
 use headwater_engine::{ErrorKind, Result};
@@ -255,7 +257,13 @@ async fn versions_that_others_open_meanwhile_are_ended_too() {
     let (early, early_rows) = write(&first, &[row(1, "b", 20)]).await;
     first.commit(&early, early_rows).await.unwrap();
     second.commit(&late, late_rows).await.unwrap();
-    let expected = ["1|a|∅|10|10|20|false", "1|b|∅|20|20|30|false", "1|c|∅|30|30|∅|true", "2|a|∅|10|10|∅|true", "3|c|∅|30|30|∅|true"];
+    let expected = [
+        "1|a|∅|10|10|20|false",
+        "1|b|∅|20|20|30|false",
+        "1|c|∅|30|30|∅|true",
+        "2|a|∅|10|10|∅|true",
+        "3|c|∅|30|30|∅|true",
+    ];
     assert_eq!(rows_of_lake(&folder.path().join("t")), expected);
 }
 
@@ -272,7 +280,10 @@ async fn a_table_without_the_columns_of_a_history_is_refused() {
     for (connection, table) in [(&shop, "public.t"), (&lake, "t")] {
         let error = load(connection, &request(table, &[]), &[row(1, "a", 20)]).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Config, "{error}");
-        assert!(error.message.contains("keeps no history: it has no column valid_from, valid_to, is_current"), "{error}");
+        assert!(
+            error.message.contains("keeps no history: it has no column valid_from, valid_to, is_current"),
+            "{error}"
+        );
     }
     shop.close().await;
 }

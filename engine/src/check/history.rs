@@ -18,11 +18,15 @@ impl Checker<'_> {
         for field in schema.fields().iter().filter(|field| is_own(field.name())) {
             let message = format!("the rows have a column {}, as one that the history adds", field.name());
             let steps = self.steps(task, &["load", "mode"]);
-            self.add(&steps, Finding::error(Code::BadLoad, message).hint("give it another name with AS in a transform"));
+            self.add(
+                &steps,
+                Finding::error(Code::BadLoad, message).hint("give it another name with AS in a transform"),
+            );
         }
         let by = request.order_by.as_deref().and_then(|name| schema.field_with_name(name).ok());
         if let Some(field) = by.filter(|field| !is_time(field.data_type())) {
-            let message = format!("the column {} is {}, and a version holds since a time", field.name(), field.data_type());
+            let message =
+                format!("the column {} is {}, and a version holds since a time", field.name(), field.data_type());
             let steps = self.steps(task, &["load", "order_by"]);
             let hint = "name a date or a timestamp, or remove it: versions hold since the run then";
             self.add(&steps, Finding::error(Code::BadLoad, message).hint(hint));
@@ -47,5 +51,7 @@ pub(super) fn note(request: &SinkRequest, plan: &mut SinkPlan) {
         Some(column) => column.as_str(),
         None => "the end of the run's data interval, or the time of the load",
     };
-    plan.notes.push(format!("a change of {what} opens a version that holds since {since}; rows that are gone at the source stay current"));
+    plan.notes.push(format!(
+        "a change of {what} opens a version that holds since {since}; rows that are gone at the source stay current"
+    ));
 }

@@ -71,10 +71,9 @@ impl Checker<'_> {
         let judge = Judge { partial: &self.partial };
         match judge.plan(plan) {
             Ok(true) => {
+                let whole = judge.whole(plan);
+                self.whole.extend(whole.map(|keys| (task.to_string(), keys)));
                 self.partial.insert(task.to_string());
-                if let Some(keys) = judge.whole(plan) {
-                    self.whole.insert(task.to_string(), keys);
-                }
             }
             Ok(false) => {}
             Err(what) => {

@@ -44,5 +44,6 @@ pub fn late_rows(keys: &[String], example: &str) -> EngineError {
         "rows differ from the version of their key that holds, and are not newer, e.g. {} = {example}: a version can't end before it has begun",
         keys.join(", ")
     );
-    EngineError::data(message).hint("order_by names the column that says since when a row is as it is; it has to grow with each change")
+    EngineError::data(message)
+        .hint("order_by names the column that says since when a row is as it is; it has to grow with each change")
 }

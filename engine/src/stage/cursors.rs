@@ -210,7 +210,9 @@ fn with_scanned(mut position: Value, scanned: Option<DateTime<Utc>>) -> Value {
 
 /// Whether the load of a stage merges rows by keys.
 fn merges_by_keys(plan: &Plan, stage: &Stage) -> bool {
-    let merges = |work: &Work| matches!(work, Work::Load { mode: WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2, .. });
+    let merges = |work: &Work| {
+        matches!(work, Work::Load { mode: WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2, .. })
+    };
     stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).any(|task| merges(&task.work))
 }
 

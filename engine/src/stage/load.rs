@@ -15,7 +15,7 @@ use super::{Attempt, pull, rows_read, sink_of};
 use crate::connector::{
     AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, SinkRequest, Staged, Taken,
 };
-use crate::control::{Intent, LogLevel, SliceKeys, TaskProgress, Turn};
+use crate::control::{Intent, LogLevel, SliceKeys, Turn};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::job::StageJob;

@@ -16,8 +16,8 @@ use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{
-    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, Stage,
-    TaskPath, Work,
+    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT,
+    PLAN_FORMAT, Stage, TaskPath, Work,
 };
 use crate::spec::{LoadSchema, Retry};
 

@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 
 use super::graph::TaskGraph;
 use super::{
-    Plan, Planned, PlannedTask, Planner, STREAM_PLAN_FORMAT, TableRef, Work, cursor, deletes, has_errors, stages, stream,
+    Plan, Planned, PlannedTask, Planner, STREAM_PLAN_FORMAT, TableRef, Work, cursor, deletes, has_errors, stages,
+    stream,
 };
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};

@@ -154,10 +154,9 @@ impl Findings<'_> {
         let Some(column) = &load.order_by else { return };
         self.columns(std::slice::from_ref(column), steps);
         let is_single = !tables::has_placeholders(&load.into);
-        if let Some(mode) =
-            load.mode.filter(|mode| {
-                is_single && !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2)
-            })
+        if let Some(mode) = load
+            .mode
+            .filter(|mode| is_single && !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2))
         {
             let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `order_by`"));
             self.add_at_key(

@@ -24,7 +24,9 @@ impl Findings<'_> {
         let track = below(steps, "track");
         for (index, column) in load.track.iter().enumerate() {
             let what = match column.as_str() {
-                name if load.keys.iter().any(|key| key == name) => "is a key, which identifies a row and does not change",
+                name if load.keys.iter().any(|key| key == name) => {
+                    "is a key, which identifies a row and does not change"
+                }
                 name if HISTORY_COLUMNS.contains(&name) => "is a column of the history itself",
                 _ => continue,
             };
