@@ -106,6 +106,7 @@ impl Control for AttemptControl {
                 .slice
                 .as_ref()
                 .map(|slice| SliceKeys { target: slice.target.clone(), keys: slice.keys.clone() }),
+            rejects: Vec::new(),
         };
         let (lease, row) = (self.lease, Arc::new(row));
         self.call(move |store| {
@@ -160,8 +161,9 @@ impl Control for AttemptControl {
         let lease = self.lease;
         let tasks = done.counts.iter().map(|(task, counts)| task_end(task.clone(), TaskRunState::Pending, *counts));
         let batch = done.receipt.as_ref().and_then(|receipt| {
-            let (load, rows) = (load_receipt(receipt)?, i64::try_from(receipt.rows_written).unwrap_or(i64::MAX));
-            Some(Batch { load, rows, tasks: tasks.collect() })
+            let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+            let (rows, rejected) = (count(receipt.rows_written), count(receipt.rows_rejected));
+            Some(Batch { load: load_receipt(receipt)?, rows, rejected, tasks: tasks.collect() })
         });
         let (batch, behind) = (Arc::new(batch), i64::try_from(done.behind).unwrap_or(i64::MAX));
         self.call(move |store| {
