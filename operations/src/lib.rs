@@ -18,7 +18,6 @@ mod fleet;
 mod glossary;
 mod models;
 mod pipelines;
-mod printed;
 mod query;
 mod runs;
 mod samples;
@@ -59,6 +58,7 @@ pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
 pub use glossary::{GlossaryReport, QuestionsReport, SetTerm};
 pub use headwater_engine::catalog::{CatalogChange, Difference};
 pub use headwater_engine::connector::{ColumnInfo, ForeignKey, TableInfo};
+pub use headwater_engine::printed::{flat, json_rows, without_intervals};
 pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_engine::samples::{SamplePolicy, TableSamples};
@@ -72,7 +72,6 @@ pub use headwater_store::{
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
-pub use printed::{flat, json_rows, without_intervals};
 pub use query::{ColumnReport, QueryFailure, Rows};
 pub use runs::{
     Advice, CancelReport, ExplainReport, ExplainedFailure, FailureKind, KeyReport, LoadedTarget, LogTail, Origin,

@@ -16,6 +16,7 @@ mod cursor;
 mod deletes;
 mod graph;
 mod names;
+mod rejects;
 mod stages;
 mod stream;
 pub mod tables;
@@ -29,7 +30,8 @@ pub use deletes::{DELETED_AT, Deletes};
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
     CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, Head, LABELED_PLAN_FORMAT,
-    PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Relation, STREAM_PLAN_FORMAT, Stage, TableRef, Work,
+    PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Quarantine, REJECT_PLAN_FORMAT, Relation, STREAM_PLAN_FORMAT, Stage,
+    TableRef, Work,
 };
 pub use validate::check_value;
 
@@ -242,6 +244,7 @@ impl Planner<'_> {
 
     fn extract(&mut self, extract: &ExtractTask, placed: &Placed<'_>) -> Option<Work> {
         let columns = extract.columns.clone();
+        let quarantine = Quarantine::of(extract);
         if let (Some(connection), Some(query)) = (&extract.connection, &extract.query) {
             let connection = match self.connections.settle(connection, false) {
                 Ok(connection) => connection,
@@ -251,10 +254,11 @@ impl Planner<'_> {
                 }
             };
             let source = ExtractSource::Query { connection, query: query.clone() };
-            return Some(Work::Extract { source, columns, cursor: Cursor::of(extract) });
+            return Some(Work::Extract { source, columns, cursor: Cursor::of(extract), quarantine });
         }
         let table = self.table(extract.from.as_ref()?, &placed.inside(&["extract", "from"]))?;
-        Some(Work::Extract { source: ExtractSource::Table(table), columns, cursor: Cursor::of(extract) })
+        let source = ExtractSource::Table(table);
+        Some(Work::Extract { source, columns, cursor: Cursor::of(extract), quarantine })
     }
 
     fn transform(&mut self, path: &TaskPath, text: &str, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
@@ -278,7 +282,8 @@ impl Planner<'_> {
             self.rule(rule, &steps, scope);
         }
         let input = self.relation(&check.input, &placed.inside(&["check", "input"]), scope)?;
-        Some(Work::Check { input, rules: check.rules.clone(), on_failure: check.on_failure })
+        let CheckTask { on_failure, max_rejected, .. } = *check;
+        Some(Work::Check { input, rules: check.rules.clone(), on_failure, max_rejected })
     }
 
     fn rule(&mut self, rule: &Rule, steps: &[Step], scope: &GroupScope<'_>) {
@@ -355,12 +360,13 @@ impl Planner<'_> {
             return;
         }
         let stages = stages::cut(self.tree, &self.planned.works, graph, order);
+        let mut found = rejects::findings(&self.planned.works, &stages, self.tree);
         if self.spec.stream.is_some() {
-            let found = stream::findings(&self.planned.works, &stages, self.tree);
-            if !found.is_empty() {
-                found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
-                return;
-            }
+            found.extend(stream::findings(&self.planned.works, &stages, self.tree));
+        }
+        if !found.is_empty() {
+            found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
+            return;
         }
         let mut homes: HashMap<&TaskPath, Vec<String>> = HashMap::new();
         for stage in &stages {
@@ -376,10 +382,7 @@ impl Planner<'_> {
             );
         }
         let plan = Plan {
-            plan_format: match self.spec.stream {
-                Some(_) => STREAM_PLAN_FORMAT,
-                None => stages::format_of(&self.planned.works, &stages),
-            },
+            plan_format: stages::format_of(&self.planned.works, &stages, self.spec.stream.is_some()),
             pipeline: self.spec.name.clone(),
             params: self.spec.params.clone(),
             stream: self.spec.stream.clone(),

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use headwater_engine::control::{Checkpoint, Control, CursorKey, CursorState, Intent, LogLevel, Turn};
+use headwater_engine::rejects::{Origin, Reject};
 use headwater_engine::{EngineError, Result};
 use headwater_store::state::TaskRunState;
 use headwater_store::{
-    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, SliceKeys, Store, StoreError, StoreErrorKind,
+    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, NewReject, RejectOrigin, SliceKeys, Store,
+    StoreError, StoreErrorKind,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -106,7 +108,7 @@ impl Control for AttemptControl {
                 .slice
                 .as_ref()
                 .map(|slice| SliceKeys { target: slice.target.clone(), keys: slice.keys.clone() }),
-            rejects: Vec::new(),
+            rejects: intent.rejects.iter().map(new_reject).collect(),
         };
         let (lease, row) = (self.lease, Arc::new(row));
         self.call(move |store| {
@@ -185,6 +187,25 @@ impl Control for AttemptControl {
 
     fn log(&self, level: LogLevel, task: Option<&str>, message: &str) {
         self.log.say(level, task, message);
+    }
+}
+
+/// A reject as the store takes it: without NUL, which the database's text can't hold.
+fn new_reject(reject: &Reject) -> NewReject {
+    let clean = |text: &str| text.replace('\0', "\u{fffd}");
+    let origin = match &reject.origin {
+        Origin::Row { dataset } => RejectOrigin { source: clean(dataset), partition: None, offset: None },
+        Origin::Message { topic, partition, offset } => {
+            RejectOrigin { source: clean(topic), partition: Some(*partition), offset: Some(*offset) }
+        }
+    };
+    NewReject {
+        task: reject.task.clone(),
+        origin,
+        code: reject.origin.code().to_owned(),
+        reason: clean(&reject.reason),
+        content: reject.content.clone(),
+        truncated: reject.truncated,
     }
 }
 

@@ -1,26 +1,22 @@
 //! A load: write so that nothing is visible, wait for the checks, record the intent, commit once.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
-use futures::{Stream, StreamExt};
+use datafusion::execution::SendableRecordBatchStream;
 use headwater_pipelines::plan::{Deletes, Stage, TaskPath};
 use headwater_pipelines::spec::WriteMode;
 
 use super::build::{Builder, Built};
+use super::counted::Counted;
 use super::cursors::Cursors;
 use super::slice::Keys;
 use super::{Attempt, pull, rows_read, sink_of};
 use crate::connector::{
     AllKeys, Changes, ColumnChanges, Commit, LoadContext, Position, Sink, SinkRequest, Staged, Taken,
 };
-use crate::control::{Intent, LogLevel, SliceKeys, TaskProgress, Turn};
+use crate::control::{Intent, LogLevel, SliceKeys, Turn};
 use crate::error::{EngineError, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::job::StageJob;
@@ -155,8 +151,7 @@ impl Load<'_> {
         let stream = pull::stream(&built, builder).await?;
         let progress = self.attempt.progress.task(self.task);
         let slice = Keys::of(self.mode, &self.keys, &self.attempt.job.run);
-        let stream: SendableRecordBatchStream =
-            Box::pin(Counted { input: stream, progress, first: true, slice: slice.clone() });
+        let stream: SendableRecordBatchStream = Box::pin(Counted::new(stream, progress, slice.clone()));
         let written = self.attempt.stopped_by_cancel(self.sink.write(&context, stream)).await;
         let staged = match written {
             Ok(staged) => staged,
@@ -194,7 +189,7 @@ impl Load<'_> {
     /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
     fn is_empty(&self, written: &Written, reached: &BTreeMap<TaskPath, Position>) -> bool {
         let counts = self.attempt.progress.counts();
-        let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows);
+        let read = |task: &TaskPath| counts.get(task.as_str()).map_or(0, |counts| counts.rows + counts.rejected);
         let is_first = self.attempt.job.attempt == 1 || self.attempt.batch.is_some_and(|batch| !batch.first);
         let stays = reached.values().all(|position| !position.must_move);
         let found_nothing = written.rows == 0 && self.cursors.extracts().all(|task| read(task) == 0);
@@ -212,6 +207,7 @@ impl Load<'_> {
     ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
+        built.rejects.judge()?;
         if self.is_empty(&written, &built.reached) {
             return Ok(Concluded::Nothing);
         }
@@ -219,10 +215,13 @@ impl Load<'_> {
         let receipt = Receipt { cursors, ..self.receipt(written, started)? };
         let StageIdentity { load_id, attempt } = self.identity();
         let cursors = self.cursors.moves(&built.reached)?;
-        let slice = self.compared(slice);
-        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone(), cursors, slice };
+        let (task, slice, rejects) = (self.task.to_owned(), self.compared(slice), built.rejects.kept());
+        let intent = Intent { load_id, attempt, task, receipt: receipt.clone(), cursors, slice, rejects };
         if let Turn::Later(why) = self.attempt.control.intend(&intent).await? {
             return Ok(Concluded::Later(why));
+        }
+        for (task, words) in built.rejects.words() {
+            self.attempt.control.log(LogLevel::Warn, Some(task), &format!("{words}; they are set aside"));
         }
         failpoint("after_intent")?;
         Ok(Concluded::Commit(Box::new(receipt)))
@@ -362,39 +361,4 @@ struct StageIdentity {
 
 fn millis(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Counts what is handed to the sink.
-struct Counted {
-    input: SendableRecordBatchStream,
-    progress: Arc<TaskProgress>,
-    first: bool,
-    /// Keys that are kept of the rows.
-    slice: Option<Arc<Keys>>,
-}
-
-impl Stream for Counted {
-    type Item = datafusion::error::Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.input.poll_next_unpin(cx);
-        if let Poll::Ready(Some(Ok(batch))) = &polled {
-            self.progress.add(batch.num_rows() as u64, batch.get_array_memory_size() as u64);
-            if let Some(Err(error)) = self.slice.as_ref().map(|slice| slice.add(batch)) {
-                return Poll::Ready(Some(Err(error)));
-            }
-            if std::mem::take(&mut self.first)
-                && let Err(error) = failpoint("after_first_batch")
-            {
-                return Poll::Ready(Some(Err(error.into())));
-            }
-        }
-        polled
-    }
-}
-
-impl RecordBatchStream for Counted {
-    fn schema(&self) -> SchemaRef {
-        self.input.schema()
-    }
 }
