@@ -3,7 +3,6 @@
 //!
 //! Content is what the source gives, after its masks. Of very many only the first are kept in full; all are counted, and too many fail the load.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,14 +15,11 @@ use crate::error::{EngineError, Result};
 /// Rejects that a load keeps in full.
 pub const MOST: usize = 1_000;
 
-/// Bytes of their contents in all: they are held in memory and written in one transaction.
-const MOST_BYTES: usize = 8 << 20;
+/// Bytes of their contents in all: they are held in memory, and written in one statement, which has ten seconds.
+const MOST_BYTES: usize = 4 << 20;
 
 /// Bytes of the content of one.
 const MOST_CONTENT: usize = 64 << 10;
-
-/// Bytes of a row that a message shows.
-const SHOWN: usize = 200;
 
 /// Reasons that a message shows.
 const REASONS: usize = 3;
@@ -72,23 +68,6 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Reject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.origin, &self.content) {
-            (Origin::Message { topic, partition, offset }, _) => {
-                write!(f, "{topic}, partition {partition}, offset {offset}: {}", self.reason)
-            }
-            (Origin::Row { .. }, Some(row)) => {
-                let row = String::from_utf8_lossy(row);
-                let shown = &row[..row.floor_char_boundary(SHOWN)];
-                let more = if shown.len() < row.len() { " …" } else { "" };
-                write!(f, "{}, e.g. by {shown}{more}", self.reason)
-            }
-            (Origin::Row { .. }, None) => f.write_str(&self.reason),
-        }
-    }
-}
-
 /// What all tasks of one load set aside.
 #[derive(Debug, Default)]
 pub(crate) struct Rejects {
@@ -113,6 +92,8 @@ pub struct Quarantine {
     progress: Arc<TaskProgress>,
     passed: AtomicU64,
     rejected: AtomicU64,
+    /// The first reasons, each with words and an example.
+    reasons: Mutex<Vec<(String, String)>>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -126,8 +107,9 @@ impl Rejects {
         progress: Arc<TaskProgress>,
     ) -> Arc<Quarantine> {
         let kept = Arc::clone(&self.kept);
-        let (task, passed, rejected) = (task.to_owned(), AtomicU64::default(), AtomicU64::default());
-        let quarantine = Arc::new(Quarantine { task, of, max, progress, passed, rejected, kept });
+        let (task, passed, rejected, reasons) =
+            (task.to_owned(), AtomicU64::new(0), AtomicU64::new(0), Mutex::default());
+        let quarantine = Arc::new(Quarantine { task, of, max, progress, passed, rejected, reasons, kept });
         self.tasks.push(Arc::clone(&quarantine));
         quarantine
     }
@@ -163,6 +145,15 @@ impl Quarantine {
     pub fn reject(&self, count: u64) {
         self.rejected.fetch_add(count, Ordering::Relaxed);
         self.progress.reject(count);
+    }
+
+    /// Notes a reason for what messages say, unless it is known or there are enough. The words show where it was met first, or the columns that it is about.
+    pub fn explain<E>(&self, reason: &str, words: impl FnOnce() -> Result<String, E>) -> Result<(), E> {
+        let mut reasons = self.reasons.lock();
+        if reasons.len() < REASONS && !reasons.iter().any(|(known, _)| known == reason) {
+            reasons.push((reason.to_owned(), words()?));
+        }
+        Ok(())
     }
 
     /// How many more may be kept in full; not to be relied on, since others keep some at the same time.
@@ -206,16 +197,9 @@ impl Quarantine {
     fn words(&self) -> String {
         let (rejected, of) = (self.rejected(), self.of);
         let all = self.passed.load(Ordering::Relaxed) + rejected;
-        let kept = self.kept.lock();
-        let mut shown: Vec<&Reject> = Vec::new();
-        for reject in kept.rejects.iter().filter(|reject| reject.task == self.task) {
-            if shown.len() < REASONS && !shown.iter().any(|other| other.reason == reject.reason) {
-                shown.push(reject);
-            }
-        }
-        let shown: Vec<String> = shown.into_iter().map(Reject::to_string).collect();
+        let reasons: Vec<String> = self.reasons.lock().iter().map(|(_, words)| words.clone()).collect();
         let of = if all == 1 { of.trim_end_matches('s') } else { of };
-        format!("{rejected} of {all} {of} can't be loaded: {}", shown.join("; "))
+        format!("{rejected} of {all} {of} can't be loaded: {}", reasons.join("; "))
     }
 }
 
@@ -250,13 +234,13 @@ mod tests {
         for offset in 1..=3 {
             rejects.judge().unwrap();
             quarantine.reject(1);
-            quarantine.keep(message(offset), "it is cut".to_owned(), Some(b"{"));
+            quarantine.explain("it is cut", || Ok::<_, EngineError>(format!("offset {offset}: it is cut"))).unwrap();
         }
         let error = rejects.judge().unwrap_err();
         assert_eq!(error.task.as_deref(), Some("events"));
         assert_eq!(
             error.message,
-            "3 of 10 messages can't be loaded: kafka.t, partition 0, offset 1: it is cut; at most 2 messages may be set aside, and nothing is loaded"
+            "3 of 10 messages can't be loaded: offset 1: it is cut; at most 2 messages may be set aside, and nothing is loaded"
         );
         assert_eq!(quarantine.progress.counts().rejected, 3);
     }
@@ -283,20 +267,5 @@ mod tests {
             quarantine.keep(message(offset), "x".to_owned(), Some(large.as_bytes()));
         }
         assert_eq!((others.kept().len(), quarantine.room()), (MOST_BYTES / MOST_CONTENT, 0));
-    }
-
-    #[test]
-    fn a_row_is_shown_in_part_and_no_character_is_cut() {
-        let row = format!("{{\"a\":\"{}\"}}", "é".repeat(200));
-        let origin = Origin::Row { dataset: "orders".to_owned() };
-        let reject = Reject {
-            task: "c".to_owned(),
-            origin,
-            reason: "rule a is violated".to_owned(),
-            content: Some(row.into_bytes()),
-            truncated: false,
-        };
-        let shown = reject.to_string();
-        assert!(shown.starts_with("rule a is violated, e.g. by {\"a\":\"é") && shown.ends_with("é …"), "{shown}");
     }
 }

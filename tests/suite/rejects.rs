@@ -70,7 +70,7 @@ fn serve(world: &World, failpoints: &str) -> Running {
 
 /// Where the rejects come from, in order.
 fn origins(world: &World) -> Vec<String> {
-    let report = world.json(&["rejects", "list", "--pipeline", "p", "--json"]);
+    let report = world.json(&["rejects", "list", "--json"]);
     let rejects = report["rejects"].as_array().unwrap();
     assert_eq!(report["total"], rejects.len());
     let origin = |reject: &Value| format!("{} {}", reject["origin"]["partition"], reject["origin"]["offset"]);
@@ -93,7 +93,7 @@ fn a_stream_goes_on_past_messages_that_cannot_be_read_and_a_person_looks_at_them
         let shown = world.json(&["streams", "show", "p", "--json"]);
         (&shown["rows"], &shown["rejected"], &shown["state"]) == (&json!(3), &json!(2), &json!("running"))
     });
-    let listed = world.json(&["rejects", "list", "--json"]);
+    let listed = world.json(&["rejects", "list", "--pipeline", "p", "--json"]);
     let of = |partition: i32| {
         let rejects = listed["rejects"].as_array().unwrap();
         rejects.iter().find(|reject| reject["origin"]["partition"] == partition).unwrap()["id"]
@@ -174,6 +174,9 @@ fn rows_that_violate_a_rule_are_set_aside_and_the_others_are_loaded() {
         assert!(plan.contains("set aside more than 10% of the rows fails"), "{plan}");
         let failed = world.run(&["run", "p.yaml"]);
         assert!(!failed.status.success() && failed.to_string().contains("2 of 6 rows can't be loaded"), "{failed}");
+        let text = failed.to_string();
+        assert!(text.contains("rule price_positive is violated, e.g. id = 2, price = -1.00"), "{text}");
+        assert!(text.contains("rule not_null(note) is violated, e.g. id = 4, note = NULL"), "{text}");
         write(&world, "", &tasks("2"));
         let run = world.json(&["run", "p.yaml", "--json"]);
         let receipt = &run["receipts"][0];
@@ -195,4 +198,29 @@ fn rows_that_violate_a_rule_are_set_aside_and_the_others_are_loaded() {
         assert!(found[1].contains(r#"\"id\":4"#) && found[1].contains(r#"\"note\":null"#), "{found:?}");
         assert_eq!(found.len(), 2);
     }
+}
+
+#[test]
+fn a_load_that_begins_again_with_a_new_column_sets_each_message_aside_once() {
+    let (world, topic, mut client) = (World::new(), name(), broker().client());
+    client.create(&topic, 1);
+    let extract =
+        format!("{{ from: kafka.\"{topic}\", cursor: auto, columns: {{ id: bigint }}, on_reject: quarantine }}");
+    let load = "{ input: events, into: lake.t, mode: append, schema: add_columns }";
+    write(&world, "", &format!("  events: {{ extract: {extract} }}\n  publish: {{ load: {load} }}\n"));
+    let many = |from: i64| -> Vec<String> { (from..from + 600).map(|id| format!(r#"{{"id":{id}}}"#)).collect() };
+    let send = |client: &mut Client, messages: &[String]| {
+        let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+        client.send(&topic, 0, &messages);
+    };
+    send(&mut client, &many(0));
+    world.succeed(&["run", "p.yaml"]);
+    // Far from both ends of the topic, where nobody looks before the run begins.
+    client.send(&topic, 0, &["broken", r#"{"id":5000,"note":"x"}"#]);
+    send(&mut client, &many(600));
+    let run = world.json(&["run", "p.yaml", "--json"]);
+    let receipt = &run["receipts"][0];
+    let counts = ["rows_read", "rows_written", "rows_rejected"].map(|count| receipt[count].as_i64().unwrap());
+    assert_eq!((counts, receipt["columns_added"][0]["name"].as_str()), ([602, 601, 1], Some("note")), "{run:#}");
+    assert_eq!(origins(&world), ["0 600"]);
 }

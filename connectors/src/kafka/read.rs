@@ -88,15 +88,13 @@ impl Read {
         let Some(quarantine) = self.quarantine.as_ref().filter(|_| error.kind == ErrorKind::Data) else {
             return Err(error);
         };
+        let (partition, offset) = (message.partition(), message.offset());
+        let place = place(&self.label, partition, offset);
+        let reason = error.message.strip_prefix(&place).unwrap_or(&error.message);
         quarantine.reject(1);
-        if quarantine.room() > 0 {
-            let (partition, offset) = (message.partition(), message.offset());
-            let place = place(&self.label, partition, offset);
-            let reason = error.message.strip_prefix(&place).unwrap_or(&error.message).to_owned();
-            let origin = Origin::Message { topic: self.label.clone(), partition, offset };
-            quarantine.keep(origin, reason, message.payload());
-        }
-        Ok(())
+        let origin = Origin::Message { topic: self.label.clone(), partition, offset };
+        quarantine.keep(origin, reason.to_owned(), message.payload());
+        quarantine.explain(reason, || Ok(error.message.clone()))
     }
 
     fn messages(&self, io: &Handle) -> Messages {

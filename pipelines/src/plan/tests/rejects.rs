@@ -34,13 +34,13 @@ fn what_can_set_nothing_aside_is_refused_at_its_place() {
     assert_eq!(
         told(&EXTRACT.replace("quarantine", "fail"), &CHECK.replace("quarantine", "warn"), ""),
         [
-            "3:69 bad_extract `max_rejected` says how much may be set aside, and nothing is",
+            "3:65 bad_extract `max_rejected` says how much may be set aside, and nothing is",
             "4:45 bad_rule `max_rejected` says how much may be set aside, and nothing is",
         ]
     );
     assert_eq!(
         told(EXTRACT, &CHECK.replace("not_null", "unique"), ""),
-        ["4:78 not_yet unique rules of a check that sets rows aside can't be executed yet"]
+        ["4:79 not_yet unique rules of a check that sets rows aside can't be executed yet"]
     );
     let whole = EXTRACT.replace("cursor: auto, ", "");
     let several = told(&whole, CHECK, "  m: { load: { input: c, into: lake.u, mode: append } }\n");

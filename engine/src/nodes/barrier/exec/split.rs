@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use serde_json::value::RawValue;
 
-use super::{Test, verdict};
+use super::{Test, example, verdict};
 use crate::error::EngineError;
 use crate::printed::json_rows;
 use crate::rejects::{Origin, Quarantine};
@@ -14,13 +14,25 @@ use crate::rejects::{Origin, Quarantine};
 /// The rows that violate no rule. The others are set aside, each once with all its rules; `None` for a second reading of the same rows, which counts nothing.
 pub(super) fn split(tests: &[Test], batch: RecordBatch, aside: Option<(&Quarantine, &str)>) -> Result<RecordBatch> {
     let mut verdicts: Vec<(&str, BooleanArray)> = Vec::with_capacity(tests.len());
+    let quarantine = aside.map(|(quarantine, _)| quarantine);
     for test in tests {
         // A plan refuses rules about several rows.
         if let Test::Row { label, violation } = test {
-            verdicts.push((label, verdict(violation, &batch)?));
+            let verdict = verdict(violation, &batch)?;
+            if verdict.true_count() == 0 {
+                continue;
+            }
+            if let Some(quarantine) = quarantine {
+                let words = || Ok(format!("rule {label} is violated, e.g. {}", example(violation, &verdict, &batch)?));
+                quarantine.explain::<DataFusionError>(label, words)?;
+            }
+            verdicts.push((label, verdict));
         }
     }
-    verdicts.retain(|(_, verdict)| verdict.true_count() > 0);
+    if verdicts.is_empty() {
+        quarantine.into_iter().for_each(|quarantine| quarantine.pass(batch.num_rows() as u64));
+        return Ok(batch);
+    }
     let (mut passes, mut rejected) = (Vec::with_capacity(batch.num_rows()), Vec::new());
     for row in 0..batch.num_rows() {
         let is_rejected = verdicts.iter().any(|(_, verdict)| is_true(verdict, row));
@@ -33,9 +45,6 @@ pub(super) fn split(tests: &[Test], batch: RecordBatch, aside: Option<(&Quaranti
         quarantine.pass((batch.num_rows() - rejected.len()) as u64);
         set_aside(&batch, &rejected, &verdicts, quarantine, dataset)?;
     }
-    if rejected.is_empty() {
-        return Ok(batch);
-    }
     Ok(filter_record_batch(&batch, &BooleanArray::from(passes))?)
 }
 
@@ -47,9 +56,6 @@ fn set_aside(
     quarantine: &Quarantine,
     dataset: &str,
 ) -> Result<()> {
-    if rejected.is_empty() {
-        return Ok(());
-    }
     quarantine.reject(rejected.len() as u64);
     let kept = &rejected[..rejected.len().min(quarantine.room())];
     let places: UInt64Array = kept.iter().map(|row| *row as u64).collect();
