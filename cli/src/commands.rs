@@ -22,6 +22,7 @@ mod pipelines;
 mod plan;
 mod questions;
 mod rehearse;
+mod rejects;
 mod run;
 mod runs;
 mod schedules;
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     /// List, show and reset how far loads have read their sources
     #[command(subcommand)]
     Cursors(cursors::CursorsCommand),
+    /// List, show and discard rows and messages that loads have set aside
+    #[command(subcommand)]
+    Rejects(rejects::RejectsCommand),
     /// List workers
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
@@ -226,6 +230,7 @@ async fn with_operations(context: &Context, command: Command) -> Result<ExitCode
         Command::Backfills(command) => backfills::backfills(context, command).await,
         Command::Streams(command) => streams::streams(context, command).await,
         Command::Cursors(command) => cursors::cursors(context, command).await,
+        Command::Rejects(command) => rejects::rejects(context, command).await,
         Command::Schedules(command) => schedules::schedules(context, command).await,
         Command::Workers(command) => workers::workers(context, command).await,
         Command::Limits(command) => limits::limits(context, command).await,

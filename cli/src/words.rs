@@ -24,6 +24,7 @@ pub(crate) fn suggestion(suggest: &Suggest) -> String {
         Suggest::ListGlossary => "headwater glossary list".to_owned(),
         Suggest::ListQuestions => "headwater questions list".to_owned(),
         Suggest::ListConversations => "headwater conversations list".to_owned(),
+        Suggest::ListRejects => "headwater rejects list".to_owned(),
         Suggest::ListDrafts => "headwater drafts list".to_owned(),
         Suggest::ShowDraft { draft } => format!("headwater drafts show {draft}"),
         Suggest::ApproveDraft { draft } => {
@@ -69,6 +70,7 @@ mod tests {
             Suggest::ListGlossary,
             Suggest::ListQuestions,
             Suggest::ListConversations,
+            Suggest::ListRejects,
             Suggest::ListDrafts,
             Suggest::ShowDraft { draft: run },
             Suggest::ListSchedules,

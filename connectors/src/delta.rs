@@ -54,6 +54,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     example: "type: delta\nlocation: \"s3://acme-lake/tables\"\noptions: { region: eu-central-1 }\n",
     reads: true,
     queries: false,
+    rejects: false,
     writes: &[
         WriteMode::Append,
         WriteMode::Overwrite,

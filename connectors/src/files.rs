@@ -58,6 +58,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     example: "type: files\nlocation: \"file:///srv/drop\"\nformat: csv\n",
     reads: true,
     queries: false,
+    rejects: false,
     writes: &[WriteMode::Append, WriteMode::Overwrite],
 };
 

@@ -52,6 +52,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     example: "type: kafka\nbootstrap: \"broker-1.example.com:9093,broker-2.example.com:9093\"\nsecurity: sasl_tls\nuser: headwater\npassword: \"${KAFKA_PASSWORD}\"\n",
     reads: true,
     queries: false,
+    rejects: true,
     writes: &[],
 };
 

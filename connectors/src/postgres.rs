@@ -79,6 +79,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     example: "type: postgres\nurl: \"postgres://app:${SHOP_PASSWORD}@db.example.com:5432/shop?sslmode=verify-full\"\n",
     reads: true,
     queries: true,
+    rejects: false,
     writes: &[
         WriteMode::Append,
         WriteMode::Overwrite,

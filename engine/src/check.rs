@@ -16,7 +16,7 @@ use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Diagnostic, Finding, tidy};
 use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::{ExtractSource, Planned, Relation, TableRef, TaskPath, Work};
-use headwater_pipelines::spec::{Columns, Rule, WriteMode};
+use headwater_pipelines::spec::{Columns, OnFailure, Rule, WriteMode};
 use headwater_pipelines::sql::SqlFinding;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -154,14 +154,20 @@ struct Checker<'a> {
 impl Checker<'_> {
     async fn task(&mut self, task: &TaskPath, work: &Work) {
         match work {
-            Work::Extract { source, columns, cursor } => {
+            Work::Extract { source, columns, cursor, quarantine } => {
+                self.note_quarantine(task, source, *quarantine);
                 if !self.readable_by_cursor(task, source, columns.as_ref(), cursor.as_ref()).await {
                     self.extract(task, source, columns.as_ref()).await;
                     self.cursor(task, source, columns.as_ref(), cursor.as_ref()).await;
                 }
             }
             Work::Transform { .. } => self.transform(task, work).await,
-            Work::Check { input, rules, .. } => self.check(task, input, rules).await,
+            Work::Check { input, rules, on_failure, max_rejected } => {
+                if *on_failure == OnFailure::Quarantine {
+                    self.note_rejects(task, "rows that violate a rule are", *max_rejected, "rows");
+                }
+                self.check(task, input, rules).await;
+            }
             Work::Load { input, into, .. } => {
                 if let Some(request) = SinkRequest::of(work) {
                     self.load(task, input, into, &request).await;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::control::{Control, Progress};
 use crate::error::Result;
 use crate::memory::StagePool;
+use crate::rejects::Quarantine;
 use crate::session::SessionFactory;
 
 mod asked;
@@ -57,6 +58,8 @@ pub struct ConnectorSpec {
     pub reads: bool,
     /// Whether `{ connection, query }` can be read.
     pub queries: bool,
+    /// Whether what can't be read of a table can be set aside: messages of a topic.
+    pub rejects: bool,
     /// Write modes of its sinks; empty if it can't be written.
     pub writes: &'static [WriteMode],
 }
@@ -148,6 +151,8 @@ pub struct SourceRequest {
     pub columns: Option<Columns>,
     /// Set if only rows are asked for that a load does not hold yet.
     pub cursor: Option<CursorRequest>,
+    /// Where what can't be read goes, for a load that sets it aside; without it the read fails.
+    pub quarantine: Option<Arc<Quarantine>>,
     /// Ends the source's work: within two seconds nothing of ours is left running there.
     pub cancel: CancellationToken,
 }

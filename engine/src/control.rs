@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::receipt::Receipt;
+use crate::rejects::Reject;
 
 /// What an attempt tells and asks the control plane. The worker implements it over the store.
 #[async_trait]
@@ -56,6 +57,9 @@ pub struct Intent {
     /// Keys whose rows it replaces, if no other slice of its backfill may have them. They are no part of what is kept.
     #[serde(skip)]
     pub slice: Option<SliceKeys>,
+    /// What it sets aside instead of loading it. The control plane keeps it apart, and shows it once the load has committed.
+    #[serde(skip)]
+    pub rejects: Vec<Reject>,
 }
 
 /// The keys of a load by delete_insert, which replaces all rows of each.
@@ -188,7 +192,7 @@ pub struct TaskCounts {
     pub rows: u64,
     /// Their Arrow bytes.
     pub bytes: u64,
-    /// Rows that violated a rule.
+    /// Rows that violated a rule, and messages that could not be read.
     pub rejected: u64,
     /// Time spent producing them, upstream included, in microseconds.
     pub busy_us: u64,
@@ -259,7 +263,7 @@ impl TaskProgress {
         self.whole.iter().for_each(|whole| whole.add(rows, bytes));
     }
 
-    /// Adds rows that violated a rule.
+    /// Adds rows that violated a rule, or messages that could not be read.
     pub fn reject(&self, rows: u64) {
         self.rejected.fetch_add(rows, Ordering::Relaxed);
         self.whole.iter().for_each(|whole| whole.reject(rows));

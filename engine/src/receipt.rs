@@ -31,7 +31,7 @@ pub struct Receipt {
     pub target: String,
     /// The write mode.
     pub mode: String,
-    /// Rows that the stage's sources gave.
+    /// Rows that the stage's sources gave, and messages that could not be read and were set aside.
     pub rows_read: u64,
     /// Rows that were handed to the target.
     pub rows_written: u64,
@@ -41,7 +41,7 @@ pub struct Receipt {
     /// What it changed of the target's columns.
     #[serde(default, flatten)]
     pub columns: ColumnChanges,
-    /// Rows that checks counted as violations.
+    /// Rows that checks counted as violations or set aside, and messages that were set aside.
     pub rows_rejected: u64,
     /// Bytes as the target stores or receives them.
     pub bytes: u64,

@@ -20,6 +20,7 @@ use crate::control::Progress;
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
 use crate::nodes::{BoundaryNode, extension};
+use crate::rejects::Quarantine;
 use crate::settings;
 
 /// Connections by name, each opened at most once.
@@ -111,13 +112,39 @@ impl Connections {
         cursor: Option<CursorRequest>,
         cancel: &CancellationToken,
     ) -> Result<Source> {
+        self.read_aside(source, columns, cursor, None, cancel).await
+    }
+
+    /// The same; with a quarantine what can't be read is set aside there instead of failing the read.
+    pub async fn read_aside(
+        &self,
+        source: &ExtractSource,
+        columns: Option<&Columns>,
+        cursor: Option<CursorRequest>,
+        quarantine: Option<Arc<Quarantine>>,
+        cancel: &CancellationToken,
+    ) -> Result<Source> {
+        if quarantine.is_some() {
+            self.must_reject(source)?;
+        }
         let object = match source {
             ExtractSource::Table(table) => SourceObject::Table(table.path.clone()),
             ExtractSource::Query { query, .. } => SourceObject::Query(query.clone()),
         };
-        let request = SourceRequest { object, columns: columns.cloned(), cursor, cancel: cancel.clone() };
+        let (columns, cancel) = (columns.cloned(), cancel.clone());
+        let request = SourceRequest { object, columns, cursor, quarantine, cancel };
         let _asking = self.asking(source.connection());
         self.open(source.connection())?.source(&request).await
+    }
+
+    /// Fails if nothing of a source can be set aside.
+    pub(crate) fn must_reject(&self, source: &ExtractSource) -> Result<()> {
+        let spec = self.spec(source.connection())?;
+        if spec.rejects && matches!(source, ExtractSource::Table(_)) {
+            return Ok(());
+        }
+        Err(EngineError::config(format!("what a {} connection reads can't be set aside as unreadable", spec.name))
+            .hint("remove `on_reject`; rows that violate rules are set aside by a check with `on_failure: quarantine`"))
     }
 
     /// Ends every session that was opened.

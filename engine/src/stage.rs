@@ -268,6 +268,9 @@ impl<'a> Attempt<'a> {
                     is_complete: false,
                 };
                 let built = builder.build(stage).await?;
+                if built.rejects.are_possible() {
+                    return Err(EngineError::bug("rows are set aside of a dataset that no single load takes"));
+                }
                 let stream = pull::stream(&built, &builder).await?;
                 let written = staging::write(self.job, &stage.name, stream, self.cancel).await;
                 match (written, built.verdicts(&builder).await) {
@@ -298,13 +301,13 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Rows that the stage's sources gave: those of its extracts, and of tables and datasets that it reads directly.
+/// Rows that the stage's sources gave: those of its extracts, what could not be read included, and of tables and datasets that it reads directly.
 fn rows_read(plan: &Plan, stage: &Stage, progress: &Progress) -> u64 {
     let counts = progress.counts();
     let is_transformed =
         |task: &str| plan.tasks.get(task).is_some_and(|task| !matches!(task.work, Work::Extract { .. }));
     let own = |task: &String| stage.tasks.iter().any(|own| own == task) && is_transformed(task);
-    counts.iter().filter(|(task, _)| !own(task)).map(|(_, counts)| counts.rows).sum()
+    counts.iter().filter(|(task, _)| !own(task)).map(|(_, counts)| counts.rows + counts.rejected).sum()
 }
 
 /// The plan of the dataset that a stage's head reads or is.

@@ -90,6 +90,7 @@ impl Subject {
             object: SourceObject::Table((self.path)(name)),
             columns: (self.columns)(schema),
             cursor: None,
+            quarantine: None,
             cancel: CancellationToken::new(),
         };
         let Ok(source) = connection.source(&request).await else { return Vec::new() };

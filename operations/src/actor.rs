@@ -83,6 +83,10 @@ actions! {
     ReadStreams = "streams.read",
     /// Pause and resume streams.
     ChangeStreams = "streams.change",
+    /// See what loads have set aside.
+    ReadRejects = "rejects.read",
+    /// Discard what loads have set aside.
+    DiscardRejects = "rejects.discard",
     /// See pipelines and their versions.
     ReadPipelines = "pipelines.read",
     /// Withdraw a pipeline's approval.

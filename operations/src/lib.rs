@@ -18,8 +18,8 @@ mod fleet;
 mod glossary;
 mod models;
 mod pipelines;
-mod printed;
 mod query;
+mod rejects;
 mod runs;
 mod samples;
 mod scaffold;
@@ -59,21 +59,22 @@ pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
 pub use glossary::{GlossaryReport, QuestionsReport, SetTerm};
 pub use headwater_engine::catalog::{CatalogChange, Difference};
 pub use headwater_engine::connector::{ColumnInfo, ForeignKey, TableInfo};
+pub use headwater_engine::printed::{flat, json_rows, without_intervals};
 pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;
 pub use headwater_engine::samples::{SamplePolicy, TableSamples};
 pub use headwater_store::embedded::Level;
-pub use headwater_store::state::{AttemptState, BackfillState, DraftState, RunState, StreamState};
+pub use headwater_store::state::{AttemptState, BackfillState, DraftState, RejectState, RunState, StreamState};
 pub use headwater_store::{
     AttemptRow, BOUNDS, BackfillRow, BudgetHolder, BudgetLimits, Cause, Counts, CursorRow, Face, FailedRun,
     GlossaryRow, GlossaryTerm, Leased, LimitRow, LogRow, ModelCall, ModelKeyRow, ModelUsage, PipelineRow, QuestionRow,
-    QueueDepth, RerunMode, Rollup, ScheduleRow, Scope, SliceRow, StreamRow, Suggest, VersionSummary, WarningRow, Why,
-    WorkerRow,
+    QueueDepth, RejectChoice, RejectContent, RejectFilter, RejectOrigin, RejectRow, RerunMode, Rollup, ScheduleRow,
+    Scope, SliceRow, StreamRow, Suggest, VersionSummary, WarningRow, Why, WorkerRow,
 };
 pub use models::{ModelKeysReport, UsageReport};
 pub use pipelines::{PipelineReport, PipelinesReport, VersionsReport};
-pub use printed::{flat, json_rows, without_intervals};
 pub use query::{ColumnReport, QueryFailure, Rows};
+pub use rejects::{RejectReport, RejectsDiscardReport, RejectsReport};
 pub use runs::{
     Advice, CancelReport, ExplainReport, ExplainedFailure, FailureKind, KeyReport, LoadedTarget, LogTail, Origin,
     Place, RehearsalReport, Rehearse, RehearsedTaskReport, RuleViolations, RunError, RunEvent, RunFilter, RunReport,

@@ -15,6 +15,7 @@ mod deletes;
 mod graph;
 mod history;
 mod names;
+mod rejects;
 mod stages;
 mod stream;
 pub mod tables;
@@ -30,8 +31,8 @@ pub use history::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
     CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, HISTORY_PLAN_FORMAT, Head,
-    LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Relation, STREAM_PLAN_FORMAT, Stage, TableRef,
-    Work,
+    LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Quarantine, REJECT_PLAN_FORMAT, Relation,
+    STREAM_PLAN_FORMAT, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 
@@ -230,6 +231,7 @@ impl Planner<'_> {
 
     fn extract(&mut self, extract: &ExtractTask, placed: &Placed<'_>) -> Option<Work> {
         let columns = extract.columns.clone();
+        let quarantine = Quarantine::of(extract);
         if let (Some(connection), Some(query)) = (&extract.connection, &extract.query) {
             let connection = match self.connections.settle(connection, false) {
                 Ok(connection) => connection,
@@ -239,10 +241,11 @@ impl Planner<'_> {
                 }
             };
             let source = ExtractSource::Query { connection, query: query.clone() };
-            return Some(Work::Extract { source, columns, cursor: Cursor::of(extract) });
+            return Some(Work::Extract { source, columns, cursor: Cursor::of(extract), quarantine });
         }
         let table = self.table(extract.from.as_ref()?, &placed.inside(&["extract", "from"]))?;
-        Some(Work::Extract { source: ExtractSource::Table(table), columns, cursor: Cursor::of(extract) })
+        let source = ExtractSource::Table(table);
+        Some(Work::Extract { source, columns, cursor: Cursor::of(extract), quarantine })
     }
 
     fn transform(&mut self, path: &TaskPath, text: &str, placed: &Placed<'_>, scope: &GroupScope<'_>) -> Option<Work> {
@@ -266,7 +269,8 @@ impl Planner<'_> {
             self.rule(rule, &steps, scope);
         }
         let input = self.relation(&check.input, &placed.inside(&["check", "input"]), scope)?;
-        Some(Work::Check { input, rules: check.rules.clone(), on_failure: check.on_failure })
+        let CheckTask { on_failure, max_rejected, .. } = *check;
+        Some(Work::Check { input, rules: check.rules.clone(), on_failure, max_rejected })
     }
 
     fn rule(&mut self, rule: &Rule, steps: &[Step], scope: &GroupScope<'_>) {

@@ -37,7 +37,7 @@ pub struct HistoryWork {
 
 impl Store {
     /// Makes partitions ahead, and forgets runs that ended longer ago than the given time, and fires that made none, in small transactions until none
-    /// is left. So it does with drafts that nobody approved, with calls of models, with conversations and with backfills that have ended. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
+    /// is left. So it does with drafts that nobody approved, with calls of models, with conversations, with rejects and with backfills that have ended. Loads are forgotten with their runs: the time must be longer than anybody may rerun a run from its failure.
     pub async fn keep_history(&self, retention: Duration) -> Result<HistoryWork> {
         let made = self.with_locks(|| self.prepare_history(AHEAD)).await?;
         let retention = interval(retention)?;
@@ -51,6 +51,7 @@ impl Store {
             self.forget_model_calls(workspace_id, &retention).await?;
             self.forget_conversations(workspace_id, &retention).await?;
             self.forget_backfills(workspace_id, &retention).await?;
+            self.forget_rejects(workspace_id, &retention).await?;
         }
         self.forget_fires(&retention).await?;
         let dropped = match forgotten {
@@ -140,6 +141,20 @@ impl Store {
         until_few(|| async {
             sqlx::query_scalar!(
                 r#"SELECT forget_backfills($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
+                workspace_id,
+                retention,
+                BATCH
+            )
+            .fetch_one(&self.patient())
+            .await
+        })
+        .await
+    }
+
+    async fn forget_rejects(&self, workspace_id: Uuid, retention: &PgInterval) -> Result<()> {
+        until_few(|| async {
+            sqlx::query_scalar!(
+                r#"SELECT forget_rejects($1, clock_timestamp() - $2::interval, $3) AS "forgotten!""#,
                 workspace_id,
                 retention,
                 BATCH

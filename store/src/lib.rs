@@ -27,6 +27,7 @@ mod notify;
 mod pipelines;
 mod plans;
 mod reconcile;
+mod rejects;
 mod rollups;
 mod runs;
 mod samples;
@@ -75,6 +76,7 @@ pub use models::{BudgetHolder, BudgetLimits, Leased, ModelCall, ModelKeyRow, Mod
 pub use notify::{Listener, Wakeup};
 pub use pipelines::{PipelineRow, VersionSummary};
 pub use reconcile::Repair;
+pub use rejects::{NewReject, RejectChoice, RejectContent, RejectFilter, RejectOrigin, RejectRow};
 pub use rollups::{BOUNDS, FailedRun, Rollup};
 pub use runs::{
     AttemptRow, Cause, MadeRun, NewRun, Once, RerunMode, RunDetail, RunFilter, RunSummary, StageRunRow, TaskRunRow,

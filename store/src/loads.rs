@@ -7,6 +7,7 @@ use crate::backfills::{SliceKeys, take_keys};
 use crate::cursors::{self, MovedCursor};
 use crate::deadline::Tx;
 use crate::lifecycle::LeaseKey;
+use crate::rejects::{self, NewReject};
 use crate::{Result, Store, StoreError, Workspace};
 
 /// An intent that is to be persisted.
@@ -24,6 +25,8 @@ pub struct IntentRow {
     pub cursors: Vec<MovedCursor>,
     /// Keys whose rows it replaces, if no other slice of its backfill may have them.
     pub slice: Option<SliceKeys>,
+    /// What it sets aside instead of loading it.
+    pub rejects: Vec<NewReject>,
 }
 
 impl Store {
@@ -44,6 +47,7 @@ impl Store {
 
     /// The point of no return. Under the run's lock, which a cancel takes too: either the cancel came first and the intent is
     /// refused, or the intent came first and the load may commit. False, with nothing changed, if a cursor of the load has moved since it was read.
+    /// Rejects of the load are written with it, and seen once it is committed.
     pub async fn intend(&self, lease: &LeaseKey, intent: &IntentRow) -> Result<bool> {
         let mut tx = self.durable().begin().await?;
         check_may_commit(&mut tx, lease).await?;
@@ -85,6 +89,7 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        rejects::put(&mut tx, lease, intent).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -32,6 +32,8 @@ pub struct StreamRow {
     pub batches: i64,
     /// Their rows, as the targets took them.
     pub rows: i64,
+    /// Rows and messages that they have rejected.
+    pub rejected: i64,
     /// When the last batch was committed.
     pub committed_at: Option<DateTime<Utc>>,
     /// Rows that its loads have left for their next batches, about; absent before the first look.
@@ -42,7 +44,7 @@ impl Workspace {
     /// All streams, or that of a pipeline, by pipeline.
     pub async fn streams(&self, pipeline: Option<&str>) -> Result<Vec<StreamRow>> {
         let rows = sqlx::query!(
-            r#"SELECT p.name, s.state, s.since, s.run_id, s.not_before, s.error, s.batches, s.rows, s.committed_at,
+            r#"SELECT p.name, s.state, s.since, s.run_id, s.not_before, s.error, s.batches, s.rows, s.rejected, s.committed_at,
                       (SELECT sum(c.behind)::bigint FROM cursors c WHERE c.workspace_id = s.workspace_id AND c.pipeline_id = s.pipeline_id) AS behind
                FROM streams s JOIN pipelines p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id
                WHERE s.workspace_id = $1 AND ($2::text IS NULL OR p.name = $2) ORDER BY p.name"#,
@@ -62,6 +64,7 @@ impl Workspace {
                     error: row.error,
                     batches: row.batches,
                     rows: row.rows,
+                    rejected: row.rejected,
                     committed_at: row.committed_at,
                     behind: row.behind,
                 })

@@ -62,6 +62,8 @@ pub enum Suggest {
     ListQuestions,
     /// List the person's conversations.
     ListConversations,
+    /// List what loads have set aside.
+    ListRejects,
     /// List the drafts.
     ListDrafts,
     /// Show a draft.

@@ -33,6 +33,7 @@ mod partial;
 #[path = "../../connectors/tests/suite/registry.rs"]
 mod registry;
 mod rehearsal;
+mod rejects;
 mod schedules;
 mod source_cursors;
 mod staging;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use headwater_engine::control::{Checkpoint, Control, CursorKey, CursorState, Intent, LogLevel, Turn};
+use headwater_engine::rejects::{Origin, Reject};
 use headwater_engine::{EngineError, Result};
 use headwater_store::state::TaskRunState;
 use headwater_store::{
-    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, SliceKeys, Store, StoreError, StoreErrorKind,
+    Batch, CursorName, CursorPosition, IntentRow, LeaseKey, MovedCursor, NewReject, RejectOrigin, SliceKeys, Store,
+    StoreError, StoreErrorKind,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -106,6 +108,7 @@ impl Control for AttemptControl {
                 .slice
                 .as_ref()
                 .map(|slice| SliceKeys { target: slice.target.clone(), keys: slice.keys.clone() }),
+            rejects: intent.rejects.iter().map(new_reject).collect(),
         };
         let (lease, row) = (self.lease, Arc::new(row));
         self.call(move |store| {
@@ -160,8 +163,9 @@ impl Control for AttemptControl {
         let lease = self.lease;
         let tasks = done.counts.iter().map(|(task, counts)| task_end(task.clone(), TaskRunState::Pending, *counts));
         let batch = done.receipt.as_ref().and_then(|receipt| {
-            let (load, rows) = (load_receipt(receipt)?, i64::try_from(receipt.rows_written).unwrap_or(i64::MAX));
-            Some(Batch { load, rows, tasks: tasks.collect() })
+            let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+            let (rows, rejected) = (count(receipt.rows_written), count(receipt.rows_rejected));
+            Some(Batch { load: load_receipt(receipt)?, rows, rejected, tasks: tasks.collect() })
         });
         let (batch, behind) = (Arc::new(batch), i64::try_from(done.behind).unwrap_or(i64::MAX));
         self.call(move |store| {
@@ -183,6 +187,25 @@ impl Control for AttemptControl {
 
     fn log(&self, level: LogLevel, task: Option<&str>, message: &str) {
         self.log.say(level, task, message);
+    }
+}
+
+/// A reject as the store takes it: without NUL, which the database's text can't hold.
+fn new_reject(reject: &Reject) -> NewReject {
+    let clean = |text: &str| text.replace('\0', "\u{fffd}");
+    let origin = match &reject.origin {
+        Origin::Row { dataset } => RejectOrigin { source: clean(dataset), partition: None, offset: None },
+        Origin::Message { topic, partition, offset } => {
+            RejectOrigin { source: clean(topic), partition: Some(*partition), offset: Some(*offset) }
+        }
+    };
+    NewReject {
+        task: reject.task.clone(),
+        origin,
+        code: reject.origin.code().to_owned(),
+        reason: clean(&reject.reason),
+        content: reject.content.clone(),
+        truncated: reject.truncated,
     }
 }
 

@@ -117,6 +117,7 @@ impl Scripted {
             receipt: receipt.clone(),
             cursors: Vec::new(),
             slice: None,
+            rejects: Vec::new(),
         };
         control.intend(&intent).await?;
         Ok(receipt)

@@ -171,7 +171,7 @@ impl Drafting<'_> {
                     self.require(quote, Some(&task), &meaning);
                 }
                 let rules = rules.into_iter().map(|(rule, ..)| rule.clone()).collect();
-                let check = CheckTask { input, rules, on_failure };
+                let check = CheckTask { input, rules, on_failure, max_rejected: None };
                 self.tasks.insert(task.clone(), Task { check: Some(check), ..Task::default() });
                 input = task;
             }

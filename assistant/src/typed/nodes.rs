@@ -10,10 +10,22 @@ use super::fault::Fault;
 use super::strict::{self, Definitions};
 
 /// Fields and words of the spec that a typed plan does not have: `plan` calls them `not_yet`, or a model must not fill them in.
-const LEFT_OUT: [(&str, &[&str]); 6] = [
+const LEFT_OUT: [(&str, &[&str]); 7] = [
     (
         "ExtractTask",
-        &["tables", "exclude", "cursor", "lookback", "lag", "cursor_nulls", "on_value", "connection", "query"],
+        &[
+            "tables",
+            "exclude",
+            "cursor",
+            "lookback",
+            "lag",
+            "cursor_nulls",
+            "on_value",
+            "on_reject",
+            "max_rejected",
+            "connection",
+            "query",
+        ],
     ),
     ("ColumnRule", &["mask"]),
     (
@@ -32,6 +44,7 @@ const LEFT_OUT: [(&str, &[&str]); 6] = [
         ],
     ),
     ("WriteMode", &["upsert", "insert_new", "delete_insert", "scd2"]),
+    ("CheckTask", &["max_rejected"]),
     ("OnFailure", &["quarantine"]),
     ("Rule", &["range"]),
 ];

@@ -74,11 +74,12 @@ fn list(report: &StreamsReport) {
             output::time(Some(row.since)),
             output::count(row.batches.unsigned_abs()),
             output::count(row.rows.unsigned_abs()),
+            output::count(row.rejected.unsigned_abs()),
             behind(row),
             output::time(row.committed_at),
         ]
     });
-    output::table(&["pipeline", "state", "since", "commits", "rows", "behind", "last commit"], rows);
+    output::table(&["pipeline", "state", "since", "commits", "rows", "rejected", "behind", "last commit"], rows);
 }
 
 /// Rows that are there and not loaded, as the last look found.
@@ -94,6 +95,10 @@ fn show(report: &StreamReport) {
     }
     let (batches, rows) = (output::plural(row.batches.unsigned_abs(), "commit"), row.rows.unsigned_abs());
     output::line(&format!("  committed     {batches}, {}", output::plural(rows, "row")));
+    if row.rejected > 0 {
+        let list = format!("headwater rejects list --pipeline {}", row.pipeline);
+        output::line(&format!("  rejected      {}; see {list}", output::count(row.rejected.unsigned_abs())));
+    }
     if row.committed_at.is_some() {
         output::line(&format!("  last commit   {}", output::time(row.committed_at)));
         output::line(&format!("  behind        {}", behind(row)));

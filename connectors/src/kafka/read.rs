@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use headwater_engine::rejects::{Origin, Quarantine};
 use headwater_engine::{EngineError, ErrorKind, Result};
+use rdkafka::message::{BorrowedMessage, Message};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 
@@ -15,7 +17,7 @@ use super::endpoint::Format;
 use super::guess::Guess;
 use super::layout::Column;
 use super::position::Window;
-use super::rows::{Messages, Rows};
+use super::rows::{Messages, Rows, place};
 
 /// What one reader does.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub(crate) struct Read {
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
     /// What reading Avro needs.
     pub avro: Rules,
+    /// Where messages go that can't be read; without it they end the read.
+    pub quarantine: Option<Arc<Quarantine>>,
     pub windows: Vec<Window>,
     /// Rows of a batch.
     pub batch_rows: usize,
@@ -51,10 +55,12 @@ impl Read {
         // Set behind a message with members that nobody knew of: all of them are learned before the load begins again.
         let mut learned: Option<(EngineError, Guess)> = None;
         self.consumption.run(&self.windows, io, &|| output.is_closed(), &mut |message| {
-            if learned.is_none() {
-                match rows.push(message) {
-                    Err(error) if error.kind == ErrorKind::Unseen => learned = Some((error, Guess::default())),
-                    pushed => pushed?,
+            if learned.is_none()
+                && let Err(error) = rows.push(message)
+            {
+                match error.kind {
+                    ErrorKind::Unseen => learned = Some((error, Guess::default())),
+                    _ => return self.set_aside(message, error).map(|()| Flow::More),
                 }
             }
             if let Some((_, guess)) = &mut learned {
@@ -75,6 +81,20 @@ impl Read {
             self.send(rows.take()?, output)?;
         }
         Ok(())
+    }
+
+    /// Sets a message aside that can't be read. What is no fault of the message still ends the read.
+    fn set_aside(&self, message: &BorrowedMessage<'_>, error: EngineError) -> Result<()> {
+        let Some(quarantine) = self.quarantine.as_ref().filter(|_| error.kind == ErrorKind::Data) else {
+            return Err(error);
+        };
+        let (partition, offset) = (message.partition(), message.offset());
+        let place = place(&self.label, partition, offset);
+        let reason = error.message.strip_prefix(&place).unwrap_or(&error.message);
+        quarantine.reject(1);
+        let origin = Origin::Message { topic: self.label.clone(), partition, offset };
+        quarantine.keep(origin, reason.to_owned(), message.payload());
+        quarantine.explain(reason, || Ok(error.message.clone()))
     }
 
     fn messages(&self, io: &Handle) -> Messages {
@@ -99,6 +119,9 @@ impl Read {
 
     /// Waits for room. A cancel ends the wait.
     fn send<E>(&self, batch: RecordBatch, output: &Sender<std::result::Result<RecordBatch, E>>) -> Result<Flow> {
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.pass(batch.num_rows() as u64);
+        }
         let sent = self.consumption.cancel.run_until_cancelled(output.send(Ok(batch)));
         match futures::executor::block_on(sent) {
             Some(Ok(())) => Ok(Flow::More),

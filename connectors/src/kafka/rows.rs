@@ -140,12 +140,29 @@ impl Rows {
         self.rows
     }
 
-    /// Adds a message as a row. An error names topic, partition, offset and reason, and nothing that the message holds.
+    /// Adds a message as a row. An error names topic, partition, offset and reason, and nothing that the message holds; then the rows are as they were.
     pub(crate) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
-        let payload = message.payload();
-        match (&mut self.decoder, payload) {
-            (Members::Ignored, _) => {}
-            (members, None) => members.push_nulls(),
+        if let Err(error) = self.push_apart(message).and_then(|()| self.push_members(message)) {
+            self.metas
+                .iter_mut()
+                .map(|(_, store)| store)
+                .chain(&mut self.value)
+                .for_each(|store| store.truncate(self.rows));
+            return Err(error);
+        }
+        self.rows += 1;
+        self.bytes += message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
+        Ok(())
+    }
+
+    /// Adds the members of a message, or nothing.
+    fn push_members(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
+        match (&mut self.decoder, message.payload()) {
+            (Members::Ignored, _) => Ok(()),
+            (members, None) => {
+                members.push_nulls();
+                Ok(())
+            }
             (Members::Json(decoder), Some(bytes)) => decoder.push(bytes).map_err(|refusal| {
                 let error = broken(&self.label, message, &refusal.to_string());
                 let hint = |field: Option<&str>| hint(field, "messages that are no JSON objects");
@@ -157,13 +174,17 @@ impl Rows {
                     },
                     _ => error.hint(hint(refusal.field.as_deref())),
                 }
-            })?,
+            }),
             (Members::Avro(decoder), Some(bytes)) => {
-                decoder.push(bytes).map_err(|refusal| refused(&self.label, message, refusal))?;
+                decoder.push(bytes).map_err(|refusal| refused(&self.label, message, refusal))
             }
         }
+    }
+
+    /// Adds what a message has besides its members: its value as it is, and where it comes from.
+    fn push_apart(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
         if let Some(value) = &mut self.value {
-            match payload {
+            match message.payload() {
                 Some(bytes) => value.push_bytes(bytes).map_err(|reason| {
                     broken(&self.label, message, &format!("the value as text: {reason}"))
                         .hint("read it as bytea: `columns: { _value: bytea }`")
@@ -181,8 +202,6 @@ impl Rows {
                 broken(&self.label, message, &format!("{what}: {reason}")).hint(hint)
             })?;
         }
-        self.rows += 1;
-        self.bytes += payload.map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
         Ok(())
     }
 
@@ -208,8 +227,12 @@ impl Rows {
 }
 
 fn broken(label: &str, message: &BorrowedMessage<'_>, reason: &str) -> EngineError {
-    let (partition, offset) = (message.partition(), message.offset());
-    EngineError::data(format!("{label}, partition {partition}, offset {offset}: {reason}"))
+    EngineError::data(format!("{}{reason}", place(label, message.partition(), message.offset())))
+}
+
+/// What an error about a message begins with.
+pub(crate) fn place(label: &str, partition: i32, offset: i64) -> String {
+    format!("{label}, partition {partition}, offset {offset}: ")
 }
 
 /// What an error of Avro comes to: the registry's keep their kinds.

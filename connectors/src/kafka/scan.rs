@@ -111,6 +111,7 @@ impl ExecutionPlan for TopicScan {
             columns: self.columns.clone(),
             known: self.topic.known.clone(),
             avro: self.topic.avro.clone(),
+            quarantine: self.topic.quarantine.clone(),
             windows: self.hands[partition].clone(),
             batch_rows: SESSION_BATCHES * context.session_config().batch_size(),
             limit: self.limit,

@@ -32,7 +32,8 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
     let most = request.cursor.as_ref().and_then(|request| request.most);
     let follows = matches!(reading, Some(Reading::After(_)));
     let (columns, cancel) = (request.columns.as_ref(), request.cancel.clone());
-    let topic = Topic::open(client, path, Asked { columns, after, follows, most, cancel }).await?;
+    let quarantine = request.quarantine.clone();
+    let topic = Topic::open(client, path, Asked { columns, after, follows, most, quarantine, cancel }).await?;
     let position = match reading {
         Some(Reading::After(_)) => Some(Position {
             to: serde_json::to_value(&topic.plan.position)

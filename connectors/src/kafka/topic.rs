@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use headwater_engine::rejects::Quarantine;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::diagnostic::nearest_hint;
 use headwater_pipelines::spec::Columns;
@@ -47,6 +48,8 @@ pub(crate) struct Asked<'a> {
     pub follows: bool,
     /// How many messages are wanted at most, about.
     pub most: Option<u64>,
+    /// Where messages go that can't be read.
+    pub quarantine: Option<Arc<Quarantine>>,
     pub cancel: CancellationToken,
 }
 
@@ -64,13 +67,15 @@ pub(crate) struct Topic {
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
     /// What reading Avro needs.
     pub avro: Rules,
+    /// Where messages go that can't be read.
+    pub quarantine: Option<Arc<Quarantine>>,
     pub cancel: CancellationToken,
 }
 
 impl Topic {
     /// Looks at the bounds of the topic and at some of its messages.
     pub(crate) async fn open(client: &Client, path: &[String], asked: Asked<'_>) -> Result<Self> {
-        let Asked { columns, after, follows, most, cancel } = asked;
+        let Asked { columns, after, follows, most, quarantine, cancel } = asked;
         // Dots are part of a topic's name.
         let name = path.join(".");
         let label = client.label(&name);
@@ -113,7 +118,7 @@ impl Topic {
         let known = is_open.then(|| Arc::new(layout.known(&guess)));
         let avro = Rules { follows, latest: guess.avro.latest };
         plan.position.columns = if follows { guess.members } else { Vec::new() };
-        Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, avro, cancel })
+        Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, avro, quarantine, cancel })
     }
 
     /// The schema of some of the columns.

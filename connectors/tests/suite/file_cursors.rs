@@ -26,6 +26,7 @@ pub(crate) fn asked(name: &str, cursor: Cursor, reading: Reading, by_keys: bool)
         object: SourceObject::Table(vec![name.to_owned()]),
         columns: None,
         cursor: Some(CursorRequest { cursor, reading, by_keys, most: None }),
+        quarantine: None,
         cancel: CancellationToken::new(),
     }
 }

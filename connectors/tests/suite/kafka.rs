@@ -27,6 +27,7 @@ pub fn request(topic: &str, columns: Value, after: Option<&Value>) -> SourceRequ
             by_keys: false,
             most: None,
         }),
+        quarantine: None,
         cancel: CancellationToken::new(),
     }
 }

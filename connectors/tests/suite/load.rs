@@ -29,7 +29,7 @@ pub fn path(name: &str) -> Vec<String> {
 }
 
 pub fn request(object: SourceObject) -> SourceRequest {
-    SourceRequest { object, columns: None, cursor: None, cancel: CancellationToken::new() }
+    SourceRequest { object, columns: None, cursor: None, quarantine: None, cancel: CancellationToken::new() }
 }
 
 pub async fn table(connection: &Arc<dyn Connection>, name: &str) -> headwater_engine::Result<Arc<dyn TableProvider>> {
@@ -46,6 +46,7 @@ pub async fn with_columns(
         object: SourceObject::Table(path(name)),
         columns: Some(columns),
         cursor: None,
+        quarantine: None,
         cancel: CancellationToken::new(),
     };
     Ok(connection.source(&request).await?.table)

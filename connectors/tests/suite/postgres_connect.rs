@@ -158,6 +158,7 @@ async fn cancelling_ends_the_statement_on_the_server() {
             object: SourceObject::Query(query.to_owned()),
             columns: None,
             cursor: None,
+            quarantine: None,
             cancel: cancel.clone(),
         };
         let source = shop.source(&request).await.unwrap().table;

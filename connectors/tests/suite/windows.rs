@@ -21,7 +21,7 @@ pub(crate) fn cursor(column: &str) -> Cursor {
 
 fn request(object: SourceObject, cursor: &Cursor, reading: Reading) -> SourceRequest {
     let cursor = Some(CursorRequest { cursor: cursor.clone(), reading, by_keys: true, most: None });
-    SourceRequest { object, columns: None, cursor, cancel: CancellationToken::new() }
+    SourceRequest { object, columns: None, cursor, quarantine: None, cancel: CancellationToken::new() }
 }
 
 /// A connection of its own, as a stage has one: its rows and position.

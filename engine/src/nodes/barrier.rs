@@ -25,6 +25,7 @@ use super::rules::CheckRule;
 
 use crate::control::{Control, LogLevel, TaskProgress};
 use crate::error::EngineError;
+use crate::rejects::Quarantine;
 
 mod exec;
 
@@ -34,6 +35,8 @@ use exec::{BarrierExec, Test};
 pub struct Barrier {
     task: String,
     on_failure: OnFailure,
+    /// Where rows go that violate a rule, and the dataset that they are of.
+    quarantine: Option<(Arc<Quarantine>, String)>,
     progress: Arc<TaskProgress>,
     control: Arc<dyn Control>,
     session: SessionContext,
@@ -51,7 +54,13 @@ impl Barrier {
         session: SessionContext,
     ) -> Self {
         let (tests, started) = (Mutex::default(), AtomicBool::new(false));
-        Self { task: task.to_owned(), on_failure, progress, control, session, tests, started }
+        Self { task: task.to_owned(), on_failure, quarantine: None, progress, control, session, tests, started }
+    }
+
+    /// Sets rows of a dataset aside that violate a rule, instead of failing.
+    #[must_use]
+    pub fn setting_aside(self, quarantine: Arc<Quarantine>, dataset: String) -> Self {
+        Self { quarantine: Some((quarantine, dataset)), ..self }
     }
 
     /// Whether a plan has begun to read its input.
@@ -70,7 +79,7 @@ impl Barrier {
 
     /// Whether violations fail the stage.
     fn is_strict(&self) -> bool {
-        self.on_failure != OnFailure::Warn
+        self.on_failure != OnFailure::Warn && self.quarantine.is_none()
     }
 
     /// The failure of the stage: every rule that was violated until then.
@@ -210,6 +219,10 @@ impl UserDefinedLogicalNodeCore for BarrierNode {
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let schema = self.input.schema();
+        // A row is set aside whole.
+        if self.barrier.quarantine.is_some() {
+            return Some(vec![(0..schema.fields().len()).collect()]);
+        }
         let mut needed = output_columns.to_vec();
         for expression in self.expressions() {
             needed

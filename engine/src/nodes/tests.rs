@@ -18,6 +18,8 @@ use crate::session::{EngineConfig, SessionFactory};
 use crate::testing::Recorder;
 use crate::transform::{self, Parameters};
 
+mod rejects;
+
 /// `orders(id, amount, country)` behind a check of these rules, as the relation `checked`.
 struct Checked {
     relations: Relations,
@@ -34,6 +36,10 @@ fn orders() -> RecordBatch {
 }
 
 fn checked(rules: Vec<Rule>, on_failure: OnFailure) -> Checked {
+    checked_by(rules, on_failure, |barrier, _| barrier)
+}
+
+fn checked_by(rules: Vec<Rule>, on_failure: OnFailure, finish: impl FnOnce(Barrier, &Progress) -> Barrier) -> Checked {
     let spill = tempfile::tempdir().unwrap();
     let factory = SessionFactory::new(EngineConfig::new(spill.path().to_owned()));
     let session = factory.session(Arc::clone(factory.pool()), true).unwrap();
@@ -46,8 +52,8 @@ fn checked(rules: Vec<Rule>, on_failure: OnFailure) -> Checked {
     let parameters = Parameters::from([("least".to_owned(), ScalarValue::Int64(Some(0)))]);
     let rules = rules.iter().map(|rule| compile(rule, input.schema(), &state, &parameters).unwrap()).collect();
     let control = Arc::new(Recorder::default());
-    let barrier =
-        Arc::new(Barrier::new("checked", on_failure, progress.task("checked"), control, relations.session().clone()));
+    let barrier = Barrier::new("checked", on_failure, progress.task("checked"), control, relations.session().clone());
+    let barrier = Arc::new(finish(barrier, &progress));
     let node = BarrierNode { barrier: Arc::clone(&barrier), rules, input };
     relations.add_plan("checked", extension(node), &progress).unwrap();
     Checked { relations, progress, barrier, _spill: spill }

@@ -16,6 +16,7 @@ use crate::control::LogLevel;
 use crate::error::{EngineError, Result};
 use crate::memory::StagePool;
 use crate::nodes::{Barrier, BarrierNode, CheckRule, compile, extension};
+use crate::rejects::Rejects;
 use crate::relations::{Connections, Relations, direct_name};
 use crate::staging;
 use crate::transform::{self, Parameters};
@@ -39,6 +40,15 @@ pub(super) struct Built {
     pub(super) plan: LogicalPlan,
     /// How far the extracts with cursors are read.
     pub(super) reached: BTreeMap<TaskPath, Position>,
+    /// What is set aside when it is read.
+    pub(super) rejects: Rejects,
+}
+
+impl Built {
+    fn new(relations: Relations) -> Self {
+        let (checks, plan, reached, rejects) = Default::default();
+        Self { relations, checks, plan, reached, rejects }
+    }
 }
 
 impl Builder<'_> {
@@ -50,70 +60,65 @@ impl Builder<'_> {
     pub(super) async fn build_with(&self, stage: &Stage, hash_joins: bool) -> Result<Built> {
         let pool: Arc<dyn MemoryPool> = Arc::clone(self.pool) as Arc<dyn MemoryPool>;
         let session = self.attempt.engine.sessions.session(pool, hash_joins)?;
-        let mut relations = Relations::new(session);
-        let mut checks = Vec::new();
-        let mut reached = BTreeMap::new();
         let plan = &self.attempt.job.plan;
+        let mut built = Built::new(Relations::new(session));
         for input in &stage.staged_inputs {
             let manifest = self.attempt.job.manifests.get(input).ok_or_else(|| {
                 EngineError::transient(format!("the staged dataset '{input}' is gone"))
                     .hint("rerun the run: its producer runs again")
             })?;
             let staged = self.attempt.stopped_by_cancel(staging::table(&self.attempt.job.staging, manifest));
-            relations.add_table(input, staged.await?, self.attempt.progress)?;
+            built.relations.add_table(input, staged.await?, self.attempt.progress)?;
         }
         for task in &stage.tasks {
             let work = &plan.tasks[task].work;
-            let built =
-                self.attempt.stopped_by_cancel(self.task(task, work, &mut relations, &mut checks, &mut reached));
-            built.await.map_err(|error| error.in_task(task))?;
+            let adding = self.attempt.stopped_by_cancel(self.task(task, work, &mut built));
+            adding.await.map_err(|error| error.in_task(task))?;
         }
-        let mut built = Built { relations, checks, plan: LogicalPlan::default(), reached };
         built.plan = head_plan(&built, plan, stage)?;
         Ok(built)
     }
 
-    async fn task(
-        &self,
-        task: &TaskPath,
-        work: &Work,
-        relations: &mut Relations,
-        checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
-        reached: &mut BTreeMap<TaskPath, Position>,
-    ) -> Result<()> {
+    async fn task(&self, task: &TaskPath, work: &Work, built: &mut Built) -> Result<()> {
         let is_compared = self.is_complete || self.attempt.job.plan.is_compared(task);
         for relation in work.reads() {
             if let Relation::Table(table) = relation
-                && !relations.contains(&direct_name(table))
+                && !built.relations.contains(&direct_name(table))
             {
                 let source = ExtractSource::Table(table.clone());
                 let read = self.connections.read(&source, None, None, self.attempt.cancel).await?;
                 refuse_incomplete(&read, is_compared)?;
-                relations.add_table(&direct_name(table), read.table, self.attempt.progress)?;
+                built.relations.add_table(&direct_name(table), read.table, self.attempt.progress)?;
             }
         }
         match work {
-            Work::Extract { source, columns, cursor } => {
+            Work::Extract { source, columns, cursor, quarantine } => {
                 let cursor = cursor.as_ref().filter(|_| !self.is_complete);
                 let cursor = cursor.map(|cursor| self.cursors.request(task, cursor)).transpose()?;
-                let read = self.connections.read(source, columns.as_ref(), cursor, self.attempt.cancel).await?;
+                let aside = quarantine.map(|quarantine| {
+                    let progress = self.attempt.progress.task(task);
+                    built.rejects.quarantine(task, "messages", quarantine.max_rejected, progress)
+                });
+                let reading = self.connections.read_aside(source, columns.as_ref(), cursor, aside, self.attempt.cancel);
+                let read = reading.await?;
                 refuse_incomplete(&read, is_compared)?;
                 // A stream says it once.
                 if self.attempt.batch.is_none_or(|batch| batch.first) {
                     let say = |note: &String| self.attempt.control.log(LogLevel::Info, Some(task), note);
                     read.notes.iter().for_each(say);
                 }
-                reached.extend(read.position.map(|position| (task.clone(), position)));
-                relations.add_table(task, read.table, self.attempt.progress)
+                built.reached.extend(read.position.map(|position| (task.clone(), position)));
+                built.relations.add_table(task, read.table, self.attempt.progress)
             }
             Work::Transform { sql, .. } => {
-                let plan = transform::plan_text(sql, relations, self.parameters).await?;
-                relations.add_plan(task, plan, self.attempt.progress)
+                let plan = transform::plan_text(sql, &built.relations, self.parameters).await?;
+                built.relations.add_plan(task, plan, self.attempt.progress)
             }
             Work::Check { input, .. } if self.is_complete => {
-                relations.add_plan(task, relations.plan(input)?, self.attempt.progress)
+                let plan = built.relations.plan(input)?;
+                built.relations.add_plan(task, plan, self.attempt.progress)
             }
-            Work::Check { input, rules, on_failure } => self.check(task, input, rules, *on_failure, relations, checks),
+            Work::Check { .. } => self.check(task, work, built),
             Work::Load { .. } | Work::Wait { .. } | Work::Group => Ok(()),
         }
     }
@@ -122,7 +127,7 @@ impl Builder<'_> {
     pub(super) fn once_by_keys(&self, built: &mut Built, task: &str, keys: &[String]) -> Result<()> {
         let rule = Rule { unique: Some(keys.to_vec()), ..Rule::default() };
         let input = std::mem::take(&mut built.plan);
-        let barrier = self.barrier(task, OnFailure::Fail, &built.relations);
+        let barrier = Arc::new(self.barrier(task, OnFailure::Fail, &built.relations));
         let rules = self.compiled(&[rule], input.schema(), &built.relations)?;
         built.plan = extension(BarrierNode { barrier: Arc::clone(&barrier), rules, input });
         built.checks.push((task.into(), barrier));
@@ -140,26 +145,25 @@ impl Builder<'_> {
         compiled.collect()
     }
 
-    fn barrier(&self, task: &str, on_failure: OnFailure, relations: &Relations) -> Arc<Barrier> {
+    fn barrier(&self, task: &str, on_failure: OnFailure, relations: &Relations) -> Barrier {
         let progress = self.attempt.progress.task(task);
         let control = Arc::clone(self.attempt.control);
-        Arc::new(Barrier::new(task, on_failure, progress, control, relations.session().clone()))
+        Barrier::new(task, on_failure, progress, control, relations.session().clone())
     }
 
-    fn check(
-        &self,
-        task: &TaskPath,
-        input: &Relation,
-        rules: &[Rule],
-        on_failure: OnFailure,
-        relations: &mut Relations,
-        checks: &mut Vec<(TaskPath, Arc<Barrier>)>,
-    ) -> Result<()> {
-        let input = relations.plan(input)?;
-        let rules = self.compiled(rules, input.schema(), relations)?;
-        let barrier = self.barrier(task, on_failure, relations);
-        checks.push((task.clone(), Arc::clone(&barrier)));
-        relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)
+    fn check(&self, task: &TaskPath, work: &Work, built: &mut Built) -> Result<()> {
+        let Work::Check { input: relation, rules, on_failure, max_rejected } = work else { return Ok(()) };
+        let input = built.relations.plan(relation)?;
+        let rules = self.compiled(rules, input.schema(), &built.relations)?;
+        let mut barrier = self.barrier(task, *on_failure, &built.relations);
+        if *on_failure == OnFailure::Quarantine {
+            let progress = self.attempt.progress.task(task);
+            let quarantine = built.rejects.quarantine(task, "rows", *max_rejected, progress);
+            barrier = barrier.setting_aside(quarantine, relation.internal_name());
+        }
+        let barrier = Arc::new(barrier);
+        built.checks.push((task.clone(), Arc::clone(&barrier)));
+        built.relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)
     }
 }
 

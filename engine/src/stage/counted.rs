@@ -1,4 +1,4 @@
-//! The rows of a load on their way into its sink.
+//! The rows that a load hands to its target, counted on their way.
 
 use std::pin::Pin;
 use std::sync::Arc;

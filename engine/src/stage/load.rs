@@ -193,7 +193,8 @@ impl Load<'_> {
     /// Whether the cursors found nothing. What an earlier attempt has intended is settled by a commit all the same.
     fn is_empty(&self, written: &Written, reached: &BTreeMap<TaskPath, Position>) -> bool {
         let counts = self.attempt.progress.counts();
-        let is_read = |task: &TaskPath| counts.get(task.as_str()).is_some_and(|counts| counts.rows > 0);
+        let is_read =
+            |task: &TaskPath| counts.get(task.as_str()).is_some_and(|counts| counts.rows + counts.rejected > 0);
         let is_first = self.attempt.job.attempt == 1 || self.attempt.batch.is_some_and(|batch| !batch.first);
         let found_nothing =
             written.rows == 0 && written.changes.is_none_or(Changes::is_empty) && !self.cursors.extracts().any(is_read);
@@ -211,6 +212,7 @@ impl Load<'_> {
     ) -> Result<Concluded> {
         failpoint("after_write")?;
         built.verdicts(builder).await?;
+        built.rejects.judge()?;
         if self.is_empty(&written, &built.reached) {
             return Ok(Concluded::Nothing);
         }
@@ -218,10 +220,13 @@ impl Load<'_> {
         let receipt = Receipt { cursors, ..self.receipt(written, started)? };
         let StageIdentity { load_id, attempt } = self.identity();
         let cursors = self.cursors.moves(&built.reached)?;
-        let slice = self.compared(slice);
-        let intent = Intent { load_id, attempt, task: self.task.to_owned(), receipt: receipt.clone(), cursors, slice };
+        let (task, slice, rejects) = (self.task.to_owned(), self.compared(slice), built.rejects.kept());
+        let intent = Intent { load_id, attempt, task, receipt: receipt.clone(), cursors, slice, rejects };
         if let Turn::Later(why) = self.attempt.control.intend(&intent).await? {
             return Ok(Concluded::Later(why));
+        }
+        for (task, words) in built.rejects.words() {
+            self.attempt.control.log(LogLevel::Warn, Some(task), &format!("{words}; they are set aside"));
         }
         failpoint("after_intent")?;
         Ok(Concluded::Commit(Box::new(receipt)))

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::start::{Target, bind, zone_of};
 use crate::catalog;
-use crate::printed::json_rows;
+use crate::json_rows;
 use crate::{Action, Actor, ColumnReport, OperationError, Operations, Result};
 
 /// A dry run that is asked for.

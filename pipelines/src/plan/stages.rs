@@ -17,17 +17,21 @@ use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{
     CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT,
-    PLAN_FORMAT, Stage, TaskPath, Work,
+    PLAN_FORMAT, REJECT_PLAN_FORMAT, STREAM_PLAN_FORMAT, Stage, TaskPath, Work,
 };
 use crate::spec::{LoadSchema, Retry};
 
 /// The format that a plan needs.
-pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage]) -> i32 {
+pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage], is_stream: bool) -> i32 {
     let has_contract = |work: &Work| matches!(work, Work::Load { schema, .. } if *schema != LoadSchema::default());
     let deletes = |work: &Work| matches!(work, Work::Load { deletes: Some(_), .. });
     let keeps_history = |work: &Work| matches!(work, Work::Load { history: Some(_), .. });
     if works.values().any(keeps_history) {
         HISTORY_PLAN_FORMAT
+    } else if works.values().any(Work::rejects) {
+        REJECT_PLAN_FORMAT
+    } else if is_stream {
+        STREAM_PLAN_FORMAT
     } else if works.values().any(deletes) {
         DELETE_PLAN_FORMAT
     } else if works.values().any(has_contract) {

@@ -4,6 +4,7 @@ use super::*;
 
 mod contracts;
 mod deletes;
+mod rejects;
 mod streams;
 
 fn planned(text: &str) -> Planned {
@@ -224,7 +225,7 @@ fn what_does_not_execute_yet_is_refused_and_never_ignored() {
 name: p
 tasks:
   a: { extract: { from: shop.t, on_value: fail, columns: { x: { mask: hash } } } }
-  c: { check: { input: a, on_failure: quarantine, rules: [ { range: { column: x, min: 1 } } ] } }
+  c: { check: { input: a, on_failure: quarantine, rules: [ { unique: [x] }, { range: { column: x, min: 1 } } ] } }
   l: { load: { input: c, into: lake.t, mode: upsert, keys: [id], verify: checksum }, when: 'true' }
   n: { notify: { connection: shop, message: done } }
 ";

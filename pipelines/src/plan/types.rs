@@ -13,7 +13,7 @@ use super::deletes::Deletes;
 use super::history::History;
 use crate::kind::Kind;
 use crate::path::TaskPath;
-use crate::spec::{Columns, LoadSchema, OnFailure, Param, Retry, Rule, Stream, WriteMode};
+use crate::spec::{Columns, LoadSchema, MaxRejected, OnFailure, Param, Retry, Rule, Stream, WriteMode};
 
 /// The format of plans that this build writes; a claim takes only formats that the worker knows.
 pub const PLAN_FORMAT: i32 = 1;
@@ -33,17 +33,21 @@ pub const DELETE_PLAN_FORMAT: i32 = 5;
 /// The format of plans of streams, of which a build that knows none would run a single batch.
 pub const STREAM_PLAN_FORMAT: i32 = 6;
 
+/// The format of plans that set rows aside, of which a build that knows none would fail each load that meets one.
+pub const REJECT_PLAN_FORMAT: i32 = 7;
+
 /// The format of plans that keep history, which a build that knows none would refuse to load.
-pub const HISTORY_PLAN_FORMAT: i32 = 7;
+pub const HISTORY_PLAN_FORMAT: i32 = 8;
 
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 7] = [
+pub const PLAN_FORMATS: [i32; 8] = [
     PLAN_FORMAT,
     LABELED_PLAN_FORMAT,
     CURSOR_PLAN_FORMAT,
     CONTRACT_PLAN_FORMAT,
     DELETE_PLAN_FORMAT,
     STREAM_PLAN_FORMAT,
+    REJECT_PLAN_FORMAT,
     HISTORY_PLAN_FORMAT,
 ];
 
@@ -127,6 +131,9 @@ pub enum Work {
         /// Set if only new rows are read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cursor: Option<Cursor>,
+        /// Set if messages that can't be read are set aside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quarantine: Option<Quarantine>,
     },
     /// SQL over other relations.
     Transform {
@@ -143,6 +150,9 @@ pub enum Work {
         rules: Vec<Rule>,
         /// What a violation does.
         on_failure: OnFailure,
+        /// How many of the rows may be set aside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_rejected: Option<MaxRejected>,
     },
     /// Writes a dataset into a target.
     Load {
@@ -206,6 +216,14 @@ impl Work {
             Self::Extract { .. } | Self::Wait { .. } | Self::Group => Vec::new(),
         }
     }
+}
+
+/// What cannot be read of a source is set aside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// How much of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rejected: Option<MaxRejected>,
 }
 
 /// Where an extract's rows come from.
@@ -324,6 +342,15 @@ impl Work {
     pub fn uses_interval(&self) -> bool {
         let used = self.statements().into_iter().flat_map(crate::sql::parameters);
         used.into_iter().any(|name| matches!(name.as_str(), "interval_start" | "interval_end"))
+    }
+
+    /// Whether the task sets rows aside.
+    pub fn rejects(&self) -> bool {
+        match self {
+            Self::Check { on_failure, .. } => *on_failure == OnFailure::Quarantine,
+            Self::Extract { quarantine, .. } => quarantine.is_some(),
+            _ => false,
+        }
     }
 
     /// Names of the connections that this task reads or writes.

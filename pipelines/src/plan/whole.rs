@@ -6,8 +6,7 @@ use indexmap::IndexMap;
 
 use super::graph::TaskGraph;
 use super::{
-    Plan, Planned, PlannedTask, Planner, STREAM_PLAN_FORMAT, TableRef, Work, cursor, deletes, has_errors, stages,
-    stream,
+    Plan, Planned, PlannedTask, Planner, TableRef, Work, cursor, deletes, has_errors, rejects, stages, stream,
 };
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
@@ -42,12 +41,13 @@ impl Planner<'_> {
             return;
         }
         let stages = stages::cut(self.tree, &self.planned.works, graph, order);
+        let mut found = rejects::findings(&self.planned.works, &stages, self.tree);
         if self.spec.stream.is_some() {
-            let found = stream::findings(&self.planned.works, &stages, self.tree);
-            if !found.is_empty() {
-                found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
-                return;
-            }
+            found.extend(stream::findings(&self.planned.works, &stages, self.tree));
+        }
+        if !found.is_empty() {
+            found.into_iter().for_each(|(steps, finding)| self.add(&steps, finding));
+            return;
         }
         let mut homes: HashMap<&TaskPath, Vec<String>> = HashMap::new();
         for stage in &stages {
@@ -63,10 +63,7 @@ impl Planner<'_> {
             );
         }
         let plan = Plan {
-            plan_format: match self.spec.stream {
-                Some(_) => stages::format_of(&self.planned.works, &stages).max(STREAM_PLAN_FORMAT),
-                None => stages::format_of(&self.planned.works, &stages),
-            },
+            plan_format: stages::format_of(&self.planned.works, &stages, self.spec.stream.is_some()),
             pipeline: self.spec.name.clone(),
             params: self.spec.params.clone(),
             stream: self.spec.stream.clone(),

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::MaxRejected;
+
 /// A barrier that tests its input's rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +16,9 @@ pub struct CheckTask {
     /// What a violation does.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Under `quarantine`: the largest part of the rows of a load that may be set aside without failing it, e.g. `1%` or `100`. If absent 1%, or 100 rows if those are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rejected: Option<MaxRejected>,
 }
 
 /// What a violated rule does.

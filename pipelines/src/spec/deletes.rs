@@ -63,8 +63,13 @@ impl Share {
         u128::from(some) * u128::from(WHOLE) > u128::from(all) * u128::from(self.hundredths)
     }
 
+    /// So many percent.
+    pub(super) const fn percent(percent: u8) -> Self {
+        Self { hundredths: percent as u16 * 100 }
+    }
+
     /// Reads `20%` or `0.5%`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = match text.trim().strip_suffix('%')?.trim_end().split_once('.') {
             Some((whole, fraction)) if (1..=2).contains(&fraction.len()) => (whole, fraction),
             Some(_) => return None,

@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckTask, Columns, KeyScan, LoadSchema, OnDelete, Reach, Retry, Share, TableNames};
+use super::{
+    CheckTask, Columns, KeyScan, LoadSchema, MaxRejected, OnDelete, OnReject, Reach, Retry, Share, TableNames,
+};
 
 /// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +116,12 @@ pub struct ExtractTask {
     /// What happens to a value that its type can't hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_value: Option<OnValue>,
+    /// What happens to a message of a topic that can't be read; `fail` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_reject: Option<OnReject>,
+    /// Under `on_reject: quarantine`: the largest part of the messages of a load that may be set aside without failing it, e.g. `1%` or `100`. If absent 1%, or 100 messages if those are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rejected: Option<MaxRejected>,
 }
 
 /// What happens to rows whose cursor is NULL.

@@ -193,7 +193,7 @@ fn check(dice: &mut Dice, input: String) -> CheckTask {
     ];
     let count = 1 + dice.roll(3);
     let rules = (0..count).map(|_| dice.pick(&rules)).collect();
-    CheckTask { input, rules, on_failure: dice.pick(&[OnFailure::Fail, OnFailure::Warn]) }
+    CheckTask { input, rules, on_failure: dice.pick(&[OnFailure::Fail, OnFailure::Warn]), max_rejected: None }
 }
 
 fn schema(dice: &mut Dice) -> LoadSchema {

@@ -108,6 +108,7 @@ fn any_spec(dice: &mut Dice, others: &[String], mut spec: Spec) -> Spec {
                     input: text(dice, others),
                     rules: vec![rules.clone()],
                     on_failure: headwater_pipelines::spec::OnFailure::Warn,
+                    max_rejected: Some(headwater_pipelines::spec::MaxRejected::Rows(7)),
                 };
                 Task { check: Some(check), timeout: Some(Duration::from_millis(1)), ..Task::default() }
             }

@@ -227,6 +227,7 @@ async fn intend(db: &TestDatabase, claimed: &crate::lifecycle::Claimed, target: 
         intent: serde_json::json!({}),
         cursors: Vec::new(),
         slice: Some(SliceKeys { target: target.to_owned(), keys }),
+        rejects: Vec::new(),
     };
     db.store.intend(&claimed.lease, &row).await
 }

@@ -25,6 +25,8 @@ pub struct Batch {
     pub load: LoadReceipt,
     /// Rows that the target took.
     pub rows: i64,
+    /// Rows and messages that were rejected.
+    pub rejected: i64,
     /// Counters of the stage's tasks since the run began.
     pub tasks: Vec<TaskEnd>,
 }
@@ -133,11 +135,12 @@ async fn settle(tx: &mut Tx, lease: &LeaseKey, pipeline_id: Uuid, batch: &Batch)
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE streams SET batches = batches + 1, rows = rows + $3, committed_at = clock_timestamp()
+        "UPDATE streams SET batches = batches + 1, rows = rows + $3, rejected = rejected + $4, committed_at = clock_timestamp()
          WHERE workspace_id = $1 AND pipeline_id = $2",
         lease.workspace_id,
         pipeline_id,
-        batch.rows
+        batch.rows,
+        batch.rejected
     )
     .execute(&mut **tx)
     .await?;

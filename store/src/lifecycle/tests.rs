@@ -104,6 +104,7 @@ async fn intend(store: &Store, claimed: &Claimed) -> crate::Result<()> {
         intent: json!({ "attempt": claimed.number }),
         cursors: Vec::new(),
         slice: None,
+        rejects: Vec::new(),
     };
     store.intend(&claimed.lease, &intent).await.map(|_| ())
 }

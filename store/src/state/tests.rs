@@ -47,6 +47,7 @@ fn every_pair_of_state_and_event_is_as_the_document_draws_it() {
     assert_eq!(transitions(DraftState::ALL, DraftEvent::ALL, DraftState::next), drawn("Draft"));
     assert_eq!(transitions(BackfillState::ALL, BackfillEvent::ALL, BackfillState::next), drawn("Backfill"));
     assert_eq!(transitions(StreamState::ALL, StreamEvent::ALL, StreamState::next), drawn("Stream"));
+    assert_eq!(transitions(RejectState::ALL, RejectEvent::ALL, RejectState::next), drawn("Reject"));
 }
 
 #[test]
@@ -62,13 +63,14 @@ fn nothing_leaves_a_final_state() {
 #[tokio::test]
 async fn the_checks_of_the_database_list_the_same_states() {
     let db = crate::testing::database().await;
-    let machines: [(&str, Vec<&str>); 8] = [
+    let machines: [(&str, Vec<&str>); 9] = [
         ("runs_state", RunState::ALL.iter().map(|state| state.as_str()).collect()),
         ("stage_runs_state", StageRunState::ALL.iter().map(|state| state.as_str()).collect()),
         ("attempts_state", AttemptState::ALL.iter().map(|state| state.as_str()).collect()),
         ("loads_state", LoadState::ALL.iter().map(|state| state.as_str()).collect()),
         ("backfills_state", BackfillState::ALL.iter().map(|state| state.as_str()).collect()),
         ("streams_state", StreamState::ALL.iter().map(|state| state.as_str()).collect()),
+        ("rejects_state", RejectState::ALL.iter().map(|state| state.as_str()).collect()),
         ("drafts_state", DraftState::ALL.iter().map(|state| state.as_str()).collect()),
         ("task_runs_state", TaskRunState::ALL.iter().map(|state| state.as_str()).collect()),
     ];

@@ -65,6 +65,7 @@ async fn read(db: &TestDatabase, claimed: &Claimed, load_id: Uuid) -> IntentRow 
         intent: json!({ "cursors": [moved] }),
         cursors: vec![MovedCursor { id, generation: taken.generation }],
         slice: None,
+        rejects: Vec::new(),
     }
 }
 
@@ -79,7 +80,7 @@ fn batch(claimed: &Claimed, load_id: Uuid, total: i64) -> Batch {
     let task =
         |rows| TaskEnd { task: "a".to_owned(), state: TaskRunState::Pending, rows, bytes: 0, rejected: 0, busy_us: 0 };
     let load = LoadReceipt { load_id, attempt: claimed.number, receipt: json!({ "rows_written": 5 }) };
-    Batch { load, rows: 5, tasks: vec![task(total)] }
+    Batch { load, rows: 5, rejected: 0, tasks: vec![task(total)] }
 }
 
 async fn settle(db: &TestDatabase, claimed: &Claimed, load_id: Uuid, total: i64) {

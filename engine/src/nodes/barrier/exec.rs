@@ -26,6 +26,8 @@ use crate::error::EngineError;
 
 use super::{Barrier, Violation};
 
+mod split;
+
 /// How many tested batches may wait for their reader.
 const QUEUED: usize = 2;
 
@@ -168,13 +170,17 @@ impl Run {
             }
         }
         while let Some(batch) = input.next().await {
-            let batch = batch?;
-            for (place, test) in tests.iter().enumerate() {
-                if let Test::Row { label, violation } = test {
-                    self.row_rule(place, label, violation, &batch)?;
+            let mut batch = batch?;
+            if let Some((quarantine, dataset)) = &self.barrier.quarantine {
+                batch = split::split(&tests, batch, self.counts.then_some((quarantine.as_ref(), dataset.as_str())))?;
+            } else {
+                for (place, test) in tests.iter().enumerate() {
+                    if let Test::Row { label, violation } = test {
+                        self.row_rule(place, label, violation, &batch)?;
+                    }
                 }
+                self.judge()?;
             }
-            self.judge()?;
             for (_, _, columns, schema, uniqueness) in &keys {
                 uniqueness.add(evaluate(columns, schema, &batch)?).await;
             }
@@ -223,13 +229,12 @@ impl Run {
         violation: &Arc<dyn PhysicalExpr>,
         batch: &RecordBatch,
     ) -> Result<()> {
-        let verdict = violation.evaluate(batch)?.into_array(batch.num_rows())?;
-        let verdict = as_boolean_array(&verdict)?;
+        let verdict = verdict(violation, batch)?;
         let rows = verdict.true_count() as u64;
         if rows == 0 {
             return Ok(());
         }
-        self.violated(place, label, rows, || example(violation, verdict, batch))
+        self.violated(place, label, rows, || example(violation, &verdict, batch))
     }
 
     /// Hands a batch to the reader; one that stopped reading is forgotten, and the test goes on.
@@ -240,6 +245,12 @@ impl Run {
             self.output = None;
         }
     }
+}
+
+/// Which rows violate a rule; NULL is none that does.
+fn verdict(violation: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let verdict = violation.evaluate(batch)?.into_array(batch.num_rows())?;
+    Ok(as_boolean_array(&verdict)?.clone())
 }
 
 fn key_schema(columns: &[Arc<dyn PhysicalExpr>], input: &Schema) -> Result<Arc<Schema>> {

@@ -23,7 +23,12 @@ pub(in crate::plan) fn misfits(extract: &ExtractTask) -> Vec<(&'static str, Find
     let columns =
         "tables have different columns: leave the table out with `exclude`, and write an extract of its own for it";
     let lag = "patterns mean tables, whose rows say when they were written; write an extract of its own for a view";
-    let fields = [("columns", extract.columns.is_some(), columns), ("lag", extract.lag.is_some(), lag)];
+    let topics = "each topic has messages of its own: write an extract of its own for it";
+    let fields = [
+        ("columns", extract.columns.is_some(), columns),
+        ("lag", extract.lag.is_some(), lag),
+        ("on_reject", extract.on_reject.is_some(), topics),
+    ];
     let refused = |(field, _, hint): (&'static str, bool, &str)| {
         (
             field,

@@ -8,7 +8,8 @@ use crate::plan::cursor::AUTO;
 use crate::plan::tables;
 use crate::plan::tree::Placed;
 use crate::spec::{
-    CheckTask, ColumnOverride, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure, Rule, WriteMode,
+    CheckTask, ColumnOverride, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure, OnReject, Rule,
+    WriteMode,
 };
 
 impl Findings<'_> {
@@ -39,6 +40,11 @@ impl Findings<'_> {
         if (count != 1 || !query_whole) && !unknown {
             let finding = Finding::error(Code::BadExtract, "an extract needs exactly one source");
             self.add_at_key(steps, finding.hint("give `from`, or `tables`, or `connection` and `query` together"));
+        }
+        if extract.max_rejected.is_some() && extract.on_reject != Some(OnReject::Quarantine) {
+            let finding =
+                Finding::error(Code::BadExtract, "`max_rejected` says how much may be set aside, and nothing is");
+            self.add_at_key(&below(steps, "max_rejected"), finding.hint("add `on_reject: quarantine`, or remove it"));
         }
         if extract.on_value.is_some() {
             self.not_yet(&below(steps, "on_value"), "'on_value' of an extract");
@@ -188,13 +194,19 @@ impl Findings<'_> {
     }
 
     fn check(&mut self, check: &CheckTask, steps: &[Step]) {
-        if check.on_failure == OnFailure::Quarantine {
-            self.not_yet(&below(steps, "on_failure"), "quarantine");
+        let is_quarantine = check.on_failure == OnFailure::Quarantine;
+        if check.max_rejected.is_some() && !is_quarantine {
+            let finding =
+                Finding::error(Code::BadRule, "`max_rejected` says how much may be set aside, and nothing is");
+            self.add_at_key(&below(steps, "max_rejected"), finding.hint("add `on_failure: quarantine`, or remove it"));
         }
         let rules = below(steps, "rules");
         self.not_empty(&rules, "at least one rule");
         for (index, rule) in check.rules.iter().enumerate() {
             let steps: Vec<Step> = rules.iter().cloned().chain([Step::from(index)]).collect();
+            if is_quarantine && rule.unique.is_some() {
+                self.not_yet(&below(&steps, "unique"), "unique rules of a check that sets rows aside");
+            }
             self.rule(rule, &steps);
         }
     }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::{EngineError, Result, texts};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, JsonArray, NullableEncoder};
-use headwater_engine::texts;
-
-use crate::{OperationError, Result};
 
 /// The batch with its intervals as texts, as Postgres writes them.
 pub fn without_intervals(batch: &RecordBatch) -> Result<RecordBatch> {
@@ -37,12 +35,12 @@ fn with_texts(batch: &RecordBatch, is_text: fn(&DataType) -> bool) -> Result<Rec
         }
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|error| OperationError::bug(format!("rows can't be shown: {error}")))
+        .map_err(|error| EngineError::bug(format!("rows can't be shown: {error}")))
 }
 
 /// A JSON array of objects. NULL is null; NaN and the infinities, for which JSON has no number, are texts, as in Postgres' own JSON.
 pub fn json_rows(batch: &RecordBatch) -> Result<Vec<u8>> {
-    let failed = |error| OperationError::bug(format!("rows can't be shown as JSON: {error}"));
+    let failed = |error| EngineError::bug(format!("rows can't be shown as JSON: {error}"));
     let writer = WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(Floats));
     let mut writer = writer.build::<_, JsonArray>(Vec::new());
     writer.write(&without_intervals(batch)?).map_err(failed)?;
