@@ -96,7 +96,7 @@ fn is_filled(table: &TableInfo, key: &[String]) -> bool {
 /// What becomes of rows that leave a condition under a cursor.
 pub(crate) fn leaves_the_condition(condition: &str, target: &str) -> String {
     format!(
-        "a row that stops meeting '{condition}' stays in {target} as it was last loaded: a run reads rows that are new or changed and meet it"
+        "a row that stops meeting {condition} stays in {target} as it was last loaded: a run reads rows that are new or changed and meet it"
     )
 }
 

@@ -101,7 +101,7 @@ pub(super) fn assumptions(spec: &Spec, known: &Known) -> Vec<String> {
         }
         for query in above.iter().filter_map(|task| parsed(task)) {
             let Some(select) = select(&query) else { continue };
-            all.extend(select.selection.iter().map(|held| fresh::leaves_the_condition(&held.to_string(), &load.into)));
+            all.extend(select.selection.iter().map(|held| fresh::leaves_the_condition(&format!("'{held}'"), &load.into)));
             let others: Vec<String> =
                 select.from.iter().flat_map(|from| &from.joins).map(|join| relation(&join.relation)).collect();
             if !others.is_empty() {

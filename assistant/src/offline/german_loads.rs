@@ -1,0 +1,32 @@
+//! What German says of new rows, keys, rows that are gone and columns that come, in the words of the grammar.
+
+/// The phrases, as in german.rs.
+pub(super) const PHRASES: &[(&str, &str)] = &[
+    ("neue|neuen und|oder geänderte|geänderten", "new and changed"),
+    ("geänderte|geänderten und|oder neue|neuen", "new and changed"),
+    ("geänderte|geänderten", "changed"),
+    ("nur neue|neuen", "only new"),
+    ("nur die neuen", "only new"),
+    ("jede neue zeile aus|von|der", "every new row of"),
+    ("einmal", "once"),
+    ("inkrementell", "incrementally"),
+    ("seit dem letzten lauf", "since the last run"),
+    ("seit dem letzten mal", "since last time"),
+    ("eine zeile je|pro", "one row per"),
+    ("gelöschte|gelöschten zeilen behalten", "keep deleted rows"),
+    ("behalte gelöschte zeilen", "keep deleted rows"),
+    ("gelöschte|gelöschten zeilen entfernen", "remove deleted rows"),
+    ("entferne gelöschte zeilen", "remove deleted rows"),
+    ("gelöschte|gelöschten zeilen markieren|kennzeichnen", "mark deleted rows"),
+    ("markiere|kennzeichne gelöschte zeilen", "mark deleted rows"),
+    ("neue spalten hinzufügen|ergänzen", "add new columns"),
+    ("füge|ergänze neue spalten", "add new columns"),
+    ("den tag ersetzen", "replace the day"),
+    ("den monat ersetzen", "replace the month"),
+    ("alle tabellen von|aus|in", "all tables of"),
+    ("außer", "except"),
+    ("streame", "stream"),
+    ("innerhalb von", "within"),
+    ("sag|sage mir|uns bescheid , wenn", "tell me if"),
+    ("sag|sage mir|uns bescheid wenn", "tell me if"),
+];
