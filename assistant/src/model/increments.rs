@@ -262,3 +262,92 @@ fn table_of<'a>(extract: &ExtractTask, known: &'a Known) -> Option<&'a TableInfo
     let from = extract.from.as_deref()?;
     known.tables().map(|(_, known)| known).find(|known| known.full_name() == from).map(|known| &known.table)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use headwater_pipelines::document::Document;
+    use serde_json::json;
+
+    use super::*;
+    use crate::known::tests::table;
+    use crate::typed::Wish;
+
+    fn known() -> Known {
+        let mut orders = table(&["public", "orders"], &["id", "customer_id", "status", "updated_at"]);
+        let mut customers = table(&["public", "customers"], &["id", "country"]);
+        for known in [&mut orders, &mut customers] {
+            known.table.columns[0].primary_key = Some(1);
+        }
+        orders.table.columns[3].arrow_type = "Timestamp(µs, \"UTC\")".to_owned();
+        orders.table.columns[3].nullable = false;
+        Known::new(vec![orders, customers])
+    }
+
+    /// A pipeline of orders with these settings of its extract, this statement and this load.
+    fn spec(cursor: &str, statement: &str, load: &str) -> Spec {
+        let text = format!(
+            "name: x\ntasks:\n  orders: {{ extract: {{ from: shop.public.orders{cursor} }} }}\n  customers: {{ extract: {{ from: shop.public.customers }} }}\n\
+             \x20 made: {{ transform: \"{statement}\" }}\n  publish: {{ load: {{ input: made, into: lake.orders, {load} }} }}\n"
+        );
+        let read = Document::read("x.yaml", text);
+        assert_eq!(read.diagnostics, []);
+        read.spec.unwrap()
+    }
+
+    const CURSOR: &str = ", cursor: updated_at";
+    const UPSERT: &str = "mode: upsert, keys: [id]";
+    const JOINED: &str = "SELECT o.*, c.country FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.status = 'paid'";
+
+    fn codes(quote: &str, spec: &Spec) -> Vec<String> {
+        let wish = Wish { quote: quote.to_owned(), meaning: String::new() };
+        let contract = Contract { requirements: vec![wish], ..Contract::default() };
+        let tasks = vec![json!({ "kind": "load", "name": "publish", "asked_by": [0] })];
+        let plan = TypedPlan { tasks, ..TypedPlan::default() };
+        faults(&plan, &contract, spec, &known()).into_iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn a_wish_for_changed_rows_needs_a_cursor_and_an_upsert() {
+        let changed = "new and changed orders";
+        assert_eq!(codes(changed, &spec(CURSOR, JOINED, UPSERT)), Vec::<String>::new());
+        assert_eq!(codes(changed, &spec("", JOINED, UPSERT)), ["weaker"]);
+        assert_eq!(codes(changed, &spec(CURSOR, JOINED, "mode: append")), ["weaker"]);
+        assert_eq!(codes("only new orders", &spec(CURSOR, JOINED, "mode: append")), Vec::<String>::new());
+        assert_eq!(codes("upsert by id", &spec("", JOINED, "mode: overwrite")), ["weaker"]);
+        assert_eq!(codes("all orders", &spec("", JOINED, "mode: overwrite")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_cursor_is_a_time_or_a_number_that_is_never_empty() {
+        assert_eq!(codes("new orders", &spec(", cursor: status", JOINED, UPSERT)), ["bad_cursor"]);
+    }
+
+    #[test]
+    fn keys_are_proven_through_joins_along_keys_and_through_nothing_that_repeats_or_renames_rows() {
+        let is_called_unproven = |statement: &str, load: &str| {
+            let found = assumptions(&spec("", statement, load), &known());
+            found.iter().any(|said| said.starts_with("no key of the catalog"))
+        };
+        assert!(!is_called_unproven(JOINED, UPSERT));
+        for statement in [
+            "SELECT o.*, c.country FROM orders o JOIN customers c ON c.country = o.status",
+            "SELECT o.customer_id AS id FROM orders o",
+            "SELECT o.customer_id AS id, count(*) AS n FROM orders o GROUP BY o.customer_id",
+            "SELECT o.id FROM orders o UNION ALL SELECT c.id FROM customers c",
+        ] {
+            assert!(is_called_unproven(statement, UPSERT), "{statement}");
+        }
+        assert!(is_called_unproven(JOINED, "mode: upsert, keys: [status]"));
+    }
+
+    #[test]
+    fn what_a_cursor_leaves_as_it_is_is_listed() {
+        let said = assumptions(&spec(CURSOR, JOINED, UPSERT), &known());
+        for part in ["a row that stops meeting 'o.status = 'paid''", "a change of customers alone", "rows that are deleted"] {
+            assert!(said.iter().any(|one| one.starts_with(part)), "{part}: {said:#?}");
+        }
+        assert_eq!(assumptions(&spec("", JOINED, UPSERT), &known()), Vec::<String>::new());
+    }
+}

@@ -13,6 +13,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("seit dem letzten lauf", "since the last run"),
     ("seit dem letzten mal", "since last time"),
     ("eine zeile je|pro", "one row per"),
+    ("per|mit upsert über|nach|auf", "with upsert by"),
+    ("upsert über|nach|auf", "upsert by"),
     ("gelöschte|gelöschten zeilen behalten", "keep deleted rows"),
     ("behalte gelöschte zeilen", "keep deleted rows"),
     ("gelöschte|gelöschten zeilen entfernen", "remove deleted rows"),

@@ -197,11 +197,11 @@ impl Reader<'_> {
         let number = self.said.get(at)?;
         let count: u64 = if number.is("a") || number.is("one") { 1 } else { number.text.parse().ok()? };
         let unit = self.said.get(at + 1)?.text.to_lowercase();
-        let millis = match unit.trim_end_matches('s') {
-            "millisecond" | "m" => 1,
-            "second" | "sec" => 1_000,
-            "minute" | "min" => 60_000,
-            "hour" => 3_600_000,
+        let millis = match unit.as_str() {
+            "ms" | "millisecond" | "milliseconds" => 1,
+            "s" | "sec" | "second" | "seconds" => 1_000,
+            "min" | "minute" | "minutes" => 60_000,
+            "h" | "hour" | "hours" => 3_600_000,
             _ => return None,
         };
         Some(Duration::from_millis(count.checked_mul(millis)?))

@@ -306,7 +306,8 @@ impl Reader<'_> {
     }
 
     pub(super) fn end_of_clause(&self, start: usize) -> usize {
-        const BEHIND: [&str; 33] = [
+        // Columns may be called so: these words begin another part behind a comma alone.
+        const BEHIND_COMMA: [&str; 15] = [
             "upsert",
             "merge",
             "insert_new",
@@ -321,8 +322,10 @@ impl Reader<'_> {
             "mark",
             "evolve",
             "freeze",
-            "reload",
             "within",
+        ];
+        const BEHIND: [&str; 18] = [
+            "reload",
             "replace",
             "replacing",
             "overwriting",
@@ -343,7 +346,9 @@ impl Reader<'_> {
         ];
         let ends = |at: usize| {
             let is_behind = at > start && (self.is(at - 1, ",") || self.is(at - 1, "and") || self.is(at - 1, ";"));
+            let is_listed = at > start && (self.is(at - 1, ",") || (at > start + 1 && self.is(at - 2, ",")));
             (is_behind && BEHIND.iter().any(|word| self.is(at, word)))
+                || (is_behind && is_listed && BEHIND_COMMA.iter().any(|word| self.is(at, word)))
                 || ["check", "warn", "stop", "notify", "tell", "alert", "overwrite", "append"]
                     .iter()
                     .any(|word| self.is(at, word))
