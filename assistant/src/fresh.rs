@@ -117,7 +117,9 @@ pub(crate) fn unproven(keys: &[String], target: &str, order_by: Option<&str>) ->
         Some(column) => format!("the last by {column} counts"),
         None => "the load fails unless they are equal".to_owned(),
     };
-    format!("no key of the catalog proves that {keys} tells the rows of {target} apart: of several with one {keys} {then}")
+    format!(
+        "no key of the catalog proves that {keys} tells the rows of {target} apart: of several with one {keys} {then}"
+    )
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod examples;
 mod fleet;
 mod golden;
 mod guides;
+mod increments;
 mod life;
 mod link;
 mod models;

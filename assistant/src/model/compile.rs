@@ -140,8 +140,7 @@ impl Compile<'_> {
             PlanOutcome::NotYet(missing) => return Ok(not_yet(said, &missing.quote, missing.feature)),
         };
         let none = Lifted::default();
-        let frame =
-            Frame { known: &self.seen.known, targets: &self.seen.targets, said, base: lifted.unwrap_or(&none) };
+        let frame = Frame { known: &self.seen.known, targets: &self.seen.targets, said, base: lifted.unwrap_or(&none) };
         let compiled = match to_spec(&plan, &contract, &frame) {
             Ok(compiled) => compiled,
             Err(faults) => return Ok(Judged::Faulty(None, faults)),

@@ -7,7 +7,8 @@ use headwater_engine::connector::TableInfo;
 use headwater_pipelines::path::TaskPath;
 use headwater_pipelines::spec::{ExtractTask, LoadTask, OnFailure, Rule, Spec, Task, WriteMode};
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, SelectItem, SetExpr, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, SelectItem, SetExpr, TableFactor, Visit,
+    Visitor,
 };
 
 use super::verify::flat;
@@ -54,7 +55,8 @@ fn asked<'a>(plan: &TypedPlan, place: usize, tasks: &'a Tasks<'_>) -> Vec<(&'a T
 
 /// What a load lacks of a wish.
 fn weakness(load: &LoadTask, (fresh, keyed): (Option<Fresh>, bool), tasks: &Tasks<'_>) -> Option<&'static str> {
-    let has_cursor = || above(load, tasks).iter().any(|task| task.extract.as_ref().is_some_and(|one| one.cursor.is_some()));
+    let has_cursor =
+        || above(load, tasks).iter().any(|task| task.extract.as_ref().is_some_and(|one| one.cursor.is_some()));
     match (fresh, load.mode) {
         (Some(Fresh::Changed), mode) if mode != Some(WriteMode::Upsert) => {
             Some("rows that are new or changed: they replace those of the same key by mode upsert with keys")
@@ -75,7 +77,9 @@ fn unusable(path: &TaskPath, task: &Task, known: &Known) -> Option<Fault> {
     let table = table_of(extract, known)?;
     let column = table.columns.iter().find(|column| column.name == cursor)?;
     let message = match () {
-        () if !fresh::can_be_followed(column) => format!("{cursor} is neither a time nor a number, which a cursor follows"),
+        () if !fresh::can_be_followed(column) => {
+            format!("{cursor} is neither a time nor a number, which a cursor follows")
+        }
         () if column.nullable && extract.cursor_nulls.is_none() => {
             format!("{cursor} can be NULL: a cursor of it needs `cursor_nulls`, or another column")
         }
@@ -101,7 +105,9 @@ pub(super) fn assumptions(spec: &Spec, known: &Known) -> Vec<String> {
         }
         for query in above.iter().filter_map(|task| parsed(task)) {
             let Some(select) = select(&query) else { continue };
-            all.extend(select.selection.iter().map(|held| fresh::leaves_the_condition(&format!("'{held}'"), &load.into)));
+            all.extend(
+                select.selection.iter().map(|held| fresh::leaves_the_condition(&format!("'{held}'"), &load.into)),
+            );
             let others: Vec<String> =
                 select.from.iter().flat_map(|from| &from.joins).map(|join| relation(&join.relation)).collect();
             if !others.is_empty() {
@@ -122,7 +128,8 @@ fn above<'a>(load: &LoadTask, tasks: &Tasks<'a>) -> Vec<&'a Task> {
     while let Some(name) = waiting.pop() {
         let Some((path, task)) = named(&name, tasks).filter(|(path, _)| seen.insert((*path).clone())) else { continue };
         found.push(task);
-        waiting.extend(reads(task).into_iter().filter(|name| named(name, tasks).is_some_and(|(other, _)| other != path)));
+        waiting
+            .extend(reads(task).into_iter().filter(|name| named(name, tasks).is_some_and(|(other, _)| other != path)));
     }
     found
 }
@@ -199,7 +206,9 @@ fn is_proven(input: &str, keys: &[String], tasks: &Tasks<'_>, known: &Known) -> 
 /// Whether a join finds at most one partner of a row: it compares a key of the other table.
 fn meets_one(other: &TableFactor, operator: &JoinOperator, tasks: &Tasks<'_>, known: &Known) -> bool {
     use JoinOperator::{Inner, Join, Left, LeftOuter};
-    let (Join(constraint) | Inner(constraint) | Left(constraint) | LeftOuter(constraint)) = operator else { return false };
+    let (Join(constraint) | Inner(constraint) | Left(constraint) | LeftOuter(constraint)) = operator else {
+        return false;
+    };
     let JoinConstraint::On(condition) = constraint else { return false };
     let mut compared = Vec::new();
     equalities(condition, &alias_of(other), &mut compared);
@@ -298,7 +307,8 @@ mod tests {
 
     const CURSOR: &str = ", cursor: updated_at";
     const UPSERT: &str = "mode: upsert, keys: [id]";
-    const JOINED: &str = "SELECT o.*, c.country FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.status = 'paid'";
+    const JOINED: &str =
+        "SELECT o.*, c.country FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.status = 'paid'";
 
     fn codes(quote: &str, spec: &Spec) -> Vec<String> {
         let wish = Wish { quote: quote.to_owned(), meaning: String::new() };
@@ -345,7 +355,9 @@ mod tests {
     #[test]
     fn what_a_cursor_leaves_as_it_is_is_listed() {
         let said = assumptions(&spec(CURSOR, JOINED, UPSERT), &known());
-        for part in ["a row that stops meeting 'o.status = 'paid''", "a change of customers alone", "rows that are deleted"] {
+        for part in
+            ["a row that stops meeting 'o.status = 'paid''", "a change of customers alone", "rows that are deleted"]
+        {
             assert!(said.iter().any(|one| one.starts_with(part)), "{part}: {said:#?}");
         }
         assert_eq!(assumptions(&spec("", JOINED, UPSERT), &known()), Vec::<String>::new());

@@ -7,8 +7,8 @@ use headwater_pipelines::spec::{CheckTask, Columns, ExtractTask, LoadTask, OnFai
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
 
-use super::lexer::{self, Token};
 use super::keyed::{self, Settled};
+use super::lexer::{self, Token};
 use super::loads::{Load, Request};
 use super::period::Period;
 use super::routes::reach;
@@ -176,7 +176,8 @@ impl Drafting<'_> {
         let cursor = settled.cursor.as_deref();
         // A column that a cursor follows is read in any case; a statement leaves it out.
         let columns = sql::columns(&load.selection, self.setting.known);
-        let reads_cursor = cursor.is_none_or(|cursor| cursor == keyed::POSITION || columns.iter().any(|name| name == cursor));
+        let reads_cursor =
+            cursor.is_none_or(|cursor| cursor == keyed::POSITION || columns.iter().any(|name| name == cursor));
         let mut input = match load.selection.is_copy() && reads_cursor {
             true => self.copy(&load.selection, cursor),
             false => self.transform(load, cursor)?,
@@ -219,7 +220,11 @@ impl Drafting<'_> {
         self.tasks.insert(task.clone(), Task { load: Some(into), ..Task::default() });
         self.require(&quote, Some(&task), &meaning);
         if let (Some(words), Some(cursor)) = (load.how.fresh_words.clone(), cursor) {
-            self.require(&self.sentence[words], Some(&task), &format!("each run reads what {} does not hold yet, by the cursor {cursor}", load.target));
+            self.require(
+                &self.sentence[words],
+                Some(&task),
+                &format!("each run reads what {} does not hold yet, by the cursor {cursor}", load.target),
+            );
         }
         Ok(())
     }
@@ -233,7 +238,10 @@ impl Drafting<'_> {
         self.tasks.insert(input.clone(), Task { extract: Some(extract), ..Task::default() });
         self.tasks.insert(task.clone(), Task { load: Some(load), ..Task::default() });
         self.comment(&input, &quote);
-        let mode = whole.mode.map_or_else(|| "new and changed rows where a table says which these are".to_owned(), |mode| mode.to_string());
+        let mode = whole.mode.map_or_else(
+            || "new and changed rows where a table says which these are".to_owned(),
+            |mode| mode.to_string(),
+        );
         self.require(&quote, Some(&task), &format!("each loaded into {} under its own name, {mode}", whole.target));
         self.assumptions.extend(whole.notes());
     }

@@ -154,7 +154,8 @@ impl Reader<'_> {
         ];
         let (what, _) = verbs.into_iter().find(|(_, words)| words.iter().any(|word| self.is(at, word)))?;
         let rows = at + 1 + usize::from(self.is(at + 1, "the"));
-        let is_said = self.is(rows, "deleted") && ["rows", "ones", "records"].iter().any(|word| self.is(rows + 1, word));
+        let is_said =
+            self.is(rows, "deleted") && ["rows", "ones", "records"].iter().any(|word| self.is(rows + 1, word));
         is_said.then_some((what, rows + 2))
     }
 
@@ -175,7 +176,8 @@ impl Reader<'_> {
 
     /// `within 5 seconds`, `as a stream`, `continuously`
     fn streamed(&self, at: usize, request: &mut Request) -> Result<Option<usize>, Stop> {
-        let phrases: [&[&str]; 4] = [&["as", "a", "stream"], &["continuously"], &["in", "real", "time"], &["all", "the", "time"]];
+        let phrases: [&[&str]; 4] =
+            [&["as", "a", "stream"], &["continuously"], &["in", "real", "time"], &["all", "the", "time"]];
         if let Some(words) = phrases.iter().find(|words| self.are(at, words)) {
             request.stream.get_or_insert_with(|| (Stream::default(), self.span(at..at + words.len())));
             return Ok(Some(at + words.len()));
@@ -187,7 +189,8 @@ impl Reader<'_> {
             return Err(Stop::at(at, "a schedule such as every 5 minutes: 'within' is said of a stream"));
         };
         let every = self.duration(at + 1).filter(|every| WITHIN.contains(every));
-        let every = every.ok_or_else(|| Stop::at(at + 1, "a time from 100 milliseconds to an hour, such as 5 seconds"))?;
+        let every =
+            every.ok_or_else(|| Stop::at(at + 1, "a time from 100 milliseconds to an hour, such as 5 seconds"))?;
         stream.every = Some(every);
         Ok(Some(at + 3))
     }

@@ -16,7 +16,12 @@ pub(super) fn zone_of(schedule: Option<&Schedule>, setting: &Setting<'_>) -> Str
 }
 
 /// The bounds of a period in a pipeline: literals if they are fixed, else the run's interval, which must be the period.
-pub(super) fn bounds(period: Period, kind: &str, schedule: Option<&Schedule>, setting: &Setting<'_>) -> Option<(String, String)> {
+pub(super) fn bounds(
+    period: Period,
+    kind: &str,
+    schedule: Option<&Schedule>,
+    setting: &Setting<'_>,
+) -> Option<(String, String)> {
     let (unit, before) = match period {
         Period::Fixed(..) => return literals(period, kind, setting),
         Period::Relative(unit, before) => (unit, before),
@@ -66,10 +71,8 @@ pub(super) fn no_interval(selection: &Selection, said: &[Token]) -> Stop {
         Some((unit, 1, _)) => {
             format!("a schedule that runs when the {} ends, e.g. {}", unit.as_str(), at_the_end_of(unit))
         }
-        _ => {
-            "a fixed period such as in 2026, or the last day, week or month with a schedule that runs when it ends"
-                .to_owned()
-        }
+        _ => "a fixed period such as in 2026, or the last day, week or month with a schedule that runs when it ends"
+            .to_owned(),
     };
     Stop::at(token, expected)
 }

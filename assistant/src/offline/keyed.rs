@@ -125,7 +125,10 @@ impl Settling<'_> {
         match fresh::following(self.table) {
             Following::Position => return Ok(POSITION.to_owned()),
             Following::Nothing => {
-                return Err(Stop::at(at, format!("a table: {name} is a {}, which does not say which of its rows are new", self.table.kind)));
+                return Err(Stop::at(
+                    at,
+                    format!("a table: {name} is a {}, which does not say which of its rows are new", self.table.kind),
+                ));
             }
             Following::Column => {}
         }
@@ -136,12 +139,20 @@ impl Settling<'_> {
         if let Some(number) = number.filter(|_| mode != WriteMode::Upsert) {
             return Ok(number.name.clone());
         }
-        let times = self.table.columns.iter().filter(|column| !column.nullable && Family::of(&column.arrow_type) == Family::Time);
+        let times = self
+            .table
+            .columns
+            .iter()
+            .filter(|column| !column.nullable && Family::of(&column.arrow_type) == Family::Time);
         let choices: Vec<Choice> = number.into_iter().chain(times).map(|column| self.choice(column)).collect();
         if choices.is_empty() {
-            return Err(Stop::at(at, format!("all rows, with overwrite: no column of {name} says which rows are new or changed")));
+            return Err(Stop::at(
+                at,
+                format!("all rows, with overwrite: no column of {name} says which rows are new or changed"),
+            ));
         }
-        let text = format!("Which column of {} says which rows are new or changed? None is called like it", self.known.name());
+        let text =
+            format!("Which column of {} says which rows are new or changed? None is called like it", self.known.name());
         Err(Stop::Ask(Question { text, choices }))
     }
 
@@ -204,9 +215,13 @@ impl Settling<'_> {
         }
         let Some(key) = fresh::key(self.table) else {
             let table = self.known.full_name();
-            return Err(Stop::at(*at, format!("'by' and the columns that tell rows apart: the catalog declares no key of {table}")));
+            return Err(Stop::at(
+                *at,
+                format!("'by' and the columns that tell rows apart: the catalog declares no key of {table}"),
+            ));
         };
-        let column = |name: &String| known.columns(selection.base).find(|(_, column)| column.name == *name).map(|(id, _)| id);
+        let column =
+            |name: &String| known.columns(selection.base).find(|(_, column)| column.name == *name).map(|(id, _)| id);
         let places = key.iter().filter_map(column).map(|column: ColumnId| Place { route: Vec::new(), column });
         places.map(|place| name(&place)).collect()
     }
@@ -225,7 +240,9 @@ impl Settling<'_> {
             [_] => Ok(found),
             _ => {
                 let unit = unit.as_str();
-                let expected = format!("'per {unit}' in what is loaded, or 'replace the slices of' and the column that holds the {unit}");
+                let expected = format!(
+                    "'per {unit}' in what is loaded, or 'replace the slices of' and the column that holds the {unit}"
+                );
                 Err(Stop::at(*at, expected))
             }
         }
@@ -261,7 +278,10 @@ impl Settling<'_> {
             return Err(Stop::at(*at, expected));
         }
         if fresh::is_topic(self.table) || fresh::following(self.table) == Following::Nothing {
-            return Err(Stop::at(*at, format!("a table whose rows can all be read: {} is a {}", self.known.full_name(), self.table.kind)));
+            return Err(Stop::at(
+                *at,
+                format!("a table whose rows can all be read: {} is a {}", self.known.full_name(), self.table.kind),
+            ));
         }
         match follows {
             true => Ok((Some(what), Some(KeyScan { by: ScanBy::Keys, every: Some(SCANS) }))),
@@ -298,8 +318,10 @@ impl Settling<'_> {
             notes.push(fresh::leaves_the_condition(&format!("the condition on {column}"), target));
         }
         let hops = selection.places().flat_map(|place| &place.route).map(|hop| hop.table);
-        let mut others: Vec<&str> =
-            hops.chain(selection.partners.iter().map(|partners| partners.table)).filter_map(|id| Some(known.table(id)?.name())).collect();
+        let mut others: Vec<&str> = hops
+            .chain(selection.partners.iter().map(|partners| partners.table))
+            .filter_map(|id| Some(known.table(id)?.name()))
+            .collect();
         others.sort_unstable();
         others.dedup();
         if !others.is_empty() {
@@ -309,7 +331,9 @@ impl Settling<'_> {
             WriteMode::Upsert if how.deleted.is_none() && !fresh::is_topic(self.table) => {
                 notes.push(fresh::stays_when_deleted(target));
             }
-            WriteMode::InsertNew => notes.push(format!("a row that changes later stays in {target} as it was first loaded")),
+            WriteMode::InsertNew => {
+                notes.push(format!("a row that changes later stays in {target} as it was first loaded"))
+            }
             WriteMode::Append if fresh::following(self.table) == Following::Column => {
                 notes.push(format!("a row that is updated at the source is added to {target} again"));
             }

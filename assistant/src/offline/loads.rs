@@ -269,7 +269,10 @@ impl Reader<'_> {
             return Ok(load);
         }
         let target = &load.target;
-        let choice = |mode: &str, text: &str| Choice { text: text.to_owned(), sentence: drafting::behind_target(self.sentence, &load, mode) };
+        let choice = |mode: &str, text: &str| Choice {
+            text: text.to_owned(),
+            sentence: drafting::behind_target(self.sentence, &load, mode),
+        };
         let choices = vec![
             choice("overwrite", "overwrite: each run replaces all rows of the target"),
             choice("append", "append: each run adds its rows to those of earlier runs"),

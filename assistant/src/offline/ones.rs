@@ -23,9 +23,12 @@ struct Meaning {
 impl Reader<'_> {
     /// Takes a word for rows behind `only`; answers with the place behind it.
     pub(super) fn ones(&self, at: usize, selection: &mut Selection) -> Result<Option<usize>, Stop> {
-        let Some(word) = self.said.get(at).filter(|token| !token.is("where") && !token.is_sign()) else { return Ok(None) };
+        let Some(word) = self.said.get(at).filter(|token| !token.is("where") && !token.is_sign()) else {
+            return Ok(None);
+        };
         let is_ones = ["ones", "rows"].iter().any(|ones| self.is(at + 1, ones));
-        let named = || self.names.table(self.said.get(at + 1..)?).filter(|table| table.meanings.contains(&selection.base));
+        let named =
+            || self.names.table(self.said.get(at + 1..)?).filter(|table| table.meanings.contains(&selection.base));
         let behind = match is_ones {
             true => at + 2,
             false => match named() {

@@ -257,7 +257,8 @@ impl Reading<'_> {
                 return None;
             }
             let city = words.iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join("_");
-            let is_it = |zone: &&Tz| zone.name().rsplit_once('/').is_some_and(|(_, last)| last.eq_ignore_ascii_case(&city));
+            let is_it =
+                |zone: &&Tz| zone.name().rsplit_once('/').is_some_and(|(_, last)| last.eq_ignore_ascii_case(&city));
             let mut zones = TZ_VARIANTS.iter().filter(is_it);
             let only = zones.next()?;
             zones.next().is_none().then_some((length, *only))

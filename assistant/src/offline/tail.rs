@@ -14,12 +14,7 @@ use crate::known::TableId;
 
 impl Reader<'_> {
     /// What stands behind a target: modes, checks, a schedule. `None` if something else does.
-    pub(super) fn tail(
-        &self,
-        at: usize,
-        pending: &mut [Load],
-        request: &mut Request,
-    ) -> Result<Option<usize>, Stop> {
+    pub(super) fn tail(&self, at: usize, pending: &mut [Load], request: &mut Request) -> Result<Option<usize>, Stop> {
         if let Some(behind) = self.scheduled(at, request)? {
             return Ok(Some(behind));
         }
@@ -61,7 +56,9 @@ impl Reader<'_> {
         let inverted = self.is(start, "if") || self.is(start, "when");
         let Some(load) = pending.last_mut() else { return Ok(None) };
         if self.warns(at) {
-            load.how.notes.push("nobody is sent a message: what is found stands in the run (headwater runs show)".to_owned());
+            load.how
+                .notes
+                .push("nobody is sent a message: what is found stands in the run (headwater runs show)".to_owned());
         }
         if let Some((behind, rule)) = self.share(start + usize::from(inverted), on_failure, load)? {
             load.rules.push((rule, on_failure, self.span(at..behind)));
@@ -90,7 +87,9 @@ impl Reader<'_> {
                 Some((OnFailure::Fail, that + usize::from(self.is(that, "that"))))
             }
             () if self.is(at, "stop") || self.is(at, "fail") || self.is(at, "abort") => Some((OnFailure::Fail, at + 1)),
-            () if self.warns(at) => Some((OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me") || self.is(at + 1, "us")))),
+            () if self.warns(at) => {
+                Some((OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me") || self.is(at + 1, "us"))))
+            }
             () if self.is(at, "warn") => Some((OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me")))),
             () if self.demands(at) => Some((OnFailure::Fail, at)),
             () => None,
@@ -112,7 +111,8 @@ impl Reader<'_> {
 
     /// `more than 1% have no amount`: a rule about each row, since a share is no limit yet.
     fn share(&self, at: usize, on_failure: OnFailure, load: &mut Load) -> Result<Option<(usize, Rule)>, Stop> {
-        let number = self.said.get(at + 2).filter(|_| self.is(at, "more") && self.is(at + 1, "than") && self.is(at + 3, "%"));
+        let number =
+            self.said.get(at + 2).filter(|_| self.is(at, "more") && self.is(at + 1, "than") && self.is(at + 3, "%"));
         let Some(number) = number else { return Ok(None) };
         if on_failure != OnFailure::Warn {
             return Err(Stop::at(at, "a rule about each row: a share of the rows can only be warned about"));
@@ -126,7 +126,8 @@ impl Reader<'_> {
             return Err(Stop::at(without, "'have no' and a column"));
         }
         let (behind, place) = self.phrase(load.selection.base).column(without + 1, end)?;
-        let name = self.output(&place, &load.selection).ok_or_else(|| Stop::at(without + 1, "a column that is loaded"))?;
+        let name =
+            self.output(&place, &load.selection).ok_or_else(|| Stop::at(without + 1, "a column that is loaded"))?;
         load.how.notes.push(format!(
             "a run warns of every row without {name} and counts them: {}% of the rows is no limit that a check has yet",
             number.text

@@ -49,7 +49,10 @@ impl Reader<'_> {
         let words = self.span(at..behind);
         let sentence = format!("{}{target}{}", &self.sentence[..words.start], &self.sentence[words.end..]);
         let choices = vec![Choice { text: format!("yes, into {target}"), sentence }];
-        Err(Stop::Ask(Question { text: format!("{target} exists, and you did not name it. Should it be written?"), choices }))
+        Err(Stop::Ask(Question {
+            text: format!("{target} exists, and you did not name it. Should it be written?"),
+            choices,
+        }))
     }
 
     pub(super) fn data(&self, target: Option<&str>) -> Data<'_> {

@@ -85,7 +85,8 @@ impl Reader<'_> {
         while ["rows", "of", "the"].iter().any(|word| self.is(at, word)) {
             at += 1;
         }
-        let opens = self.is(at, "all") && (self.is(at + 1, "tables") || (self.is(at + 1, "the") && self.is(at + 2, "tables")));
+        let opens =
+            self.is(at, "all") && (self.is(at + 1, "tables") || (self.is(at + 1, "the") && self.is(at + 2, "tables")));
         if !opens {
             return Ok(false);
         }
@@ -122,7 +123,8 @@ impl Reader<'_> {
         let token = self.said.get(at).ok_or_else(expected)?;
         let text = token.text.strip_suffix(".*").unwrap_or(&token.text);
         let parts = split_name(text).map_err(|_| expected())?;
-        let tables = self.names.known.tables().map(|(_, table)| table).filter(|table| parts.first() == Some(&table.connection));
+        let tables =
+            self.names.known.tables().map(|(_, table)| table).filter(|table| parts.first() == Some(&table.connection));
         let schemas: BTreeSet<&[String]> =
             tables.map(|table| &table.table.path[..table.table.path.len().saturating_sub(1)]).collect();
         let is_named = schemas.iter().any(|schema| **schema == parts[1..]);
@@ -184,11 +186,18 @@ impl Reader<'_> {
 
     fn how_whole(&self, behind_target: usize) -> Question {
         let (before, behind) = self.sentence.trim_end_matches(['.', ' ']).split_at(behind_target);
-        let choice = |said: &str, text: &str| Choice { text: text.to_owned(), sentence: format!("{before}, {said}{behind}") };
+        let choice =
+            |said: &str, text: &str| Choice { text: text.to_owned(), sentence: format!("{before}, {said}{behind}") };
         let choices = vec![
             choice("overwrite", "overwrite: each run replaces all rows of each table"),
-            choice("incrementally", "incrementally: new and changed rows of tables that say which these are, all rows of the others"),
+            choice(
+                "incrementally",
+                "incrementally: new and changed rows of tables that say which these are, all rows of the others",
+            ),
         ];
-        Question { text: "Should a run load all rows of each table, or those that are new and changed?".to_owned(), choices }
+        Question {
+            text: "Should a run load all rows of each table, or those that are new and changed?".to_owned(),
+            choices,
+        }
     }
 }

@@ -42,9 +42,10 @@ const ADDING: [&str; 4] = ["append", "add", "appending", "adding"];
 /// Takes them out: the other tokens, and what was asked for.
 pub(super) fn take(said: Vec<Token>, names: &Names<'_>) -> (Vec<Token>, Vec<Wish>) {
     let ago = |at: usize| said.get(at).is_some_and(|token| token.is("last"));
-    let speaks_of_new = said.iter().enumerate().any(|(at, token)| {
-        token.is("once") || (token.is("since") && (ago(at + 1) || ago(at + 2)))
-    });
+    let speaks_of_new = said
+        .iter()
+        .enumerate()
+        .any(|(at, token)| token.is("once") || (token.is("since") && (ago(at + 1) || ago(at + 2))));
     let mut kept: Vec<Token> = Vec::new();
     let mut wishes = Vec::new();
     let mut at = 0;
@@ -92,7 +93,8 @@ impl Reading<'_> {
     }
 
     fn anywhere(&self) -> Option<(usize, Fresh, bool)> {
-        let found = ANYWHERE.iter().find(|(words, _)| words.iter().enumerate().all(|(ahead, word)| self.is(ahead, word)));
+        let found =
+            ANYWHERE.iter().find(|(words, _)| words.iter().enumerate().all(|(ahead, word)| self.is(ahead, word)));
         found.map(|(words, fresh)| (words.len(), *fresh, false))
     }
 
@@ -111,7 +113,8 @@ impl Reading<'_> {
         let only = usize::from(self.is(0, "only") || self.is(0, "just"));
         let (first, second) = (only, only + 2);
         let joins = self.is_any(only + 1, &["and", "or"]);
-        let pair = (self.is(first, "new") && self.is_any(second, &CHANGED)) || (self.is_any(first, &CHANGED) && self.is(second, "new"));
+        let pair = (self.is(first, "new") && self.is_any(second, &CHANGED))
+            || (self.is_any(first, &CHANGED) && self.is(second, "new"));
         if joins && pair && self.names_rows(only + 3) {
             return Some((only + 3, Fresh::Changed, false));
         }

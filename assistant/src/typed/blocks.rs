@@ -130,7 +130,8 @@ impl Compiler<'_> {
     fn changes(&mut self, path: &TaskPath, node: &Map<String, Value>, stays: Option<&LoadTask>) {
         let own = stays.and_then(|load| serde_json::to_value(load).ok()).unwrap_or_default();
         let said = self.frame.said;
-        let is_new = |field: &str| node.get(field).is_some_and(|value| !value.is_null() && !is_same(value, &own[field]));
+        let is_new =
+            |field: &str| node.get(field).is_some_and(|value| !value.is_null() && !is_same(value, &own[field]));
         let mut unasked: Vec<(&str, &str)> = Vec::new();
         if !modes::says_deletes(said) {
             let fields = DELETING.into_iter().filter(|field| is_new(field));
@@ -149,8 +150,11 @@ impl Compiler<'_> {
 fn is_same(answer: &Value, own: &Value) -> bool {
     match (answer, own) {
         (Value::Object(answer), Value::Object(own)) => {
-            let set: Map<String, Value> =
-                answer.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect();
+            let set: Map<String, Value> = answer
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
             set == *own
         }
         _ => answer == own,

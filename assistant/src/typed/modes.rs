@@ -31,17 +31,7 @@ const OVERWRITE: &[&str] = &[
 const APPEND: &[&str] = &["append", "appending", "appended", "anhänge", "anhängen", "angehängt"];
 
 /// Words that mean the same where nothing says which rows are left out or replaced.
-const ADD: &[&str] = &[
-    "add",
-    "adding",
-    "added",
-    "insert",
-    "hinzufügen",
-    "hinzugefügt",
-    "ergänze",
-    "ergänzen",
-    "dazu",
-];
+const ADD: &[&str] = &["add", "adding", "added", "insert", "hinzufügen", "hinzugefügt", "ergänze", "ergänzen", "dazu"];
 
 const UPSERT: &[&str] = &[
     "upsert",
@@ -211,7 +201,10 @@ pub(super) fn says_mode(said: &Said, mode: &str) -> ModeSaid {
         (WriteMode::Overwrite, said.has(OVERWRITE) && !slices),
         (WriteMode::Upsert, upserts || fresh == Some(Fresh::Changed)),
         (WriteMode::InsertNew, once || (fresh == Some(Fresh::New) && !upserts)),
-        (WriteMode::Append, said.has(APPEND) || (said.has(ADD) && !keyed) || (fresh == Some(Fresh::New) && !upserts && !once)),
+        (
+            WriteMode::Append,
+            said.has(APPEND) || (said.has(ADD) && !keyed) || (fresh == Some(Fresh::New) && !upserts && !once),
+        ),
     ];
     let is_said = |(of, said): &(WriteMode, bool)| *said && of.as_str() == mode;
     match modes.iter().any(|(_, said)| *said) {

@@ -50,7 +50,8 @@ pub(super) static SPEC: LazyLock<Value> = LazyLock::new(|| {
     load["required"] = json!(["input", "into", "mode"]);
     load["properties"]["into"]["description"] = json!("`connection.path`, e.g. `lake.orders`.");
     load["properties"]["mode"]["description"] = json!("How rows meet those already there.");
-    load["properties"]["keys"]["description"] = json!("Key columns (upsert, insert_new), or those that name a slice (delete_insert).");
+    load["properties"]["keys"]["description"] =
+        json!("Key columns (upsert, insert_new), or those that name a slice (delete_insert).");
     // Columns with contracts of their own stay as a person has written them.
     load["properties"]["schema"] = json!({
         "anyOf": [{ "$ref": "#/$defs/Contract" }, { "type": "null" }],

@@ -96,7 +96,16 @@ mod tests {
     fn every_place_of_the_text_is_filled_and_every_field_is_there() {
         let text = text();
         assert!(!text.contains("{{"), "{text}");
-        for name in ["`extract`", "`not_null`", "`partition_by`", "`cron`", "`insert_new`", "`lookback`", "`rows`", "headwater plan"] {
+        for name in [
+            "`extract`",
+            "`not_null`",
+            "`partition_by`",
+            "`cron`",
+            "`insert_new`",
+            "`lookback`",
+            "`rows`",
+            "headwater plan",
+        ] {
             assert!(text.contains(name), "{name}");
         }
     }

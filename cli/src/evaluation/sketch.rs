@@ -43,7 +43,10 @@ impl Sketch {
             reads: BTreeSet::new(),
             rules: Vec::new(),
             schedule: spec.schedule.clone(),
-            features: features(spec.tasks.values()).into_iter().chain(spec.stream.is_some().then_some("stream")).collect(),
+            features: features(spec.tasks.values())
+                .into_iter()
+                .chain(spec.stream.is_some().then_some("stream"))
+                .collect(),
             idle: idle(&works),
         };
         for (path, work) in &works {

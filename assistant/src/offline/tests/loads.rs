@@ -17,11 +17,8 @@ fn store() -> Known {
     let customers = typed(&["public", "customers"], &["id int key", "name text", "country text?", "joined_at time"]);
     let stock = typed(&["public", "stock"], &["warehouse_id int", "product_id int", "pieces int"]);
     let recent = of("shop", typed(&["public", "recent"], &["id int", "updated_at time"]), "view");
-    let events = of(
-        "kafka",
-        typed(&["events"], &["_offset int", "_key text", "id int", "kind text"]),
-        "topic, 3 partitions",
-    );
+    let events =
+        of("kafka", typed(&["events"], &["_offset int", "_key text", "id int", "kind text"]), "topic, 3 partitions");
     let prices = of("lake", typed(&["prices"], &["sku text", "price num"]), "table");
     Known::new(vec![orders, customers, stock, recent, events, prices])
 }
@@ -56,7 +53,9 @@ fn new_and_changed_rows_are_read_by_a_cursor_and_replace_those_of_their_key() {
         "Kopiere neue und geänderte Orders nach lake.orders",
     ] {
         let text = spec_of(sentence);
-        for part in ["from: shop.public.orders, cursor: updated_at", "mode: upsert", "keys: [id]", "order_by: updated_at"] {
+        for part in
+            ["from: shop.public.orders, cursor: updated_at", "mode: upsert", "keys: [id]", "order_by: updated_at"]
+        {
             assert!(text.contains(part), "{sentence}: {part}: {text}");
         }
     }
@@ -147,7 +146,8 @@ fn new_rows_are_each_there_once_or_are_added_as_the_sentence_says() {
 
 #[test]
 fn keys_are_said_or_declared_and_what_no_key_proves_is_listed() {
-    let unproven = |sentence: &str| drafted(sentence).assumptions.iter().any(|said| said.starts_with("no key of the catalog"));
+    let unproven =
+        |sentence: &str| drafted(sentence).assumptions.iter().any(|said| said.starts_with("no key of the catalog"));
     assert!(!unproven("load orders into lake.orders with upsert by id"));
     assert!(unproven("load orders into lake.orders with upsert by customer id"));
     assert!(unproven("load stock into lake.stock, one row per warehouse id and product id"));
@@ -168,7 +168,10 @@ fn rows_that_are_gone_are_removed_or_marked_where_all_rows_are_read() {
     let whole = spec_of("load orders into lake.orders, upsert by id, mark deleted rows");
     assert!(whole.contains("on_delete: soft") && !whole.contains("deletes"), "{whole}");
     let followed = spec_of("copy new and changed orders to lake.orders, remove deleted rows");
-    assert!(followed.contains("on_delete: hard") && followed.contains("deletes: { by: keys, every: 1d }"), "{followed}");
+    assert!(
+        followed.contains("on_delete: hard") && followed.contains("deletes: { by: keys, every: 1d }"),
+        "{followed}"
+    );
     for sentence in [
         "copy new and changed orders to lake.orders, only paid ones, remove deleted rows",
         "load orders into lake.orders, append, remove deleted rows",
@@ -180,9 +183,11 @@ fn rows_that_are_gone_are_removed_or_marked_where_all_rows_are_read() {
 #[test]
 fn a_topic_is_followed_and_one_row_per_key_is_the_last_by_its_offset() {
     let text = spec_of("stream topic events into the lake, one row per id, within 5 seconds");
-    for part in
-        ["stream: { every: 5s }", "from: kafka.events, cursor: auto", "into: lake.events, mode: upsert, keys: [id], order_by: "]
-    {
+    for part in [
+        "stream: { every: 5s }",
+        "from: kafka.events, cursor: auto",
+        "into: lake.events, mode: upsert, keys: [id], order_by: ",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.contains("_offset"), "{text}");
@@ -197,7 +202,8 @@ fn columns_that_come_are_added_where_the_sentence_says_so() {
 
 #[test]
 fn all_tables_of_a_schema_are_one_extract_and_one_load() {
-    let text = spec_of("Every night at 1:00 copy all tables of shop.public except stock and tmp_* to the lake, overwrite");
+    let text =
+        spec_of("Every night at 1:00 copy all tables of shop.public except stock and tmp_* to the lake, overwrite");
     for part in ["tables: ", "shop.public.*", "exclude: ", "tmp_*", "{{ table }}", "mode: overwrite"] {
         assert!(text.contains(part), "{part}: {text}");
     }
