@@ -80,9 +80,12 @@ impl Reader<'_> {
             return Ok(Some(behind));
         }
         let is_keyed = load.how.mode.is_some_and(WriteMode::is_keyed) || load.how.mode.is_none();
-        let names_keys = self.is(at, "by") || self.is(start, "key") || self.is(start, "keys");
-        if names_keys && is_keyed {
-            let first = if self.is(start, "key") || self.is(start, "keys") { start + 1 } else { at + 1 };
+        // `by overwriting it` says a mode, and `key must be unique` a rule.
+        let is_said = self.is(at, "by") && self.mode(at).is_none();
+        let is_key = self.is(start, "key") || self.is(start, "keys");
+        let first = if is_key { start + 1 } else { at + 1 };
+        let names_column = || self.own(load).column(first, self.end_of_clause(first)).is_ok();
+        if is_keyed && ((is_said && !is_key) || (is_key && names_column())) {
             return self.keys(first, self.end_of_clause(first), load).map(Some);
         }
         if self.is(start, "cursor") {

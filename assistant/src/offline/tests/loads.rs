@@ -156,6 +156,13 @@ fn keys_are_said_or_declared_and_what_no_key_proves_is_listed() {
 }
 
 #[test]
+fn a_mode_behind_by_and_a_rule_about_a_column_called_key_name_no_keys() {
+    assert!(spec_of("load orders into lake.orders by overwriting it").contains("mode: overwrite"));
+    let outcome = read("load orders into lake.orders, key must be unique, overwrite");
+    assert!(matches!(outcome, Outcome::NotUnderstood(_)), "{outcome:?}");
+}
+
+#[test]
 fn a_slice_is_named_by_columns_or_by_the_time_that_rows_are_grouped_by() {
     let text = spec_of("Every night at 1:30 load stock into lake.stock with delete_insert by warehouse id");
     assert!(text.contains("mode: delete_insert, keys: [warehouse_id]"), "{text}");
