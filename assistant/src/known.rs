@@ -52,7 +52,7 @@ impl KnownTable {
 }
 
 /// A part of a name, in quotes unless it reads the same without them.
-fn quoted(part: &str) -> String {
+pub(crate) fn quoted(part: &str) -> String {
     let plain = part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain { part.to_owned() } else { format!("\"{}\"", part.replace('"', "\"\"")) }

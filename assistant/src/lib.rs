@@ -7,6 +7,7 @@ mod chart;
 mod draft;
 mod edit;
 mod face;
+mod fresh;
 pub mod gateway;
 mod known;
 mod model;

@@ -4,6 +4,7 @@
 
 mod ask;
 mod compile;
+mod increments;
 #[cfg(test)]
 mod injection;
 mod show;

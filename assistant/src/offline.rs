@@ -9,17 +9,23 @@ mod drafting;
 mod entities;
 mod follow;
 mod german;
+mod german_loads;
 mod heads;
+mod how;
+mod interval;
+mod keyed;
 mod lexer;
 mod list;
 mod loads;
 mod modifiers;
 mod names;
+mod ones;
 mod partners;
 mod parts;
 mod period;
 mod phrase;
 mod ranks;
+mod refusals;
 mod routes;
 mod schedule;
 mod selection;
@@ -27,7 +33,10 @@ mod spoken;
 mod sql;
 mod stop;
 mod tail;
+mod targets;
 mod units;
+mod whole;
+mod wishes;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
@@ -80,8 +89,9 @@ pub struct Statement {
 pub fn compile(sentence: &str, setting: &Setting<'_>) -> Outcome<Drafted> {
     let mut names = Names::of(setting.known, setting.terms);
     names.is_german = spoken::is_german(sentence);
-    let said = spoken::hear(sentence, &names);
-    let reader = Reader { sentence, said: &said, names: &names, targets: setting.targets, zone: setting.zone };
+    let (said, wishes) = wishes::take(spoken::hear(sentence, &names), &names);
+    let reader =
+        Reader { sentence, said: &said, names: &names, targets: setting.targets, zone: setting.zone, wishes: &wishes };
     let made = readable(sentence, &said).and_then(|()| reader.read()).and_then(|request| {
         let tables: Vec<TableId> = request.loads.iter().flat_map(|load| drafting::tables(&load.selection)).collect();
         let mut drafted = drafting::draft(sentence, &said, &request, setting)?;
@@ -118,7 +128,7 @@ fn readable(sentence: &str, said: &[Token]) -> Result<(), Stop> {
 
 /// What a question selects.
 fn select(question: &str, said: &[Token], names: &Names<'_>) -> Result<selection::Selection, Stop> {
-    loads::refuse_changes(said)?;
+    refusals::refuse_changes(said)?;
     refuse_secrets(said, names)?;
     let is_end = |token: &&Token| ["?", "!", "please"].iter().any(|word| token.is(word));
     let end = said.len() - said.iter().rev().take_while(is_end).count();

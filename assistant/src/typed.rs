@@ -2,6 +2,7 @@
 //!
 //! [`schema`] makes its schema from the types of specs, [`compile`](compile::compile) a spec of it, and [`lift`](lift::lift) a typed plan of a spec.
 
+mod blocks;
 mod compile;
 mod directed;
 mod fault;
@@ -11,6 +12,7 @@ mod functions;
 #[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests of specs")]
 pub(crate) mod generator;
 mod lift;
+mod modes;
 mod nodes;
 mod ordered;
 mod said;
@@ -22,7 +24,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use headwater_pipelines::spec::{Param, Schedule};
+use headwater_pipelines::spec::{Param, Schedule, Stream};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,7 @@ use serde_json::Value;
 pub(crate) use compile::{Compiled, Frame, compile};
 pub use fault::{Fault, Phase};
 pub(crate) use lift::{Lifted, lift};
+pub(crate) use modes::{Fresh, asks_for_fresh, asks_for_keys};
 pub(crate) use ordered::unasked;
 pub(crate) use said::{Said, is_joining};
 pub(crate) use schema::{Form, Ids, REPLY, reply_schema, target_id};
@@ -112,7 +115,7 @@ pub(crate) enum PlanOutcome {
     Question(ModelQuestion),
     /// Headwater does not do it: it would change a source, is in no table, or asks for a secret.
     Refusal(Refusal),
-    /// It needs what no field of a draft has, such as updating rows by key.
+    /// It needs what no field of a draft has, such as the history of rows.
     NotYet(Missing),
 }
 
@@ -140,12 +143,6 @@ pub(crate) struct Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MissingFeature {
-    /// Only rows that are new or changed since the last run.
-    Cursor,
-    /// Rows of the same key are updated.
-    Upsert,
-    /// A slice of the target is replaced.
-    DeleteInsert,
     /// The history of rows is kept.
     Scd2,
     /// People are told.
@@ -159,9 +156,6 @@ pub(crate) enum MissingFeature {
 impl MissingFeature {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Cursor => "cursor",
-            Self::Upsert => "upsert",
-            Self::DeleteInsert => "delete_insert",
             Self::Scd2 => "scd2",
             Self::Notify => "notify",
             Self::Http => "http",
@@ -200,7 +194,7 @@ pub(crate) struct ModelStatement {
 }
 
 /// A pipeline as a flat list of tasks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TypedPlan {
     /// Name of the pipeline, from the prompt's words: letters, digits and underscores.
     pub(crate) name: String,
@@ -209,11 +203,13 @@ pub(crate) struct TypedPlan {
     /// Parameters, used as `$name` in SQL; only those that the prompt asks for.
     #[serde(default)]
     pub(crate) params: IndexMap<String, Param>,
-    /// Places of the requirements that its name, schedule and parameters meet, from 0.
+    /// Places of the requirements that its name, schedule, stream and parameters meet, from 0.
     #[serde(default)]
     pub(crate) asked_by: Vec<usize>,
     /// When it runs; null unless the prompt says so.
     pub(crate) schedule: Option<Schedule>,
+    /// Lets it run until it is stopped, and follow its cursors; null unless the prompt says so.
+    pub(crate) stream: Option<Stream>,
     /// The tasks. They stand beside the outcome in an answer: providers limit how deep a schema is nested.
     #[serde(skip)]
     pub(crate) tasks: Vec<Value>,

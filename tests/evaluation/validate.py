@@ -10,13 +10,14 @@ import yaml
 HERE = pathlib.Path(__file__).parent
 HALVES = ("test", "dev")
 FIELDS = {
-    "kind", "about", "wordings", "connections", "lake_tables", "expects", "refusal", "not_yet", "question", "now", "timezone", "target", "targets",
+    "kind", "about", "wordings", "connections", "lake_tables", "expects", "refusal", "not_yet", "needs", "question", "now", "timezone", "target", "targets",
     "mode", "columns", "keys", "ordered", "top", "approximate", "gold", "gold_second", "interval", "schedule", "checks", "stops_on", "follow_ups", "sources",
 }
-MODES = {"append", "overwrite", "upsert", "delete_insert", "scd2"}
+MODES = {"append", "overwrite", "upsert", "insert_new", "delete_insert", "scd2"}
 EXPECTS = {"compile": {"draft", "question", "refusal", "not_yet"}, "ask": {"answer", "question", "refusal"}}
 REFUSALS = {"changes_data", "not_in_catalog", "secret"}
-NOT_YET = {"upsert", "delete_insert", "scd2", "cursor", "notify", "http"}
+NOT_YET = {"scd2", "notify", "http"}
+NEEDS = {"upsert", "insert_new", "delete_insert", "cursor", "deletes", "stream"}
 RULES = {"not_null", "unique", "accepted_values", "sql"}
 CLOCK = re.compile(r"\b(now\s*\(|current_date|current_timestamp|localtimestamp|random\s*\()", re.I)
 
@@ -52,6 +53,8 @@ def faults_of_form(case, schema):
         yield "a question has about and answer, and only a case that expects one has it"
     if (expects == "not_yet") != ("not_yet" in case) or set(case.get("not_yet", [])) - NOT_YET:
         yield f"not_yet is a list of {sorted(NOT_YET)}"
+    if set(case.get("needs", [])) - NEEDS or "needs" in case and (kind != "compile" or expects not in {"draft", "question"}):
+        yield f"needs of a draft is a list of {sorted(NEEDS)}"
     if not case.get("sources"):
         yield "sources are missing"
     zones = [case.get("timezone", "UTC")]

@@ -89,7 +89,7 @@ fn what_is_not_understood_or_refused_ends_with_one_and_loads_nothing() {
         (["compile", "load orders into lake.x"], "question: "),
         (["compile", "load orders into nowhere.x, overwrite"], "expected 'into' and a target such as lake.name"),
         (["compile", "delete orders older than a year"], "refused: "),
-        (["compile", "load orders into lake.x with upsert by id"], "not yet: a sentence can't ask for upsert yet"),
+        (["compile", "load orders into lake.x as scd2 by id"], "not yet: a sentence can't ask for scd2 yet"),
         (["ask", "drop table orders"], "refused: "),
         (["ask", "what is the password"], "refused: "),
         (["ask", "how happy are they"], "not understood: "),

@@ -24,6 +24,7 @@ mod fleet;
 mod golden;
 mod guides;
 mod history;
+mod increments;
 mod life;
 mod link;
 mod models;

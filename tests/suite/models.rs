@@ -104,6 +104,15 @@ pub(crate) fn node(kind: &str, name: &str, asked_by: &[usize], fields: Value) ->
             node[field] = Value::Null;
         }
     }
+    let absent: &[&str] = match kind {
+        "extract" => &["cursor", "lookback", "lag", "cursor_nulls"],
+        "load" => &["order_by", "schema", "on_delete", "deleted_when", "deletes", "max_delete"],
+        _ => &[],
+    };
+    absent.iter().for_each(|field| node[*field] = Value::Null);
+    if kind == "load" {
+        node["keys"] = json!([]);
+    }
     for (field, value) in fields.as_object().unwrap() {
         node[field] = value.clone();
     }
@@ -115,7 +124,7 @@ pub(crate) fn draft(quotes: &[&str], tasks: Vec<Value>) -> Value {
         quotes.iter().map(|quote| json!({ "quote": quote, "meaning": "as it says" })).collect();
     json!({
         "contract": { "requirements": requirements, "targets": [], "assumptions": [] },
-        "outcome": { "kind": "draft", "name": "paid", "description": null, "params": [], "asked_by": [], "schedule": null },
+        "outcome": { "kind": "draft", "name": "paid", "description": null, "params": [], "asked_by": [], "schedule": null, "stream": null },
         "tasks": tasks
     })
 }

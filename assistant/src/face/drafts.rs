@@ -259,7 +259,6 @@ fn base_of(edit: &Editing) -> Result<Spec, OperationError> {
 fn edited(edit: &Editing, drafted: &mut Drafted) -> Result<String, OperationError> {
     let base = base_of(edit)?;
     drafted.spec.connections.clone_from(&base.connections);
-    drafted.spec.stream.clone_from(&base.stream);
     let touched = edit::touched(&base, &drafted.spec);
     let is_allowed =
         |path: &TaskPath| edit.tasks.iter().any(|task| path.as_str() == task || path.starts_with(&format!("{task}.")));

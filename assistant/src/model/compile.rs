@@ -8,7 +8,7 @@ use headwater_pipelines::spec::Spec;
 use headwater_pipelines::write;
 
 use super::show::Shown;
-use super::{COMPILE, Made, ModelError, Opening, Rounds, Talk, answered, choices, data, sources, verify};
+use super::{COMPILE, Made, ModelError, Opening, Rounds, Talk, answered, choices, data, increments, sources, verify};
 use crate::draft::{Choice, Drafted, Outcome, Question};
 use crate::face::Asked;
 use crate::gateway::{Shape, Turn, Why};
@@ -139,14 +139,8 @@ impl Compile<'_> {
             PlanOutcome::Refusal(refusal) => return Ok(Judged::Settled(Outcome::Refused(refusal))),
             PlanOutcome::NotYet(missing) => return Ok(not_yet(said, &missing.quote, missing.feature)),
         };
-        let (none, nothing) = (BTreeMap::new(), BTreeMap::new());
-        let frame = Frame {
-            known: &self.seen.known,
-            targets: &self.seen.targets,
-            said,
-            kept: lifted.map_or(&none, |lifted| &lifted.kept),
-            base_targets: lifted.map_or(&nothing, |lifted| &lifted.targets),
-        };
+        let none = Lifted::default();
+        let frame = Frame { known: &self.seen.known, targets: &self.seen.targets, said, base: lifted.unwrap_or(&none) };
         let compiled = match to_spec(&plan, &contract, &frame) {
             Ok(compiled) => compiled,
             Err(faults) => return Ok(Judged::Faulty(None, faults)),
@@ -165,12 +159,16 @@ impl Compile<'_> {
         if let Some(question) = compiled.question {
             return Ok(Judged::Settled(Outcome::Asked(question)));
         }
-        let Compiled { spec, comments, requirements, assumptions, not_understood, .. } = compiled;
+        let Compiled { spec, comments, requirements, mut assumptions, not_understood, .. } = compiled;
         let report = self.planned(&spec).await?;
         let mut faults = verify::planned(&report);
         if faults.is_empty() && lifted.is_none() {
             faults = verify::meaning(plan, contract, &spec, &report);
         }
+        if faults.is_empty() {
+            faults = increments::faults(plan, contract, &spec, &self.seen.known);
+        }
+        assumptions.extend(increments::assumptions(&spec, &self.seen.known));
         if faults.is_empty() {
             faults = verify::own_targets(&spec);
         }

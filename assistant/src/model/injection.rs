@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::sources;
 use crate::known::tests::{refers, table};
 use crate::known::{Known, TableId};
-use crate::typed::{Contract, Frame, PlanOutcome, Reply, Said, TypedPlan, compile, statement};
+use crate::typed::{Contract, Frame, Lifted, PlanOutcome, Reply, Said, TypedPlan, compile, statement};
 
 const PROMPT: &str = "load all paid orders into lake.paid, overwrite";
 
@@ -75,9 +75,9 @@ fn accepted_of(answer: &Value, known: &Known, prompt: &str) -> Option<BTreeSet<S
     let PlanOutcome::Draft(plan) = reply.outcome else { return None };
     let plan: TypedPlan = *plan;
     let contract: Contract = reply.contract;
-    let (said, kept, base) = (Said::new(prompt), BTreeMap::new(), BTreeMap::new());
+    let (said, base) = (Said::new(prompt), Lifted::default());
     let targets = ["lake", "shop"].map(str::to_owned);
-    let frame = Frame { known, targets: &targets, said: &said, kept: &kept, base_targets: &base };
+    let frame = Frame { known, targets: &targets, said: &said, base: &base };
     let compiled = compile(&plan, &contract, &frame).ok()?;
     if compiled.question.is_some() {
         return None;
@@ -277,6 +277,25 @@ fn words(known: &Known) -> Vec<Value> {
     {
         let mut answer = honest(known);
         answer["outcome"][name] = value;
+        all.push(answer);
+    }
+    // Rows that would be left out, deleted or put under other rules than those that were said.
+    for cursor in ["auto", "t01.c1", &format!("{}.c1", id(known, "orders")), ""] {
+        let mut answer = honest(known);
+        answer["tasks"][0]["cursor"] = json!(cursor);
+        all.push(answer);
+    }
+    for (field, value) in [
+        ("on_delete", json!("hard")),
+        ("deleted_when", json!("true")),
+        ("deletes", json!({ "by": "keys", "every": "0s" })),
+        ("max_delete", json!("100%")),
+        ("schema", json!("evolve")),
+        ("keys", json!([1])),
+        ("order_by", json!(["id"])),
+    ] {
+        let mut answer = honest(known);
+        answer["tasks"][2][field] = value;
         all.push(answer);
     }
     for name in ["a.b", "", "pa id", "x; DROP", "../x"] {

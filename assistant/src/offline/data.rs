@@ -175,6 +175,19 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// Reads further columns of rows that were read already: `with the customer's name and country`.
+    pub(super) fn further(&self, range: Range<usize>, selection: &mut Selection) -> Result<(), Stop> {
+        let base = selection.base;
+        let phrase = Phrase { sentence: self.sentence, said: self.said, names: self.names, base, skipped: &[] };
+        let reader = Reader { data: self, phrase, base };
+        let (start, mut rank) = (range.start, Rank::default());
+        reader.with(range, selection, &mut rank)?;
+        if rank.by.is_some() {
+            return Err(Stop::at(start, "columns, and none that the rows are ordered by"));
+        }
+        reader.settle(selection)
+    }
+
     /// A part without the words that begin it.
     pub(super) fn behind(&self, part: &Range<usize>, words: &[&str]) -> Range<usize> {
         let is_opening = |at: &usize| words.iter().any(|word| self.said[*at].is(word));

@@ -7,14 +7,16 @@ use headwater_pipelines::spec::{CheckTask, Columns, ExtractTask, LoadTask, OnFai
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
 
+use super::keyed::{self, Settled};
 use super::lexer::{self, Token};
 use super::loads::{Load, Request};
 use super::period::Period;
 use super::routes::reach;
-use super::selection::{Selection, Test, Unit};
+use super::selection::{Selection, Test};
 use super::sql::{self, Writing};
 use super::stop::Stop;
-use super::{Setting, literals};
+use super::whole::Whole;
+use super::{Setting, interval};
 use crate::draft::{Choice, Drafted, Question, Requirement};
 use crate::known::{Known, KnownTable, TableId};
 use crate::words::split_name;
@@ -94,6 +96,7 @@ pub(super) fn draft(sentence: &str, said: &[Token], request: &Request, setting: 
         said,
         setting,
         schedule: request.schedule.as_ref().map(|(schedule, _)| schedule),
+        streams: request.stream.is_some(),
         tasks: IndexMap::new(),
         extracts: BTreeMap::new(),
         comments: BTreeMap::new(),
@@ -103,6 +106,12 @@ pub(super) fn draft(sentence: &str, said: &[Token], request: &Request, setting: 
     for load in &request.loads {
         drafting.load(load)?;
     }
+    if let Some(whole) = &request.whole {
+        drafting.whole(whole);
+    }
+    if let Some((stream, words)) = &request.stream {
+        drafting.require(&sentence[words.clone()], None, &stream.in_words());
+    }
     if let Some((schedule, words)) = &request.schedule {
         let meaning = match (&schedule.cron, &schedule.timezone) {
             (Some(cron), zone) => format!("cron {cron} in {}", zone.as_deref().unwrap_or("UTC")),
@@ -111,7 +120,7 @@ pub(super) fn draft(sentence: &str, said: &[Token], request: &Request, setting: 
         drafting.requirements.push(Requirement { quote: sentence[words.clone()].to_owned(), task: None, meaning });
     }
     let name = match request.loads.as_slice() {
-        [] => String::new(),
+        [] => request.whole.as_ref().map(|whole| as_name(whole.pattern.trim_end_matches(".*"))).unwrap_or_default(),
         [only] => plain_name(&only.target),
         [one, other] => format!("{}_and_{}", plain_name(&one.target), plain_name(&other.target)),
         [first, rest @ ..] => format!("{}_and_{}_more", plain_name(&first.target), rest.len()),
@@ -122,7 +131,7 @@ pub(super) fn draft(sentence: &str, said: &[Token], request: &Request, setting: 
         params: IndexMap::new(),
         schedule: request.schedule.as_ref().map(|(schedule, _)| schedule.clone()),
         connections: IndexMap::new(),
-        stream: None,
+        stream: request.stream.as_ref().map(|(stream, _)| stream.clone()),
         tasks: std::mem::take(&mut drafting.tasks),
     };
     let comments = Comments { top: None, tasks: std::mem::take(&mut drafting.comments) };
@@ -136,9 +145,10 @@ struct Drafting<'a> {
     said: &'a [Token],
     setting: &'a Setting<'a>,
     schedule: Option<&'a Schedule>,
+    streams: bool,
     tasks: IndexMap<String, Task>,
-    /// Extracts of whole tables, by table.
-    extracts: BTreeMap<TableId, String>,
+    /// Extracts of whole tables, by table and cursor.
+    extracts: BTreeMap<(TableId, Option<String>), String>,
     comments: BTreeMap<TaskPath, String>,
     requirements: Vec<Requirement>,
     assumptions: Vec<String>,
@@ -156,9 +166,21 @@ impl Drafting<'_> {
         }
         self.must_keep_or_leave(load)?;
         self.assumptions.extend(assumptions(&load.selection, self.setting.known));
-        let mut input = match load.selection.is_copy() {
-            true => self.copy(&load.selection),
-            false => self.transform(load)?,
+        let behind = |words: &str| behind_target(self.sentence, load, words);
+        let settled = keyed::settle(load, self.streams, self.setting, &behind)?;
+        self.assumptions.extend(settled.notes.iter().cloned());
+        if !load.how.is_named {
+            let target = &load.target;
+            self.assumptions.push(format!("the rows go to {target}, a table that does not exist yet: nobody named it"));
+        }
+        let cursor = settled.cursor.as_deref();
+        // A column that a cursor follows is read in any case; a statement leaves it out.
+        let columns = sql::columns(&load.selection, self.setting.known);
+        let reads_cursor =
+            cursor.is_none_or(|cursor| cursor == keyed::POSITION || columns.iter().any(|name| name == cursor));
+        let mut input = match load.selection.is_copy() && reads_cursor {
+            true => self.copy(&load.selection, cursor),
+            false => self.transform(load, cursor)?,
         };
         self.comment(&input, &quote);
         for on_failure in [OnFailure::Fail, OnFailure::Warn] {
@@ -177,25 +199,51 @@ impl Drafting<'_> {
             }
         }
         let task = self.free(&format!("load_{}", plain_name(&load.target)));
+        let meaning = in_words(&load.target, &settled);
+        let Settled { mode, keys, order_by, on_delete, deletes, schema, cursor, .. } = settled;
         let into = LoadTask {
             input,
             into: load.target.clone(),
-            mode: Some(load.mode),
-            keys: Vec::new(),
+            mode: Some(mode),
+            keys,
             track: Vec::new(),
             partition_by: Vec::new(),
-            order_by: None,
-            schema: None,
+            order_by,
+            schema,
             late: None,
-            on_delete: None,
+            on_delete,
             deleted_when: None,
-            deletes: None,
+            deletes,
             max_delete: None,
             verify: None,
         };
         self.tasks.insert(task.clone(), Task { load: Some(into), ..Task::default() });
-        self.require(&quote, Some(&task), &format!("loaded into {}, {}", load.target, load.mode));
+        self.require(&quote, Some(&task), &meaning);
+        if let (Some(words), Some(cursor)) = (load.how.fresh_words.clone(), cursor) {
+            self.require(
+                &self.sentence[words],
+                Some(&task),
+                &format!("each run reads what {} does not hold yet, by the cursor {cursor}", load.target),
+            );
+        }
         Ok(())
+    }
+
+    /// All tables of a schema: one extract and one load, of which planning makes those of each table.
+    fn whole(&mut self, whole: &Whole) {
+        let quote = self.sentence[whole.words.clone()].trim_end_matches([',', ' ']).to_owned();
+        let input = self.free("tables");
+        let task = self.free(&format!("load_{}", as_name(&whole.target)));
+        let (extract, load) = whole.tasks(&input);
+        self.tasks.insert(input.clone(), Task { extract: Some(extract), ..Task::default() });
+        self.tasks.insert(task.clone(), Task { load: Some(load), ..Task::default() });
+        self.comment(&input, &quote);
+        let mode = whole.mode.map_or_else(
+            || "new and changed rows where a table says which these are".to_owned(),
+            |mode| mode.to_string(),
+        );
+        self.require(&quote, Some(&task), &format!("each loaded into {} under its own name, {mode}", whole.target));
+        self.assumptions.extend(whole.notes());
     }
 
     /// Rows without a partner would be lost in silence: with and without them other rows are loaded, so it is asked.
@@ -236,15 +284,16 @@ impl Drafting<'_> {
     }
 
     /// An extract of the columns that are loaded.
-    fn copy(&mut self, selection: &Selection) -> String {
+    fn copy(&mut self, selection: &Selection, cursor: Option<&str>) -> String {
         let Some(table) = self.setting.known.table(selection.base) else { return String::new() };
         if selection.items.is_empty() {
-            return self.extract(selection.base);
+            return self.extract(selection.base, cursor);
         }
         let columns = sql::columns(selection, self.setting.known);
         let extract = ExtractTask {
             from: Some(table.full_name()),
             columns: Some(Columns::Only(columns)),
+            cursor: cursor.map(str::to_owned),
             ..ExtractTask::default()
         };
         let task = self.free(&task_name(table));
@@ -252,51 +301,34 @@ impl Drafting<'_> {
         task
     }
 
-    fn extract(&mut self, id: TableId) -> String {
-        if let Some(task) = self.extracts.get(&id) {
+    fn extract(&mut self, id: TableId, cursor: Option<&str>) -> String {
+        let cursor = cursor.map(str::to_owned);
+        if let Some(task) = self.extracts.get(&(id, cursor.clone())) {
             return task.clone();
         }
         let Some(table) = self.setting.known.table(id) else { return String::new() };
         let task = self.free(&task_name(table));
-        let extract = ExtractTask { from: Some(table.full_name()), ..ExtractTask::default() };
+        let extract = ExtractTask { from: Some(table.full_name()), cursor: cursor.clone(), ..ExtractTask::default() };
         self.tasks.insert(task.clone(), Task { extract: Some(extract), ..Task::default() });
-        self.extracts.insert(id, task.clone());
+        self.extracts.insert((id, cursor), task.clone());
         task
     }
 
-    fn transform(&mut self, load: &Load) -> Result<String, Stop> {
+    fn transform(&mut self, load: &Load, cursor: Option<&str>) -> Result<String, Stop> {
+        let base = load.selection.base;
+        let of = |id: TableId| cursor.filter(|_| id == base);
         let extracts: BTreeMap<TableId, String> =
-            tables(&load.selection).into_iter().map(|id| (id, self.extract(id))).collect();
+            tables(&load.selection).into_iter().map(|id| (id, self.extract(id, of(id)))).collect();
         // A task may be called like a word of SQL.
         let table = |id: TableId| extracts.get(&id).map(|task| sql::identifier(task)).unwrap_or_default();
         let schedule = self.schedule;
-        let zone = zone_of(schedule, self.setting);
-        let bounds = |period: Period, kind: &str| bounds(period, kind, schedule, self.setting);
+        let zone = interval::zone_of(schedule, self.setting);
+        let bounds = |period: Period, kind: &str| interval::bounds(period, kind, schedule, self.setting);
         let writing = Writing { known: self.setting.known, table: &table, bounds: &bounds, zone: &zone };
-        let sql = writing.select(&load.selection).ok_or_else(|| self.no_interval(&load.selection))?;
+        let sql = writing.select(&load.selection).ok_or_else(|| interval::no_interval(&load.selection, self.said))?;
         let task = self.free(&plain_name(&load.target));
         self.tasks.insert(task.clone(), Task { transform: Some(format!("{sql}\n")), ..Task::default() });
         Ok(task)
-    }
-
-    /// A relative period is the interval of a run, which its schedule has to end where the period does.
-    fn no_interval(&self, selection: &Selection) -> Stop {
-        let relative = selection.conditions.iter().find_map(|condition| match &condition.test {
-            Test::During(Period::Relative(unit, before)) => Some((*unit, *before, condition.words.start)),
-            _ => None,
-        });
-        let at = relative.map_or(0, |(_, _, start)| start);
-        let token = self.said.iter().position(|token| token.span.start >= at).unwrap_or(0);
-        let expected = match relative {
-            Some((unit, 1, _)) => {
-                format!("a schedule that runs when the {} ends, e.g. {}", unit.as_str(), at_the_end_of(unit))
-            }
-            _ => {
-                "a fixed period such as in 2026, or the last day, week or month with a schedule that runs when it ends"
-                    .to_owned()
-            }
-        };
-        Stop::at(token, expected)
     }
 
     /// A name that no task has, nor a connection.
@@ -321,49 +353,18 @@ impl Drafting<'_> {
     }
 }
 
-/// The zone that days and months of a pipeline are of: the schedule's, or the workspace's.
-fn zone_of(schedule: Option<&Schedule>, setting: &Setting<'_>) -> String {
-    let own = schedule.filter(|schedule| schedule.cron.is_some()).map(|schedule| schedule.timezone.clone());
-    own.map_or_else(|| setting.zone.name().to_owned(), |zone| zone.unwrap_or_else(|| "UTC".to_owned()))
+/// The sentence with more words behind a load's target.
+pub(super) fn behind_target(sentence: &str, load: &Load, words: &str) -> String {
+    let (before, behind) = sentence.trim_end_matches(['.', ' ']).split_at(load.target_words.end);
+    format!("{before}, {words}{behind}")
 }
 
-/// The bounds of a period in a pipeline: literals if they are fixed, else the run's interval, which must be the period.
-fn bounds(period: Period, kind: &str, schedule: Option<&Schedule>, setting: &Setting<'_>) -> Option<(String, String)> {
-    let (unit, before) = match period {
-        Period::Fixed(..) => return literals(period, kind, setting),
-        Period::Relative(unit, before) => (unit, before),
-        // Which year's it is would depend on the day of writing.
-        Period::Month(_) => return None,
+fn in_words(target: &str, settled: &Settled) -> String {
+    let by = match settled.keys.is_empty() {
+        true => String::new(),
+        false => format!(" by {}", settled.keys.join(", ")),
     };
-    let cron = schedule?.cron.as_deref()?;
-    if before != 1 || cron != cron_at_the_end_of(unit)? {
-        return None;
-    }
-    let zone = zone_of(schedule, setting);
-    let local = |name: &str| match (kind.starts_with("Timestamp"), sql::is_zoned(kind)) {
-        (true, true) => format!("${name}"),
-        // A time without a zone is compared with the clock of the zone; the cast alone would give that of UTC.
-        (true, false) => format!("to_local_time(${name} AT TIME ZONE '{zone}')"),
-        _ => format!("CAST(${name} AT TIME ZONE '{zone}' AS date)"),
-    };
-    Some((local("interval_start"), local("interval_end")))
-}
-
-fn cron_at_the_end_of(unit: Unit) -> Option<&'static str> {
-    match unit {
-        Unit::Day => Some("0 0 * * *"),
-        Unit::Week => Some("0 0 * * 1"),
-        Unit::Month => Some("0 0 1 * *"),
-        Unit::Hour | Unit::Quarter | Unit::Year => None,
-    }
-}
-
-fn at_the_end_of(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Week => "every Monday at 0:00",
-        Unit::Month => "on the first of every month at 0:00",
-        _ => "every day at 0:00",
-    }
+    format!("loaded into {target}, {}{by}", settled.mode)
 }
 
 fn rule_in_words(rule: &Rule, on_failure: OnFailure) -> String {

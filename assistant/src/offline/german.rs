@@ -1,5 +1,6 @@
 //! German sentences: their words for the parts of the grammar, and the places where German puts them elsewhere.
 
+use super::german_loads;
 use super::lexer::Token;
 use super::names::Names;
 use super::spoken::replaced;
@@ -224,7 +225,7 @@ pub(super) fn is_german(said: &[Token]) -> bool {
 pub(super) fn translated(said: Vec<Token>, names: &Names<'_>) -> Vec<Token> {
     let said = ordered(said);
     let said = numbered(&said);
-    let said = directed(replaced(&said, PHRASES));
+    let said = directed(replaced(&said, &[PHRASES, german_loads::PHRASES].concat()));
     articles(&said, names)
 }
 

@@ -3,16 +3,20 @@
 use std::ops::Range;
 
 use chrono_tz::Tz;
-use headwater_pipelines::spec::{OnFailure, Rule, Schedule, WriteMode};
+use headwater_pipelines::spec::{OnFailure, Rule, Schedule, Stream, WriteMode};
 
-use super::data::Data;
+use super::drafting;
+use super::how::How;
 use super::lexer::Token;
 use super::names::Names;
+use super::refusals;
 use super::schedule;
 use super::selection::Selection;
 use super::stop::Stop;
-use crate::draft::{Choice, Question, Refusal, RefusalReason};
-use crate::known::KnownTable;
+use super::whole::Whole;
+use super::wishes::Wish;
+use crate::draft::{Choice, Question};
+use crate::typed::Fresh;
 
 /// A load that a sentence asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +24,13 @@ pub(super) struct Load {
     pub(super) selection: Selection,
     /// The words that say what is read.
     pub(super) words: Range<usize>,
+    /// The token at which it begins.
+    pub(super) at: usize,
     /// `connection.path`
     pub(super) target: String,
-    pub(super) mode: WriteMode,
+    /// The words that name the target.
+    pub(super) target_words: Range<usize>,
+    pub(super) how: How,
     pub(super) rules: Vec<(Rule, OnFailure, Range<usize>)>,
     /// It was said to move rows.
     pub(super) moves: bool,
@@ -32,7 +40,11 @@ pub(super) struct Load {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
     pub(super) loads: Vec<Load>,
+    /// Tables of a schema that are loaded together.
+    pub(super) whole: Option<Whole>,
     pub(super) schedule: Option<(Schedule, Range<usize>)>,
+    /// It runs until it is stopped; the words that asked for it.
+    pub(super) stream: Option<(Stream, Range<usize>)>,
     /// Whether something was said of all loads together.
     pub(super) shared: bool,
 }
@@ -45,21 +57,14 @@ pub(super) struct Reader<'a> {
     /// Connections that can be written to.
     pub(super) targets: &'a [String],
     pub(super) zone: Tz,
-}
-
-/// A load while its sentence is read.
-pub(super) struct Pending {
-    pub(super) selection: Selection,
-    pub(super) words: Range<usize>,
-    pub(super) target: String,
-    pub(super) mode: Option<WriteMode>,
-    pub(super) rules: Vec<(Rule, OnFailure, Range<usize>)>,
-    pub(super) moves: bool,
+    /// Where new rows alone were asked for.
+    pub(super) wishes: &'a [Wish],
 }
 
 /// Words that ask for a load and leave open how.
-pub(super) const LOADING: [&str; 15] = [
+pub(super) const LOADING: [&str; 16] = [
     "load",
+    "stream",
     "copy",
     "put",
     "sync",
@@ -76,68 +81,20 @@ pub(super) const LOADING: [&str; 15] = [
     "move",
 ];
 
-/// Words that begin a request to change or remove what is there.
-const CHANGING: [&str; 24] = [
-    "delete",
-    "remove",
-    "drop",
-    "truncate",
-    "update",
-    "insert",
-    "alter",
-    "purge",
-    "erase",
-    "raise",
-    "increase",
-    "decrease",
-    "set",
-    "change",
-    "rename",
-    "grant",
-    "lösche",
-    "entferne",
-    "erhöhe",
-    "senke",
-    "aktualisiere",
-    "setze",
-    "ändere",
-    "Ändere",
-];
-
-/// A request to change a source is refused, whatever else the sentence says.
-pub(super) fn refuse_changes(said: &[Token]) -> Result<(), Stop> {
-    let first = said.iter().find(|token| !["please", "can", "could", "you", "now"].iter().any(|word| token.is(word)));
-    // `make a pipeline that deletes …`
-    let within = said.windows(2).find(|two| {
-        let leads = ["that", "which", "and", "to", "then"].iter().any(|word| two[0].is(word));
-        leads
-            && ["deletes", "removes", "drops", "truncates", "purges", "delete", "truncate", "purge"]
-                .iter()
-                .any(|word| two[1].is(word))
-    });
-    match first.filter(|token| CHANGING.iter().any(|word| token.is(word))).or(within.map(|two| &two[1])) {
-        Some(token) => Err(Stop::Refuse(Refusal {
-            reason: RefusalReason::ChangesData,
-            message: format!(
-                "'{}' would change what is in a source. Pipelines read sources and write their own targets; change the source with its own tools",
-                token.text
-            ),
-        })),
-        None => Ok(()),
-    }
-}
-
 impl Reader<'_> {
     /// Reads the whole sentence.
     pub(super) fn read(&self) -> Result<Request, Stop> {
-        refuse_changes(self.said)?;
+        refusals::refuse_changes(self.said)?;
         self.refuse_unfinished()?;
         let mut at = usize::from(self.is(0, "please"));
-        let mut request = Request { loads: Vec::new(), schedule: None, shared: false };
-        let mut pending: Vec<Pending> = Vec::new();
+        let mut request = Request { loads: Vec::new(), whole: None, schedule: None, stream: None, shared: false };
+        let mut pending: Vec<Load> = Vec::new();
         let mut verb = None;
         if let Some(behind) = self.scheduled(at, &mut request)? {
             at = self.behind_joint(behind);
+        }
+        if self.whole(at, &mut request)? {
+            return Ok(request);
         }
         while at < self.said.len() {
             if !pending.is_empty()
@@ -150,11 +107,29 @@ impl Reader<'_> {
             pending.push(load);
             at = self.behind_joint(behind);
         }
-        request.loads = pending.into_iter().map(|load| self.settled(load)).collect::<Result<_, _>>()?;
+        self.grant(&mut pending);
+        request.loads = pending.into_iter().map(|load| self.settled(load, &request)).collect::<Result<_, _>>()?;
         if request.loads.is_empty() {
             return Err(Stop::at(at, "what to load, and into which target"));
         }
+        if request.schedule.is_some() && request.stream.is_some() {
+            return Err(Stop::at(0, "a schedule, or a stream, which runs until it is stopped"));
+        }
         Ok(request)
+    }
+
+    /// Gives each wish for new rows to the load that it stands in or behind.
+    fn grant(&self, loads: &mut [Load]) {
+        for wish in self.wishes {
+            let place = loads.iter().rposition(|load| load.at <= wish.at).unwrap_or(0);
+            let Some(load) = loads.get_mut(place) else { continue };
+            load.how.wish(wish);
+        }
+        // A cursor is said for the sake of new rows.
+        for load in loads.iter_mut().filter(|load| load.how.cursor.is_some()) {
+            let is_added = matches!(load.how.mode, Some(WriteMode::Append | WriteMode::InsertNew));
+            load.how.fresh.get_or_insert(if is_added { Fresh::New } else { Fresh::Changed });
+        }
     }
 
     /// Takes a schedule that begins here; answers with the place behind it.
@@ -170,25 +145,11 @@ impl Reader<'_> {
 
     /// Words anywhere in a sentence that ask for what does not execute yet.
     fn refuse_unfinished(&self) -> Result<(), Stop> {
-        let phrases: [(&[&str], &'static str); 9] = [
-            (&["new", "and", "changed"], "cursor"),
-            (&["new", "or", "changed"], "cursor"),
-            (&["only", "new"], "cursor"),
-            (&["since", "the", "last", "run"], "cursor"),
-            (&["since", "last", "run"], "cursor"),
-            (&["since", "last", "time"], "cursor"),
-            (&["keep", "history"], "scd2"),
-            (&["keep", "the", "history"], "scd2"),
-            (&["in", "slices"], "delete_insert"),
-        ];
+        let phrases: [&[&str]; 2] = [&["keep", "history"], &["keep", "the", "history"]];
         for at in 0..self.said.len() {
-            for (words, feature) in phrases {
-                if words.iter().enumerate().all(|(ahead, word)| self.is(at + ahead, word)) {
-                    // An upsert that is asked for, too, is the larger part of it.
-                    let upserts = self.said.iter().any(|token| token.is("upsert") || token.is("merge"));
-                    let feature = if upserts { "upsert" } else { feature };
-                    return Err(Stop::NotYet { feature, words: self.span(at..at + words.len()) });
-                }
+            let is_here = |words: &&[&str]| words.iter().enumerate().all(|(ahead, word)| self.is(at + ahead, word));
+            if let Some(words) = phrases.iter().find(|words| is_here(words)) {
+                return Err(Stop::NotYet { feature: "scd2", words: self.span(at..at + words.len()) });
             }
         }
         Ok(())
@@ -200,30 +161,23 @@ impl Reader<'_> {
         at: usize,
         verb: &mut Option<Option<WriteMode>>,
         request: &mut Request,
-    ) -> Result<(usize, Pending), Stop> {
+    ) -> Result<(usize, Load), Stop> {
         let said = self.said.get(at).ok_or_else(|| Stop::at(at, "what to load"))?;
-        let is = |words: &[&str]| words.iter().any(|word| said.is(word));
-        let replaces = is(&["overwrite", "replace", "refresh"]);
-        if (replaces || is(&["fill", "build", "create", "populate"]))
-            && let Some((target, behind)) = self.target(at + 1)
-        {
-            if !(self.is(behind, "with") || !replaces && (self.is(behind, "from") || self.is(behind, "as"))) {
-                return Err(Stop::at(behind, "'with' and what is loaded"));
-            }
-            let end = self.end_of_data(behind + 1);
-            let selection = self.data(Some(&target)).read(behind + 1..end)?;
-            let words = self.span(behind + 1..end);
-            let mode = replaces.then_some(WriteMode::Overwrite);
-            return Ok((end, Pending { selection, words, target, mode, rules: Vec::new(), moves: false }));
+        if let Some(load) = self.replacing(at)? {
+            return Ok(load);
         }
+        let is = |words: &[&str]| words.iter().any(|word| said.is(word));
         let mode = match () {
             () if is(&LOADING) => Some(None),
             () if is(&["append", "add"]) => Some(Some(WriteMode::Append)),
             () if is(&["overwrite", "replace"]) => Some(Some(WriteMode::Overwrite)),
-            () if is(&["upsert", "merge"]) => return Err(self.not_yet("upsert", at)),
+            () if is(&["upsert", "merge"]) => Some(Some(WriteMode::Upsert)),
             () if is(&["notify", "tell", "message"]) => return Err(self.not_yet("notify", at)),
             () => None,
         };
+        if said.is("stream") {
+            request.stream.get_or_insert_with(|| (Stream::default(), self.span(at..at + 1)));
+        }
         let mut start = at + usize::from(mode.is_some());
         // `load every day at 6:00 orders into …`
         if mode.is_some()
@@ -241,7 +195,6 @@ impl Reader<'_> {
             let end = (start..self.said.len()).find(|place| self.is(*place, ",")).unwrap_or(self.said.len());
             return Err(self.data(None).read(start..end).err().unwrap_or_else(|| self.no_target(end)));
         };
-        let (target, behind) = self.target(into + 1).ok_or_else(|| self.no_target(into + 1))?;
         // `load orders every day at 6:00 into …`
         let scheduled = (start + 1..into).find_map(|place| {
             let read = schedule::read(self.sentence, self.said, place, self.zone)?;
@@ -251,65 +204,95 @@ impl Reader<'_> {
         if let Some(place) = scheduled {
             self.scheduled(place, request)?;
         }
-        let end = scheduled.unwrap_or(into);
-        let selection = self.data(Some(&target)).read(start..self.without_comma(start..end))?;
+        let mut load = self.read_into(at, start..scheduled.unwrap_or(into), into, mode)?;
+        load.1.moves = said.is("move");
+        Ok(load)
+    }
+
+    /// What is loaded, by which keys, and the target that stands behind `into`.
+    fn read_into(
+        &self,
+        at: usize,
+        part: Range<usize>,
+        into: usize,
+        mode: Option<WriteMode>,
+    ) -> Result<(usize, Load), Stop> {
+        let start = part.start + self.topic(part.start);
+        let mut end = self.without_comma(start..part.end);
+        // `upsert orders by id into …`
+        let by = (start + 1..end).rev().find(|place| self.is(*place, "by") && mode.is_some_and(WriteMode::is_keyed));
+        let keys = by.map(|by| by + 1..end);
+        end = by.unwrap_or(end);
+        let named = self.target(into + 1);
+        let selection = self.data(named.as_ref().map(|(target, _)| target.as_str())).read(start..end)?;
+        let (target, behind) = match named {
+            Some(named) => named,
+            None => self.same_name(into + 1, &selection)?,
+        };
+        let how = How { mode, is_named: self.target(into + 1).is_some(), ..How::default() };
         let words = self.span(start..end);
-        Ok((behind, Pending { selection, words, target, mode, rules: Vec::new(), moves: said.is("move") }))
+        let target_words = self.span(into + 1..behind);
+        let (rules, moves) = (Vec::new(), false);
+        let mut load = Load { selection, words, at, target, target_words, how, rules, moves };
+        if let Some(keys) = keys {
+            let behind = self.keys(keys.start, keys.end, &mut load)?;
+            if behind < keys.end {
+                return Err(Stop::at(behind, "'into' and a target"));
+            }
+        }
+        Ok((behind, load))
+    }
+
+    /// `overwrite TARGET with DATA`, `fill TARGET from DATA`
+    fn replacing(&self, at: usize) -> Result<Option<(usize, Load)>, Stop> {
+        let is = |words: &[&str]| words.iter().any(|word| self.is(at, word));
+        let replaces = is(&["overwrite", "replace", "refresh"]);
+        if !replaces && !is(&["fill", "build", "create", "populate"]) {
+            return Ok(None);
+        }
+        let Some((target, behind)) = self.target(at + 1) else { return Ok(None) };
+        if !(self.is(behind, "with") || !replaces && (self.is(behind, "from") || self.is(behind, "as"))) {
+            return Err(Stop::at(behind, "'with' and what is loaded"));
+        }
+        let end = self.end_of_data(behind + 1);
+        let selection = self.data(Some(&target)).read(behind + 1..end)?;
+        let words = self.span(behind + 1..end);
+        let target_words = self.span(at + 1..behind);
+        let how = How { mode: replaces.then_some(WriteMode::Overwrite), is_named: true, ..How::default() };
+        Ok(Some((end, Load { selection, words, at, target, target_words, how, rules: Vec::new(), moves: false })))
     }
 
     /// A load whose mode is known. What adds and what replaces gives other rows from the second run on, so it is asked.
-    fn settled(&self, load: Pending) -> Result<Load, Stop> {
-        let Pending { selection, words, target, mode, rules, moves } = load;
-        let Some(mode) = mode else {
-            let sentence = self.sentence.trim_end_matches(['.', ' ']);
-            let choice = |mode: &str, text: &str| Choice {
-                text: text.to_owned(),
-                sentence: sentence.replacen(&target, &format!("{target}, {mode}"), 1),
-            };
-            let choices = vec![
-                choice("overwrite", "overwrite: each run replaces all rows of the target"),
-                choice("append", "append: each run adds its rows to those of earlier runs"),
-            ];
-            return Err(Stop::Ask(Question {
-                text: format!("Should a run replace the rows of {target}, or add to them?"),
-                choices,
-            }));
+    fn settled(&self, load: Load, request: &Request) -> Result<Load, Stop> {
+        let says_how = load.how.mode.is_some() || load.how.fresh.is_some() || request.stream.is_some();
+        if says_how {
+            return Ok(load);
+        }
+        let target = &load.target;
+        let choice = |mode: &str, text: &str| Choice {
+            text: text.to_owned(),
+            sentence: drafting::behind_target(self.sentence, &load, mode),
         };
-        Ok(Load { selection, words, target, mode, rules, moves })
-    }
-
-    pub(super) fn data(&self, target: Option<&str>) -> Data<'_> {
-        let parts = target.and_then(|target| headwater_pipelines::sql::split_name(target).ok());
-        // A schema may be left out.
-        let is_at = |table: &KnownTable, parts: &[String]| {
-            parts.first() == Some(&table.connection) && parts.len() > 1 && table.table.path.ends_with(&parts[1..])
-        };
-        let target = parts.and_then(|parts| {
-            let mut tables = self.names.known.tables();
-            tables.find(|(_, table)| is_at(table, &parts)).map(|(id, _)| id)
-        });
-        Data { sentence: self.sentence, said: self.said, names: self.names, target }
+        let choices = vec![
+            choice("overwrite", "overwrite: each run replaces all rows of the target"),
+            choice("append", "append: each run adds its rows to those of earlier runs"),
+        ];
+        Err(Stop::Ask(Question {
+            text: format!("Should a run replace the rows of {target}, or add to them?"),
+            choices,
+        }))
     }
 
     pub(super) fn is(&self, at: usize, word: &str) -> bool {
         self.said.get(at).is_some_and(|token| token.is(word))
     }
 
-    fn is_into(&self, at: usize) -> bool {
-        (self.is(at, "into") || self.is(at, "to")) && self.target(at + 1).is_some()
-    }
-
-    /// `lake.orders`: a name below a connection that can be written to.
-    pub(super) fn target(&self, at: usize) -> Option<(String, usize)> {
-        let token = self.said.get(at)?;
-        let parts = headwater_pipelines::sql::split_name(&token.text).ok()?;
-        let known = parts.len() >= 2 && self.targets.contains(&parts[0]);
-        known.then(|| (token.text.clone(), at + 1))
-    }
-
-    fn no_target(&self, at: usize) -> Stop {
-        let example = self.targets.first().map_or("connection", String::as_str);
-        Stop::at(at, format!("'into' and a target such as {example}.name"))
+    /// Words in front of a topic: `topic`, `the topic`.
+    fn topic(&self, at: usize) -> usize {
+        let ahead = usize::from(self.is(at, "the"));
+        let is_word = self.is(at + ahead, "topic") && self.said.get(at + ahead + 1).is_some();
+        let is_name = self.names.table(&self.said[at.min(self.said.len())..]).is_some();
+        if is_word && !is_name { ahead + 1 } else { 0 }
     }
 
     /// Where data behind `overwrite TARGET with` ends: at a schedule, a check, or the end.
@@ -326,7 +309,26 @@ impl Reader<'_> {
     }
 
     pub(super) fn end_of_clause(&self, start: usize) -> usize {
-        const BEHIND: [&str; 17] = [
+        // Columns may be called so: these words begin another part behind a comma alone.
+        const BEHIND_COMMA: [&str; 15] = [
+            "upsert",
+            "merge",
+            "insert_new",
+            "delete_insert",
+            "one",
+            "once",
+            "key",
+            "keys",
+            "cursor",
+            "keep",
+            "remove",
+            "mark",
+            "evolve",
+            "freeze",
+            "within",
+        ];
+        const BEHIND: [&str; 18] = [
+            "reload",
             "replace",
             "replacing",
             "overwriting",
@@ -347,8 +349,12 @@ impl Reader<'_> {
         ];
         let ends = |at: usize| {
             let is_behind = at > start && (self.is(at - 1, ",") || self.is(at - 1, "and") || self.is(at - 1, ";"));
+            let is_listed = at > start && (self.is(at - 1, ",") || (at > start + 1 && self.is(at - 2, ",")));
             (is_behind && BEHIND.iter().any(|word| self.is(at, word)))
-                || ["check", "warn", "stop", "notify", "overwrite", "append"].iter().any(|word| self.is(at, word))
+                || (is_behind && is_listed && BEHIND_COMMA.iter().any(|word| self.is(at, word)))
+                || ["check", "warn", "stop", "notify", "tell", "alert", "overwrite", "append"]
+                    .iter()
+                    .any(|word| self.is(at, word))
                 || (at > start && schedule::read(self.sentence, self.said, at, self.zone).is_some())
         };
         let end = (start..self.said.len()).find(|at| ends(*at)).unwrap_or(self.said.len());

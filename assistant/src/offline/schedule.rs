@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
 use headwater_pipelines::spec::Schedule;
 
 use super::lexer::Token;
@@ -230,19 +230,39 @@ impl Reading<'_> {
         }
     }
 
-    /// `in Europe/Berlin`, `(UTC)`, `Europe/Berlin time`
+    /// `in Europe/Berlin`, `(UTC)`, `Europe/Berlin time`, `in Berlin`, `New York time`
     fn zone(&mut self) -> Option<Tz> {
         let is_opened = self.is(0, "(");
         let ahead = usize::from(self.is(0, "in") || is_opened);
-        let zone = self.said.get(self.at + ahead).filter(|token| token.text.contains('/') || token.is("UTC"))?;
-        let zone: Tz = zone.text.parse().ok()?;
-        self.at += ahead + 1;
+        let (length, zone) = self.named_zone(ahead).or_else(|| self.city(ahead))?;
+        self.at += ahead + length;
         if is_opened && !self.take(&[")"]) {
-            self.at -= ahead + 1;
+            self.at -= ahead + length;
             return None;
         }
         self.take(&["time"]);
         Some(zone)
+    }
+
+    fn named_zone(&self, ahead: usize) -> Option<(usize, Tz)> {
+        let zone = self.said.get(self.at + ahead).filter(|token| token.text.contains('/') || token.is("UTC"))?;
+        Some((1, zone.text.parse().ok()?))
+    }
+
+    /// The zone that is named for a city, if there is one. Without `in` or `time` the word could be anything.
+    fn city(&self, ahead: usize) -> Option<(usize, Tz)> {
+        (1..=3).rev().find_map(|length| {
+            let words = self.said.get(self.at + ahead..self.at + ahead + length)?;
+            if !self.is(0, "in") && !self.is(ahead + length, "time") {
+                return None;
+            }
+            let city = words.iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join("_");
+            let is_it =
+                |zone: &&Tz| zone.name().rsplit_once('/').is_some_and(|(_, last)| last.eq_ignore_ascii_case(&city));
+            let mut zones = TZ_VARIANTS.iter().filter(is_it);
+            let only = zones.next()?;
+            zones.next().is_none().then_some((length, *only))
+        })
     }
 }
 
@@ -319,6 +339,8 @@ mod tests {
             ("Every 6 hours", "21600s"),
             ("hourly", "3600s"),
             ("at 6:30 every weekday in Europe/Berlin", "30 6 * * 1-5 Europe/Berlin"),
+            ("every weekday at 6 in Berlin", "0 6 * * 1-5 Europe/Berlin"),
+            ("every day at 9 New York time", "0 9 * * * America/New_York"),
             ("every night", "asks: At which time, every night?"),
         ] {
             assert_eq!(cron(words), expected, "{words}");

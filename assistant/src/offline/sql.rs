@@ -41,6 +41,18 @@ pub(super) fn columns(selection: &Selection, known: &Known) -> Vec<String> {
     names
 }
 
+/// The name that a column has among a selection's outputs.
+pub(super) fn name_of(place: &Place, selection: &Selection, known: &Known) -> Option<String> {
+    let names = columns(selection, known);
+    let outputs: Vec<&Value> = selection.groups.iter().chain(&selection.items).map(|item| &item.value).collect();
+    // The table's own columns, if all of them are loaded, stand first.
+    let own = names.len() - outputs.len();
+    let value = Value::Column(place.clone());
+    let named = outputs.into_iter().zip(&names[own..]).find(|(output, _)| **output == value);
+    let column = known.column(place.column).filter(|_| own > 0 && place.route.is_empty());
+    named.map(|(_, name)| name.clone()).or_else(|| column.map(|column| column.name.clone()))
+}
+
 fn default_name(item: &Item, base: TableId, known: &Known) -> String {
     let column = |place: &Place| known.column(place.column).map(|column| column.name.clone()).unwrap_or_default();
     let fold = |fold: Fold| match fold {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use headwater_pipelines::spec::{OnFailure, Rule, Values, WriteMode};
 
 use super::condition;
-use super::loads::{LOADING, Pending, Reader, Request};
+use super::loads::{LOADING, Load, Reader, Request};
 use super::phrase::Phrase;
 use super::selection::{Condition, Item, Place, Selection, Test, Value};
 use super::sql::{self, Writing, identifier};
@@ -14,12 +14,7 @@ use crate::known::TableId;
 
 impl Reader<'_> {
     /// What stands behind a target: modes, checks, a schedule. `None` if something else does.
-    pub(super) fn tail(
-        &self,
-        at: usize,
-        pending: &mut [Pending],
-        request: &mut Request,
-    ) -> Result<Option<usize>, Stop> {
+    pub(super) fn tail(&self, at: usize, pending: &mut [Load], request: &mut Request) -> Result<Option<usize>, Stop> {
         if let Some(behind) = self.scheduled(at, request)? {
             return Ok(Some(behind));
         }
@@ -28,19 +23,25 @@ impl Reader<'_> {
         if is_verb && (at + 1 == self.said.len() || self.is(at + 1, ",") || self.is(at + 1, "and")) {
             return Ok(Some(at + 1));
         }
-        if let Some((feature, place)) = self.unfinished(at) {
+        if !self.warns(at)
+            && let Some((feature, place)) = self.unfinished(at)
+        {
             return Err(self.not_yet(feature, place));
+        }
+        if let Some(behind) = self.how(at, pending, request)? {
+            self.of_one(at, request)?;
+            return Ok(Some(behind));
         }
         if let Some((mode, all, behind)) = self.mode(at) {
             request.shared |= all && pending.len() > 1;
             let loads =
                 if all { &mut *pending } else { pending.last_mut().map(std::slice::from_mut).unwrap_or_default() };
             for load in loads {
-                let other = load.mode.filter(|before| *before != mode);
+                let other = load.how.mode.filter(|before| *before != mode);
                 if other.is_some() {
                     return Err(Stop::at(at, "one mode: rows are replaced or added to"));
                 }
-                load.mode.get_or_insert(mode);
+                load.how.mode.get_or_insert(mode);
             }
             return Ok(Some(behind));
         }
@@ -54,6 +55,15 @@ impl Reader<'_> {
         self.of_one(at, request)?;
         let inverted = self.is(start, "if") || self.is(start, "when");
         let Some(load) = pending.last_mut() else { return Ok(None) };
+        if self.warns(at) {
+            load.how
+                .notes
+                .push("nobody is sent a message: what is found stands in the run (headwater runs show)".to_owned());
+        }
+        if let Some((behind, rule)) = self.share(start + usize::from(inverted), on_failure, load)? {
+            load.rules.push((rule, on_failure, self.span(at..behind)));
+            return Ok(Some(behind));
+        }
         let (behind, rule) = self.rule(start + usize::from(inverted), &load.selection, inverted)?;
         load.rules.push((rule, on_failure, self.span(at..behind)));
         Ok(Some(behind))
@@ -77,6 +87,9 @@ impl Reader<'_> {
                 Some((OnFailure::Fail, that + usize::from(self.is(that, "that"))))
             }
             () if self.is(at, "stop") || self.is(at, "fail") || self.is(at, "abort") => Some((OnFailure::Fail, at + 1)),
+            () if self.warns(at) => {
+                Some((OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me") || self.is(at + 1, "us"))))
+            }
             () if self.is(at, "warn") => Some((OnFailure::Warn, at + 1 + usize::from(self.is(at + 1, "me")))),
             () if self.demands(at) => Some((OnFailure::Fail, at)),
             () => None,
@@ -89,15 +102,50 @@ impl Reader<'_> {
         (at..end.min(at + 8)).any(|place| self.is(place, "must") || self.is(place, "should"))
     }
 
+    /// `tell me if …` asks for a warning: to whom and how it is sent is not said.
+    fn warns(&self, at: usize) -> bool {
+        let opens = self.is(at, "tell") || self.is(at, "alert") || self.is(at, "notify");
+        let who = at + 1 + usize::from(self.is(at + 1, "me") || self.is(at + 1, "us"));
+        opens && (self.is(who, "if") || self.is(who, "when"))
+    }
+
+    /// `more than 1% have no amount`: a rule about each row, since a share is no limit yet.
+    fn share(&self, at: usize, on_failure: OnFailure, load: &mut Load) -> Result<Option<(usize, Rule)>, Stop> {
+        let number =
+            self.said.get(at + 2).filter(|_| self.is(at, "more") && self.is(at + 1, "than") && self.is(at + 3, "%"));
+        let Some(number) = number else { return Ok(None) };
+        if on_failure != OnFailure::Warn {
+            return Err(Stop::at(at, "a rule about each row: a share of the rows can only be warned about"));
+        }
+        let mut without = at + 4;
+        while ["of", "the", "all", "rows", "them"].iter().any(|word| self.is(without, word)) {
+            without += 1;
+        }
+        let end = self.end_of_clause(without);
+        if !self.is(without, "without") {
+            return Err(Stop::at(without, "'have no' and a column"));
+        }
+        let (behind, place) = self.phrase(load.selection.base).column(without + 1, end)?;
+        let name =
+            self.output(&place, &load.selection).ok_or_else(|| Stop::at(without + 1, "a column that is loaded"))?;
+        load.how.notes.push(format!(
+            "a run warns of every row without {name} and counts them: {}% of the rows is no limit that a check has yet",
+            number.text
+        ));
+        Ok(Some((behind, Rule { not_null: Some(vec![name]), ..Rule::default() })))
+    }
+
+    /// The name that a column has among those that are loaded.
+    fn output(&self, place: &Place, selection: &Selection) -> Option<String> {
+        sql::name_of(place, selection, self.names.known)
+    }
+
     /// What does not execute yet, and where it is asked for.
     fn unfinished(&self, at: usize) -> Option<(&'static str, usize)> {
         let ahead =
             at + usize::from(self.is(at, "with") || self.is(at, "as") || self.is(at, "by") || self.is(at, "and"));
         let features = [
-            ("upsert", ["upsert", "merge"].as_slice()),
-            ("delete_insert", &["delete_insert", "delete-insert"]),
-            ("scd2", &["scd2"]),
-            ("cursor", &["cursor", "incremental", "incrementally"]),
+            ("scd2", ["scd2"].as_slice()),
             ("notify", &["notify", "tell", "message", "alert"]),
             ("http", &["call", "http", "post"]),
         ];
@@ -106,7 +154,7 @@ impl Reader<'_> {
     }
 
     /// `overwrite it`, `append`, `and overwrite all of them`
-    fn mode(&self, at: usize) -> Option<(WriteMode, bool, usize)> {
+    pub(super) fn mode(&self, at: usize) -> Option<(WriteMode, bool, usize)> {
         let leads = ["with", "mode", "as", "in", "using", "by"].iter().any(|word| self.is(at, word));
         let at = at + usize::from(leads);
         let mode = match () {
@@ -164,15 +212,7 @@ impl Reader<'_> {
         let phrase = self.phrase(selection.base);
         let end = self.end_of_clause(at);
         let (behind, place) = phrase.column(at, end)?;
-        let names = sql::columns(selection, self.names.known);
-        let outputs: Vec<&Value> = selection.groups.iter().chain(&selection.items).map(|item| &item.value).collect();
-        // The table's own columns, if all of them are loaded, stand first.
-        let own = names.len() - outputs.len();
-        let value = Value::Column(place.clone());
-        let named = outputs.into_iter().zip(&names[own..]).find(|(output, _)| **output == value);
-        let column = self.names.known.column(place.column).filter(|_| own > 0 && place.route.is_empty());
-        let name = named.map(|(_, name)| name.clone()).or_else(|| column.map(|column| column.name.clone()));
-        let name = name.ok_or_else(|| Stop::at(at, "a column that is loaded"))?;
+        let name = self.output(&place, selection).ok_or_else(|| Stop::at(at, "a column that is loaded"))?;
         let is = match () {
             () if self.is(behind, "is") || self.is(behind, "are") => 1,
             () if (self.is(behind, "must") || self.is(behind, "should")) && self.is(behind + 1, "be") => 2,
@@ -230,7 +270,17 @@ impl Reader<'_> {
         if skips {
             return self.skipped(at + 1, selection).map(Some);
         }
+        if self.is(at, "with") {
+            let end = self.end_of_clause(at + 1);
+            self.data(None).further(at + 1..end, selection)?;
+            return Ok(Some(end));
+        }
         let only = usize::from(self.is(at, "only"));
+        if only == 1
+            && let Some(behind) = self.ones(at + 1, selection)?
+        {
+            return Ok(Some(behind));
+        }
         if !self.is(at + only, "where") {
             return Ok(None);
         }
@@ -262,7 +312,7 @@ impl Reader<'_> {
         Ok(is + 1)
     }
 
-    fn add(&self, conditions: Vec<Condition>, selection: &mut Selection) {
+    pub(super) fn add(&self, conditions: Vec<Condition>, selection: &mut Selection) {
         let copies_all = selection.items.is_empty() && selection.groups.is_empty();
         selection.whole_rows = selection.whole_rows || copies_all;
         selection.conditions.extend(conditions);

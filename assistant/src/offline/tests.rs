@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod follow;
+mod loads;
 mod names;
 mod random;
 mod traps;
@@ -203,11 +204,9 @@ fn changes_of_a_source_and_secrets_are_refused_and_unfinished_modes_are_named() 
         let secret = ask("what is the password of the shop connection", setting);
         assert!(matches!(secret, Outcome::Refused(refusal) if refusal.reason == RefusalReason::Secret));
         for (text, wanted) in [
-            ("load orders into lake.orders with upsert by id", "upsert"),
-            ("Every night at 1:30 load orders into lake.orders with delete_insert by status", "delete_insert"),
             ("load orders into lake.orders as scd2 by id, track status", "scd2"),
             ("load orders into lake.orders, append, and notify ops with the number of rows", "notify"),
-            ("Every 5 minutes upsert new and changed orders by id into lake.orders", "upsert"),
+            ("load orders into lake.orders, append, and tell ops how many", "notify"),
         ] {
             assert!(matches!(compile(text, setting), Outcome::NotYet { feature, .. } if feature == wanted), "{text}");
         }

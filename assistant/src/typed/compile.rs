@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_pipelines::kind::Kind;
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{Spec, Task, WriteMode};
+use headwater_pipelines::spec::{Spec, Task};
 use headwater_pipelines::sql::parse;
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::blocks::replace_ids;
 use super::fault::{Fault, Phase};
+use super::lift::Lifted;
 use super::nodes::{self, KEPT, KINDS};
-use super::ordered::{self, ModeSaid};
 use super::said::Said;
-use super::target::{self, Target};
-use super::{Contract, TypedPlan, size, sql};
+use super::{Contract, TypedPlan, modes, size, sql};
 use crate::draft::{Choice, Question, Requirement};
-use crate::known::{ColumnId, Known};
+use crate::known::Known;
 
 /// What an answer is read with.
 pub(crate) struct Frame<'a> {
@@ -26,10 +26,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) targets: &'a [String],
     /// The person's words.
     pub(crate) said: &'a Said,
-    /// Tasks of the pipeline that is edited, which stay as they are.
-    pub(crate) kept: &'a BTreeMap<TaskPath, Task>,
-    /// Targets of the pipeline that is edited, with their modes.
-    pub(crate) base_targets: &'a BTreeMap<String, WriteMode>,
+    /// The pipeline that is edited; an empty one if there is none.
+    pub(crate) base: &'a Lifted,
 }
 
 impl Frame<'_> {
@@ -65,6 +63,7 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
         question: None,
     };
     compiler.place(plan);
+    compiler.stream(plan);
     let nodes = std::mem::take(&mut compiler.order);
     let names = compiler.names(&nodes);
     for (path, node) in &nodes {
@@ -87,7 +86,7 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
         params: plan.params.clone(),
         schedule: plan.schedule.clone(),
         connections: IndexMap::new(),
-        stream: None,
+        stream: plan.stream.clone(),
         tasks: nest(&TaskPath::root(), &order, &mut compiler.tasks),
     };
     let requirements = compiler.requirements();
@@ -101,17 +100,17 @@ pub(crate) fn compile(plan: &TypedPlan, contract: &Contract, frame: &Frame<'_>) 
     })
 }
 
-struct Compiler<'a> {
-    frame: &'a Frame<'a>,
+pub(super) struct Compiler<'a> {
+    pub(super) frame: &'a Frame<'a>,
     contract: &'a Contract,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     tasks: BTreeMap<TaskPath, Task>,
     order: Vec<(TaskPath, Map<String, Value>)>,
     asked_by: BTreeMap<TaskPath, Vec<usize>>,
     /// What each transform reads, as often as it does.
     reads: BTreeMap<TaskPath, Vec<String>>,
-    assumptions: Vec<String>,
-    question: Option<Question>,
+    pub(super) assumptions: Vec<String>,
+    pub(super) question: Option<Question>,
 }
 
 impl Compiler<'_> {
@@ -145,16 +144,28 @@ impl Compiler<'_> {
         }
     }
 
+    /// A pipeline that runs until it is stopped is the person's to order. That of the pipeline that is edited stays without any word.
+    fn stream(&mut self, plan: &TypedPlan) {
+        let said = modes::says_stream(self.frame.said);
+        let message = match (plan.stream == self.frame.base.plan.stream, plan.stream.is_some()) {
+            (true, _) => return,
+            (false, _) if said => return,
+            (false, true) => "no word of the prompt asks for a stream",
+            (false, false) => "no word of the prompt asks to end the stream",
+        };
+        self.faults.push(Fault::new(Phase::Meaning, "unasked", "stream", message));
+    }
+
     /// What SQL of a task may name: every path, and the names that a path ends with.
     fn names(&self, nodes: &[(TaskPath, Map<String, Value>)]) -> BTreeSet<String> {
-        let paths = nodes.iter().map(|(path, _)| path).chain(self.frame.kept.keys());
+        let paths = nodes.iter().map(|(path, _)| path).chain(self.frame.base.kept.keys());
         paths.flat_map(sql::names_of).collect()
     }
 
     fn task(&mut self, path: &TaskPath, node: &Map<String, Value>, names: &BTreeSet<String>) {
         let kind = node.get("kind").and_then(Value::as_str).unwrap_or_default();
         if kind == KEPT {
-            match self.frame.kept.get(path) {
+            match self.frame.base.kept.get(path) {
                 Some(task) => {
                     self.tasks.insert(path.clone(), task.clone());
                 }
@@ -197,38 +208,6 @@ impl Compiler<'_> {
         serde_json::from_value(task).map_err(|error| Fault::structure(path, &error.to_string()))
     }
 
-    /// The table and columns of an extract, by their ids.
-    fn source(&mut self, path: &TaskPath, node: &mut Map<String, Value>) -> Result<(), Fault> {
-        let known = self.frame.known;
-        let id = node.get("from").and_then(Value::as_str).unwrap_or_default();
-        let Some((table, found)) = known.read_table(id).and_then(|id| Some((id, known.table(id)?))) else {
-            let message = format!("'{id}' stands for no table that you were shown");
-            return Err(Fault::name("unknown_table", &format!("{path}.from"), &message));
-        };
-        node.insert("from".to_owned(), found.full_name().into());
-        let at = format!("{path}.columns");
-        let column = |id: &str| -> Result<String, Fault> {
-            let found = known.read_column(id).filter(|column: &ColumnId| column.table == table);
-            found.and_then(|id| known.column(id)).map(|column| column.name.clone()).ok_or_else(|| {
-                let ids = known.columns(table).map(|(id, _)| id.to_string());
-                Fault::name("unknown_column", &at, &format!("'{id}' stands for no column of {id}'s table"))
-                    .candidates(ids)
-            })
-        };
-        for item in node.get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten() {
-            match item {
-                Value::String(id) => *id = column(id)?,
-                Value::Object(entry) => {
-                    if let Some(Value::String(id)) = entry.get_mut("name") {
-                        *id = column(id)?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     fn statement(
         &mut self,
         path: &TaskPath,
@@ -246,56 +225,6 @@ impl Compiler<'_> {
         self.faults.extend(faults);
         self.reads.insert(path.clone(), reads);
         Ok(())
-    }
-
-    fn target(&mut self, path: &TaskPath, node: &mut Map<String, Value>) -> Result<(), Fault> {
-        let at = format!("{path}.into");
-        let Some(Value::Object(into)) = node.get("into") else {
-            return Err(Fault::structure(&at, "expected words, connection and table"));
-        };
-        let input = node.get("input").and_then(Value::as_str).unwrap_or_default();
-        let target = match target::resolve(into, input, self.frame, &at)? {
-            Target::Into(target) => target,
-            Target::Assumed(target, assumption) => {
-                self.assumptions.push(assumption);
-                target
-            }
-            Target::Asked(question) => {
-                self.question.get_or_insert(question);
-                "nowhere.nothing".to_owned()
-            }
-        };
-        self.mode(path, node, &target)?;
-        node.insert("into".to_owned(), target.into());
-        Ok(())
-    }
-
-    /// How rows are written is the person's to say. A target of the pipeline that is edited keeps its mode.
-    fn mode(&mut self, path: &TaskPath, node: &Map<String, Value>, target: &str) -> Result<(), Fault> {
-        let mode = node.get("mode").and_then(Value::as_str).unwrap_or_default();
-        let stays = self.frame.base_targets.get(target);
-        if stays.is_some_and(|own| serde_json::to_value(own).is_ok_and(|own| own == mode)) {
-            return Ok(());
-        }
-        match ordered::says_mode(self.frame.said, mode) {
-            ModeSaid::Yes => Ok(()),
-            ModeSaid::Other => Err(Fault::new(
-                Phase::Meaning,
-                "other_mode",
-                &format!("{path}.mode"),
-                "the prompt asks for another mode",
-            )),
-            ModeSaid::Nothing => {
-                let choice = |mode: &str, text: &str| self.frame.choice(text, mode);
-                let choices = vec![
-                    choice("overwrite", "overwrite: each run replaces all rows of the target"),
-                    choice("append", "append: each run adds its rows"),
-                ];
-                let text = format!("How should rows be written into {target}?");
-                self.question.get_or_insert(Question { text, choices });
-                Ok(())
-            }
-        }
     }
 
     /// Where the requirements' quotes stand. A quote that is not in the prompt is a mistake.
@@ -361,32 +290,4 @@ fn nest(group: &TaskPath, order: &[TaskPath], tasks: &mut BTreeMap<TaskPath, Tas
         nested.insert(path.name().to_owned(), task);
     }
     nested
-}
-
-/// Replaces ids of columns where columns are named: a text that is one id, and conditions.
-fn replace_ids(value: &mut Value, known: &Known, at: &str) -> Result<(), Fault> {
-    match value {
-        Value::String(text) => {
-            let whole = known.read_column(text).or_else(|| known.read_column(&text.replacen("_c", ".c", 1)));
-            match whole.and_then(|id| known.column(id)) {
-                Some(column) => text.clone_from(&column.name),
-                None if text.contains("_c") => {
-                    *text = sql::with_names(text, known, at).unwrap_or_else(|_| text.clone())
-                }
-                None => {}
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                replace_ids(item, known, at)?;
-            }
-        }
-        Value::Object(fields) => {
-            for (_, field) in fields.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "values" | "name")) {
-                replace_ids(field, known, at)?;
-            }
-        }
-        _ => {}
-    }
-    Ok(())
 }

@@ -4,24 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_pipelines::kind::Kind;
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{Spec, Task, WriteMode};
+use headwater_pipelines::spec::{LoadTask, Spec, Task};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::TypedPlan;
-use super::nodes::{self, KEPT, KINDS};
+use super::nodes::{self, KEPT, KINDS, OWN_POSITION};
 use super::schema::target_id;
 use crate::known::{Known, TableId};
 
 /// A spec as a typed plan, and what such a plan can't express.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Lifted {
     /// The plan.
     pub(crate) plan: TypedPlan,
     /// Tasks that stay as they are.
     pub(crate) kept: BTreeMap<TaskPath, Task>,
     /// Where the spec's loads write, and how.
-    pub(crate) targets: BTreeMap<String, WriteMode>,
+    pub(crate) targets: BTreeMap<String, LoadTask>,
 }
 
 /// Makes the typed plan of a spec.
@@ -37,6 +37,7 @@ pub(crate) fn lift(spec: &Spec, known: &Known, targets: &[String]) -> Lifted {
         params: spec.params.clone(),
         asked_by: Vec::new(),
         schedule: spec.schedule.clone(),
+        stream: spec.stream.clone(),
         tasks: lifting.nodes,
     };
     Lifted { plan, kept: lifting.kept, targets: lifting.targets }
@@ -49,7 +50,7 @@ struct Lifting<'a> {
     names: BTreeSet<String>,
     nodes: Vec<Value>,
     kept: BTreeMap<TaskPath, Task>,
-    targets: BTreeMap<String, WriteMode>,
+    targets: BTreeMap<String, LoadTask>,
 }
 
 impl Lifting<'_> {
@@ -103,7 +104,7 @@ impl Lifting<'_> {
         }
         match kind {
             Kind::Extract => self.source(&mut node)?,
-            Kind::Load => self.target(&mut node)?,
+            Kind::Load => self.target(task.load.as_ref()?, &mut node)?,
             Kind::Transform => self.statement(&node)?,
             _ => {}
         }
@@ -114,6 +115,11 @@ impl Lifting<'_> {
         let (table, _) =
             self.known.tables().find(|(_, table)| Some(table.full_name().as_str()) == node["from"].as_str())?;
         node.insert("from".to_owned(), table.to_string().into());
+        if let Some(Value::String(name)) = node.get_mut("cursor")
+            && name != OWN_POSITION
+        {
+            *name = self.column(table, name)?;
+        }
         for item in node.get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten() {
             match item {
                 Value::String(name) => *name = self.column(table, name)?,
@@ -132,14 +138,12 @@ impl Lifting<'_> {
         self.known.columns(table).find(|(_, column)| column.name == name).map(|(id, _)| id.to_string())
     }
 
-    fn target(&mut self, node: &mut Map<String, Value>) -> Option<()> {
-        let target = node["into"].as_str()?.to_owned();
-        let (connection, table) = target.split_once('.')?;
+    fn target(&mut self, load: &LoadTask, node: &mut Map<String, Value>) -> Option<()> {
+        let (connection, table) = load.into.split_once('.')?;
         let place = self.writable.iter().position(|name| name == connection)?;
         let into = json!({ "words": "", "connection": target_id(place), "table": table });
         node.insert("into".to_owned(), into);
-        let mode = serde_json::from_value(node.get("mode")?.clone()).ok()?;
-        self.targets.insert(target, mode);
+        self.targets.insert(load.into.clone(), load.clone());
         Some(())
     }
 

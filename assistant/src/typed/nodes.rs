@@ -11,43 +11,17 @@ use super::strict::{self, Definitions};
 
 /// Fields and words of the spec that a typed plan does not have: `plan` calls them `not_yet`, or a model must not fill them in.
 const LEFT_OUT: [(&str, &[&str]); 7] = [
-    (
-        "ExtractTask",
-        &[
-            "tables",
-            "exclude",
-            "cursor",
-            "lookback",
-            "lag",
-            "cursor_nulls",
-            "on_value",
-            "on_reject",
-            "max_rejected",
-            "connection",
-            "query",
-        ],
-    ),
+    ("ExtractTask", &["tables", "exclude", "on_value", "on_reject", "max_rejected", "connection", "query"]),
     ("ColumnRule", &["mask"]),
-    (
-        "LoadTask",
-        &[
-            "keys",
-            "track",
-            "order_by",
-            "schema",
-            "on_delete",
-            "deleted_when",
-            "deletes",
-            "late",
-            "max_delete",
-            "verify",
-        ],
-    ),
-    ("WriteMode", &["upsert", "insert_new", "delete_insert", "scd2"]),
+    ("LoadTask", &["track", "late", "verify"]),
+    ("WriteMode", &["scd2"]),
     ("CheckTask", &["max_rejected"]),
     ("OnFailure", &["quarantine"]),
     ("Rule", &["range"]),
 ];
+
+/// The cursor that stands for the source's own position.
+pub(super) const OWN_POSITION: &str = "auto";
 
 /// The kinds that a model may use.
 pub(super) const KINDS: [Kind; 6] = [Kind::Extract, Kind::Transform, Kind::Check, Kind::Load, Kind::Wait, Kind::Group];
@@ -77,6 +51,13 @@ pub(super) static SPEC: LazyLock<Value> = LazyLock::new(|| {
     load["required"] = json!(["input", "into", "mode"]);
     load["properties"]["into"]["description"] = json!("`connection.path`, e.g. `lake.orders`.");
     load["properties"]["mode"]["description"] = json!("How rows meet those already there.");
+    load["properties"]["keys"]["description"] =
+        json!("Key columns (upsert, insert_new), or those that name a slice (delete_insert).");
+    // Columns with contracts of their own stay as a person has written them.
+    load["properties"]["schema"] = json!({
+        "anyOf": [{ "$ref": "#/$defs/Contract" }, { "type": "null" }],
+        "description": "What happens when the columns of the rows are not those of the target; `freeze` if absent."
+    });
     schema
 });
 

@@ -1,50 +1,8 @@
-//! What only the person can order: how rows are written, and when. A model that writes more than was said is asked about or sent back.
+//! When a pipeline runs is the person's to order. A model that writes more than was said is sent back.
 
-use headwater_pipelines::spec::{Schedule, WriteMode};
+use headwater_pipelines::spec::Schedule;
 
 use super::said::Said;
-
-/// Words for modes.
-const OVERWRITE: &[&str] = &[
-    "overwrite",
-    "overwriting",
-    "overwritten",
-    "replace",
-    "replacing",
-    "replaced",
-    "refresh",
-    "refreshed",
-    "rewrite",
-    "rewritten",
-    "reload",
-    "rebuild",
-    "truncate",
-    "snapshot",
-    "überschreibe",
-    "überschreiben",
-    "überschrieben",
-    "ersetze",
-    "ersetzen",
-    "ersetzt",
-    "neu",
-];
-const APPEND: &[&str] = &[
-    "append",
-    "appending",
-    "appended",
-    "add",
-    "adding",
-    "added",
-    "insert",
-    "anhänge",
-    "anhängen",
-    "angehängt",
-    "hinzufügen",
-    "hinzugefügt",
-    "ergänze",
-    "ergänzen",
-    "dazu",
-];
 
 /// Words that say when something runs.
 const TIMES: &[&str] = &[
@@ -134,29 +92,6 @@ const OVERLAP: &[&str] = &[
 const CATCHUP: &[&str] = &["catchup", "catch", "missed", "backfill", "nachholen", "verpasst", "verpasste"];
 const JITTER: &[&str] = &["jitter", "spread", "random", "verteilt"];
 
-/// What the words say of a load's mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ModeSaid {
-    /// It is this one.
-    Yes,
-    /// It is another one.
-    Other,
-    /// Nothing.
-    Nothing,
-}
-
-/// Whether the words say this mode.
-pub(super) fn says_mode(said: &Said, mode: &str) -> ModeSaid {
-    let (overwrite, append) = (said.has(OVERWRITE), said.has(APPEND));
-    let is = |own: WriteMode| serde_json::to_value(own).is_ok_and(|value| value == mode);
-    match (overwrite, append) {
-        (false, false) => ModeSaid::Nothing,
-        (true, _) if is(WriteMode::Overwrite) => ModeSaid::Yes,
-        (_, true) if is(WriteMode::Append) => ModeSaid::Yes,
-        _ => ModeSaid::Other,
-    }
-}
-
 /// Settings of a schedule that no word asks for.
 pub(crate) fn unasked(said: &Said, schedule: &Schedule) -> Vec<&'static str> {
     let mut unasked = Vec::new();
@@ -181,16 +116,6 @@ mod tests {
     use headwater_pipelines::spec::{Catchup, Overlap};
 
     use super::*;
-
-    #[test]
-    fn a_mode_is_said_by_words_of_its_own() {
-        let says = |text: &str, mode: &str| says_mode(&Said::new(text), mode);
-        assert_eq!(says("append the orders to lake.sales", "append"), ModeSaid::Yes);
-        assert_eq!(says("append the orders to lake.sales", "overwrite"), ModeSaid::Other);
-        assert_eq!(says("ersetze jeden Tag lake.sales", "overwrite"), ModeSaid::Yes);
-        assert_eq!(says("Hänge die Bestellungen an", "append"), ModeSaid::Nothing);
-        assert_eq!(says("load the orders to lake.sales", "overwrite"), ModeSaid::Nothing);
-    }
 
     #[test]
     fn a_schedule_and_its_settings_are_asked_for_by_words() {

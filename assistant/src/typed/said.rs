@@ -82,6 +82,14 @@ impl Said {
         words.iter().any(|wanted| self.words.iter().any(|(word, _)| *word == fold(wanted)))
     }
 
+    /// Whether one of these phrases was said, each word in whatever form.
+    pub(crate) fn says(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| {
+            let wanted: Vec<String> = phrase.split(' ').map(fold).collect();
+            self.words.windows(wanted.len()).any(|said| said.iter().map(|(word, _)| word).eq(&wanted))
+        })
+    }
+
     fn joins(&self, start: usize, name: &str) -> bool {
         let mut rest = name;
         for (_, place) in &self.words[start..] {

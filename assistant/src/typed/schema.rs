@@ -180,6 +180,10 @@ fn task_schema(kind: Kind, ids: &Ids) -> Value {
             if let Some(columns) = fields.get_mut("columns") {
                 name_columns(columns, &column);
             }
+            // No list of ids: providers count its values, and those of `columns` are as many already.
+            let cursor = "A column whose growth marks new and changed rows, by its id: each run reads what its load does not hold yet. `auto` is the own position of a topic, of files or of a Delta table.";
+            let cursor = json!({ "type": "string", "description": cursor });
+            fields.insert("cursor".to_owned(), strict::either(vec![cursor, json!({ "type": "null" })]));
         }
         Kind::Load => {
             let words = json!({ "type": "string", "description": "The words of the prompt that name the target, copied letter by letter." });

@@ -33,7 +33,7 @@ pub(super) fn resolve(into: &Map<String, Value>, input: &str, frame: &Frame<'_>,
         return Err(Fault::name("bad_target", at, "expected the name of a table"));
     }
     let target = format!("{connection}.{table}");
-    if frame.base_targets.contains_key(&target) {
+    if frame.base.targets.contains_key(&target) {
         return Ok(Target::Into(target));
     }
     let destinations = destinations(frame.said.text(), frame.targets);

@@ -17,6 +17,10 @@ const TEXT: &str = include_str!("skill.md");
 /// A spec that a test runs.
 const EXAMPLE: &str = include_str!("../../../pipelines/examples/revenue.yaml");
 
+/// Specs of loads by keys, which a test plans.
+const INCREMENTAL: &str = include_str!("skill_incremental.yaml");
+const STREAM: &str = include_str!("skill_stream.yaml");
+
 pub(super) fn skill() -> Result<ExitCode> {
     output::document(text().trim_end());
     Ok(ExitCode::SUCCESS)
@@ -36,6 +40,8 @@ fn text() -> String {
         .replace("{{modes}}", &modes.join(", "))
         .replace("{{fields}}", &fields(&schema))
         .replace("{{example}}", EXAMPLE)
+        .replace("{{incremental}}", INCREMENTAL)
+        .replace("{{stream}}", STREAM)
         .replace("{{commands}}", &commands())
 }
 
@@ -57,7 +63,9 @@ fn fields(schema: &Value) -> String {
         ("check", "CheckTask"),
         ("A rule of a check", "Rule"),
         ("load", "LoadTask"),
+        ("A scan of keys", "KeyScan"),
         ("schedule", "Schedule"),
+        ("stream", "Stream"),
         ("retry", "Retry"),
         ("A parameter", "Param"),
     ] {
@@ -79,14 +87,37 @@ fn commands() -> String {
 
 #[cfg(test)]
 mod tests {
+    use headwater_pipelines::document::Document;
+    use headwater_pipelines::plan::plan;
+
     use super::*;
 
     #[test]
     fn every_place_of_the_text_is_filled_and_every_field_is_there() {
         let text = text();
         assert!(!text.contains("{{"), "{text}");
-        for name in ["`extract`", "`not_null`", "`partition_by`", "`cron`", "headwater plan"] {
+        for name in [
+            "`extract`",
+            "`not_null`",
+            "`partition_by`",
+            "`cron`",
+            "`insert_new`",
+            "`lookback`",
+            "`rows`",
+            "headwater plan",
+        ] {
             assert!(text.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_example_plans_without_a_finding() {
+        let connections = ["kafka", "lake", "reports", "shop", "tpch"].map(str::to_owned).into();
+        for example in [EXAMPLE, INCREMENTAL, STREAM] {
+            let document = Document::read("example.yaml", example);
+            let planned = plan(&document, &connections);
+            let found: Vec<_> = document.diagnostics.iter().chain(&planned.diagnostics).collect();
+            assert!(found.is_empty(), "{found:#?}");
         }
     }
 }

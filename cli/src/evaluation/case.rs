@@ -47,6 +47,9 @@ pub(super) struct Case {
     pub(super) refusal: Option<RefusalReason>,
     #[serde(default)]
     pub(super) not_yet: Vec<String>,
+    /// Features that the draft has to have, and may have: a weaker one is wrong.
+    #[serde(default)]
+    pub(super) needs: Vec<String>,
     pub(super) question: Option<Asking>,
     pub(super) now: Option<DateTime<Utc>>,
     timezone: Option<String>,

@@ -226,6 +226,7 @@ impl<'a> Trial<'a> {
         let known = self.bench.context.operations.known_connections(&self.bench.context.actor).await?;
         let mut unasked = sketch.unasked(self.case, &self.parts)?;
         unasked.extend(sketch.loads_difference(&self.parts)?);
+        unasked.extend(sketch.lacks(&self.case.needs).map(|feature| format!("it has no {feature}")));
         let wanted = sources::wanted(self.case, &self.schema.name)?;
         unasked.extend(sources::difference(&wanted, &sketch.reads, &known));
         verdict.set(Gate::NothingUnasked, unasked.is_empty());

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use headwater_operations::FieldReport;
 use headwater_pipelines::document::Document;
 use headwater_pipelines::plan::{ExtractSource, Relation, TableRef, TaskPath, Work, plan};
-use headwater_pipelines::spec::{OnFailure, Rule, Schedule, Task, WriteMode};
+use headwater_pipelines::spec::{LoadTask, OnDelete, OnFailure, Rule, Schedule, Task, WriteMode};
 
 use super::case::{Case, Part};
 use super::sources;
@@ -17,7 +17,7 @@ pub(super) struct Sketch {
     pub(super) reads: BTreeSet<TableRef>,
     pub(super) rules: Vec<FoundRule>,
     pub(super) schedule: Option<Schedule>,
-    /// Features that cases of `not_yet` name, as far as the spec has them.
+    /// Features that `needs` and `not_yet` of cases name, as far as the spec has them.
     features: BTreeSet<&'static str>,
     /// Tasks that lead to no load.
     idle: Vec<String>,
@@ -43,7 +43,10 @@ impl Sketch {
             reads: BTreeSet::new(),
             rules: Vec::new(),
             schedule: spec.schedule.clone(),
-            features: features(spec.tasks.values()),
+            features: features(spec.tasks.values())
+                .into_iter()
+                .chain(spec.stream.is_some().then_some("stream"))
+                .collect(),
             idle: idle(&works),
         };
         for (path, work) in &works {
@@ -107,25 +110,27 @@ impl Sketch {
         }
         told.extend(self.idle.iter().map(|task| format!("nobody asked for the task {task}")));
         let extra = self.features.iter().filter(|feature| EXTRAS.contains(feature));
-        let extra = extra.filter(|feature| !case.not_yet.iter().any(|wanted| wanted == **feature));
+        let is_wanted = |feature: &&&str| case.not_yet.iter().chain(&case.needs).any(|wanted| wanted == **feature);
+        let extra = extra.filter(|feature| !is_wanted(feature));
         told.extend(extra.map(|feature| format!("nobody asked for {feature}")));
         Ok(told)
     }
 
-    /// The first feature of a `not_yet` case that the spec lacks: then it is a weaker draft.
+    /// The first of some features that the spec lacks: then it is a weaker draft.
     pub(super) fn lacks<'a>(&self, features: &'a [String]) -> Option<&'a String> {
         features.iter().find(|feature| !self.features.contains(feature.as_str()))
     }
 }
 
 /// Features that are tasks or fields of their own, and never a way to do something else.
-const EXTRAS: [&str; 7] = ["cursor", "http", "notify", "command", "approve", "pipeline", "wait"];
+const EXTRAS: [&str; 9] = ["cursor", "deletes", "stream", "http", "notify", "command", "approve", "pipeline", "wait"];
 
 fn features<'a>(tasks: impl Iterator<Item = &'a Task>) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
     for task in tasks {
         let set = [
             ("cursor", task.extract.as_ref().is_some_and(|extract| extract.cursor.is_some())),
+            ("deletes", task.load.as_ref().is_some_and(deletes)),
             ("http", task.http.is_some()),
             ("notify", task.notify.is_some()),
             ("command", task.command.is_some()),
@@ -137,6 +142,11 @@ fn features<'a>(tasks: impl Iterator<Item = &'a Task>) -> BTreeSet<&'static str>
         found.extend(task.group.iter().flat_map(|group| features(group.values())));
     }
     found
+}
+
+/// Whether a load deletes or marks rows that are gone at the source.
+fn deletes(load: &LoadTask) -> bool {
+    load.on_delete.is_some_and(|what| what != OnDelete::Ignore) || load.deleted_when.is_some() || load.deletes.is_some()
 }
 
 /// Datasets that nothing reads.
