@@ -4,7 +4,7 @@ use super::{planned, told};
 use crate::plan::{REJECT_PLAN_FORMAT, Work};
 use crate::spec::MaxRejected;
 
-const EXTRACT: &str = "extract: { from: kafka.t, cursor: auto, on_reject: quarantine, max_rejected: 5% }";
+const EXTRACT: &str = "extract: { from: shop.t, cursor: auto, on_reject: quarantine, max_rejected: 5% }";
 const CHECK: &str = "check: { input: a, on_failure: quarantine, max_rejected: 7, rules: [ { not_null: [x] } ] }";
 
 fn text(extract: &str, check: &str, more: &str) -> String {
@@ -34,7 +34,7 @@ fn what_can_set_nothing_aside_is_refused_at_its_place() {
     assert_eq!(
         told(&EXTRACT.replace("quarantine", "fail"), &CHECK.replace("quarantine", "warn"), ""),
         [
-            "3:65 bad_extract `max_rejected` says how much may be set aside, and nothing is",
+            "3:64 bad_extract `max_rejected` says how much may be set aside, and nothing is",
             "4:45 bad_rule `max_rejected` says how much may be set aside, and nothing is",
         ]
     );
