@@ -85,10 +85,10 @@ fn what_new_rows_alone_can_not_answer_is_refused_at_plan() {
 }
 
 #[test]
-fn a_slice_of_which_only_new_rows_come_is_warned_of_unless_it_is_read_whole() {
+fn a_slice_of_which_only_new_rows_come_is_refused_unless_it_is_read_whole() {
     let world = world(APPEND);
     let whole = "FROM source.public.orders WHERE note IN (SELECT note FROM orders)";
-    for (sql, keys, is_warned) in [
+    for (sql, keys, is_refused) in [
         ("SELECT * FROM orders".to_owned(), "note", true),
         (format!("SELECT id, note {whole}"), "note", false),
         (format!("SELECT id, note AS day {whole}"), "day", false),
@@ -98,8 +98,8 @@ fn a_slice_of_which_only_new_rows_come_is_warned_of_unless_it_is_read_whole() {
     ] {
         let load = format!("load: {{ input: t, into: lake.t, mode: delete_insert, keys: [{keys}] }}");
         let found = findings(&world, &format!("  t: {{ transform: \"{sql}\" }}\n  l: {{ {load} }}\n"));
-        let warned = found.iter().any(|found| found.contains("delete_insert replaces all rows of each"));
-        assert_eq!(warned, is_warned, "{sql} by {keys}: {found:?}");
-        assert_eq!(found.len(), usize::from(is_warned), "{sql} by {keys}: {found:?}");
+        let refused = found.iter().any(|found| found.contains("delete_insert replaces all rows of each"));
+        assert_eq!(refused, is_refused, "{sql} by {keys}: {found:?}");
+        assert_eq!(found.len(), usize::from(is_refused), "{sql} by {keys}: {found:?}");
     }
 }

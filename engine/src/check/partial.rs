@@ -120,7 +120,7 @@ impl Checker<'_> {
             "use mode upsert with keys that identify a row, or read whole slices: … FROM shop.public.items WHERE {keys} IN (SELECT {keys} FROM new_items)"
         );
         let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
-        self.add(&steps, Finding::warning(Code::BadCursor, message).hint(hint));
+        self.add(&steps, Finding::error(Code::BadCursor, message).hint(hint));
     }
 
     fn partial_append(&mut self, task: &TaskPath) {

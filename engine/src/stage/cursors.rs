@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Cursor, ExtractSource, Plan, Stage, TaskPath, Work};
-use headwater_pipelines::spec::WriteMode;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -210,9 +209,7 @@ fn with_scanned(mut position: Value, scanned: Option<DateTime<Utc>>) -> Value {
 
 /// Whether the load of a stage merges rows by keys.
 fn merges_by_keys(plan: &Plan, stage: &Stage) -> bool {
-    let merges = |work: &Work| {
-        matches!(work, Work::Load { mode: WriteMode::Upsert | WriteMode::InsertNew | WriteMode::Scd2, .. })
-    };
+    let merges = |work: &Work| matches!(work, Work::Load { mode, .. } if mode.is_keyed());
     stage.tasks.iter().filter_map(|task| plan.tasks.get(task)).any(|task| merges(&task.work))
 }
 

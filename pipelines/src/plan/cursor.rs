@@ -86,7 +86,8 @@ pub(super) fn findings(
         let Work::Load { input: Relation::Task(input), mode, into, .. } = work else { continue };
         let extracts = cursored_above(input, works);
         let Some(extract) = extracts.first().filter(|_| partial.contains(input)) else { continue };
-        if !matches!(mode, WriteMode::Append | WriteMode::Upsert | WriteMode::InsertNew) {
+        // Whether new rows make whole slices for a delete_insert only their statement shows.
+        if *mode == WriteMode::Overwrite {
             let finding = Finding::error(
                 Code::BadCursor,
                 format!("mode {mode} would leave {into} with the new rows of '{extract}' alone"),
@@ -113,7 +114,7 @@ pub(super) fn findings(
                 );
                 found.push((steps(path, &["load", "into"]), finding.hint("let one load take both with UNION ALL")));
             }
-            if cursor.lag.is_some() && !matches!(mode, WriteMode::Upsert | WriteMode::InsertNew) {
+            if cursor.lag.is_some() && !mode.is_keyed() {
                 let finding = Finding::error(
                     Code::BadCursor,
                     format!(

@@ -255,9 +255,11 @@ fn cursors(tasks: &str) -> Vec<String> {
 fn a_cursor_that_would_lose_rows_or_load_them_twice_is_refused() {
     let orders = "  o: { extract: { from: shop.orders, cursor: id } }\n";
     let load = |name: &str, rest: &str| format!("  {name}: {{ load: {{ input: o, into: lake.{rest} }} }}\n");
-    for mode in ["overwrite", "delete_insert, keys: [id]"] {
-        let found = cursors(&format!("{orders}{}", load("l", &format!("t, mode: {mode}"))));
-        assert!(found[0].starts_with("4:46 bad_cursor mode"), "{found:?}");
+    let found = cursors(&format!("{orders}{}", load("l", "t, mode: overwrite")));
+    assert!(found[0].starts_with("4:46 bad_cursor mode"), "{found:?}");
+    for mode in ["upsert", "insert_new", "delete_insert", "scd2"] {
+        let found = cursors(&format!("{orders}{}", load("l", &format!("t, mode: {mode}, keys: [id]"))));
+        assert!(found.is_empty(), "{mode}: {found:?}");
     }
     assert_eq!(cursors(orders), ["3:46 bad_cursor no load takes the new rows of 'o'"]);
     let twice = format!("{orders}{}{}", load("a", "t, mode: append"), load("b", "t, mode: append"));
