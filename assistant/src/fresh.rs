@@ -93,10 +93,17 @@ fn is_filled(table: &TableInfo, key: &[String]) -> bool {
     !key.is_empty() && key.iter().all(is)
 }
 
-/// What becomes of rows that leave a condition under a cursor.
+/// What becomes of rows that leave a condition.
 pub(crate) fn leaves_the_condition(condition: &str, target: &str) -> String {
     format!(
-        "a row that stops meeting {condition} stays in {target} as it was last loaded: a run reads rows that are new or changed and meet it"
+        "a row that stops meeting {condition} stays in {target} as it was last loaded: a run reads rows that meet it"
+    )
+}
+
+/// What a cursor that is a time does not find.
+pub(crate) fn comes_too_late(column: &str) -> String {
+    format!(
+        "a row is found by its {column}: one that comes or changes while its {column} is more than a day behind the latest one is not"
     )
 }
 

@@ -78,9 +78,7 @@ impl Settling<'_> {
         if deletes.is_some() {
             notes.push(format!("rows that are gone are looked for once a day, by comparing all keys with {target}"));
         }
-        if cursor.is_some() {
-            notes.extend(self.left(mode));
-        }
+        notes.extend(self.left(mode, cursor.as_deref()));
         let schema = how.columns.map(LoadSchema::All);
         Ok(Settled { mode, keys, order_by, cursor, on_delete, deletes, schema, notes })
     }
@@ -305,40 +303,54 @@ impl Settling<'_> {
         joins.into_iter().all(|hop| !hop.is_assumed) && fresh::are_unique(self.table, &own.collect::<Vec<_>>())
     }
 
-    /// What a load of new rows leaves as it is.
-    fn left(&self, mode: WriteMode) -> Vec<String> {
-        let Load { selection, target, how, .. } = self.load;
+    /// What a load of some rows leaves as it is.
+    fn left(&self, mode: WriteMode, cursor: Option<&str>) -> Vec<String> {
+        let Load { selection, target, how, rules, .. } = self.load;
         let known = self.setting.known;
-        let mut notes = Vec::new();
-        let is_key = |place: &Place| {
-            place.route.is_empty() && known.column(place.column).is_some_and(|column| column.primary_key.is_some())
-        };
-        for condition in selection.conditions.iter().filter(|condition| !is_key(&condition.place)) {
-            let column = known.column(condition.place.column).map_or("", |column| column.name.as_str());
-            notes.push(fresh::leaves_the_condition(&format!("the condition on {column}"), target));
+        let keeps_others = cursor.is_some() || matches!(mode, WriteMode::Upsert | WriteMode::InsertNew);
+        let mut notes = if keeps_others { self.left_conditions() } else { Vec::new() };
+        if cursor.is_some() {
+            let hops = selection.places().flat_map(|place| &place.route).map(|hop| hop.table);
+            let mut others: Vec<&str> = hops.filter_map(|id| Some(known.table(id)?.name())).collect();
+            others.sort_unstable();
+            others.dedup();
+            notes.extend((!others.is_empty()).then(|| fresh::changes_elsewhere(&others.join(" and "), target)));
         }
-        let hops = selection.places().flat_map(|place| &place.route).map(|hop| hop.table);
-        let mut others: Vec<&str> = hops
-            .chain(selection.partners.iter().map(|partners| partners.table))
-            .filter_map(|id| Some(known.table(id)?.name()))
-            .collect();
-        others.sort_unstable();
-        others.dedup();
-        if !others.is_empty() {
-            notes.push(fresh::changes_elsewhere(&others.join(" and "), target));
-        }
+        let is_time = |column: &&ColumnInfo| Family::of(&column.arrow_type) == Family::Time;
+        let column = self.table.columns.iter().find(|column| Some(column.name.as_str()) == cursor);
+        notes.extend(column.filter(is_time).map(|column| fresh::comes_too_late(&column.name)));
         match mode {
             WriteMode::Upsert if how.deleted.is_none() && !fresh::is_topic(self.table) => {
                 notes.push(fresh::stays_when_deleted(target));
             }
+            WriteMode::DeleteInsert => notes.push(format!("a slice of {target} for which no row comes any more stays")),
             WriteMode::InsertNew => {
                 notes.push(format!("a row that changes later stays in {target} as it was first loaded"))
             }
-            WriteMode::Append if fresh::following(self.table) == Following::Column => {
+            WriteMode::Append if cursor.is_some() && fresh::following(self.table) == Following::Column => {
                 notes.push(format!("a row that is updated at the source is added to {target} again"));
             }
             _ => {}
         }
+        if cursor.is_some() && rules.iter().any(|(rule, ..)| rule.unique.is_some()) {
+            notes.push(format!("the check sees new rows alone: it does not compare them with those that {target} has"));
+        }
         notes
+    }
+
+    /// Conditions that rows of the target may stop to meet.
+    fn left_conditions(&self) -> Vec<String> {
+        let Load { selection, target, .. } = self.load;
+        let known = self.setting.known;
+        let is_key = |place: &Place| {
+            place.route.is_empty() && known.column(place.column).is_some_and(|column| column.primary_key.is_some())
+        };
+        let own = selection
+            .conditions
+            .iter()
+            .filter(|condition| !is_key(&condition.place))
+            .map(|condition| known.column(condition.place.column).map_or("", |column| column.name.as_str()));
+        let partners = selection.partners.iter().filter_map(|partners| Some(known.table(partners.table)?.name()));
+        own.chain(partners).map(|on| fresh::leaves_the_condition(&format!("the condition on {on}"), target)).collect()
     }
 }
