@@ -124,10 +124,11 @@ fn a_worker_killed_around_a_commit_leaves_each_reject_and_each_message_once() {
         assert!(killed.was_killed(), "{point}: {killed}");
         assert_eq!(origins(&world), Vec::<String>::new(), "{point}: nobody knows yet that the load has committed");
         let _serving = Serving(serve(&world, ""));
-        eventually(point, || lake(&world) == "1 2");
-        eventually(point, || origins(&world) == ["0 1", "1 0"]);
+        eventually(&format!("{point}: what can be read is loaded"), || lake(&world) == "1 2");
+        eventually(&format!("{point}: the others are listed"), || origins(&world) == ["0 1", "1 0"]);
         client.send(&topic, 1, &["broken", r#"{"id":3}"#]);
-        eventually(point, || lake(&world) == "1 2 3" && origins(&world) == ["0 1", "1 0", "1 1"]);
+        eventually(&format!("{point}: the stream goes on"), || lake(&world) == "1 2 3");
+        eventually(&format!("{point}: and sets aside"), || origins(&world) == ["0 1", "1 0", "1 1"]);
     }
 }
 

@@ -94,21 +94,30 @@ impl Merge<'_> {
         let plain = disjunction(differ(&is_plain, Operator::IsDistinctFrom)).unwrap_or_else(|| lit(false));
 
         let filtered = |rows: DataFrame, condition: Expr| rows.filter(condition).map_err(EngineError::from);
-        let current = filtered(self.scan(&session, table, &hits, false)?, column(None, IS_CURRENT))?;
+        let there = self.scan(&session, table, &hits, false)?;
+        let current = filtered(there.clone(), column(None, IS_CURRENT))?;
         let pairs = self.joined(current.clone(), rows.table(&session).await?, JoinType::Inner, Vec::new())?;
         let changed = filtered(pairs.clone(), changed)?;
-        self.refuse_late(&changed).await?;
+        self.refuse_late(filtered(changed.clone(), self.is_late(Operator::LtEq))?).await?;
         let closed = self.version(changed, |field| match field.name().as_str() {
             VALID_TO => column(Some("r"), VALID_FROM),
             IS_CURRENT => lit(false),
             name => column(Some("t"), name),
         })?;
-        let corrected = self.version(filtered(pairs, is_same.and(plain))?, |field| {
+        let is_newer = self.is_late(Operator::Lt).is_not_true();
+        let corrected = self.version(filtered(pairs, is_same.and(plain).and(is_newer))?, |field| {
             column(Some(if is_plain(field) && comes(&field) { "r" } else { "t" }), field.name())
         })?;
         let opened = self.joined(rows.table(&session).await?, current, JoinType::LeftAnti, same)?;
+        let opened = rows.store(self.load, opened).await?;
+        // What would begin while an earlier version still held, which others have ended.
+        let ended = filtered(there, column(None, IS_CURRENT).is_not_true())?;
+        let until = column(Some("t"), VALID_TO);
+        let ends_later = until.clone().is_null().or(until.gt(column(Some("r"), VALID_FROM)));
+        let beside = self.joined(ended, opened.table(&session).await?, JoinType::Inner, Vec::new())?;
+        self.refuse_late(filtered(beside, ends_later)?).await?;
         Ok(Versions {
-            opened: rows.store(self.load, opened).await?,
+            opened,
             closed: rows.store(self.load, closed).await?,
             corrected: rows.store(self.load, corrected).await?,
         })
@@ -121,12 +130,18 @@ impl Merge<'_> {
         pairs.select(columns.collect::<Vec<Expr>>()).map_err(EngineError::from)
     }
 
-    /// A version can't end before it has begun.
-    async fn refuse_late(&self, changed: &DataFrame) -> Result<()> {
-        let is_late = column(Some("r"), VALID_FROM).lt_eq(column(Some("t"), VALID_FROM));
+    /// Whether a row is not newer than the version that holds, since when it holds or as it was last seen.
+    fn is_late(&self, operator: Operator) -> Expr {
+        let compared = |name: &str| binary_expr(column(Some("r"), name), operator, column(Some("t"), name));
+        let seen = self.order_by.map(compared);
+        let since = compared(VALID_FROM);
+        seen.map_or(since.clone(), |seen| since.or(seen))
+    }
+
+    /// A version can't begin before another one of its key has ended. `late` are pairs of versions and rows of which that is so.
+    async fn refuse_late(&self, late: DataFrame) -> Result<()> {
         let keys: Vec<Expr> = self.keys.iter().map(|key| column(Some("t"), key)).collect();
-        let late =
-            changed.clone().filter(is_late).and_then(|late| late.select(keys)).and_then(|late| late.limit(0, Some(1)));
+        let late = late.select(keys).and_then(|late| late.limit(0, Some(1)));
         let late = late.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
         match late.iter().find(|batch| batch.num_rows() > 0) {
             None => Ok(()),

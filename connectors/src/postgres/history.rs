@@ -26,7 +26,7 @@ impl Merge<'_> {
         let is_tracked = |column: &&Written| history.tracks(&column.name, self.keys, self.order_by);
         let changed = differ(self.others().filter(is_tracked), "t", "r");
         let holds = format!("{} AND t.{}", self.same_key("t", "r"), ident(IS_CURRENT));
-        self.refuse_late(session, winners, &holds, &changed).await?;
+        self.refuse_late(session, winners, &format!("{holds} AND ({changed}) AND ({})", self.is_late("<="))).await?;
         let close = format!(
             "UPDATE {} AS t SET {} = r.{}, {} = false FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({changed}) RETURNING false AS is_new",
             self.into,
@@ -41,6 +41,17 @@ impl Merge<'_> {
             true => 0,
             false => self.correct(session, winners, &holds, &plain).await?,
         };
+        // What would begin while an earlier version still held, which others have ended.
+        let ends_later = format!(
+            "{} AND (t.{1} IS NULL OR t.{1} > r.{2}) AND NOT EXISTS (SELECT 1 FROM {3} AS c WHERE {4} AND c.{5})",
+            self.same_key("t", "r"),
+            ident(VALID_TO),
+            ident(VALID_FROM),
+            self.into,
+            self.same_key("c", "r"),
+            ident(IS_CURRENT)
+        );
+        self.refuse_late(session, winners, &ends_later).await?;
         let names = self.fit.names();
         let open = format!(
             "INSERT INTO {0} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM (SELECT * FROM {winners}) AS r
@@ -56,23 +67,29 @@ impl Merge<'_> {
     async fn correct(&self, session: &Session, winners: &str, holds: &str, plain: &[&Written]) -> Result<u64> {
         let set: Vec<String> = plain.iter().map(|column| format!("{0} = r.{0}", ident(&column.name))).collect();
         let update = format!(
-            "UPDATE {} AS t SET {} FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({}) RETURNING false AS is_new",
+            "UPDATE {} AS t SET {} FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({}) AND NOT ({}) RETURNING false AS is_new",
             self.into,
             set.join(", "),
-            differ(plain.iter().copied(), "t", "r")
+            differ(plain.iter().copied(), "t", "r"),
+            self.is_late("<")
         );
         Ok(counted(session, &update).await?.updated)
     }
 
-    /// A version can't end before it has begun.
-    async fn refuse_late(&self, session: &Session, winners: &str, holds: &str, changed: &str) -> Result<()> {
-        let keys: Vec<String> = self.keys.iter().map(|key| format!("t.{}", ident(key))).collect();
+    /// Whether a row is older than the version that holds, `<`, or no newer, `<=`: since when it holds, or as it was last seen.
+    fn is_late(&self, operator: &str) -> String {
+        let compared = |column: &str| format!("coalesce(r.{0} {operator} t.{0}, false)", ident(column));
+        let seen = self.order_by.map(|column| format!(" OR {}", compared(column))).unwrap_or_default();
+        format!("{}{seen}", compared(VALID_FROM))
+    }
+
+    /// A version can't begin before another one of its key has ended. The condition is over versions `t` and rows `r`.
+    async fn refuse_late(&self, session: &Session, winners: &str, condition: &str) -> Result<()> {
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("r.{}", ident(key))).collect();
         let sql = format!(
-            "SELECT CAST(ROW({}) AS text) FROM {} AS t JOIN (SELECT * FROM {winners}) AS r ON {holds}
-             WHERE ({changed}) AND r.{2} <= t.{2} ORDER BY 1 LIMIT {NAMED_KEYS}",
+            "SELECT DISTINCT CAST(ROW({}) AS text) FROM {} AS t JOIN (SELECT * FROM {winners}) AS r ON {condition} ORDER BY 1 LIMIT {NAMED_KEYS}",
             keys.join(", "),
-            self.into,
-            ident(VALID_FROM)
+            self.into
         );
         let found = session.rows("looking for rows that come late", &sql).await?;
         let named = found.iter().map(|row| text(row, 0)).collect::<Result<Vec<_>>>()?;

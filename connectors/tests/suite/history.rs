@@ -227,6 +227,17 @@ async fn refuses(connection: &Arc<dyn Connection>, table: &str, contents: impl A
     let error = load(connection, &request, &[(4, None, None, None)]).await.unwrap_err();
     assert!(error.message.contains("1 rows have NULL in id or at"), "{error}");
     assert_eq!(contents().await, before);
+    // A version that was seen again later held until then.
+    load(connection, &request, &[row(1, "new", 20)]).await.unwrap();
+    let error = load(connection, &request, &[row(1, "old", 15)]).await.unwrap_err();
+    assert!(error.message.contains("are not newer"), "{error}");
+    let changes = load(connection, &request, &[(1, Some("new".to_owned()), Some("older".to_owned()), Some(15))]).await;
+    assert_eq!(
+        changes.unwrap(),
+        Changes { unchanged: 1, ..Changes::default() },
+        "what has no history is no older either"
+    );
+    load(connection, &request, &[row(1, "new", 20)]).await.unwrap();
     // What is as it was is late at no time.
     let changes = load(connection, &request, &[row(1, "new", 10)]).await.unwrap();
     assert_eq!(changes, Changes { unchanged: 1, ..Changes::default() });
@@ -285,5 +296,35 @@ async fn a_table_without_the_columns_of_a_history_is_refused() {
             "{error}"
         );
     }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_others_have_ended_stays_and_is_overlapped_by_none() {
+    let (database, folder) = (Database::new().await, tempfile::tempdir().unwrap());
+    let (shop, lake) = (postgres(&database.url), delta(folder.path()));
+    for (connection, table) in [(&shop, "public.t"), (&lake, "t")] {
+        load(connection, &request(table, &["status"]), &[row(1, "a", 10), row(2, "a", 10)]).await.unwrap();
+    }
+    database.run("UPDATE t SET is_current = false, valid_to = to_timestamp(30)").await;
+    let program = "
+import os, sys
+from deltalake import DeltaTable
+DeltaTable(sys.argv[1]).update(updates={'is_current': 'false', 'valid_to': \"to_timestamp('1970-01-01T00:00:30Z')\"})
+sys.stdout.flush()
+# Its threads sometimes end badly with the process.
+os._exit(0)";
+    python(program, &folder.path().join("t"));
+    for (connection, table) in [(&shop, "public.t"), (&lake, "t")] {
+        for late in [row(1, "a", 10), row(2, "b", 20)] {
+            let error = load(connection, &request(table, &["status"]), &[late]).await.unwrap_err();
+            assert!(error.message.contains("are not newer"), "{table}: {error}");
+        }
+        let changes = load(connection, &request(table, &["status"]), &[row(1, "a", 30)]).await.unwrap();
+        assert_eq!(changes, Changes { inserted: 1, ..Changes::default() }, "{table}");
+    }
+    let expected = ["1|a|∅|10|10|30|false", "1|a|∅|30|30|∅|true", "2|a|∅|10|10|30|false"];
+    assert_eq!(rows_of(&database, "t").await, expected);
+    assert_eq!(rows_of_lake(&folder.path().join("t")), expected);
     shop.close().await;
 }

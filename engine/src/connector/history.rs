@@ -38,10 +38,10 @@ pub fn null_keys(count: u64, keys: &[String], since: Option<&str>) -> EngineErro
         .hint("leave them out in a transform, or let a check find them: not_null")
 }
 
-/// Rows that differ from the version that holds and are not newer; `example` names keys.
+/// Rows that are not newer than a version of their key; `example` names keys.
 pub fn late_rows(keys: &[String], example: &str) -> EngineError {
     let message = format!(
-        "rows differ from the version of their key that holds, and are not newer, e.g. {} = {example}: a version can't end before it has begun",
+        "rows differ from the versions that the target has of their key, and are not newer, e.g. {} = {example}: a version can't begin before another one has ended",
         keys.join(", ")
     );
     EngineError::data(message)
