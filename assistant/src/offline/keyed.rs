@@ -75,6 +75,12 @@ impl Settling<'_> {
         if matches!(mode, WriteMode::Upsert | WriteMode::InsertNew) && !self.is_proven(&keys) {
             notes.push(fresh::unproven(&keys, target, order_by.as_deref()));
         }
+        if order_by.as_deref() == Some(OFFSET) {
+            notes.push(format!(
+                "of several messages with one {} the one with the largest offset counts: messages of one key are in one partition",
+                keys.join(", ")
+            ));
+        }
         if deletes.is_some() {
             notes.push(format!("rows that are gone are looked for once a day, by comparing all keys with {target}"));
         }

@@ -12,6 +12,20 @@ use crate::words::{fold, tokens};
 /// Last words of names of columns that say what a row is, folded.
 const STATES: [&str; 4] = ["status", "state", "zustand", "stage"];
 
+/// Words that speak of time or size, of which no value is known.
+const NO_VALUES: [&str; 15] = [
+    "new", "newest", "changed", "updated", "modified", "recent", "latest", "last", "first", "old", "oldest", "big",
+    "large", "small", "other",
+];
+
+/// Beginnings of words that deny another one.
+const DENIALS: [&str; 2] = ["un", "non"];
+
+/// Whether a word can be the value of a column without being quoted.
+fn is_value(folded: &str) -> bool {
+    !NO_VALUES.contains(&folded) && !DENIALS.iter().any(|denial| folded.starts_with(denial))
+}
+
 /// One reading of the word.
 struct Meaning {
     column: ColumnId,
@@ -74,7 +88,7 @@ impl Reader<'_> {
                 Family::Boolean if *last == folded && name.len() <= 2 => {
                     (Test::Compare("=", "true".to_owned()), format!("{written} is true"))
                 }
-                Family::Text if STATES.contains(&last.as_str()) => {
+                Family::Text if STATES.contains(&last.as_str()) && is_value(&folded) => {
                     let literal = format!("'{}'", word.replace('\'', "''"));
                     (Test::Compare("=", literal), format!("{written} is {}", as_name(word)))
                 }

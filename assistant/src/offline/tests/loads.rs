@@ -235,3 +235,33 @@ fn a_table_that_is_there_is_written_only_if_it_is_named() {
     };
     assert!(question.choices[0].sentence.ends_with("to lake.orders"), "{question:?}");
 }
+
+#[test]
+fn a_word_of_time_or_size_and_one_that_denies_is_no_value_of_a_status() {
+    for word in ["new", "big", "unpaid", "latest"] {
+        let sentence = format!("load orders into lake.orders, overwrite, only {word} ones");
+        assert!(!matches!(read(&sentence), Outcome::Made(_)), "{sentence}: {:?}", read(&sentence));
+    }
+    assert!(spec_of("load orders into lake.orders, overwrite, only paid ones").contains("status = 'paid'"));
+}
+
+#[test]
+fn a_draft_says_which_rows_its_load_leaves_as_they_are() {
+    for (sentence, said) in [
+        ("load orders where status is paid into lake.paid with upsert by id", "stops meeting the condition on status"),
+        (
+            "load orders where status is paid into lake.paid with upsert by id",
+            "rows that are deleted at the source stay",
+        ),
+        ("copy new and changed orders to lake.orders", "is more than a day behind the latest one"),
+        ("copy new and changed customers to lake.customers, cursor joined_at", "a row is found by its joined_at"),
+        ("append new orders to lake.orders and check that id is unique", "the check sees new rows alone"),
+        ("count orders per day of ordered at into lake.days, replace the day", "for which no row comes any more stays"),
+        ("load new and changed events into lake.e with upsert by id", "the largest offset counts"),
+    ] {
+        let found = drafted(sentence).assumptions;
+        assert!(found.iter().any(|one| one.contains(said)), "{sentence}: {said}: {found:#?}");
+    }
+    let all = drafted("load orders into lake.orders, overwrite").assumptions;
+    assert!(!all.iter().any(|one| one.contains("stay")), "{all:#?}");
+}
