@@ -119,7 +119,8 @@ impl HeldRows {
             let state = session.state_ref();
             let mut state = state.write();
             let options = state.config_mut().options_mut();
-            options.execution.target_partitions = 1;
+            // In a single partition DataFusion hashes one side of each join, whatever is preferred.
+            options.execution.target_partitions = 2;
             options.execution.sort_spill_reservation_bytes = (limit / SORTS).min(MOST_KEPT_BACK);
         }
         Ok(session)
