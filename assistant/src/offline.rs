@@ -132,7 +132,7 @@ fn select(question: &str, said: &[Token], names: &Names<'_>) -> Result<selection
     refuse_secrets(said, names)?;
     let is_end = |token: &&Token| ["?", "!", "please"].iter().any(|word| token.is(word));
     let end = said.len() - said.iter().rev().take_while(is_end).count();
-    Data { sentence: question, said, names, target: None }.read(0..end)
+    Data { sentence: question, said, names, target: None, loads: false }.read(0..end)
 }
 
 fn statement(question: &str, said: &[Token], names: &Names<'_>, setting: &Setting<'_>) -> Result<Statement, Stop> {

@@ -186,7 +186,15 @@ impl Reader<'_> {
         if !is_item || self.family(&place) == Family::Boolean && !self.is(behind, part.end, "as") {
             return self.conditions(part, selection);
         }
+        let known = selection.items.len();
         let behind = self.items(part.start, part.end, selection)?;
+        // A whole table has its own columns already: these alone may have been meant, or rows in which they are not empty.
+        let is_own =
+            |item: &Item| item.name.is_none() && matches!(&item.value, Value::Column(place) if place.route.is_empty());
+        if self.data.loads && known == 0 && selection.groups.is_empty() && selection.items.iter().any(is_own) {
+            let expected = "columns of another table: for these alone say 'id and name of customers', for rows that have a value 'where email is not empty'";
+            return Err(Stop::at(start, expected));
+        }
         self.ended(behind, part.end, "'and' and another column")
     }
 

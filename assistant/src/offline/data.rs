@@ -26,6 +26,8 @@ pub(super) struct Data<'a> {
     pub(super) names: &'a Names<'a>,
     /// The table that is loaded into, if there is one.
     pub(super) target: Option<TableId>,
+    /// Whether rows are loaded, and not looked at.
+    pub(super) loads: bool,
 }
 
 /// Tables that some words of a phrase can mean.

@@ -65,6 +65,6 @@ impl Reader<'_> {
             let mut tables = self.names.known.tables();
             tables.find(|(_, table)| is_at(table, &parts)).map(|(id, _)| id)
         });
-        Data { sentence: self.sentence, said: self.said, names: self.names, target }
+        Data { sentence: self.sentence, said: self.said, names: self.names, target, loads: true }
     }
 }

@@ -265,3 +265,15 @@ fn a_draft_says_which_rows_its_load_leaves_as_they_are() {
     let all = drafted("load orders into lake.orders, overwrite").assumptions;
     assert!(!all.iter().any(|one| one.contains("stay")), "{all:#?}");
 }
+
+#[test]
+fn own_columns_behind_with_are_no_further_columns() {
+    for sentence in [
+        "load customers with id and name into lake.customers, overwrite",
+        "load orders with amount into lake.orders, overwrite",
+    ] {
+        assert!(!matches!(read(sentence), Outcome::Made(_)), "{sentence}: {:?}", read(sentence));
+    }
+    let both = spec_of("load orders with the customer's name into lake.orders, overwrite");
+    assert!(both.contains("orders.*, customers.name"), "{both}");
+}
