@@ -85,7 +85,10 @@ pub(crate) async fn refresh(workspace: &Workspace, plan: &Plan) -> Result<()> {
     let pipeline = &plan.pipeline;
     if !plan.has_cursors() {
         return Err(OperationError::invalid(format!("{pipeline} has no cursor: each run reads everything"))
-            .hint("run it without --full-refresh"));
+            .hint(match keeps_rows(plan) {
+                true => "run it without --full-refresh; what its targets hold besides is replaced if their rows are deleted first, or by mode overwrite",
+                false => "run it without --full-refresh",
+            }));
     }
     let rows = workspace.cursors(Some(pipeline)).await?;
     for row in &rows {
@@ -101,6 +104,11 @@ pub(crate) async fn refresh(workspace: &Workspace, plan: &Plan) -> Result<()> {
     }
     workspace.reset_cursors(pipeline, None, CursorReset::Replace).await?;
     Ok(())
+}
+
+/// Whether a load leaves rows in its target that do not come.
+fn keeps_rows(plan: &Plan) -> bool {
+    plan.tasks.values().any(|task| matches!(&task.work, Work::Load { mode, .. } if *mode != WriteMode::Overwrite))
 }
 
 /// Targets to which the approved version of a pipeline appends.

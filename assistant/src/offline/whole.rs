@@ -70,6 +70,7 @@ impl Whole {
                     .to_owned(),
             );
             notes.push(crate::fresh::stays_when_deleted(&self.target));
+            notes.push(crate::fresh::comes_too_late("column that marks changes"));
         }
         notes
     }
