@@ -114,6 +114,8 @@ pub(super) fn assumptions(spec: &Spec, known: &Known) -> Vec<String> {
                 all.push(fresh::changes_elsewhere(&others.join(" and "), &load.into));
             }
         }
+        let extracts = above.iter().filter_map(|task| task.extract.as_ref());
+        all.extend(extracts.filter_map(|extract| time_of(extract, known)).map(fresh::comes_too_late));
         let compares = load.on_delete.is_some_and(|what| what != OnDelete::Ignore);
         let finds_deletes = compares || load.deletes.is_some() || load.deleted_when.is_some();
         if load.mode == Some(WriteMode::Upsert) && !finds_deletes {
@@ -121,6 +123,13 @@ pub(super) fn assumptions(spec: &Spec, known: &Known) -> Vec<String> {
         }
     }
     all
+}
+
+/// The column by which an extract is followed, if that is a time.
+fn time_of<'a>(extract: &'a ExtractTask, known: &Known) -> Option<&'a str> {
+    let cursor = extract.cursor.as_deref()?;
+    let column = table_of(extract, known)?.columns.iter().find(|column| column.name == cursor)?;
+    ["Timestamp", "Date"].iter().any(|time| column.arrow_type.starts_with(time)).then_some(cursor)
 }
 
 /// The datasets that a load comes from.
@@ -356,9 +365,12 @@ mod tests {
     #[test]
     fn what_a_cursor_leaves_as_it_is_is_listed() {
         let said = assumptions(&spec(CURSOR, JOINED, UPSERT), &known());
-        for part in
-            ["a row that stops meeting 'o.status = 'paid''", "a change of customers alone", "rows that are deleted"]
-        {
+        for part in [
+            "a row that stops meeting 'o.status = 'paid''",
+            "a change of customers alone",
+            "rows that are deleted",
+            "a row is found by its updated_at",
+        ] {
             assert!(said.iter().any(|one| one.starts_with(part)), "{part}: {said:#?}");
         }
         let without = assumptions(&spec("", JOINED, UPSERT), &known());
