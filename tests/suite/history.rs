@@ -89,6 +89,12 @@ fn what_a_history_can_not_be_is_refused_at_plan_and_what_opens_a_version_is_said
         "{plan}"
     );
     assert!(plan.contains("valid_from") && plan.contains("is_current"), "{plan}");
+    let spec = std::fs::read_to_string(world.folder.join("p.yaml")).unwrap();
+    world.write(
+        "parted.yaml",
+        &spec.replace("order_by: updated_at", "order_by: updated_at, partition_by: [is_current]"),
+    );
+    world.succeed(&["plan", "parted.yaml"]);
     for (from, to, told) in [
         ("order_by: updated_at", "order_by: id", "the column id is Int64, and a version holds since a time"),
         ("order_by: updated_at", "track: [nonsense]", "there is no column 'nonsense'"),
@@ -97,7 +103,6 @@ fn what_a_history_can_not_be_is_refused_at_plan_and_what_opens_a_version_is_said
         ("order_by: updated_at", "late: split", "'late' of a load"),
         ("mode: scd2", "mode: upsert, track: [note]", "mode upsert accepts no `track`"),
     ] {
-        let spec = std::fs::read_to_string(world.folder.join("p.yaml")).unwrap();
         world.write("bad.yaml", &spec.replace(from, to));
         let done = world.run(&["plan", "bad.yaml"]);
         assert!(done.code() == Some(1) && done.to_string().contains(told), "{to}: {done}");

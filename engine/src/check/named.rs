@@ -3,7 +3,7 @@
 use arrow::datatypes::SchemaRef;
 use headwater_pipelines::decode::Step;
 use headwater_pipelines::diagnostic::{Code, Finding};
-use headwater_pipelines::plan::TaskPath;
+use headwater_pipelines::plan::{HISTORY_COLUMNS, TaskPath};
 use headwater_pipelines::spec::Columns;
 
 use super::Checker;
@@ -37,7 +37,10 @@ impl Checker<'_> {
             let named = names.iter().enumerate();
             named.map(|(index, name)| ([steps.clone(), vec![Step::from(index)]].concat(), name.clone())).collect()
         };
+        // What the load adds is there too.
+        let own = |name: &String| request.history.is_some() && HISTORY_COLUMNS.contains(&name.as_str());
         let mut named = listed("partition_by", &request.partition_by);
+        named.retain(|(_, name)| !own(name));
         named.extend(listed("keys", &request.keys));
         named.extend(request.history.iter().flat_map(|history| listed("track", &history.track)));
         named.extend(request.order_by.iter().map(|name| (self.steps(task, &["load", "order_by"]), name.clone())));
