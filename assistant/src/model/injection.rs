@@ -240,7 +240,7 @@ fn kinds(known: &Known) -> Vec<Value> {
         ("extract", "connection", json!("shop")),
         ("extract", "tables", json!("shop.*")),
         ("extract", "cursor", json!("id")),
-        ("load", "keys", json!(["id"])),
+        ("load", "track", json!(["id"])),
         ("load", "on_delete", json!("hard")),
         ("load", "max_delete", json!("100%")),
         ("kept", "name", json!("secret")),
