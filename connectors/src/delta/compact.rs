@@ -48,6 +48,7 @@ pub(super) async fn run(location: &Location, load: &LoadContext) -> Result<Optio
     let state = table.snapshot().map_err(|error| location.failed("reading", error))?;
     let partition_by = state.metadata().partition_columns().to_vec();
     let layout = Layout::new(Some(&table), arrow_schema(&table)?, partition_by.clone())?;
+    let layout = Layout { writers: 1, ..layout };
     let session = load.sessions.session(std::sync::Arc::clone(&load.memory) as _, true)?;
     let rows = session.read_table(location.some_files(&table, &chosen, None)?);
     let rows = rows.map_err(EngineError::from)?;

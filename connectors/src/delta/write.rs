@@ -30,13 +30,17 @@ pub(super) struct Layout {
     /// Columns that the dataset does not have.
     pub absent: Vec<String>,
     pub config: WriterConfig,
+    /// Writers at a time, each with files of its own.
+    pub writers: usize,
 }
 
 impl Layout {
     /// The layout of a table's files, or, without a table, of one that is to be made.
     pub(super) fn new(table: Option<&DeltaTable>, schema: SchemaRef, partition_by: Vec<String>) -> Result<Self> {
         let config = config(table, &schema, &partition_by)?;
-        Ok(Self { schema, partition_by, absent: Vec::new(), config })
+        // A partitioned table has one writer, so that each value's rows end up in few files.
+        let writers = if partition_by.is_empty() { parallelism() } else { 1 };
+        Ok(Self { schema, partition_by, absent: Vec::new(), config, writers })
     }
 }
 
@@ -57,8 +61,8 @@ pub(super) async fn files(
     let store = location.store()?;
     let caster = Caster::with_nulls(&input.schema(), std::sync::Arc::clone(&layout.schema), &layout.absent)?;
     let crew = match layout.partition_by.is_empty() {
-        true => Crew { most: parallelism(), each: WRITER_MEMORY },
-        // A partitioned table has one writer, so that each value's rows end up in few files. It may need as much for each value.
+        true => Crew { most: layout.writers, each: WRITER_MEMORY },
+        // It may need as much for each value.
         false => Crew { most: 1, each: usize::MAX },
     };
     let mut tasks = JoinSet::new();
