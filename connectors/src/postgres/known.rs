@@ -108,9 +108,19 @@ impl Known {
 
 /// A table and its columns, looked at now.
 pub(super) async fn look(session: &Session, connection: &str, path: &[String], patience: Patience) -> Result<Table> {
-    let relation = relation::find(session, connection, path, patience).await?;
-    let columns = relation::columns_of(session, &[&relation]).await?.remove(&relation.oid).unwrap_or_default();
-    Ok((relation, columns))
+    let mut relation = relation::find(session, connection, path, patience).await?;
+    loop {
+        let columns = relation::columns_of(session, &[&relation]).await?.remove(&relation.oid).unwrap_or_default();
+        if !columns.is_empty() {
+            return Ok((relation, columns));
+        }
+        // A table without columns, or one that another load has replaced between the two questions.
+        let now = relation::find(session, connection, path, patience).await?;
+        if now.oid == relation.oid {
+            return Ok((relation, columns));
+        }
+        relation = now;
+    }
 }
 
 /// Columns of these types; `None` for those that the database does not have.
