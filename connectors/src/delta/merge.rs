@@ -356,8 +356,17 @@ pub(super) fn joined(
     kind: JoinType,
     more: Vec<Expr>,
 ) -> Result<DataFrame> {
-    let equal = keys.iter().map(|key| column(Some("t"), key).eq(column(Some("r"), key)));
-    let conditions: Vec<Expr> = equal.chain(more).collect();
+    // DataFusion's sort-merge join compares no times with a zone; as numbers they are equal all the same.
+    let is_zoned = |key: &str| {
+        let field = left.schema().field_with_unqualified_name(key);
+        field.is_ok_and(|field| matches!(field.data_type(), DataType::Timestamp(_, Some(_))))
+    };
+    let value = |side: &str, key: &str| match is_zoned(key) {
+        true => datafusion::logical_expr::cast(column(Some(side), key), DataType::Int64),
+        false => column(Some(side), key),
+    };
+    let equal: Vec<Expr> = keys.iter().map(|key| value("t", key).eq(value("r", key))).collect();
+    let conditions: Vec<Expr> = equal.into_iter().chain(more).collect();
     let (left, right) = (left.alias("t").map_err(EngineError::from)?, right.alias("r").map_err(EngineError::from)?);
     left.join_on(right, kind, conditions).map_err(EngineError::from)
 }
