@@ -1,20 +1,7 @@
 //! What a catalog says of a table's new and changed rows: by what they are told apart, and by what they are found. And what becomes of those that are not found.
 
 use headwater_engine::connector::{ColumnInfo, TableInfo};
-
-/// Names of columns that mark changed rows, in lower case and without underscores, the best first: those of `cursor: auto` of whole schemas.
-const MARKS: [&str; 10] = [
-    "updatedat",
-    "updatedon",
-    "modifiedat",
-    "modifiedon",
-    "lastmodified",
-    "lastmodifiedat",
-    "lastupdated",
-    "lastupdatedat",
-    "lastupdate",
-    "changedat",
-];
+use headwater_pipelines::plan::tables::mark_of_changes;
 
 /// How a source says which of its rows are new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,15 +36,11 @@ pub(crate) fn can_be_followed(column: &ColumnInfo) -> bool {
     ["Timestamp", "Date", "Int", "UInt", "Decimal"].iter().any(|kind| column.arrow_type.starts_with(kind))
 }
 
-/// The column that marks changed rows, by its name.
+/// The column that marks changed rows, by its name, as `cursor: auto` of whole schemas takes it.
 pub(crate) fn marks_changes(table: &TableInfo) -> Option<&ColumnInfo> {
-    let plain = |name: &str| name.to_lowercase().replace('_', "");
-    MARKS.iter().find_map(|mark| {
-        let is_it = |column: &&ColumnInfo| {
-            column.arrow_type.starts_with("Timestamp") && !column.nullable && plain(&column.name) == *mark
-        };
-        table.columns.iter().find(is_it)
-    })
+    let times = table.columns.iter().filter(|column| column.arrow_type.starts_with("Timestamp") && !column.nullable);
+    let named = times.filter_map(|column| Some((mark_of_changes(&column.name)?, column)));
+    named.min_by_key(|(mark, _)| *mark).map(|(_, column)| column)
 }
 
 /// The columns that tell rows apart: the primary key, or the only other unique key of columns that are never empty.

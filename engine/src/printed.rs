@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{EngineError, Result, texts};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, JsonArray, NullableEncoder};
+
+use crate::{EngineError, Result, texts};
 
 /// The batch with its intervals as texts, as Postgres writes them.
 pub fn without_intervals(batch: &RecordBatch) -> Result<RecordBatch> {

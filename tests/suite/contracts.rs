@@ -1,10 +1,10 @@
 //! A source that gets a column while its pipeline runs night by night: the plan shows what comes, each row is there once, whatever is killed.
 
-use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
 use crate::cursors::world;
-use crate::support::{World, eventually, python, server};
+use crate::killed::{at_each_step, run_through};
+use crate::support::{World, eventually, python};
 
 const LAKE: &str = "  publish: { load: { input: orders, into: lake.orders, mode: append, schema: add_columns } }\n";
 const POSTGRES: &str = "  publish: { load: { input: orders, into: source.public.copied, mode: upsert, keys: [id], schema: add_columns } }\n";
@@ -86,18 +86,10 @@ fn killed_at(load: &str, contents: impl Fn(&World) -> String, point: &str) {
         contents(&world) == "1:None"
     });
     world.query("ALTER TABLE orders ADD COLUMN size text; INSERT INTO orders VALUES (2, 'b', now(), 'xl')");
-    let mut command = world.command(&["run", "p.yaml"]);
-    command.env("HEADWATER_FAILPOINTS", format!("{point}=kill"));
-    let done = world.start(command).wait();
-    // A transaction of another test may have delayed the row: then there is no batch at which to die.
-    if !done.was_killed() {
-        assert!(done.status.success(), "{point}: {done}");
-    } else if point != "after_finish" {
+    run_through(&world, point, || {
         let found = contents(&world);
         assert!(["1:None", "1:None 2:xl"].contains(&found.as_str()), "{point}: nobody sees half of it: {found}");
-        let rerun = world.json(&["runs", "rerun", "--json"]);
-        assert_eq!(rerun["state"], "succeeded", "{point}: {rerun:#}");
-    }
+    });
     eventually(point, || {
         run(&world);
         contents(&world) == "1:None 2:xl"
@@ -105,16 +97,7 @@ fn killed_at(load: &str, contents: impl Fn(&World) -> String, point: &str) {
 }
 
 fn killed_anywhere(load: &str, contents: impl Fn(&World) -> String + Copy + Send + Sync) {
-    server();
-    std::thread::scope(|scope| {
-        for half in [0, 1] {
-            scope.spawn(move || {
-                for point in FAILPOINTS.iter().skip(half).step_by(2) {
-                    killed_at(load, contents, point);
-                }
-            });
-        }
-    });
+    at_each_step(|point| killed_at(load, contents, point));
 }
 
 #[test]

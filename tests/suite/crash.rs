@@ -1,11 +1,11 @@
 //! The process is killed, or frozen, at every step of a load; then the run is finished by another process, and software that shares
 //! no code with Headwater reads the target.
 
-use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
+use crate::killed::at_each_step;
 use crate::stores;
-use crate::support::{World, eventually, python, server};
+use crate::support::{World, eventually, python};
 
 /// Rows of the source: several batches, so that the first one is not all.
 const ROWS: i64 = 20_000;
@@ -142,16 +142,7 @@ fn killed_at(target: Target, point: &str) {
 
 /// All places at one target, two at a time.
 fn killed_anywhere(target: Target) {
-    server();
-    std::thread::scope(|scope| {
-        for half in [0, 1] {
-            scope.spawn(move || {
-                for point in FAILPOINTS.iter().skip(half).step_by(2) {
-                    killed_at(target, point);
-                }
-            });
-        }
-    });
+    at_each_step(|point| killed_at(target, point));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
-use crate::support::{World, eventually, python, server};
+use crate::killed::{at_each_step, run_through};
+use crate::support::{World, eventually, python};
 
 const TABLE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, note text NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp());";
 
@@ -149,16 +149,7 @@ fn killed_at(load: &str, contents: impl Fn(&World) -> String, point: &str) {
         contents(&world) == "1:a 2:b"
     });
     world.query("INSERT INTO orders VALUES (3, 'c')");
-    let mut command = world.command(&["run", "p.yaml"]);
-    command.env("HEADWATER_FAILPOINTS", format!("{point}=kill"));
-    let done = world.start(command).wait();
-    // A transaction of another test may have delayed the row: then there is no batch at which to die.
-    if !done.was_killed() {
-        assert!(done.status.success(), "{point}: {done}");
-    } else if point != "after_finish" {
-        let rerun = world.json(&["runs", "rerun", "--json"]);
-        assert_eq!(rerun["state"], "succeeded", "{point}: {rerun:#}");
-    }
+    run_through(&world, point, || {});
     world.query("INSERT INTO orders VALUES (4, 'd')");
     eventually(point, || {
         run(&world);
@@ -169,16 +160,7 @@ fn killed_at(load: &str, contents: impl Fn(&World) -> String, point: &str) {
 }
 
 fn killed_anywhere(load: &str, contents: impl Fn(&World) -> String + Copy + Send + Sync) {
-    server();
-    std::thread::scope(|scope| {
-        for half in [0, 1] {
-            scope.spawn(move || {
-                for point in FAILPOINTS.iter().skip(half).step_by(2) {
-                    killed_at(load, contents, point);
-                }
-            });
-        }
-    });
+    at_each_step(|point| killed_at(load, contents, point));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Rows that are deleted at the source, in loads that compare, that are told and that scan keys. Targets are read by software that shares no code with Headwater.
 
-use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
-use crate::support::{World, eventually, python, server};
+use crate::killed::{at_each_step, run_through};
+use crate::support::{World, eventually, python};
 
 /// A world with a source of six rows, and a pipeline that loads it.
 fn world(extract: &str, load: &str) -> World {
@@ -148,32 +148,14 @@ fn killed_at(extract: &str, load: &str, contents: fn(&World) -> String, point: &
     let world = world(extract, load);
     run_until(&world, contents, "1 2 3 4 5 6");
     world.query("DELETE FROM orders WHERE id = 1; INSERT INTO orders VALUES (7, 'n')");
-    let mut command = world.command(&["run", "p.yaml"]);
-    command.env("HEADWATER_FAILPOINTS", format!("{point}=kill"));
-    let done = world.start(command).wait();
-    // A transaction of another test may have delayed the row that comes by a cursor: then there is no batch at which to die.
-    if !done.was_killed() {
-        assert!(done.status.success(), "{point}: {done}");
-    } else if point != "after_finish" {
-        let rerun = world.json(&["runs", "rerun", "--json"]);
-        assert_eq!(rerun["state"], "succeeded", "{point}: {rerun:#}");
-    }
+    run_through(&world, point, || {});
     world.query("INSERT INTO orders VALUES (8, 'n')");
     let expected = if load.contains("soft") { "1+ 2 3 4 5 6 7 8" } else { "2 3 4 5 6 7 8" };
     run_until(&world, contents, expected);
 }
 
 fn killed_anywhere(extract: &'static str, load: &str, contents: fn(&World) -> String) {
-    server();
-    std::thread::scope(|scope| {
-        for half in [0, 1] {
-            scope.spawn(move || {
-                for point in FAILPOINTS.iter().skip(half).step_by(2) {
-                    killed_at(extract, load, contents, point);
-                }
-            });
-        }
-    });
+    at_each_step(|point| killed_at(extract, load, contents, point));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Loads that keep history, end to end: each version once, whatever is killed. Targets are read by software that shares no code with Headwater.
 
-use headwater_engine::failpoint::FAILPOINTS;
-
 use crate::cursors::world;
-use crate::support::{World, eventually, python, server};
+use crate::killed::{at_each_step, run_through};
+use crate::support::{World, eventually, python};
 
 const INTO_LAKE: &str =
     "  publish: { load: { input: orders, into: lake.history, mode: scd2, keys: [id], order_by: updated_at } }\n";
@@ -40,16 +39,7 @@ fn killed_at(load: &str, versions: impl Fn(&World) -> String, point: &str) {
     world.query(
         "UPDATE orders SET note = 'A', updated_at = clock_timestamp() WHERE id = 1; INSERT INTO orders VALUES (3, 'c')",
     );
-    let mut command = world.command(&["run", "p.yaml"]);
-    command.env("HEADWATER_FAILPOINTS", format!("{point}=kill"));
-    let done = world.start(command).wait();
-    // A transaction of another test may have delayed the rows: then there is no load at which to die.
-    if !done.was_killed() {
-        assert!(done.status.success(), "{point}: {done}");
-    } else if point != "after_finish" {
-        let rerun = world.json(&["runs", "rerun", "--json"]);
-        assert_eq!(rerun["state"], "succeeded", "{point}: {rerun:#}");
-    }
+    run_through(&world, point, || {});
     eventually(point, || {
         run(&world);
         versions(&world) == "1:a 1:A+ 2:b+ 3:c+"
@@ -57,16 +47,7 @@ fn killed_at(load: &str, versions: impl Fn(&World) -> String, point: &str) {
 }
 
 fn killed_anywhere(load: &str, versions: impl Fn(&World) -> String + Copy + Send + Sync) {
-    server();
-    std::thread::scope(|scope| {
-        for half in [0, 1] {
-            scope.spawn(move || {
-                for point in FAILPOINTS.iter().skip(half).step_by(2) {
-                    killed_at(load, versions, point);
-                }
-            });
-        }
-    });
+    at_each_step(|point| killed_at(load, versions, point));
 }
 
 #[test]
@@ -101,6 +82,7 @@ fn what_a_history_can_not_be_is_refused_at_plan_and_what_opens_a_version_is_said
         ("order_by: updated_at", "track: [id]", "id is a key, which identifies a row and does not change"),
         ("order_by: updated_at", "on_delete: soft", "mode scd2 accepts no `on_delete`"),
         ("order_by: updated_at", "late: split", "'late' of a load"),
+        ("order_by: updated_at", "max_delete: 5%", "'max_delete' of mode scd2"),
         ("mode: scd2", "mode: upsert, track: [note]", "mode upsert accepts no `track`"),
     ] {
         world.write("bad.yaml", &spec.replace(from, to));

@@ -25,6 +25,7 @@ mod golden;
 mod guides;
 mod history;
 mod increments;
+mod killed;
 mod life;
 mod link;
 mod models;

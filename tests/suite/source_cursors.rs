@@ -1,9 +1,9 @@
 //! Files and Delta tables whose new rows alone are loaded: each once, whatever is killed. The target is read by Python.
 
-use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
-use crate::support::{World, python, server};
+use crate::killed::at_each_step;
+use crate::support::{World, python};
 
 /// The rows of the target, as `id:note` in order.
 fn lake(world: &World) -> String {
@@ -105,16 +105,7 @@ fn killed_at(source: &Growing, point: &str) {
 }
 
 fn killed_anywhere(source: fn() -> Growing) {
-    server();
-    std::thread::scope(|scope| {
-        for half in [0, 1] {
-            scope.spawn(move || {
-                for point in FAILPOINTS.iter().skip(half).step_by(2) {
-                    killed_at(&source(), point);
-                }
-            });
-        }
-    });
+    at_each_step(|point| killed_at(&source(), point));
 }
 
 #[test]

@@ -31,6 +31,8 @@ struct Versions {
     closed: HeldRows,
     /// Those of which only what is not tracked changes.
     corrected: HeldRows,
+    /// Files that hold versions of their keys.
+    files: HashSet<String>,
 }
 
 impl Merge<'_> {
@@ -43,7 +45,7 @@ impl Merge<'_> {
         rows: &HeldRows,
     ) -> Result<Merged> {
         let versions = self.versions(table, files, history, rows).await?;
-        let Versions { opened, closed, corrected } = &versions;
+        let Versions { opened, closed, corrected, files } = &versions;
         let session = self.session(HeldRows::largest([opened, closed, corrected].into_iter()).unwrap_or(rows))?;
         let mut all = opened.table(&session).await?;
         for others in [closed, corrected] {
@@ -120,6 +122,7 @@ impl Merge<'_> {
             opened,
             closed: rows.store(self.load, closed).await?,
             corrected: rows.store(self.load, corrected).await?,
+            files: hits.into_iter().collect(),
         })
     }
 

@@ -129,7 +129,7 @@ impl Merge<'_> {
         Ok(Changes { deleted: removed.deleted, updated: changes.updated + removed.updated, ..changes })
     }
 
-    pub(super) fn keys(&self) -> String {
+    fn keys(&self) -> String {
         list(self.keys.iter().map(String::as_str))
     }
 

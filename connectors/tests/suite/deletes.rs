@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array};
-use headwater_engine::connector::{AllKeys, Changes, Commit, Connection, DELETED, LoadContext, SinkRequest, moment};
+use headwater_engine::connector::{AllKeys, Changes, Connection, DELETED, LoadContext, SinkRequest, moment};
 use headwater_engine::testing::{attempt, stream};
 use headwater_engine::{ErrorKind, Result};
 use headwater_pipelines::plan::{DELETED_AT, Deletes};
@@ -20,7 +20,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::cluster::Database;
-use crate::load::{delta, path, postgres};
+use crate::load::{delta, merged, path, postgres};
 use crate::values::python;
 
 /// Key of two columns.
@@ -105,18 +105,7 @@ async fn load(
     rows: RecordBatch,
     keys: Option<AllKeys>,
 ) -> Result<Changes> {
-    let sink = connection.sink(request).await?;
-    let context = LoadContext { keys: keys.unwrap_or_default(), ..attempt(Uuid::now_v7(), 1) };
-    let staged = match sink.write(&context, stream(rows.schema(), vec![rows])).await {
-        Ok(staged) => staged,
-        Err(error) => {
-            sink.abort(&context, None).await;
-            return Err(error);
-        }
-    };
-    let changes = staged.changes.unwrap();
-    assert!(matches!(sink.commit(&context, staged).await?, Commit::Committed { .. }));
-    Ok(changes)
+    merged(connection, request, rows, keys.unwrap_or_default()).await
 }
 
 /// What a load makes of the model.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
 };
-use headwater_engine::connector::{Changes, Commit, Connection, Sink, SinkRequest, moment};
+use headwater_engine::connector::{AllKeys, Changes, Connection, Sink, SinkRequest, moment};
 use headwater_engine::testing::{attempt, stream};
 use headwater_engine::{ErrorKind, Result};
 use headwater_pipelines::plan::{History, IS_CURRENT, VALID_FROM, VALID_TO};
@@ -20,7 +20,7 @@ use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use crate::cluster::Database;
-use crate::load::{delta, path, postgres};
+use crate::load::{delta, merged, path, postgres};
 use crate::values::python;
 
 /// Key, status, note, and the second at which it became so.
@@ -61,18 +61,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 async fn load(connection: &Arc<dyn Connection>, request: &SinkRequest, rows: &[Row]) -> Result<Changes> {
-    let rows = batch(rows);
-    let (sink, context) = (connection.sink(request).await?, attempt(Uuid::now_v7(), 1));
-    let staged = match sink.write(&context, stream(rows.schema(), vec![rows])).await {
-        Ok(staged) => staged,
-        Err(error) => {
-            sink.abort(&context, None).await;
-            return Err(error);
-        }
-    };
-    let changes = staged.changes.unwrap();
-    assert!(matches!(sink.commit(&context, staged).await?, Commit::Committed { .. }));
-    Ok(changes)
+    merged(connection, request, batch(rows), AllKeys::default()).await
 }
 
 /// What a load makes of the model.

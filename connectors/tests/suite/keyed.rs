@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use headwater_engine::connector::{Changes, Commit, Connection, SinkRequest, Staged};
+use headwater_engine::connector::{AllKeys, Changes, Connection, SinkRequest, Staged};
 use headwater_engine::testing::{attempt, stream};
 use headwater_engine::{EngineError, ErrorKind, Result};
 use headwater_pipelines::spec::WriteMode;
@@ -17,7 +17,7 @@ use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use crate::cluster::Database;
-use crate::load::{delta, path, postgres};
+use crate::load::{delta, merged, path, postgres};
 use crate::values::python;
 
 /// Key of two columns, a value, and when it was changed.
@@ -47,18 +47,7 @@ async fn staged(connection: &Arc<dyn Connection>, request: &SinkRequest, rows: &
 }
 
 async fn load(connection: &Arc<dyn Connection>, request: &SinkRequest, rows: &[Row]) -> Result<Changes> {
-    let rows = batch(rows);
-    let (sink, context) = (connection.sink(request).await?, attempt(Uuid::now_v7(), 1));
-    let staged = match sink.write(&context, stream(rows.schema(), vec![rows])).await {
-        Ok(staged) => staged,
-        Err(error) => {
-            sink.abort(&context, None).await;
-            return Err(error);
-        }
-    };
-    let changes = staged.changes.unwrap();
-    assert!(matches!(sink.commit(&context, staged).await?, Commit::Committed { .. }));
-    Ok(changes)
+    merged(connection, request, batch(rows), AllKeys::default()).await
 }
 
 /// What a load makes of the model.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use headwater_engine::connector::{Commit, Connection, Sink, SinkRequest, SourceObject, SourceRequest};
-use headwater_engine::testing::attempt;
+use headwater_engine::connector::{
+    AllKeys, Changes, Commit, Connection, LoadContext, Sink, SinkRequest, SourceObject, SourceRequest,
+};
+use headwater_engine::testing::{attempt, stream};
 use headwater_pipelines::spec::{Columns, WriteMode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,27 @@ pub fn delta(folder: &std::path::Path) -> Arc<dyn Connection> {
 
 pub fn path(name: &str) -> Vec<String> {
     name.split('.').map(str::to_owned).collect()
+}
+
+/// Loads rows by keys, and commits them.
+pub async fn merged(
+    connection: &Arc<dyn Connection>,
+    request: &SinkRequest,
+    rows: RecordBatch,
+    keys: AllKeys,
+) -> headwater_engine::Result<Changes> {
+    let sink = connection.sink(request).await?;
+    let context = LoadContext { keys, ..attempt(Uuid::now_v7(), 1) };
+    let staged = match sink.write(&context, stream(rows.schema(), vec![rows])).await {
+        Ok(staged) => staged,
+        Err(error) => {
+            sink.abort(&context, None).await;
+            return Err(error);
+        }
+    };
+    let changes = staged.changes.unwrap();
+    assert!(matches!(sink.commit(&context, staged).await?, Commit::Committed { .. }));
+    Ok(changes)
 }
 
 pub fn request(object: SourceObject) -> SourceRequest {

@@ -112,12 +112,12 @@ impl Checker<'_> {
         if self.whole.get(&input.internal_name()).is_some_and(is_whole) {
             return;
         }
-        let keys = keys.join(", ");
+        let (key, keys) = (keys.first().map_or("", String::as_str), keys.join(", "));
         let message = format!(
             "delete_insert replaces all rows of each {keys}, and a cursor gives new rows alone: a row that has not changed since the last load is deleted with its slice"
         );
         let hint = format!(
-            "use mode upsert with keys that identify a row, or read whole slices: … FROM shop.public.items WHERE {keys} IN (SELECT {keys} FROM new_items)"
+            "use mode upsert with keys that identify a row, or read whole slices: … FROM shop.public.items WHERE {key} IN (SELECT {key} FROM new_items)"
         );
         let steps: Vec<Step> = self.steps(task, &["load", "mode"]);
         self.add(&steps, Finding::error(Code::BadCursor, message).hint(hint));

@@ -16,6 +16,7 @@ mod origin;
 mod summary;
 mod target;
 
+pub use derive::mark_of_changes;
 pub use expand::{expand, new_tables, sources};
 pub use summary::{TableLoads, TableNote, TableSet};
 

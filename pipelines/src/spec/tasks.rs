@@ -167,7 +167,7 @@ pub struct LoadTask {
     /// Partition columns, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
-    /// Which of several rows of one key counts: the last by this column (upsert, insert_new).
+    /// Which of several rows of one key counts: the last by this column (upsert, insert_new, scd2). For scd2 also since when a version holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_by: Option<String>,
     /// What happens when the columns of the rows are not those of the target; `freeze` if absent. A word, or

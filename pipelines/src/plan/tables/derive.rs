@@ -6,7 +6,7 @@ use crate::plan::cursor::AUTO;
 use crate::spec::{ExtractTask, Reach, WriteMode};
 
 /// Names of columns that mark changed rows, in lower case and without underscores, the best first.
-const CURSORS: [&str; 10] = [
+const MARKS: [&str; 10] = [
     "updatedat",
     "updatedon",
     "modifiedat",
@@ -18,6 +18,12 @@ const CURSORS: [&str; 10] = [
     "lastupdate",
     "changedat",
 ];
+
+/// Whether a column is called like one that marks changed rows; of several the least is the best.
+pub fn mark_of_changes(name: &str) -> Option<usize> {
+    let plain = name.to_lowercase().replace('_', "");
+    MARKS.iter().position(|mark| *mark == plain)
+}
 
 /// How a table is loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,12 +99,10 @@ fn cursor<'t>(table: &'t SourceTable, extract: &ExtractTask, is_immutable: bool)
         let column = table.columns.iter().find(|column| column.name == name)?;
         return Some(column).filter(|column| column.scale != Scale::Other).filter(fits);
     }
-    let named = |wanted: &&str| {
-        let plain = |name: &str| name.to_lowercase().replace('_', "");
-        let is_it = |column: &&SourceColumn| column.scale == Scale::Timestamp && plain(&column.name) == *wanted;
-        table.columns.iter().filter(fits).find(is_it)
-    };
-    CURSORS.iter().find_map(named).or_else(|| match table.primary_key.as_slice() {
+    let times = table.columns.iter().filter(fits).filter(|column| column.scale == Scale::Timestamp);
+    let named = times.filter_map(|column| Some((mark_of_changes(&column.name)?, column)));
+    let best = named.min_by_key(|(mark, _)| *mark).map(|(_, column)| column);
+    best.or_else(|| match table.primary_key.as_slice() {
         [only] if is_immutable => {
             table.columns.iter().find(|column| column.name == *only && column.scale == Scale::Integer)
         }

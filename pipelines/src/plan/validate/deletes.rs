@@ -22,7 +22,11 @@ impl Findings<'_> {
         match load.mode {
             Some(WriteMode::Upsert) => self.deletes_of_upsert(load, steps),
             Some(mode) => {
-                for field in &written {
+                if mode == WriteMode::Scd2 && load.max_delete.is_some() {
+                    self.not_yet(&below(steps, "max_delete"), "'max_delete' of mode scd2");
+                }
+                let is_later = |field: &str| mode == WriteMode::Scd2 && field == "max_delete";
+                for field in written.iter().filter(|field| !is_later(field)) {
                     let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `{field}`"));
                     let hint = match mode {
                         WriteMode::Overwrite => "remove it: the target holds afterwards what the source has",
