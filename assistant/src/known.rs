@@ -100,6 +100,11 @@ impl Known {
         self.tables.get(id.0)
     }
 
+    /// Whether a connection has a table of this name, in whatever schema.
+    pub(crate) fn has_table(&self, connection: &str, name: &str) -> bool {
+        self.tables.iter().any(|known| known.connection == connection && known.name() == name)
+    }
+
     /// The columns of a table with their ids.
     pub fn columns(&self, table: TableId) -> impl Iterator<Item = (ColumnId, &ColumnInfo)> {
         let columns = self.table(table).map(|known| known.table.columns.as_slice()).unwrap_or_default();

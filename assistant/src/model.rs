@@ -7,6 +7,7 @@ mod compile;
 mod increments;
 #[cfg(test)]
 mod injection;
+mod proofs;
 mod show;
 mod sources;
 mod verify;

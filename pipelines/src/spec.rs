@@ -32,7 +32,7 @@ pub use schedule::{Catchup, Moment, Overlap, Schedule};
 pub use stream::Stream;
 pub use tables::TableNames;
 pub use tasks::{
-    ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,
+    AUTO_CURSOR, ApproveTask, CommandTask, CursorNulls, ExtractTask, HttpTask, LateRows, LoadTask, NotifyTask, OnValue,
     PipelineTask, Task, WriteMode,
 };
 

@@ -1,23 +1,17 @@
 //! What can be verified of loads by keys and of cursors without a model: that what was asked for is no weaker, and what an increment leaves as it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use headwater_engine::connector::TableInfo;
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{ExtractTask, LoadTask, OnDelete, OnFailure, Rule, Spec, Task, WriteMode};
-use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, Query, SelectItem, SetExpr, TableFactor, Visit,
-    Visitor,
-};
+use headwater_pipelines::spec::{AUTO_CURSOR, ExtractTask, LoadTask, OnDelete, Spec, Task, WriteMode};
+use sqlparser::ast::visit_relations;
 
+use super::proofs::{Proofs, Tasks, dotted, named, parsed, relation, select, table_of};
 use super::verify::flat;
 use crate::fresh;
 use crate::known::Known;
 use crate::typed::{Contract, Fault, Fresh, Phase, Said, TypedPlan, asks_for_fresh, asks_for_keys};
-
-/// Tasks by their paths.
-type Tasks<'a> = BTreeMap<TaskPath, &'a Task>;
 
 /// Wishes for new rows or for rows by key that a load without them would weaken, and cursors that can't be one.
 pub(super) fn faults(plan: &TypedPlan, contract: &Contract, spec: &Spec, known: &Known) -> Vec<Fault> {
@@ -30,7 +24,7 @@ pub(super) fn faults(plan: &TypedPlan, contract: &Contract, spec: &Spec, known: 
             continue;
         }
         let weaker = asked(plan, place, &tasks).into_iter().filter_map(|(path, load)| {
-            let what = weakness(load, (fresh, keyed), &tasks)?;
+            let what = weakness(path, load, (fresh, keyed), &tasks)?;
             let message = format!("requirement {place}, '{}', asks for {what}", wish.quote);
             Some(Fault::new(Phase::Meaning, "weaker", path, &message))
         });
@@ -54,9 +48,14 @@ fn asked<'a>(plan: &TypedPlan, place: usize, tasks: &'a Tasks<'_>) -> Vec<(&'a T
 }
 
 /// What a load lacks of a wish.
-fn weakness(load: &LoadTask, (fresh, keyed): (Option<Fresh>, bool), tasks: &Tasks<'_>) -> Option<&'static str> {
+fn weakness(
+    path: &TaskPath,
+    load: &LoadTask,
+    (fresh, keyed): (Option<Fresh>, bool),
+    tasks: &Tasks<'_>,
+) -> Option<&'static str> {
     let has_cursor =
-        || above(load, tasks).iter().any(|task| task.extract.as_ref().is_some_and(|one| one.cursor.is_some()));
+        || above(path, load, tasks).iter().any(|task| task.extract.as_ref().is_some_and(|one| one.cursor.is_some()));
     match (fresh, load.mode) {
         (Some(Fresh::Changed), mode) if mode != Some(WriteMode::Upsert) => {
             Some("rows that are new or changed: they replace those of the same key by mode upsert with keys")
@@ -73,7 +72,7 @@ fn weakness(load: &LoadTask, (fresh, keyed): (Option<Fresh>, bool), tasks: &Task
 /// A cursor whose column can't be followed.
 fn unusable(path: &TaskPath, task: &Task, known: &Known) -> Option<Fault> {
     let extract = task.extract.as_ref()?;
-    let cursor = extract.cursor.as_deref().filter(|cursor| *cursor != "auto")?;
+    let cursor = extract.cursor.as_deref().filter(|cursor| *cursor != AUTO_CURSOR)?;
     let table = table_of(extract, known)?;
     let column = table.columns.iter().find(|column| column.name == cursor)?;
     let message = match () {
@@ -92,13 +91,14 @@ fn unusable(path: &TaskPath, task: &Task, known: &Known) -> Option<Fault> {
 /// What the loads of a draft leave as it is, and what is not proven of their keys.
 pub(super) fn assumptions(spec: &Spec, known: &Known) -> Vec<String> {
     let tasks = flat(&spec.tasks);
+    let mut proofs = Proofs::new(&tasks, known);
     let mut all = Vec::new();
-    for load in tasks.values().filter_map(|task| task.load.as_ref()) {
+    for (path, load) in tasks.iter().filter_map(|(path, task)| Some((path, task.load.as_ref()?))) {
         let by_keys = matches!(load.mode, Some(WriteMode::Upsert | WriteMode::InsertNew));
-        if by_keys && !is_proven(&load.input, &load.keys, &tasks, known) {
+        if by_keys && !proofs.are_unique(&load.input, path, &load.keys) {
             all.push(fresh::unproven(&load.keys, &load.into, load.order_by.as_deref()));
         }
-        let above = above(load, &tasks);
+        let above = above(path, load, &tasks);
         let cursored = above.iter().any(|task| task.extract.as_ref().is_some_and(|one| one.cursor.is_some()));
         if !cursored && !by_keys {
             continue;
@@ -133,153 +133,26 @@ fn time_of<'a>(extract: &'a ExtractTask, known: &Known) -> Option<&'a str> {
 }
 
 /// The datasets that a load comes from.
-fn above<'a>(load: &LoadTask, tasks: &Tasks<'a>) -> Vec<&'a Task> {
-    let (mut waiting, mut seen, mut found) = (vec![load.input.clone()], BTreeSet::new(), Vec::new());
-    while let Some(name) = waiting.pop() {
-        let Some((path, task)) = named(&name, tasks).filter(|(path, _)| seen.insert((*path).clone())) else { continue };
-        found.push(task);
-        waiting
-            .extend(reads(task).into_iter().filter(|name| named(name, tasks).is_some_and(|(other, _)| other != path)));
+fn above<'a>(path: &TaskPath, load: &LoadTask, tasks: &Tasks<'a>) -> Vec<&'a Task> {
+    let (mut waiting, mut seen, mut found) = (vec![(path.clone(), load.input.clone())], BTreeSet::new(), Vec::new());
+    while let Some((reader, name)) = waiting.pop() {
+        let Some((path, task)) = named(&name, &reader, tasks) else { continue };
+        if seen.insert(path.clone()) {
+            found.push(task);
+            waiting.extend(reads(task).into_iter().map(|name| (path.clone(), name)));
+        }
     }
     found
 }
 
-/// A task by its path, or by the names that the path ends with.
-fn named<'b, 'a>(name: &str, tasks: &'b Tasks<'a>) -> Option<(&'b TaskPath, &'a Task)> {
-    let ends = format!(".{name}");
-    let found = tasks.iter().find(|(path, _)| path.as_str() == name || path.ends_with(&ends))?;
-    Some((found.0, found.1))
-}
-
+/// Every dataset that a task names.
 fn reads(task: &Task) -> Vec<String> {
-    let input = task.check.iter().map(|check| check.input.clone());
-    let queried = parsed(task).map(|query| relations(&query)).unwrap_or_default();
-    input.chain(queried).collect()
-}
-
-fn parsed(task: &Task) -> Option<Query> {
-    headwater_pipelines::sql::parse(task.transform.as_deref()?).ok().map(|query| *query)
-}
-
-/// Every relation that a statement names.
-fn relations(query: &Query) -> Vec<String> {
-    struct Names(Vec<String>);
-    impl Visitor for Names {
-        type Break = ();
-
-        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-            self.0.push(relation(factor));
-            ControlFlow::Continue(())
-        }
-    }
-    let mut names = Names(Vec::new());
-    let _ = query.visit(&mut names);
-    names.0
-}
-
-/// The name of a relation; empty if it has none.
-fn relation(factor: &TableFactor) -> String {
-    let TableFactor::Table { name, .. } = factor else { return String::new() };
-    name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.as_str()).collect::<Vec<_>>().join(".")
-}
-
-fn select(query: &Query) -> Option<&sqlparser::ast::Select> {
-    match &*query.body {
-        SetExpr::Select(select) => Some(select),
-        _ => None,
-    }
-}
-
-/// Whether the catalog says that no two rows of a dataset agree in these columns.
-fn is_proven(input: &str, keys: &[String], tasks: &Tasks<'_>, known: &Known) -> bool {
-    let Some((_, task)) = named(input, tasks) else { return false };
-    if let Some(extract) = &task.extract {
-        return table_of(extract, known).is_some_and(|table| fresh::are_unique(table, keys));
-    }
-    if let Some(check) = &task.check {
-        // A check of just these columns says so itself, or fails.
-        let is_key = |unique: &Vec<String>| unique.iter().all(|name| keys.contains(name));
-        let says = |rule: &Rule| check.on_failure == OnFailure::Fail && rule.unique.as_ref().is_some_and(is_key);
-        return check.rules.iter().any(says) || is_proven(&check.input, keys, tasks, known);
-    }
-    let Some(query) = parsed(task) else { return false };
-    let Some(select) = select(&query) else { return false };
-    let [from] = select.from.as_slice() else { return false };
-    let multiplies = from.joins.iter().any(|join| !meets_one(&join.relation, &join.join_operator, tasks, known));
-    let is_plain = select.distinct.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(groups, _) if groups.is_empty());
-    let alias = alias_of(&from.relation);
-    let kept = keys.iter().all(|key| select.projection.iter().any(|item| keeps(item, &alias, key)));
-    !multiplies && is_plain && kept && is_proven(&relation(&from.relation), keys, tasks, known)
-}
-
-/// Whether a join finds at most one partner of a row: it compares a key of the other table.
-fn meets_one(other: &TableFactor, operator: &JoinOperator, tasks: &Tasks<'_>, known: &Known) -> bool {
-    use JoinOperator::{Inner, Join, Left, LeftOuter};
-    let (Join(constraint) | Inner(constraint) | Left(constraint) | LeftOuter(constraint)) = operator else {
-        return false;
-    };
-    let JoinConstraint::On(condition) = constraint else { return false };
-    let mut compared = Vec::new();
-    equalities(condition, &alias_of(other), &mut compared);
-    is_proven(&relation(other), &compared, tasks, known)
-}
-
-/// What a statement calls a relation.
-fn alias_of(factor: &TableFactor) -> String {
-    match factor {
-        TableFactor::Table { alias: Some(alias), .. } => alias.name.value.clone(),
-        _ => relation(factor),
-    }
-}
-
-/// Whether an output is the column of this name of a relation.
-fn keeps(item: &SelectItem, of: &str, name: &str) -> bool {
-    let is_it = |expr: &Expr| match expr {
-        Expr::Identifier(column) => column.value == name,
-        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [relation, column] => relation.value.eq_ignore_ascii_case(of) && column.value == name,
-            _ => false,
-        },
-        _ => false,
-    };
-    match item {
-        SelectItem::Wildcard(_) => true,
-        SelectItem::QualifiedWildcard(relation, _) => relation.to_string().eq_ignore_ascii_case(&format!("{of}.*")),
-        SelectItem::UnnamedExpr(expr) => is_it(expr),
-        SelectItem::ExprWithAlias { expr, alias } => alias.value == name && is_it(expr),
-        _ => false,
-    }
-}
-
-/// Columns of a relation that a condition holds equal to something, in parts that all have to be true.
-fn equalities(condition: &Expr, alias: &str, found: &mut Vec<String>) {
-    match condition {
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            equalities(left, alias, found);
-            equalities(right, alias, found);
-        }
-        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
-            let column = |side: &Expr| match side {
-                Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                    [of, column] if of.value.eq_ignore_ascii_case(alias) => Some(column.value.clone()),
-                    _ => None,
-                },
-                _ => None,
-            };
-            match (column(left), column(right)) {
-                (Some(name), None) | (None, Some(name)) => found.push(name),
-                _ => {}
-            }
-        }
-        Expr::Nested(inner) => equalities(inner, alias, found),
-        _ => {}
-    }
-}
-
-fn table_of<'a>(extract: &ExtractTask, known: &'a Known) -> Option<&'a TableInfo> {
-    let from = extract.from.as_deref()?;
-    known.tables().map(|(_, known)| known).find(|known| known.full_name() == from).map(|known| &known.table)
+    let mut names: Vec<String> = task.check.iter().map(|check| check.input.clone()).collect();
+    let _ = visit_relations(&parsed(task), |name| {
+        names.push(dotted(name));
+        ControlFlow::<()>::Continue(())
+    });
+    names
 }
 
 #[cfg(test)]
@@ -310,9 +183,17 @@ mod tests {
             "name: x\ntasks:\n  orders: {{ extract: {{ from: shop.public.orders{cursor} }} }}\n  customers: {{ extract: {{ from: shop.public.customers }} }}\n\
              \x20 made: {{ transform: \"{statement}\" }}\n  publish: {{ load: {{ input: made, into: lake.orders, {load} }} }}\n"
         );
+        read(text)
+    }
+
+    fn read(text: String) -> Spec {
         let read = Document::read("x.yaml", text);
         assert_eq!(read.diagnostics, []);
         read.spec.unwrap()
+    }
+
+    fn is_called_unproven(spec: &Spec) -> bool {
+        assumptions(spec, &known()).iter().any(|said| said.starts_with("no key of the catalog"))
     }
 
     const CURSOR: &str = ", cursor: updated_at";
@@ -346,20 +227,40 @@ mod tests {
 
     #[test]
     fn keys_are_proven_through_joins_along_keys_and_through_nothing_that_repeats_or_renames_rows() {
-        let is_called_unproven = |statement: &str, load: &str| {
-            let found = assumptions(&spec("", statement, load), &known());
-            found.iter().any(|said| said.starts_with("no key of the catalog"))
-        };
-        assert!(!is_called_unproven(JOINED, UPSERT));
+        assert!(!is_called_unproven(&spec("", JOINED, UPSERT)));
         for statement in [
             "SELECT o.*, c.country FROM orders o JOIN customers c ON c.country = o.status",
             "SELECT o.customer_id AS id FROM orders o",
             "SELECT o.customer_id AS id, count(*) AS n FROM orders o GROUP BY o.customer_id",
             "SELECT o.id FROM orders o UNION ALL SELECT c.id FROM customers c",
+            "SELECT o.id FROM orders o JOIN customers c ON c.id = c.country",
+            "SELECT o.id FROM orders o JOIN customers c ON c.id = abs(c.country)",
+            "SELECT o.id, unnest(o.status) AS one FROM orders o",
+            "WITH orders AS (SELECT * FROM made) SELECT o.id FROM orders o",
         ] {
-            assert!(is_called_unproven(statement, UPSERT), "{statement}");
+            assert!(is_called_unproven(&spec("", statement, UPSERT)), "{statement}");
         }
-        assert!(is_called_unproven(JOINED, "mode: upsert, keys: [status]"));
+        assert!(is_called_unproven(&spec("", JOINED, "mode: upsert, keys: [status]")));
+    }
+
+    /// Two groups with a dataset `orders` each.
+    fn grouped(made: &str) -> Spec {
+        read(format!(
+            "name: x\ntasks:\n  a:\n    group:\n      orders: {{ transform: SELECT 1 AS id }}\n  b:\n    group:\n      orders: {{ extract: {{ from: shop.public.orders, cursor: updated_at }} }}\n\
+             \x20     made: {{ transform: {made} }}\n      publish: {{ load: {{ input: made, into: lake.orders, mode: upsert, keys: [id] }} }}\n"
+        ))
+    }
+
+    #[test]
+    fn a_name_means_the_nearest_task_as_the_planner_reads_it() {
+        assert!(!is_called_unproven(&grouped("SELECT o.* FROM Orders o")));
+        assert!(is_called_unproven(&grouped("SELECT o.* FROM a.orders o")));
+        assert_eq!(codes("only new orders", &grouped("SELECT o.* FROM orders o")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tasks_that_read_each_other_in_a_circle_prove_nothing_and_end() {
+        assert!(is_called_unproven(&grouped("SELECT m.* FROM made m")));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{CheckTask, Columns, ExtractTask, LoadTask, OnFailure, Rule, Schedule, Spec, Task};
+use headwater_pipelines::spec::{
+    AUTO_CURSOR, CheckTask, Columns, ExtractTask, LoadTask, OnFailure, Rule, Schedule, Spec, Task,
+};
 use headwater_pipelines::write::Comments;
 use indexmap::IndexMap;
 
@@ -177,7 +179,7 @@ impl Drafting<'_> {
         // A column that a cursor follows is read in any case; a statement leaves it out.
         let columns = sql::columns(&load.selection, self.setting.known);
         let reads_cursor =
-            cursor.is_none_or(|cursor| cursor == keyed::POSITION || columns.iter().any(|name| name == cursor));
+            cursor.is_none_or(|cursor| cursor == AUTO_CURSOR || columns.iter().any(|name| name == cursor));
         let mut input = match load.selection.is_copy() && reads_cursor {
             true => self.copy(&load.selection, cursor),
             false => self.transform(load, cursor)?,
@@ -243,7 +245,7 @@ impl Drafting<'_> {
             |mode| mode.to_string(),
         );
         self.require(&quote, Some(&task), &format!("each loaded into {} under its own name, {mode}", whole.target));
-        self.assumptions.extend(whole.notes());
+        self.assumptions.extend(whole.notes(self.setting.known));
     }
 
     /// Rows without a partner would be lost in silence: with and without them other rows are loaded, so it is asked.

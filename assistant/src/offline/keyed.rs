@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_engine::connector::{ColumnInfo, TableInfo};
-use headwater_pipelines::spec::{KeyScan, LoadSchema, OnDelete, ScanBy, WriteMode};
+use headwater_pipelines::spec::{AUTO_CURSOR, KeyScan, LoadSchema, OnDelete, ScanBy, WriteMode};
 
 use super::Setting;
 use super::condition::Family;
@@ -20,9 +20,6 @@ use crate::typed::Fresh;
 
 /// How often the keys of a source are compared with the target unless it is said.
 const SCANS: Duration = Duration::from_secs(86_400);
-
-/// A cursor that is the source's own position.
-pub(super) const POSITION: &str = "auto";
 
 /// The column of a topic by which its messages are in order.
 const OFFSET: &str = "_offset";
@@ -127,7 +124,7 @@ impl Settling<'_> {
             return self.said_cursor(place);
         }
         match fresh::following(self.table) {
-            Following::Position => return Ok(POSITION.to_owned()),
+            Following::Position => return Ok(AUTO_CURSOR.to_owned()),
             Following::Nothing => {
                 return Err(Stop::at(
                     at,
@@ -258,8 +255,8 @@ impl Settling<'_> {
             return None;
         }
         let wanted = match cursor? {
-            POSITION if fresh::is_topic(self.table) => OFFSET,
-            POSITION => return None,
+            AUTO_CURSOR if fresh::is_topic(self.table) => OFFSET,
+            AUTO_CURSOR => return None,
             column => column,
         };
         let known = self.setting.known;

@@ -40,10 +40,7 @@ impl Reader<'_> {
         let table = self.names.known.table(selection.base).filter(|_| !folds);
         let table = table.ok_or_else(|| self.no_target(at))?;
         let target = format!("{connection}.{}", crate::known::quoted(table.name()));
-        let is_there = |known: &KnownTable| {
-            known.connection == connection && known.table.path.last().is_some_and(|name| name == table.name())
-        };
-        if !self.names.known.tables().any(|(_, known)| is_there(known)) {
+        if !self.names.known.has_table(connection, table.name()) {
             return Ok((target, behind));
         }
         let words = self.span(at..behind);

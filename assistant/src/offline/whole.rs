@@ -3,17 +3,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use headwater_pipelines::spec::{Contract, ExtractTask, LoadSchema, LoadTask, TableNames, WriteMode};
+use headwater_pipelines::spec::{AUTO_CURSOR, Contract, ExtractTask, LoadSchema, LoadTask, TableNames, WriteMode};
 use headwater_pipelines::sql::split_name;
 
 use super::loads::{LOADING, Reader, Request};
 use super::schedule;
 use super::stop::Stop;
 use crate::draft::{Choice, Question};
-use crate::known::quoted;
-
-/// The column by which each table's new rows are found: its own.
-const OWN_CURSOR: &str = "auto";
+use crate::known::{Known, KnownTable, quoted};
 
 /// Tables that are loaded together.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +33,7 @@ impl Whole {
         let extract = ExtractTask {
             tables: Some(TableNames::One(self.pattern.clone())),
             exclude: self.exclude.clone(),
-            cursor: self.mode.is_none().then(|| OWN_CURSOR.to_owned()),
+            cursor: self.mode.is_none().then(|| AUTO_CURSOR.to_owned()),
             ..ExtractTask::default()
         };
         let load = LoadTask {
@@ -59,11 +56,19 @@ impl Whole {
     }
 
     /// What it leaves as it is, and what it takes for granted.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn notes(&self, known: &Known) -> Vec<String> {
         let mut notes = vec![format!(
             "the tables are those of today: one that comes later is loaded once the pipeline is approved again ({})",
             self.pattern
         )];
+        let there = self.there(known).join(", ");
+        if !there.is_empty() {
+            let but = if self.exclude.is_empty() { "" } else { ", but for those that are left out" };
+            notes.push(format!(
+                "{} has tables of these names, which nobody named and a run writes{but}: {there}",
+                self.target
+            ));
+        }
         if self.mode.is_none() {
             notes.push(
                 "tables with a key and a column such as updated_at give new and changed rows, the others are read whole; `headwater plan` says which"
@@ -73,6 +78,14 @@ impl Whole {
             notes.push(crate::fresh::comes_too_late("column that marks changes"));
         }
         notes
+    }
+
+    /// Names of tables that the target has already.
+    fn there(&self, known: &Known) -> Vec<String> {
+        let schema = self.pattern.trim_end_matches('*');
+        let tables = known.tables().map(|(_, table)| table);
+        let inside = tables.filter(|table| table.full_name() == format!("{schema}{}", quoted(table.name())));
+        inside.map(KnownTable::name).filter(|name| known.has_table(&self.target, name)).map(quoted).collect()
     }
 }
 
@@ -152,7 +165,8 @@ impl Reader<'_> {
             let is_pattern = token.text.contains(['*', '%']);
             names.push(if is_pattern { token.text.clone() } else { quoted(&token.text) });
             at += 1;
-            let joint = usize::from(self.is(at, ",")) + usize::from(self.is(at, "and") || self.is(at + 1, "and"));
+            let comma = usize::from(self.is(at, ","));
+            let joint = comma + usize::from(self.is(at + comma, "and"));
             if joint == 0 || self.is(at + joint, "into") || self.is(at + joint, "to") {
                 return Ok((names, at));
             }

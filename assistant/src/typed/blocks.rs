@@ -3,12 +3,11 @@
 use serde_json::{Map, Value};
 
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::LoadTask;
+use headwater_pipelines::spec::{AUTO_CURSOR, LoadTask};
 
 use super::compile::Compiler;
 use super::fault::{Fault, Phase};
 use super::modes::{self, ModeSaid};
-use super::nodes::OWN_POSITION;
 use super::sql;
 use super::target::{self, Target};
 use crate::draft::Question;
@@ -59,7 +58,7 @@ impl Compiler<'_> {
             let message = "no word of the prompt asks for new rows alone";
             self.faults.push(Fault::new(Phase::Meaning, "unasked", &at, message));
         }
-        if cursor != OWN_POSITION {
+        if cursor != AUTO_CURSOR {
             *cursor = column(self.frame.known, table, cursor, &at)?;
         }
         Ok(())

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_pipelines::kind::Kind;
 use headwater_pipelines::path::TaskPath;
-use headwater_pipelines::spec::{LoadTask, Spec, Task};
+use headwater_pipelines::spec::{AUTO_CURSOR, LoadTask, Spec, Task};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::TypedPlan;
-use super::nodes::{self, KEPT, KINDS, OWN_POSITION};
+use super::nodes::{self, KEPT, KINDS};
 use super::schema::target_id;
 use crate::known::{Known, TableId};
 
@@ -116,7 +116,7 @@ impl Lifting<'_> {
             self.known.tables().find(|(_, table)| Some(table.full_name().as_str()) == node["from"].as_str())?;
         node.insert("from".to_owned(), table.to_string().into());
         if let Some(Value::String(name)) = node.get_mut("cursor")
-            && name != OWN_POSITION
+            && name != AUTO_CURSOR
         {
             *name = self.column(table, name)?;
         }

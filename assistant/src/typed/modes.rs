@@ -36,9 +36,6 @@ const ADD: &[&str] = &["add", "adding", "added", "insert", "hinzufügen", "hinzu
 const UPSERT: &[&str] = &[
     "upsert",
     "upserting",
-    "merge",
-    "merging",
-    "merged",
     "one row per",
     "latest row per",
     "update existing",
@@ -47,6 +44,13 @@ const UPSERT: &[&str] = &[
     "eine Zeile je",
     "eine Zeile pro",
 ];
+
+/// Words that mean the same, unless something is merged with something else: that is a join.
+const MERGE: &[&str] = &["merge", "merging", "merged"];
+
+/// Words before what is joined.
+const JOINING: &[&str] = &["with", "mit"];
+
 const INSERT_NEW: &[&str] = &[
     "insert new",
     "new row once",
@@ -194,7 +198,7 @@ pub(crate) enum Fresh {
 pub(super) fn says_mode(said: &Said, mode: &str) -> ModeSaid {
     let slices = said.says(DELETE_INSERT);
     let fresh = asks_for_fresh(said);
-    let (upserts, once) = (said.says(UPSERT), said.says(INSERT_NEW));
+    let (upserts, once) = (said.says(UPSERT) || said.says(MERGE), said.says(INSERT_NEW));
     let keyed = slices || upserts || once || fresh.is_some();
     let modes = [
         (WriteMode::DeleteInsert, slices),
@@ -225,7 +229,8 @@ pub(crate) fn asks_for_fresh(said: &Said) -> Option<Fresh> {
 
 /// Whether the words ask for rows that replace those of the same key.
 pub(crate) fn asks_for_keys(said: &Said) -> bool {
-    said.says(UPSERT) || asks_for_fresh(said) == Some(Fresh::Changed)
+    let merges = said.says(MERGE) && !said.says(JOINING);
+    said.says(UPSERT) || merges || asks_for_fresh(said) == Some(Fresh::Changed)
 }
 
 /// Whether the words ask for a pipeline that runs until it is stopped.
@@ -278,6 +283,13 @@ mod tests {
     fn a_slice_that_is_replaced_is_not_the_whole_table() {
         let text = "replace only the warehouses that come in lake.stock";
         assert_eq!((says(text, "delete_insert"), says(text, "overwrite")), (ModeSaid::Yes, ModeSaid::Other));
+    }
+
+    #[test]
+    fn what_is_merged_with_something_else_is_joined_and_asks_for_no_keys() {
+        let asks = |text: &str| asks_for_keys(&Said::new(text));
+        assert!(asks("merge the orders by id") && asks("upsert orders with their customers"));
+        assert!(!asks("merge orders with customers") && !asks("orders, merged with the brand's name"));
     }
 
     #[test]

@@ -20,9 +20,6 @@ const LEFT_OUT: [(&str, &[&str]); 7] = [
     ("Rule", &["range"]),
 ];
 
-/// The cursor that stands for the source's own position.
-pub(super) const OWN_POSITION: &str = "auto";
-
 /// The kinds that a model may use.
 pub(super) const KINDS: [Kind; 6] = [Kind::Extract, Kind::Transform, Kind::Check, Kind::Load, Kind::Wait, Kind::Group];
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use headwater_pipelines::plan::{Cursor, ExtractSource, Plan, Stage, TaskPath, Work};
+use headwater_pipelines::spec::AUTO_CURSOR;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -63,7 +64,7 @@ impl Cursors {
         let params = parameters(attempt, stage);
         let key = |(_, source, cursor): &(TaskPath, &ExtractSource, &Cursor)| CursorKey {
             source: name_of(source),
-            column: cursor.column.clone().unwrap_or_else(|| "auto".to_owned()),
+            column: cursor.column.clone().unwrap_or_else(|| AUTO_CURSOR.to_owned()),
             target: target.to_owned(),
             params: params.clone(),
         };

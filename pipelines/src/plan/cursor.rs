@@ -13,7 +13,7 @@ use super::{Relation, TableRef, Work};
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
 use crate::path::TaskPath;
-use crate::spec::{CursorNulls, ExtractTask, Reach, WriteMode};
+use crate::spec::{AUTO_CURSOR, CursorNulls, ExtractTask, Reach, WriteMode};
 
 /// What a cursored extract asks of its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,16 +37,13 @@ impl Cursor {
     pub(super) fn of(extract: &ExtractTask) -> Option<Self> {
         let column = extract.cursor.as_ref()?;
         Some(Self {
-            column: (column != AUTO).then(|| column.clone()),
+            column: (column != AUTO_CURSOR).then(|| column.clone()),
             lookback: extract.lookback,
             lag: extract.lag,
             nulls: extract.cursor_nulls,
         })
     }
 }
-
-/// The value of `cursor:` that stands for the source's own position.
-pub(super) const AUTO: &str = "auto";
 
 /// Datasets that hold new rows alone: cursored extracts, and whatever reads them.
 pub(super) fn partial(works: &BTreeMap<TaskPath, Work>, order: &[TaskPath]) -> BTreeSet<TaskPath> {

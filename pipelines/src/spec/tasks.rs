@@ -10,6 +10,9 @@ use super::{
     CheckTask, Columns, KeyScan, LoadSchema, MaxRejected, OnDelete, OnReject, Reach, Retry, Share, TableNames,
 };
 
+/// The value of an extract's `cursor` that stands for the source's own position; with `tables` for each table's own column.
+pub const AUTO_CURSOR: &str = "auto";
+
 /// A node of the graph. Exactly one kind (`extract` to `group`) is set; `plan` refuses anything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

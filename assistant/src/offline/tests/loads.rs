@@ -24,9 +24,12 @@ fn store() -> Known {
 }
 
 fn read(sentence: &str) -> Outcome<Drafted> {
-    let known = store();
+    read_with(sentence, &store())
+}
+
+fn read_with(sentence: &str, known: &Known) -> Outcome<Drafted> {
     let now = "2026-03-31T22:30:00Z".parse().unwrap();
-    compile(sentence, &Setting { known: &known, targets: &["lake".to_owned()], terms: &[], zone: chrono_tz::UTC, now })
+    compile(sentence, &Setting { known, targets: &["lake".to_owned()], terms: &[], zone: chrono_tz::UTC, now })
 }
 
 fn drafted(sentence: &str) -> Drafted {
@@ -222,18 +225,29 @@ fn all_tables_of_a_schema_are_one_extract_and_one_load() {
     }
 }
 
-#[test]
-fn a_table_that_is_there_is_written_only_if_it_is_named() {
+/// What becomes of a sentence where the lake has a table `orders`.
+fn read_beside_orders(sentence: &str) -> Outcome<Drafted> {
     let mut known = Vec::from_iter(store().tables().map(|(_, table)| table.clone()));
     known.push(of("lake", typed(&["orders"], &["id int"]), "table"));
-    let known = Known::new(known);
-    let now = "2026-03-31T22:30:00Z".parse().unwrap();
-    let targets = ["lake".to_owned()];
-    let setting = Setting { known: &known, targets: &targets, terms: &[], zone: chrono_tz::UTC, now };
-    let Outcome::Asked(question) = compile("copy new and changed shop.public.orders to the lake", &setting) else {
+    read_with(sentence, &Known::new(known))
+}
+
+#[test]
+fn a_table_that_is_there_is_written_only_if_it_is_named() {
+    let Outcome::Asked(question) = read_beside_orders("copy new and changed shop.public.orders to the lake") else {
         panic!("it is asked")
     };
     assert!(question.choices[0].sentence.ends_with("to lake.orders"), "{question:?}");
+}
+
+#[test]
+fn tables_that_are_there_are_listed_where_all_tables_of_a_schema_are_written() {
+    let sentence = "copy all tables of shop.public to the lake, overwrite";
+    let Outcome::Made(drafted) = read_beside_orders(sentence) else { panic!("it is understood") };
+    let said = "lake has tables of these names, which nobody named and a run writes: orders";
+    assert!(drafted.assumptions.iter().any(|one| one == said), "{:#?}", drafted.assumptions);
+    let Outcome::Made(drafted) = read(sentence) else { panic!("it is understood") };
+    assert!(!drafted.assumptions.iter().any(|one| one.contains("nobody named")), "{:#?}", drafted.assumptions);
 }
 
 #[test]

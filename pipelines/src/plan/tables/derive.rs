@@ -2,8 +2,7 @@
 
 use super::{Scale, SourceColumn, SourceTable};
 use crate::casing::{Meaning, settle};
-use crate::plan::cursor::AUTO;
-use crate::spec::{ExtractTask, Reach, WriteMode};
+use crate::spec::{AUTO_CURSOR, ExtractTask, Reach, WriteMode};
 
 /// Names of columns that mark changed rows, in lower case and without underscores, the best first.
 const MARKS: [&str; 10] = [
@@ -93,7 +92,7 @@ fn key(table: &SourceTable) -> (Vec<String>, KeyOf) {
 fn cursor<'t>(table: &'t SourceTable, extract: &ExtractTask, is_immutable: bool) -> Option<&'t SourceColumn> {
     let wanted = extract.cursor.as_deref().filter(|_| !table.is_view())?;
     let fits = |column: &&SourceColumn| !column.nullable || extract.cursor_nulls.is_some();
-    if wanted != AUTO {
+    if wanted != AUTO_CURSOR {
         let names = table.columns.iter().map(|column| column.name.as_str());
         let Meaning::One(name) = settle(wanted, false, names) else { return None };
         let column = table.columns.iter().find(|column| column.name == name)?;

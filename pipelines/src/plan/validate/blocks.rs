@@ -4,12 +4,11 @@ use super::{Findings, below};
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
 use crate::kind::Kind;
-use crate::plan::cursor::AUTO;
 use crate::plan::tables;
 use crate::plan::tree::Placed;
 use crate::spec::{
-    CheckTask, ColumnOverride, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure, OnReject, Rule,
-    WriteMode,
+    AUTO_CURSOR, CheckTask, ColumnOverride, Columns, Contract, ExtractTask, LoadSchema, LoadTask, OnFailure, OnReject,
+    Rule, WriteMode,
 };
 
 impl Findings<'_> {
@@ -94,7 +93,7 @@ impl Findings<'_> {
                     );
                 }
             }
-            Some(AUTO) if extract.tables.is_none() => {
+            Some(AUTO_CURSOR) if extract.tables.is_none() => {
                 for field in written {
                     let finding =
                         Finding::error(Code::BadCursor, format!("the source's own position has no `{field}`"));
