@@ -116,7 +116,7 @@ impl PostgresTable {
         session: &Session,
         request: &SourceRequest,
         sight: Sight,
-    ) -> Result<(Self, Option<Position>)> {
+    ) -> Result<(Self, Option<Position>, Vec<String>)> {
         let patience = if sight == Sight::Nothing { shared.patience() } else { Patience::Session };
         let utf8 = shared.known.is_utf8(session).await?;
         let opened = Opened::look(&shared, session, &request.object, patience).await?;
@@ -132,7 +132,7 @@ impl PostgresTable {
         let reads = decide(session, &from, chosen, request.columns.as_ref(), patience).await?;
         let schema = Arc::new(Schema::new(reads.iter().map(field).collect::<Vec<_>>()));
         let cancel = request.cancel.clone();
-        let Window { conditions, is_bounded, position } = window;
+        let Window { conditions, is_bounded, position, notes } = window;
         let rows = rows.filter(|_| !is_bounded);
         let is_split = !is_bounded;
         let incomplete = match &relation {
@@ -154,7 +154,7 @@ impl PostgresTable {
             incomplete,
             cancel,
         };
-        Ok((table, position))
+        Ok((table, position, notes))
     }
 
     /// Why the rows may not be all that there are.

@@ -21,7 +21,7 @@ use super::relation::{self, ColumnMeta, Relation};
 use super::session::Session;
 use super::snapshot::SETTINGS;
 use super::types::MIN_BARE_SCALE;
-use super::written::{Sight, WAY_OUT, Written, in_range, judge_server, written};
+use super::written::{Sight, WAY_OUT, Written, in_range, judge_server, still_there, written};
 
 /// How far behind the largest time late rows are looked for, unless the spec says otherwise.
 const LOOKBACK: Duration = Duration::from_secs(24 * 3600);
@@ -40,6 +40,8 @@ pub(super) struct Window {
     /// Whether it is a small part of the table.
     pub is_bounded: bool,
     pub position: Option<Position>,
+    /// What keeps rows from being read now.
+    pub notes: Vec<String>,
 }
 
 /// A position as it is kept. All its values are texts of the server.
@@ -180,7 +182,7 @@ impl<'a> Reader<'a> {
         };
         let column = ident(name);
         let condition = format!("{column} >= {} AND {column} < {}", at(from), at(to));
-        Ok(Window { conditions: vec![condition], is_bounded: true, position: None })
+        Ok(Window { conditions: vec![condition], is_bounded: true, ..Window::default() })
     }
 
     async fn window(&self, session: &Session, after: Option<Stored>, sight: Sight) -> Result<Window> {
@@ -193,7 +195,9 @@ impl<'a> Reader<'a> {
                 let now = written(session, self.label, table, sight).await?;
                 self.refuse_round(&now)?;
                 before.as_ref().map_or(Ok(()), |before| now.refuse_other_source(before, self.label))?;
-                Some(now.carry(before.as_ref()))
+                let apart = before.as_ref().map(|before| before.apart_from(&now));
+                let apart = still_there(session, apart.unwrap_or_default()).await?;
+                Some(now.carry(before.as_ref(), apart))
             }
             None => None,
         };
@@ -215,12 +219,17 @@ impl<'a> Reader<'a> {
             Some(value) => format!("{} {value}", self.column.name),
             None => format!("{}, no rows yet", self.column.name),
         };
+        let held = now.as_ref().and_then(|now| now.held_since.as_ref());
+        let notes = held.map(|since| {
+            format!("{}: a transaction is open on its server since {since}: rows that others have written since then are read once it has ended", self.label)
+        });
         let to = serde_json::to_value(Stored { value, written: now })
             .map_err(|error| EngineError::bug("a position could not be written as JSON").caused_by(error))?;
         Ok(Window {
             conditions,
             is_bounded: after.is_some(),
             position: Some(Position { to, shown, must_move: false, behind: 0 }),
+            notes: notes.into_iter().collect(),
         })
     }
 
@@ -254,11 +263,18 @@ impl<'a> Reader<'a> {
             new = format!("{new} AND ({reach}{old})");
         }
         let added: Vec<&u32> = now.files.keys().filter(|table| !before.files.contains_key(table)).collect();
+        let (back, added): (Vec<&u32>, Vec<&u32>) =
+            added.into_iter().partition(|table| before.apart.contains_key(table));
         if !added.is_empty() {
             // Partitions of which no row was read yet.
             let added: Vec<String> = added.into_iter().map(u32::to_string).collect();
             let over = in_range(now.horizon, now.end);
             new = format!("({new}) OR (tableoid IN ({}) AND NOT ({over}))", added.join(", "));
+        }
+        for table in back {
+            // Partitions that were detached for a while: what was written into them since they were read.
+            let since = in_range(before.apart[table].horizon, now.horizon);
+            new = format!("({new}) OR (tableoid = {table} AND {since})");
         }
         format!("({new})")
     }
@@ -304,11 +320,14 @@ impl<'a> Reader<'a> {
     /// The largest value of rows that meet conditions. A value of the future, or no number, would keep all later rows out.
     async fn largest(&self, session: &Session, within: &[String]) -> Result<Option<String>> {
         let column = ident(&self.column.name);
+        // `least` passes over NULL: without a row there is no value, and every row is new to the next window.
+        let at_most =
+            |most: String| format!("CASE WHEN max({column}) IS NOT NULL THEN least(max({column}), {most}) END");
         let largest = match self.scale {
-            Scale::Instant => format!("least(max({column}), now())"),
+            Scale::Instant => at_most("now()".to_owned()),
             Scale::Local => {
                 let kind = &self.column.unlimited;
-                format!("least(max({column}), CAST(now() AT TIME ZONE 'UTC' - {WEST} AS {kind}))")
+                at_most(format!("CAST(now() AT TIME ZONE 'UTC' - {WEST} AS {kind})"))
             }
             Scale::Integer => format!("max({column})"),
             Scale::Numeric => format!("max({column}) FILTER (WHERE {column} < 'Infinity')"),

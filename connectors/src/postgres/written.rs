@@ -1,6 +1,6 @@
 //! Which transactions a load holds, of which server and which files of a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::{EngineError, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -41,8 +41,11 @@ pub(super) struct Written {
     /// What transactions from the horizon up to this one have written is passed over.
     #[serde(skip)]
     pub(super) end: u64,
-    /// Set on a server whose ids have come round, from a read of whole tables until the horizon has come here: rows that are much older carry the ids of transactions that
-    /// it passed over, so windows take them whatever their cursor is.
+    /// No transaction had begun from here on.
+    #[serde(skip)]
+    pub(super) next: u64,
+    /// Set from a read of whole tables until the horizon has come here: it has passed over the rows of transactions up to here, which may be as old as any. So
+    /// windows take them whatever their cursor is. On a server whose ids have come round, rows that are much older carry ids of those transactions too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) whole_to: Option<u64>,
     system: String,
@@ -50,12 +53,34 @@ pub(super) struct Written {
     database: u32,
     /// By its oid the file of each table that holds rows.
     pub(super) files: BTreeMap<u32, u32>,
+    /// By their oids the partitions that are detached and were read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) apart: BTreeMap<u32, Apart>,
     /// When the oldest transaction began that was open, and may have been writing; what it writes may carry that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) writer_since: Option<String>,
+    /// Since when a transaction keeps rows of later ones from being settled, if that is not just now.
+    #[serde(skip)]
+    pub(super) held_since: Option<String>,
+}
+
+/// A partition that is detached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Apart {
+    /// The file that held its rows.
+    file: u32,
+    /// Everything that transactions below it have written into it is read.
+    pub(super) horizon: u64,
 }
 
 impl Written {
+    /// Partitions that were read before and are none now.
+    pub(super) fn apart_from(&self, now: &Self) -> BTreeMap<u32, Apart> {
+        let read = self.files.iter().map(|(table, file)| (*table, Apart { file: *file, horizon: self.horizon }));
+        let known = self.apart.iter().map(|(table, apart)| (*table, *apart));
+        known.chain(read).filter(|(table, _)| !now.files.contains_key(table)).collect()
+    }
+
     /// Whether the server has given ids twice, as far as rows name them.
     pub(super) fn is_round(&self) -> bool {
         self.end >= ROUND
@@ -78,8 +103,9 @@ impl Written {
                 "the transactions of {label} are behind those of the last load: the server is another one, or was restored"
             ));
         }
-        let rewritten = before.files.iter().find(|(table, file)| now.files.get(table).is_some_and(|now| now != *file));
-        if rewritten.is_some() {
+        let apart = before.apart.iter().map(|(table, apart)| (table, &apart.file));
+        let mut read = before.files.iter().chain(apart);
+        if read.any(|(table, file)| now.files.get(table).is_some_and(|now| now != file)) {
             return refused(format!(
                 "{label} was rewritten since the last load (ALTER TABLE, TRUNCATE, VACUUM FULL, CLUSTER): its rows don't say any more when they were written"
             ));
@@ -92,10 +118,11 @@ impl Written {
     }
 
     /// Keeps what an earlier read of whole tables has left, until the horizon has come to its end.
-    pub(super) fn carry(self, before: Option<&Self>) -> Self {
+    pub(super) fn carry(self, before: Option<&Self>, apart: BTreeMap<u32, Apart>) -> Self {
         let is_whole = before.is_none_or(|before| self.files.keys().any(|table| !before.files.contains_key(table)));
-        let whole_to = if is_whole { Some(self.end) } else { before.and_then(|before| before.whole_to) };
-        Self { whole_to: whole_to.filter(|end| *end >= ROUND && self.horizon < *end), ..self }
+        let end = if self.is_round() { self.end } else { self.next };
+        let whole_to = if is_whole { Some(end) } else { before.and_then(|before| before.whole_to) };
+        Self { whole_to: whole_to.filter(|end| self.horizon < *end), apart, ..self }
     }
 }
 
@@ -132,7 +159,8 @@ pub(super) async fn written(session: &Session, label: &str, table: &Relation, si
     );
     let sql = format!(
         "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), (SELECT system_identifier FROM pg_control_system()),
-                (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT oid FROM pg_database WHERE datname = current_database()), {since}
+                (SELECT timeline_id FROM pg_control_checkpoint()), (SELECT oid FROM pg_database WHERE datname = current_database()), {since},
+                (SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND xact_start < now() - interval '1 minute')
          FROM pg_current_snapshot() s"
     );
     let rows = session.rows("looking for the horizon of transactions", &sql).await?;
@@ -140,13 +168,28 @@ pub(super) async fn written(session: &Session, label: &str, table: &Relation, si
     Ok(Written {
         horizon: number(&row, 0)?,
         end: number::<u64>(&row, 1)? + if sight == Sight::Snapshot { 0 } else { MARGIN },
+        next: number(&row, 1)?,
         whole_to: None,
         system: text(&row, 2)?,
         timeline: number(&row, 3)?,
         database: number(&row, 4)?,
         files: files(session, label, table).await?,
+        apart: BTreeMap::new(),
         writer_since: optional(&row, 5),
+        held_since: optional(&row, 6),
     })
+}
+
+/// Those of detached partitions that were not dropped.
+pub(super) async fn still_there(session: &Session, apart: BTreeMap<u32, Apart>) -> Result<BTreeMap<u32, Apart>> {
+    if apart.is_empty() {
+        return Ok(apart);
+    }
+    let oids: Vec<String> = apart.keys().map(u32::to_string).collect();
+    let sql = format!("SELECT oid FROM pg_class WHERE oid IN ({})", oids.join(", "));
+    let rows = session.rows("looking for detached partitions", &sql).await?;
+    let there = rows.iter().map(|row| number(row, 0)).collect::<Result<BTreeSet<u32>>>()?;
+    Ok(apart.into_iter().filter(|(table, _)| there.contains(table)).collect())
 }
 
 /// The files that hold a table's rows, with those of its partitions and heirs, as the session's snapshot sees them.
@@ -181,28 +224,34 @@ mod tests {
         Written {
             horizon,
             end: horizon + MARGIN,
+            next: horizon + 2,
             whole_to: None,
             system,
             timeline,
             database,
             files,
+            apart: BTreeMap::new(),
             writer_since: None,
+            held_since: None,
         }
     }
 
     #[test]
     fn what_a_whole_read_has_passed_over_is_kept_until_the_horizon_has_come_to_its_end() {
-        let first = at(ROUND + 7, &[1]).carry(None);
+        let none = BTreeMap::new;
+        let first = at(ROUND + 7, &[1]).carry(None, none());
         assert_eq!(first.whole_to, Some(ROUND + 7 + MARGIN));
-        let second = at(ROUND + 9, &[1]).carry(Some(&first));
+        let second = at(ROUND + 9, &[1]).carry(Some(&first), none());
         assert_eq!(second.whole_to, first.whole_to);
-        assert_eq!(at(ROUND + 7 + MARGIN, &[1]).carry(Some(&second)).whole_to, None);
+        assert_eq!(at(ROUND + 7 + MARGIN, &[1]).carry(Some(&second), none()).whole_to, None);
         assert_eq!(
-            at(ROUND + 11, &[1, 2]).carry(Some(&second)).whole_to,
+            at(ROUND + 11, &[1, 2]).carry(Some(&second), none()).whole_to,
             Some(ROUND + 11 + MARGIN),
             "a partition is read whole"
         );
-        assert_eq!(at(7, &[1]).carry(None).whole_to, None, "no row carries an id that was given twice");
+        let young = at(7, &[1]).carry(None, none());
+        assert_eq!(young.whole_to, Some(9), "rows of transactions that had begun may be old ones");
+        assert_eq!(at(9, &[1]).carry(Some(&young), none()).whole_to, None);
     }
 
     #[test]

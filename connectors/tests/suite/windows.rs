@@ -63,6 +63,76 @@ async fn rows_of_the_future_and_of_the_past_keep_no_later_row_out() {
     assert_eq!(settled(&database, "public.t", &longer, Some(&first), 3).await.0.len(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_come_after_an_empty_first_load_are_read_however_old_they_are() {
+    let database = Database::new().await;
+    for (kind, old) in
+        [("timestamptz", "2020-01-01"), ("timestamp", "2020-01-01"), ("date", "2020-01-01"), ("bigint", "7")]
+    {
+        database.run(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, at {kind} NOT NULL)")).await;
+        let cursor = cursor("at");
+        let (rows, first) = window(&database.url, "public.t", &cursor, None).await.unwrap();
+        assert_eq!(rows.len(), 0);
+        database.run(&format!("INSERT INTO t SELECT n, '{old}' FROM generate_series(1, 5) n")).await;
+        assert_eq!(settled(&database, "public.t", &cursor, Some(&first), 5).await.0.len(), 5, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_rows_that_a_first_load_passes_over_because_of_an_open_transaction_are_in_the_next() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE t (id int PRIMARY KEY, at timestamptz NOT NULL); CREATE TABLE other (n int)").await;
+    let holder = client(&database).await;
+    holder.batch_execute("BEGIN; INSERT INTO other VALUES (1)").await.unwrap();
+    database.run("INSERT INTO t SELECT n, '2020-01-01' FROM generate_series(1, 5) n").await;
+    let cursor = cursor("at");
+    let (mut rows, mut position) = window(&database.url, "public.t", &cursor, None).await.unwrap();
+    assert_eq!(rows.len(), 0, "a transaction is open that is older");
+    database.run("INSERT INTO t VALUES (6, now())").await;
+    let (more, next) = window(&database.url, "public.t", &cursor, Some(&position)).await.unwrap();
+    (rows, position) = ([rows, more].concat(), next);
+    holder.batch_execute("COMMIT").await.unwrap();
+    for _ in 0..100 {
+        let (more, next) = window(&database.url, "public.t", &cursor, Some(&position)).await.unwrap();
+        (rows, position) = ([rows, more].concat(), next);
+        if rows.len() >= 6 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    rows.sort();
+    assert_eq!(rows.iter().map(|row| &row[..1]).collect::<Vec<_>>(), ["1", "2", "3", "4", "5", "6"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_is_detached_for_a_while_is_not_read_again() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE t (id int, at timestamptz NOT NULL) PARTITION BY RANGE (id);
+             CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20);
+             INSERT INTO t SELECT n, now() FROM generate_series(1, 15) n",
+        )
+        .await;
+    let cursor = cursor("at");
+    let (_, first) = settled(&database, "public.t", &cursor, None, 15).await;
+    database
+        .run("ALTER TABLE t DETACH PARTITION low; INSERT INTO low VALUES (0, now()); INSERT INTO t VALUES (16, now())")
+        .await;
+    let (rows, second) = settled(&database, "public.t", &cursor, Some(&first), 1).await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    database
+        .run("ALTER TABLE t ATTACH PARTITION low FOR VALUES FROM (0) TO (10); INSERT INTO t VALUES (17, now())")
+        .await;
+    let (rows, third) = settled(&database, "public.t", &cursor, Some(&second), 2).await;
+    assert_eq!(rows.iter().map(|row| row.split('|').next().unwrap()).collect::<Vec<_>>(), ["0", "17"]);
+    database.run("ALTER TABLE t DETACH PARTITION low; TRUNCATE low; INSERT INTO low VALUES (1, now())").await;
+    let (_, fourth) = window(&database.url, "public.t", &cursor, Some(&third)).await.unwrap();
+    database.run("ALTER TABLE t ATTACH PARTITION low FOR VALUES FROM (0) TO (10)").await;
+    let error = window(&database.url, "public.t", &cursor, Some(&fourth)).await.unwrap_err();
+    assert!(error.message.contains("rewritten"), "{error}");
+}
+
 /// A window that has so many rows: transactions of other tests delay them.
 async fn settled(
     database: &Database,
