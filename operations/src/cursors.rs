@@ -80,8 +80,8 @@ impl Operations {
     }
 }
 
-/// Lets the next loads of a pipeline read everything and replace what their targets hold.
-pub(crate) async fn refresh(workspace: &Workspace, plan: &Plan) -> Result<()> {
+/// Whether the loads of a pipeline can read everything and replace what their targets hold.
+pub(crate) async fn may_refresh(workspace: &Workspace, plan: &Plan) -> Result<()> {
     let pipeline = &plan.pipeline;
     if !plan.has_cursors() {
         return Err(OperationError::invalid(format!("{pipeline} has no cursor: each run reads everything"))
@@ -102,7 +102,6 @@ pub(crate) async fn refresh(workspace: &Workspace, plan: &Plan) -> Result<()> {
                 .hint(format!("delete what is to go and let the cursors start over: headwater cursors reset {pipeline}")));
         }
     }
-    workspace.reset_cursors(pipeline, None, CursorReset::Replace).await?;
     Ok(())
 }
 

@@ -23,6 +23,10 @@ impl Operations {
         let (connection, pattern) = parts.split_first().ok_or_else(|| {
             OperationError::invalid("no tables are named").hint("write connection.path, e.g. shop.public.*")
         })?;
+        if connection == into {
+            return Err(OperationError::invalid(format!("the tables of '{into}' would be loaded onto themselves"))
+                .hint("name another connection as --into; a spec written by hand can load into other tables of the same connection"));
+        }
         let known = self.connection_names().await?;
         for name in [connection.as_str(), into] {
             if !known.contains(name) {

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use headwater_store::{Store, WorkerBeat};
+use headwater_store::{Store, Watched, WorkerBeat};
 use uuid::Uuid;
 
 /// Observations further apart than this many of the usual pauses say nothing: the reaper itself, or the database, was away.
 const LARGEST_GAP: u32 = 3;
 
 /// Trusts only what it has watched: a worker is lost once the SAME beat was seen for that worker's lease time on the reaper's own monotonic
-/// clock. The database's clock plays no part, so a jump of it, or a pause of the database, does not lose every lease at once.
+/// clock. The database's clock plays no part, so a jump of it, or a pause of the database, does not lose every lease at once. A worker of this machine is lost
+/// as soon as its process has ended: a process that is started again and again would never watch for long enough.
 #[derive(Debug)]
 pub struct Reaper {
     pause: Duration,
@@ -34,17 +35,21 @@ impl Reaper {
     /// pause, observations start anew: a database that was away has kept the workers from beating. Answers with the number of
     /// workers given up.
     pub async fn look(&mut self, store: &Store, now: Instant) -> headwater_store::Result<usize> {
-        let beats = match store.worker_beats().await {
-            Ok(beats) => beats,
+        let watched = match store.watched_workers().await {
+            Ok(watched) => watched,
             Err(error) => {
                 self.forget();
                 return Err(error);
             }
         };
+        let (gone, others): (Vec<Watched>, Vec<Watched>) = watched.into_iter().partition(|worker| worker.is_gone);
+        let others: Vec<WorkerBeat> = others.iter().map(|worker| worker.beat).collect();
+        let gone = gone.into_iter().map(|worker| (worker.beat, "the worker's process has ended"));
+        let silent = self.observe(&others, now).into_iter().map(|beat| (beat, "worker went silent"));
         let mut lost = 0;
-        for beat in self.observe(&beats, now) {
+        for (beat, why) in gone.chain(silent).collect::<Vec<_>>() {
             if let Some(attempts) = store.lose_worker(beat).await? {
-                tracing::warn!(worker = %beat.id, attempts, "worker went silent; its attempts are given up");
+                tracing::warn!(worker = %beat.id, attempts, "{why}; its attempts are given up");
                 lost += 1;
             }
             self.seen.remove(&beat.id);

@@ -34,7 +34,7 @@ pub struct CursorPosition {
     pub position: Option<Value>,
     /// The same for people.
     pub shown: Option<String>,
-    /// The next load replaces what its target holds.
+    /// The load reads everything, whatever the position is, and replaces what its target holds.
     pub refresh: bool,
 }
 
@@ -83,8 +83,6 @@ pub struct CursorRow {
 pub enum CursorReset {
     /// The next load reads everything, in its own mode.
     Start,
-    /// The next load reads everything and replaces what its target holds.
-    Replace,
     /// The next load goes on from the value, whoever wrote the rows behind it.
     KeepValue,
 }
@@ -99,8 +97,8 @@ impl Store {
         names: &[CursorName],
     ) -> Result<std::result::Result<Vec<CursorPosition>, String>> {
         let mut tx = self.durable().begin().await?;
-        let pipeline_id = sqlx::query_scalar!(
-            "SELECT v.pipeline_id FROM runs r JOIN versions v ON v.workspace_id = r.workspace_id AND v.id = r.version_id
+        let run = sqlx::query!(
+            "SELECT v.pipeline_id, r.full_refresh FROM runs r JOIN versions v ON v.workspace_id = r.workspace_id AND v.id = r.version_id
              WHERE r.workspace_id = $1 AND r.id = $2",
             lease.workspace_id,
             lease.run_id
@@ -113,8 +111,10 @@ impl Store {
         // One order of locks for everybody.
         order.sort_by_key(|index| &names[*index]);
         for index in order {
-            match take(&mut tx, lease, load_id, pipeline_id, &names[index]).await? {
-                Ok(position) => taken.push((index, position)),
+            match take(&mut tx, lease, load_id, run.pipeline_id, &names[index]).await? {
+                Ok(position) => {
+                    taken.push((index, CursorPosition { refresh: position.refresh || run.full_refresh, ..position }));
+                }
                 Err(why) => return Ok(Err(why)),
             }
         }
@@ -273,22 +273,20 @@ impl Workspace {
             return Err(StoreError::invalid(format!("the load of run {run} may still move a cursor of '{pipeline}'"))
                 .hint("wait until the run has ended, then try again"));
         }
-        let (keeps, replaces) = (reset == CursorReset::KeepValue, reset == CursorReset::Replace);
+        let keeps = reset == CursorReset::KeepValue;
         sqlx::query!(
             "UPDATE cursors c
              SET generation = CASE WHEN $3 THEN c.generation ELSE c.generation + 1 END,
                  position = CASE WHEN $3 THEN c.position - 'written' END, shown = CASE WHEN $3 THEN c.shown END,
-                 refresh = CASE WHEN $3 THEN c.refresh ELSE $4 END, pending_load = NULL, taken_by = NULL, taken_token = NULL
+                 refresh = false, pending_load = NULL, taken_by = NULL, taken_token = NULL
              WHERE c.workspace_id = $1 AND c.id = ANY ($2)",
             self.id(),
             &ids,
-            keeps,
-            replaces
+            keeps
         )
         .execute(&mut *tx)
         .await?;
-        let detail =
-            serde_json::json!({ "source": source, "keeps_value": keeps, "replaces": replaces, "cursors": ids.len() });
+        let detail = serde_json::json!({ "source": source, "keeps_value": keeps, "cursors": ids.len() });
         self.record(&mut tx, "cursors.reset", pipeline, &detail).await?;
         tx.commit().await?;
         Ok(ids.len() as u64)

@@ -26,6 +26,7 @@ mod models;
 mod notify;
 mod pipelines;
 mod plans;
+mod process;
 mod reconcile;
 mod rejects;
 mod rollups;
@@ -89,7 +90,7 @@ pub use sealing::MasterKey;
 pub use streams::StreamRow;
 pub use suggest::Suggest;
 pub use versions::{Change, NewVersion, VersionRow};
-pub use workers::{Beat, BeatAnswer, WorkerBeat, WorkerRow, WorkerSpec};
+pub use workers::{Beat, BeatAnswer, Watched, WorkerBeat, WorkerRow, WorkerSpec};
 
 /// The number of this build in `compat_floor`: raised with every release that a contracting migration may name.
 const COMPAT: i32 = 2;

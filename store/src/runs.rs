@@ -81,7 +81,7 @@ pub struct MadeRun {
 impl Workspace {
     /// Makes a run with its stage runs, dependencies and task runs, and puts what depends on nothing into the queue.
     pub async fn create_run(&self, run: &NewRun) -> Result<Uuid> {
-        Ok(self.start_run(run, None, None).await?.run_id)
+        Ok(self.start_run(run, None, None, false).await?.run_id)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct ScheduleRow {
     pub paused: bool,
     /// The last nominal time that was dealt with.
     pub last_fire_at: Option<DateTime<Utc>>,
+    /// Why no run was made at that time; absent if one was.
+    pub last_skipped: Option<String>,
     /// The next one; the scheduler fills it in. Absent while the schedule is paused.
     pub next_fire_at: Option<DateTime<Utc>>,
     /// Whether no time is left.
@@ -39,8 +41,10 @@ impl Workspace {
         let rows = sqlx::query!(
             r#"SELECT s.id, p.name, s.spec::text AS "spec!", s.generation, s.anchor, s.paused_at IS NOT NULL AS "paused!",
                       s.last_fire_at, NULLIF(s.next_fire_at, 'infinity') AS next_fire_at,
-                      COALESCE(s.next_fire_at = 'infinity', false) AS "ended!"
+                      COALESCE(s.next_fire_at = 'infinity', false) AS "ended!",
+                      CASE WHEN f.outcome <> 'fired' THEN COALESCE(f.reason, f.outcome) END AS last_skipped
                FROM schedules s JOIN pipelines p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id
+               LEFT JOIN fires f ON f.workspace_id = s.workspace_id AND f.schedule_id = s.id AND f.fire_at = s.last_fire_at
                WHERE s.workspace_id = $1 AND s.retired_at IS NULL ORDER BY p.name"#,
             self.id()
         )
@@ -58,6 +62,7 @@ impl Workspace {
                     anchor: row.anchor,
                     paused: row.paused,
                     last_fire_at: row.last_fire_at,
+                    last_skipped: row.last_skipped,
                     next_fire_at: row.next_fire_at.filter(|_| !row.paused).map(|at| at - offset),
                     ended: row.ended,
                 })

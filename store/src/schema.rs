@@ -64,7 +64,7 @@ impl Store {
                       to_regclass('public.compat_floor') IS NOT NULL AND to_regclass('public.stage_runs') IS NOT NULL
                           AND to_regclass('public._sqlx_migrations') IS NOT NULL AS "in_public!",
                       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                       WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%') AS "others!""#
+                       WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('information_schema', 'headwater') AND n.nspname NOT LIKE 'pg\_%') AS "others!""#
         )
         .fetch_one(self.durable())
         .await?;

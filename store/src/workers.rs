@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::lifecycle::{AttemptEnd, Finish, LeaseKey};
-use crate::{Result, Store};
+use crate::{Result, Store, process};
 
 /// A worker that is about to start.
 #[derive(Debug, Clone)]
@@ -102,12 +102,21 @@ pub struct WorkerBeat {
     pub lease_time_ms: i64,
 }
 
+/// What is known of a worker from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched {
+    /// Its beat.
+    pub beat: WorkerBeat,
+    /// Whether its process has ended, which only an observer on its machine can know.
+    pub is_gone: bool,
+}
+
 impl Store {
     /// Registers a worker. Claims need it.
     pub async fn register_worker(&self, worker: &WorkerSpec) -> Result<()> {
         sqlx::query!(
-            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run, labels, lease_time_ms, light_slots)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO workers (id, host, queues, slots, plan_formats, staging, only_run, labels, lease_time_ms, light_slots, process)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             worker.id,
             worker.host,
             &worker.queues,
@@ -117,7 +126,8 @@ impl Store {
             worker.only_run,
             &worker.labels,
             i64::try_from(worker.lease_time.as_millis()).unwrap_or(i64::MAX),
-            worker.light_slots
+            worker.light_slots,
+            process::this()
         )
         .execute(self.durable())
         .await?;
@@ -198,8 +208,14 @@ impl Store {
     }
 
     /// Every worker's beat, for an observer that compares them over time on its own clock.
-    pub async fn worker_beats(&self) -> Result<Vec<WorkerBeat>> {
-        Ok(sqlx::query_as!(WorkerBeat, "SELECT id, beat, lease_time_ms FROM workers").fetch_all(self.relaxed()).await?)
+    pub async fn watched_workers(&self) -> Result<Vec<Watched>> {
+        let rows =
+            sqlx::query!("SELECT id, beat, lease_time_ms, process FROM workers").fetch_all(self.relaxed()).await?;
+        let watched = rows.into_iter().map(|row| Watched {
+            beat: WorkerBeat { id: row.id, beat: row.beat, lease_time_ms: row.lease_time_ms },
+            is_gone: row.process.as_deref().is_some_and(process::is_gone),
+        });
+        Ok(watched.collect())
     }
 
     /// Gives a worker up if its beat is still the one observed. Its attempts are lost; what they held goes on elsewhere. Answers

@@ -293,6 +293,36 @@ fn a_full_refresh_replaces_what_the_target_holds() {
 }
 
 #[test]
+fn a_full_refresh_that_fails_leaves_the_target_and_the_next_run_as_they_were() {
+    let world = world(UPSERT);
+    world.query("INSERT INTO orders VALUES (1, 'a'), (2, 'b')");
+    run_until(&world, "orders", "1:a 2:b");
+    world.query("DELETE FROM orders WHERE id = 1; ALTER TABLE orders RENAME TO away");
+    let failed = world.run(&["run", "p.yaml", "--full-refresh"]);
+    assert!(!failed.status.success(), "{failed}");
+    world.query("ALTER TABLE away RENAME TO orders; INSERT INTO orders VALUES (3, 'c')");
+    run_until(&world, "orders", "1:a 2:b 3:c");
+}
+
+#[test]
+fn a_rerun_of_a_full_refresh_is_one_and_takes_the_last_row_of_each_key() {
+    let world = World::new();
+    world.query("CREATE TABLE orders (id bigint, note text NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp())");
+    world.write("p.yaml", &spec(&world, UPSERT));
+    world.query("INSERT INTO orders VALUES (1, 'a'), (2, 'b')");
+    run_until(&world, "orders", "1:a 2:b");
+    world.query("DELETE FROM orders WHERE id = 2; INSERT INTO orders VALUES (1, 'later'), (3, 'c')");
+    eventually("a crash in the middle of the refresh", || {
+        let mut command = world.command(&["run", "p.yaml", "--full-refresh"]);
+        command.env("HEADWATER_FAILPOINTS", "after_write=kill");
+        world.start(command).wait().was_killed()
+    });
+    let rerun = world.json(&["runs", "rerun", "--json"]);
+    assert_eq!(rerun["state"], "succeeded", "{rerun:#}");
+    run_until(&world, "orders", "1:later 3:c");
+}
+
+#[test]
 fn a_reset_cursor_reads_everything_or_goes_on_from_its_value() {
     let world = world(UPSERT);
     world.query("INSERT INTO orders VALUES (1, 'a')");

@@ -26,6 +26,53 @@ fn fire_times(world: &World) -> Vec<DateTime<Utc>> {
 }
 
 #[test]
+fn a_fire_that_made_no_run_is_shown_with_its_reason() {
+    let world = World::new();
+    world.write("slow.yaml", "name: slow\nschedule: { every: 1s, overlap: skip }\ntasks:\n  only: { wait: 1h }\n");
+    world.succeed(&["apply", "slow.yaml"]);
+    let serving = [serve(&world, "worker"), serve(&world, "scheduler")];
+    let last = || world.json(&["schedules", "list", "--json"])["schedules"][0]["last_skipped"].clone();
+    eventually("a fire is skipped", || last().as_str().is_some_and(|why| !why.is_empty()));
+    assert!(world.succeed(&["schedules", "list"]).contains("skipped"));
+    for serving in serving {
+        serving.signal("KILL");
+        assert!(serving.wait().was_killed());
+    }
+}
+
+#[test]
+fn what_a_killed_process_held_goes_on_at_once_on_its_machine() {
+    let world = World::new();
+    let spec = format!(
+        "name: slow\nconnections:\n  shop: {{ type: postgres, url: \"{}\" }}\ntasks:\n  \
+         rows: {{ extract: {{ connection: shop, query: \"SELECT 1 AS one FROM pg_sleep(3)\" }} }}\n  \
+         kept: {{ load: {{ input: rows, into: shop.public.kept, mode: append }} }}\n",
+        world.url()
+    );
+    world.write("slow.yaml", &spec);
+    world.succeed(&["apply", "slow.yaml"]);
+    let patient = |world: &World| {
+        let mut command = world.command(&["serve", "--roles", "scheduler,worker"]);
+        // Nobody waits for so long: that its process has ended has to be seen.
+        command.env("HEADWATER_LEASE_TIME_MS", "3600000");
+        let serving = world.start(command);
+        eventually("it is ready", || serving.stderr().contains("headwater is ready"));
+        serving
+    };
+    let first = patient(&world);
+    let watching = world.start(world.command(&["run", "slow", "--remote"]));
+    eventually("it runs", || runs(&world).first().is_some_and(|run| run["state"] == "running"));
+    first.signal("KILL");
+    assert!(first.wait().was_killed());
+    let second = patient(&world);
+    eventually("the run has succeeded", || runs(&world)[0]["state"] == "succeeded");
+    assert!(watching.wait().status.success());
+    assert_eq!(world.query("SELECT count(*) FROM kept"), "1");
+    second.signal("TERM");
+    assert_eq!(second.wait().code(), Some(0));
+}
+
+#[test]
 fn two_schedulers_make_one_run_of_each_second_and_one_that_comes_later_catches_up() {
     let world = World::new();
     world.write(

@@ -84,7 +84,11 @@ fn list(schedules: &[ScheduleReport]) {
             (false, true) => ("ended", String::new()),
             (false, false) => ("active", output::time(row.next_fire_at)),
         };
-        [row.pipeline.clone(), report.schedule_in_words.clone(), state.to_owned(), output::time(row.last_fire_at), next]
+        let last = match &row.last_skipped {
+            Some(why) => format!("{}, skipped: {why}", output::time(row.last_fire_at)),
+            None => output::time(row.last_fire_at),
+        };
+        [row.pipeline.clone(), report.schedule_in_words.clone(), state.to_owned(), last, next]
     });
     output::table(&["pipeline", "schedule", "state", "last fire", "next fire"], rows);
 }

@@ -65,17 +65,21 @@ pub(super) async fn serve(config: Config, args: &RoleArgs) -> Result<ExitCode> {
 }
 
 async fn roles(config: Config, roles: &[Role]) -> Result<ExitCode> {
-    let context = Context::open(config, Opening::Migrate(Beside::Nothing)).await?;
-    let served = run_roles(&context, roles).await;
+    // Before anything is started: whoever sees a part of it may ask it to end, and the embedded Postgres must not be left behind.
+    let mut signals = Signals::listen()?;
+    let (context, is_asked) = signals.noted(Context::open(config, Opening::Migrate(Beside::Nothing))).await;
+    let context = context?;
+    let served = match is_asked {
+        true => Ok(()),
+        false => run_roles(&context, roles, signals).await,
+    };
     let closed = context.close().await;
     served?;
     closed?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run_roles(context: &Context, roles: &[Role]) -> Result<()> {
-    // Before anything is announced: whoever reads that it is ready may ask it to end.
-    let mut signals = Signals::listen()?;
+async fn run_roles(context: &Context, roles: &[Role], mut signals: Signals) -> Result<()> {
     let stop = CancellationToken::new();
     let config = &context.config;
     let server = match roles.contains(&Role::Server) {
@@ -174,6 +178,21 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Does something to its end, and notes whether the process was asked to end meanwhile. A second time it does so at once.
+    async fn noted<T>(&mut self, work: impl Future<Output = T>) -> (T, bool) {
+        let mut work = std::pin::pin!(work);
+        let mut is_asked = false;
+        loop {
+            tokio::select! {
+                done = &mut work => return (done, is_asked),
+                () = self.next() => match is_asked {
+                    true => std::process::exit(130),
+                    false => is_asked = true,
+                },
+            }
+        }
     }
 
     async fn next(&mut self) {

@@ -126,6 +126,7 @@ impl Cursors {
     /// Whether all extracts go on behind a position and no scan of keys is to be remembered, so that a load that changes nothing has nothing to commit.
     pub(super) fn go_on(&self) -> bool {
         self.within.is_none()
+            && !self.is_refresh()
             && self.scans.is_none()
             && !self.states.is_empty()
             && self.states.values().all(|state| state.position.is_some())

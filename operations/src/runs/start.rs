@@ -122,12 +122,12 @@ impl Operations {
         let here = self.is_here(&version.plan, start.place).await?;
         if start.full_refresh {
             self.permit(actor, Action::ResetCursors)?;
-            crate::cursors::refresh(&workspace, &version.plan).await?;
+            crate::cursors::may_refresh(&workspace, &version.plan).await?;
         }
         let worker = here.then(Uuid::new_v4);
         let new = NewRun { version_id: version.id, params, trigger: Trigger::Manual, interval, pinned_worker: worker };
         let own = Some((self.key.as_ref(), own.as_slice()));
-        let MadeRun { run_id, existing } = workspace.start_run(&new, own, once.as_ref()).await?;
+        let MadeRun { run_id, existing } = workspace.start_run(&new, own, once.as_ref(), start.full_refresh).await?;
         if existing {
             return self.existing(&workspace, run_id, start.place).await;
         }

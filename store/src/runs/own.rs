@@ -27,12 +27,13 @@ pub struct Once {
 
 impl Workspace {
     /// Makes a run, with connections that are its own if it brings any: they stand before stored ones of the same name. With a key that an earlier run
-    /// was made with, that run is the answer.
+    /// was made with, that run is the answer. A full refresh reads everything and replaces what the targets hold.
     pub async fn start_run(
         &self,
         run: &NewRun,
         own: Option<(&MasterKey, &[NewConnection])>,
         once: Option<&Once>,
+        full_refresh: bool,
     ) -> Result<MadeRun> {
         let plan = self.plan(run.version_id).await?;
         let own = own.filter(|(_, connections)| !connections.is_empty());
@@ -54,12 +55,21 @@ impl Workspace {
             held: false,
             started,
         };
-        let (run_id, queues) = if own.is_none() && once.is_none() {
+        let (run_id, queues) = if own.is_none() && once.is_none() && !full_refresh {
             // Nothing but this one statement stands between the request and the first claim.
             insert_run(self.durable(), self.id, &draft).await?
         } else {
             let mut tx = self.durable().begin().await?;
             let made = insert_run(&mut *tx, self.id, &draft).await?;
+            if full_refresh {
+                sqlx::query!(
+                    "UPDATE runs SET full_refresh = true WHERE workspace_id = $1 AND id = $2",
+                    self.id,
+                    made.0
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
             if let Some(once) = once
                 && !self.is_first(&mut tx, once, made.0).await?
             {
@@ -188,7 +198,7 @@ mod tests {
             interval: None,
             pinned_worker: None,
         };
-        store.default_workspace().start_run(&run, Some((&key(), own)), None).await.unwrap().run_id
+        store.default_workspace().start_run(&run, Some((&key(), own)), None, false).await.unwrap().run_id
     }
 
     async fn url_for(workspace: &Workspace, run_id: Uuid) -> Value {
@@ -227,13 +237,13 @@ mod tests {
             pinned_worker: None,
         };
         let once = Once { key: "order-7".to_owned(), request: [1; 32] };
-        let start = || workspace.start_run(&run, None, Some(&once));
+        let start = || workspace.start_run(&run, None, Some(&once), false);
         let (first, second) = tokio::join!(start(), start());
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_eq!((first.run_id, first.existing), (second.run_id, !second.existing));
         assert_eq!(db.value("SELECT count(*) FROM runs").await, "1");
         let other = Once { request: [2; 32], ..once.clone() };
-        let refused = workspace.start_run(&run, None, Some(&other)).await.unwrap_err();
+        let refused = workspace.start_run(&run, None, Some(&other), false).await.unwrap_err();
         assert!(refused.message.contains(&first.run_id.to_string()), "{refused}");
     }
 

@@ -71,8 +71,8 @@ impl Workspace {
         };
         let (new_id, _) = insert_run(&mut *tx, self.id, &draft).await?;
         sqlx::query!(
-            "UPDATE runs SET rerun_all = $3, backfill_id = (SELECT o.backfill_id FROM runs o WHERE o.workspace_id = $1 AND o.id = $4)
-             WHERE workspace_id = $1 AND id = $2",
+            "UPDATE runs r SET rerun_all = $3, backfill_id = o.backfill_id, full_refresh = o.full_refresh FROM runs o
+             WHERE r.workspace_id = $1 AND r.id = $2 AND o.workspace_id = $1 AND o.id = $4",
             self.id,
             new_id,
             mode == RerunMode::All,

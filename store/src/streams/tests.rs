@@ -309,7 +309,7 @@ async fn what_was_read_before_its_cursor_started_over_is_not_loaded() {
     let db = with_stream().await;
     db.store.advance_streams().await.unwrap();
     let claimed = claim(&db).await.unwrap();
-    for reset in [CursorReset::KeepValue, CursorReset::Start, CursorReset::Replace] {
+    for reset in [CursorReset::KeepValue, CursorReset::Start] {
         let stale = read(&db, &claimed, Uuid::new_v4()).await;
         db.store.default_workspace().reset_cursors("p", None, reset).await.unwrap();
         assert!(!db.store.intend(&claimed.lease, &stale).await.unwrap(), "{reset:?}");

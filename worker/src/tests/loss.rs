@@ -5,8 +5,8 @@ use super::*;
 /// What a reaper does once it has seen the same beat for the lease time. The last beat of a worker that was dropped may still be on its way.
 async fn give_up(store: &Store, worker_id: Uuid) {
     loop {
-        let beats = store.worker_beats().await.unwrap();
-        let beat: WorkerBeat = *beats.iter().find(|beat| beat.id == worker_id).unwrap();
+        let watched = store.watched_workers().await.unwrap();
+        let beat: WorkerBeat = watched.iter().map(|worker| worker.beat).find(|beat| beat.id == worker_id).unwrap();
         if store.lose_worker(beat).await.unwrap().is_some() {
             return;
         }
@@ -61,7 +61,7 @@ async fn a_worker_that_was_given_up_stops_its_attempts_and_comes_back_as_another
     let before = worker.id();
     let run_id = start_run(&db.store, &plan("p", &[("a", &[])])).await;
     runner.started.notified().await;
-    while db.store.lose_worker(db.store.worker_beats().await.unwrap()[0]).await.unwrap().is_none() {}
+    while db.store.lose_worker(db.store.watched_workers().await.unwrap()[0].beat).await.unwrap().is_none() {}
     let run = until_ended(&db.store, run_id).await;
     assert_eq!(run.run.state, RunState::Succeeded);
     assert_ne!(worker.id(), before);

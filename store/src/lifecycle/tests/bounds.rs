@@ -80,7 +80,7 @@ async fn no_statement_of_a_running_fleet_reads_history() {
     store.wake_due().await.unwrap();
     store.release_held().await.unwrap();
     store.due_schedules().await.unwrap();
-    store.worker_beats().await.unwrap();
+    store.watched_workers().await.unwrap();
     store.reconcile().await.unwrap();
     store.counts().await.unwrap();
     store.tidy_queue().await.unwrap();
