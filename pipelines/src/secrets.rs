@@ -20,6 +20,7 @@ mod mask;
 mod names;
 mod place;
 mod said;
+mod shapes;
 mod statement;
 mod stored;
 mod text;

@@ -15,6 +15,7 @@ use crate::diagnostic::{Code, Finding};
 use crate::plan::Relation;
 
 mod depth;
+mod operators;
 mod qualifiers;
 mod resolver;
 

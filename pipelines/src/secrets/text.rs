@@ -1,6 +1,7 @@
 //! Secrets inside of a text: passwords of URLs, and values of names such as `password`.
 
 use super::names::{MAX_NAME, is_literal, is_secret_key, is_secret_setting};
+use super::shapes;
 use super::statement::{Piece, closing_length, pieces};
 use crate::yaml::Span;
 
@@ -31,6 +32,7 @@ pub(super) fn secrets(text: &str, sort: Sort) -> Vec<Secret> {
     let is_idle = matches!(sort, Sort::Prose | Sort::Comment);
     let mut spans = Vec::new();
     urls(text, sort, &mut spans);
+    shapes::find(text, &mut spans);
     if sort != Sort::Statement {
         pairs(text, sort, &mut spans);
         return spans.into_iter().map(|span| Secret { span, is_idle }).collect();

@@ -5,7 +5,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use super::{SqlFinding, syntax};
+use super::{SqlFinding, operators, syntax};
 use crate::diagnostic::{Code, Finding};
 
 /// Operators are read in a loop, and `a + b + …` becomes a tree as deep as it is long, which recursion walks and drops. So
@@ -20,6 +20,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlFinding> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| syntax(&ParserError::from(error)))?;
+    let tokens = operators::as_postgres(tokens);
     let (mut chain, mut sets) = (0, 0);
     for token in &tokens {
         match &token.token {
