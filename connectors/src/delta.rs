@@ -32,6 +32,7 @@ mod gone;
 mod ground;
 mod held;
 mod history;
+mod kept;
 mod keys;
 mod merge;
 mod protocol;

@@ -3,7 +3,8 @@
 //! Reads: what was committed when the table was opened, from the stored position on or from the beginning: a window of offsets for each partition, read exactly,
 //! whatever is produced meanwhile. JSON objects are decoded straight into columns; a message that does not fit fails the read with topic, partition and
 //! offset. No consumer group is joined and nothing is committed to the brokers: the position travels with the load.
-//! Avro messages are decoded the same way, with schemas of a registry that answers as Confluent's does.
+//! Avro messages are decoded the same way, with schemas of a registry that answers as Confluent's does. Change events of Debezium are decoded to the rows that they
+//! are about.
 //! Limits: Kafka 2.8 or newer, or a server that speaks its protocol with topic ids; SASL PLAIN and SCRAM; topics can't be written. Columns: see
 //! `layout.rs`; types of JSON: see `json.rs`; of Avro: see `avro.rs`.
 
@@ -23,6 +24,7 @@ mod avro;
 mod check;
 mod cluster;
 mod consume;
+mod debezium;
 mod endpoint;
 mod failure;
 mod guess;

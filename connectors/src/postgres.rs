@@ -39,6 +39,7 @@ mod filters;
 mod gone;
 mod history;
 mod idle;
+mod kept;
 mod keyed;
 mod known;
 mod loads;
@@ -244,7 +245,7 @@ impl Connection for PostgresConnection {
 
     async fn source(&self, request: &SourceRequest) -> Result<Source> {
         let shared = Arc::clone(&self.shared);
-        let (table, position) = if window::reads_rows_of_a_table(request) {
+        let (table, position, notes) = if window::reads_rows_of_a_table(request) {
             let is_shared = self.shared.snapshots.importable(&self.shared).await?;
             let session = self.shared.snapshots.reader(&self.shared).await?;
             let sight = if is_shared { Sight::Snapshot } else { Sight::Older };
@@ -258,7 +259,7 @@ impl Connection for PostgresConnection {
             self.shared.ask(opened).await?
         };
         let incomplete = table.incomplete();
-        Ok(Source { position, incomplete, ..Source::from(Arc::new(table) as Arc<dyn TableProvider>) })
+        Ok(Source { position, notes, incomplete, ..Source::from(Arc::new(table) as Arc<dyn TableProvider>) })
     }
 
     async fn sink(&self, request: &SinkRequest) -> Result<Arc<dyn Sink>> {

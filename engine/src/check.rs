@@ -28,6 +28,7 @@ use crate::relations::{Connections, Relations, direct_name};
 use crate::stage::Engine;
 use crate::transform::{self, Parameters};
 
+mod changes;
 mod deletes;
 mod history;
 mod named;
@@ -341,7 +342,7 @@ impl Checker<'_> {
             self.add(&steps, finding);
             return;
         }
-        let is_fine = self.history(task, request, &schema);
+        let is_fine = self.history(task, request, &schema) & self.changes(task, input, request, &schema).await;
         if !self.deletes(task, input, request.deletes.as_ref(), &schema).await || !is_fine {
             return;
         }
@@ -349,6 +350,7 @@ impl Checker<'_> {
         match self.prepared(into, request, &request.written_columns(&schema)).await {
             Ok(mut plan) => {
                 deletes::note(request, &mut plan);
+                changes::note(request, &mut plan);
                 history::note(request, &mut plan);
                 self.partial_load(task, input, request);
                 self.partial_columns(input, into, request, &mut plan);

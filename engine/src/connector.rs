@@ -25,6 +25,7 @@ use crate::rejects::Quarantine;
 use crate::session::SessionFactory;
 
 mod asked;
+mod changed;
 mod columns;
 mod deletes;
 mod history;
@@ -34,6 +35,7 @@ mod registry;
 
 pub use asked::Asked;
 pub(crate) use asked::Asking;
+pub use changed::{BESIDE, GONE, KEPT, OFFSET, OPERATION, UNCHANGED, changed_columns, list_of_names, not_sent};
 pub use columns::{ColumnChanges, TargetColumn};
 pub use deletes::{AllKeys, DELETED, moment, refuse_too_many, without_flag};
 pub use history::{late_rows, null_keys, refuse_without_history};
@@ -175,7 +177,7 @@ pub struct SinkRequest {
     pub mode: WriteMode,
     /// Key columns (keyed modes).
     pub keys: Vec<String>,
-    /// Which of several rows of one key counts: the last by this column (upsert, insert_new).
+    /// Which of several rows of one key counts: the last by this column (upsert, insert_new, scd2).
     pub order_by: Option<String>,
     /// Partition columns, outermost first.
     pub partition_by: Vec<String>,
@@ -217,8 +219,12 @@ impl SinkRequest {
         })
     }
 
-    /// The columns that a load of these rows writes: soft deletes add one, and history three.
+    /// The columns that a load of these rows writes: soft deletes add one, and history three. Changes have some that are not written.
     pub fn written_columns(&self, rows: &SchemaRef) -> SchemaRef {
+        let rows = &match &self.deletes {
+            Some(deletes) if deletes.changes => changed_columns(rows),
+            _ => Arc::clone(rows),
+        };
         let soft = self.deletes.as_ref().filter(|deletes| deletes.is_soft());
         let deleted_at = soft.map(|_| Field::new(DELETED_AT, moment(), true));
         let history = self.history.iter().flat_map(|_| history::columns(rows, self.order_by.as_deref()));

@@ -9,6 +9,7 @@ pub mod error;
 pub mod failpoint;
 mod float_statistics;
 pub mod job;
+mod lineage;
 pub mod memory;
 pub mod nodes;
 pub mod parameters;

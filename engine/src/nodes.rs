@@ -12,11 +12,13 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 mod barrier;
 mod boundary;
+mod fold;
 mod rules;
 mod unique;
 
 pub use barrier::{Barrier, BarrierNode};
 pub use boundary::BoundaryNode;
+pub use fold::{FoldNode, Folding};
 pub use rules::{CheckRule, compile, condition};
 
 /// Turns our logical nodes into physical ones.
@@ -40,6 +42,9 @@ impl ExtensionPlanner for NodePlanner {
         }
         if let Some(node) = node.as_any().downcast_ref::<BarrierNode>() {
             return node.physical(Arc::clone(input), planner, session, planning).map(Some);
+        }
+        if let Some(node) = node.as_any().downcast_ref::<FoldNode>() {
+            return node.physical(Arc::clone(input)).map(Some);
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, ident, lit};
 use datafusion::prelude::SessionContext;
 use headwater_pipelines::plan::{ExtractSource, Relation, TableRef};
@@ -19,6 +19,7 @@ use crate::connector::{Asking, Connection, CursorRequest, Registry, Source, Sour
 use crate::control::Progress;
 use crate::error::{EngineError, Result};
 use crate::job::ConnectionSettings;
+use crate::lineage;
 use crate::nodes::{BoundaryNode, extension};
 use crate::rejects::Quarantine;
 use crate::settings;
@@ -237,6 +238,16 @@ impl Relations {
 /// Columns of floats whose conditions a table would answer by its files' statistics, which leave NaN out: NaN is greater than
 /// all other numbers, so a file that holds one would be passed over.
 fn pruned_floats(provider: &dyn TableProvider) -> Result<HashSet<String>> {
+    if let Some(view) = provider.get_logical_plan() {
+        // A view calls every filter exact, and hands it down to its tables.
+        let below = pruned_below(&view)?;
+        let is_touched = |origin: &lineage::Origin| !below.is_disjoint(&origin.of);
+        return Ok(lineage::of(&view)
+            .into_iter()
+            .filter(|(_, origin)| is_touched(origin))
+            .map(|(name, _)| name)
+            .collect());
+    }
     let schema = provider.schema();
     let floats = schema.fields().iter().filter(|field| field.data_type().is_floating());
     let mut found = HashSet::new();
@@ -245,6 +256,18 @@ fn pruned_floats(provider: &dyn TableProvider) -> Result<HashSet<String>> {
         if provider.supports_filters_pushdown(&[&condition])? != [TableProviderFilterPushDown::Exact] {
             found.insert(field.name().clone());
         }
+    }
+    Ok(found)
+}
+
+/// The same of all tables that a plan reads.
+fn pruned_below(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    if let LogicalPlan::TableScan(scan) = plan {
+        found.extend(pruned_floats(source_as_provider(&scan.source)?.as_ref())?);
+    }
+    for input in plan.inputs() {
+        found.extend(pruned_below(input)?);
     }
     Ok(found)
 }

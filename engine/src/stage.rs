@@ -22,6 +22,7 @@ use crate::session::{EngineConfig, SessionFactory};
 use crate::{settings, staging};
 
 mod build;
+mod changes;
 mod counted;
 mod cursors;
 mod deletes;

@@ -30,9 +30,9 @@ pub use deletes::{DELETED_AT, Deletes};
 pub use history::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
 pub use names::CONTEXT_PARAMETERS;
 pub use types::{
-    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource, HISTORY_PLAN_FORMAT, Head,
-    LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Quarantine, REJECT_PLAN_FORMAT, Relation,
-    STREAM_PLAN_FORMAT, Stage, TableRef, Work,
+    CHANGE_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, ExtractSource,
+    HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, PLAN_FORMATS, Plan, PlannedTask, Quarantine,
+    REJECT_PLAN_FORMAT, Relation, STREAM_PLAN_FORMAT, Stage, TableRef, Work,
 };
 pub use validate::check_value;
 

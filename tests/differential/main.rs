@@ -15,4 +15,13 @@ mod expressions;
 #[path = "../../connectors/tests/suite/load.rs"]
 mod load;
 mod report;
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "the connectors' tests use all of it"
+)]
+#[path = "../../connectors/tests/suite/server.rs"]
+mod server;
 mod statements;

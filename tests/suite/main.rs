@@ -16,6 +16,7 @@ mod control_plane;
 mod conversations;
 mod crash;
 mod cursors;
+mod debezium;
 mod deletes;
 mod drafts;
 mod evaluation;
@@ -37,6 +38,9 @@ mod registry;
 mod rehearsal;
 mod rejects;
 mod schedules;
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
+#[path = "../../connectors/tests/suite/server.rs"]
+mod server;
 mod source_cursors;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]

@@ -209,7 +209,7 @@ fn change_events_of_debezium_keep_a_table_as_its_source_is() {
     let guide = std::fs::read_to_string(root().join("docs/debezium.md")).unwrap();
     let spec = guide.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let connections = format!(
-        "connections:\n  kafka: {{ type: kafka, bootstrap: \"127.0.0.1:{}\" }}\n  lake: {{ type: delta, location: \"file://{}\" }}\ntasks:\n",
+        "connections:\n  cdc: {{ type: kafka, bootstrap: \"127.0.0.1:{}\", format: debezium }}\n  lake: {{ type: delta, location: \"file://{}\" }}\ntasks:\n",
         broker().plain,
         world.folder.join("lake").display()
     );

@@ -208,16 +208,11 @@ impl Drafting<'_> {
             into: load.target.clone(),
             mode: Some(mode),
             keys,
-            track: Vec::new(),
-            partition_by: Vec::new(),
             order_by,
             schema,
-            late: None,
             on_delete,
-            deleted_when: None,
             deletes,
-            max_delete: None,
-            verify: None,
+            ..LoadTask::default()
         };
         self.tasks.insert(task.clone(), Task { load: Some(into), ..Task::default() });
         self.require(&quote, Some(&task), &meaning);

@@ -40,17 +40,8 @@ impl Whole {
             input: input.to_owned(),
             into: format!("{}.\"{{{{ table }}}}\"", self.target),
             mode: self.mode,
-            keys: Vec::new(),
-            track: Vec::new(),
-            partition_by: Vec::new(),
-            order_by: None,
             schema: self.columns.map(LoadSchema::All),
-            late: None,
-            on_delete: None,
-            deleted_when: None,
-            deletes: None,
-            max_delete: None,
-            verify: None,
+            ..LoadTask::default()
         };
         (extract, load)
     }

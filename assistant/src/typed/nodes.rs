@@ -13,7 +13,7 @@ use super::strict::{self, Definitions};
 const LEFT_OUT: [(&str, &[&str]); 7] = [
     ("ExtractTask", &["tables", "exclude", "on_value", "on_reject", "max_rejected", "connection", "query"]),
     ("ColumnRule", &["mask"]),
-    ("LoadTask", &["track", "late", "verify"]),
+    ("LoadTask", &["track", "late", "verify", "changes"]),
     ("WriteMode", &["scd2"]),
     ("CheckTask", &["max_rejected"]),
     ("OnFailure", &["quarantine"]),

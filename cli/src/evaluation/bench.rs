@@ -229,17 +229,7 @@ impl Bench {
                 input: format!("rows{number}"),
                 into: format!("{LAKE}.{}", quoted(name)),
                 mode: Some(WriteMode::Overwrite),
-                keys: Vec::new(),
-                track: Vec::new(),
-                partition_by: Vec::new(),
-                order_by: None,
-                schema: None,
-                late: None,
-                on_delete: None,
-                deleted_when: None,
-                deletes: None,
-                max_delete: None,
-                verify: None,
+                ..LoadTask::default()
             };
             spec.tasks.insert(format!("rows{number}"), Task { extract, ..Task::default() });
             spec.tasks.insert(format!("load{number}"), Task { load: Some(load), ..Task::default() });

@@ -11,7 +11,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use headwater_engine::connector::{DELETED, refuse_too_many};
+use headwater_engine::connector::{DELETED, KEPT, list_of_names, refuse_too_many};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::{DELETED_AT, Deletes};
 
@@ -50,14 +50,20 @@ impl Merge<'_> {
         self.deletes.is_some_and(|deletes| deletes.when.is_some())
     }
 
-    /// The columns in which rows are held: those of the table, and whether a row says that its key is gone. Such a row may have nothing but its key.
+    /// Whether rows are changes, which may have left columns out.
+    pub(super) fn are_changes(&self) -> bool {
+        self.deletes.is_some_and(|deletes| deletes.changes)
+    }
+
+    /// The columns in which rows are held: those of the table, and what a row says of itself. One whose key is gone may have nothing but its key.
     pub(super) fn held_columns(&self) -> SchemaRef {
         if !self.is_flagged() {
             return Arc::clone(&self.layout.schema);
         }
         let fields = self.layout.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let flag = Field::new(DELETED, DataType::Boolean, true);
-        Arc::new(Schema::new(fields.chain([flag]).collect::<Vec<_>>()))
+        let kept = self.are_changes().then(|| Field::new(KEPT, list_of_names(), true));
+        Arc::new(Schema::new(fields.chain([flag]).chain(kept).collect::<Vec<_>>()))
     }
 
     /// Rows without those that say that their keys are gone, and everything by which rows of the table are.
@@ -78,7 +84,7 @@ impl Merge<'_> {
         let gone = each_key(gone, self.keys, false)?;
         let flagged = rows.store_as(self.load, gone, self.key_columns()?).await?;
         let kept = rows.table(&session).await?.filter(flag.is_not_true()).map_err(EngineError::from)?;
-        let kept = rows.store_as(self.load, kept, Arc::clone(&self.layout.schema)).await?;
+        let kept = rows.store_as(self.load, kept, self.sent_columns()).await?;
         Ok((kept, Removal { flagged: Some(flagged), scanned }))
     }
 

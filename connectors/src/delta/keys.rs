@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
-use headwater_engine::connector::{DELETED, null_keys};
+use headwater_engine::connector::{DELETED, KEPT, null_keys};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::VALID_FROM;
 
@@ -20,7 +20,8 @@ impl Merge<'_> {
                 return Err(EngineError::config(message).hint("cast it to numeric or text in a transform"));
             }
         }
-        if let Some(name) = [FILE, RANK, COUNT, DELETED].into_iter().find(|name| incoming.field_with_name(name).is_ok())
+        if let Some(name) =
+            [FILE, RANK, COUNT, DELETED, KEPT].into_iter().find(|name| incoming.field_with_name(name).is_ok())
         {
             let message = format!("a column is called {name}, as one that a merge needs itself");
             return Err(EngineError::config(message).hint("give it another name with AS"));

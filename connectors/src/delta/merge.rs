@@ -97,7 +97,11 @@ impl Merge<'_> {
                 Some(history) => self.with_history(table, &files, history, &all).await?,
                 None => self.with_table(table, &files, all.clone(), &removal).await?,
             },
-            None => self.all_new(&self.session(&all)?, all.clone()).await?,
+            None => {
+                let session = self.session(&all)?;
+                let rows = self.filled(&session, None, all.clone()).await?;
+                self.all_new(&session, rows).await?
+            }
         };
         Ok(Merged { rows: given, ground: Ground { files, given, all, removal, ..merged.ground }, ..merged })
     }
@@ -127,6 +131,7 @@ impl Merge<'_> {
         if self.mode == WriteMode::Upsert {
             self.refuse_repeated(session, table, &hits, &rows).await?;
         }
+        let rows = self.filled(session, Some((table, &hits)), rows).await?;
         let rows = match self.mode {
             WriteMode::DeleteInsert => rows,
             _ => self.missing(session, table, &hits, rows).await?,

@@ -101,6 +101,7 @@ impl Client {
     pub(crate) fn guess_key(&self, topic_id: &str) -> String {
         match (self.endpoint.format, &self.registry) {
             (Format::Avro, Some(registry)) => format!("{topic_id} {}", registry.address()),
+            (Format::Debezium, _) => format!("{topic_id} changes"),
             _ => topic_id.to_owned(),
         }
     }

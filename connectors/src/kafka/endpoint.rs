@@ -35,6 +35,9 @@ pub(crate) struct Settings {
     /// What messages hold.
     #[serde(default)]
     pub format: Format,
+    /// Format debezium: what an event does that says all rows of its table are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncates: Option<Truncates>,
     /// Format avro: the schema registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<RegistrySettings>,
@@ -110,8 +113,21 @@ pub(crate) enum Format {
     Json,
     /// One record of Avro each, behind the id of its schema in a schema registry; its fields are columns.
     Avro,
+    /// One change event of Debezium each, as JSON, with its schema embedded or without; the columns are those of the row that it is about.
+    Debezium,
     /// Bytes, which are one column.
     Raw,
+}
+
+/// What a truncate does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Truncates {
+    /// The read fails.
+    #[default]
+    Fail,
+    /// It is passed over: the rows stay.
+    Ignore,
 }
 
 /// Everything needed to reach the brokers.
@@ -127,6 +143,7 @@ pub(crate) struct Endpoint {
     pub password: String,
     pub ca: Option<PathBuf>,
     pub format: Format,
+    pub truncates: Truncates,
     /// Brokers that did not answer just now.
     pub silence: Arc<Silence>,
     pub registry: Option<Address>,
@@ -172,11 +189,15 @@ impl Endpoint {
                 return Err(wrong("format avro needs the option 'registry'", "registry")
                     .hint("write registry: { url: \"https://HOST:PORT\" }: the schemas of the messages are there"));
             }
-            (Format::Json | Format::Raw, Some(_)) => {
+            (Format::Json | Format::Debezium | Format::Raw, Some(_)) => {
                 return Err(wrong("option 'registry' is not used without format: avro", "format")
                     .hint("set format: avro, or leave the option out"));
             }
             _ => {}
+        }
+        if settings.truncates.is_some() && settings.format != Format::Debezium {
+            return Err(wrong("option 'truncates' is not used without format: debezium", "format")
+                .hint("set format: debezium, or leave the option out"));
         }
         Ok(Self {
             name: name.to_owned(),
@@ -187,6 +208,7 @@ impl Endpoint {
             password: settings.password.clone().unwrap_or_default(),
             ca: settings.ca.clone(),
             format: settings.format,
+            truncates: settings.truncates.unwrap_or_default(),
             silence: Arc::default(),
             registry: settings.registry.as_ref().map(|settings| Address::resolve(name, settings)).transpose()?,
         })
@@ -279,6 +301,9 @@ mod tests {
         assert_eq!((error.setting.as_deref(), error.hint.is_some()), (Some("registry"), true));
         let registry = json!({ "url": "http://r:8081" });
         assert!(resolve(json!({ "bootstrap": "h", "registry": registry })).is_err());
+        assert!(resolve(json!({ "bootstrap": "h", "truncates": "ignore" })).is_err());
+        let changes = resolve(json!({ "bootstrap": "h", "format": "debezium", "truncates": "ignore" })).unwrap();
+        assert_eq!(changes.truncates, Truncates::Ignore);
         assert!(
             resolve(json!({ "bootstrap": "h", "format": "avro", "registry": registry })).unwrap().registry.is_some()
         );

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::avro::look::Look;
 use super::avro::shape::Shape;
+use super::debezium::{self, Event, placeholder};
 use super::endpoint::Format;
 use super::json::members::members;
 use crate::values::{Digits, digits, is_double};
@@ -50,6 +51,8 @@ pub(crate) struct Guess {
     pub messages: usize,
     /// How many of them are no JSON objects, or name no schema.
     pub broken: usize,
+    /// Format debezium: whether messages may hold defaults in place of NULL.
+    pub defaults: bool,
     /// Format avro: the schemas that were seen.
     pub avro: Look,
 }
@@ -64,7 +67,23 @@ impl Guess {
                 self.messages += 1;
                 self.broken += usize::from(!self.avro.look(payload, message.partition(), message.offset()));
             }
+            Format::Debezium => self.look_at_event(payload),
             Format::Raw => {}
+        }
+    }
+
+    /// Looks at the row of a change event.
+    pub(crate) fn look_at_event(&mut self, message: &[u8]) {
+        match debezium::read(message) {
+            Ok(Event::Change(change)) => {
+                self.defaults |= change.has_defaults();
+                self.look(change.row);
+            }
+            Ok(Event::Truncate | Event::Other) => {}
+            Err(_) => {
+                self.messages += 1;
+                self.broken += 1;
+            }
         }
     }
 
@@ -106,6 +125,7 @@ impl Guess {
         });
         self.avro.join(other.avro);
         self.more |= other.more;
+        self.defaults |= other.defaults;
         self.messages += other.messages;
         self.broken += other.broken;
     }
@@ -164,6 +184,8 @@ impl Guesses {
 impl Kind {
     fn of(value: &[u8]) -> Self {
         match value.first() {
+            // It stands for a value of any type.
+            _ if placeholder(value) == Some(value.len()) => Self::Unknown,
             Some(b'n') => Self::Unknown,
             Some(b't' | b'f') => Self::Boolean,
             Some(b'"') => Self::Text,

@@ -19,14 +19,17 @@ use arrow::error::ArrowError;
 pub(crate) mod base64;
 pub(crate) mod members;
 pub(crate) mod number;
-mod scan;
+pub(crate) mod scan;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
+mod value;
 
+use super::debezium::placeholder;
 use scan::Scan;
-use store::{Store, Values};
+use store::Store;
+use value::{Fault, raw, typed};
 
 /// What is wrong with a value, without the value.
 pub(crate) type Reason = &'static str;
@@ -73,6 +76,17 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// What becomes of placeholders for values that were not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    /// There are none: such texts are what they are.
+    Never,
+    /// They are NULL, and noted.
+    Noted,
+    /// The message is refused.
+    Refused(Reason),
+}
+
 /// A column and what it holds so far.
 #[derive(Debug)]
 struct Column {
@@ -97,6 +111,9 @@ pub(crate) struct Decoder {
     guesses: Vec<Guess>,
     /// Set if no other members may come: those that the topic's columns are, read or not.
     known: Option<Arc<HashSet<Vec<u8>>>>,
+    left_out: LeftOut,
+    /// Columns of which the last message has no value.
+    unsent: Vec<usize>,
     rows: usize,
 }
 
@@ -115,7 +132,8 @@ impl Decoder {
         };
         let columns = wanted.iter().map(column).collect::<Option<Vec<_>>>()?;
         let by_name = wanted.iter().enumerate().map(|(index, wanted)| (wanted.name.clone().into_bytes(), index));
-        Some(Self { columns, by_name: by_name.collect(), guesses: Vec::new(), known: None, rows: 0 })
+        let (by_name, left_out) = (by_name.collect(), LeftOut::Never);
+        Some(Self { columns, by_name, guesses: Vec::new(), known: None, left_out, unsent: Vec::new(), rows: 0 })
     }
 
     /// Refuses messages that have members besides these.
@@ -127,6 +145,14 @@ impl Decoder {
     pub(crate) fn push_nulls(&mut self) {
         self.columns.iter_mut().for_each(|column| column.store.push_null());
         self.rows += 1;
+    }
+
+    /// Takes the row of a change event; answers which columns were not sent.
+    pub(crate) fn push_change(&mut self, row: &[u8], left_out: LeftOut) -> Result<impl Iterator<Item = &str>, Refusal> {
+        self.left_out = left_out;
+        self.unsent.clear();
+        self.push(row)?;
+        Ok(self.unsent.iter().filter_map(|index| self.columns.get(*index)).map(|column| column.name.as_str()))
     }
 
     /// Takes a message as a row.
@@ -238,10 +264,20 @@ impl Decoder {
             column.store.push_null();
             return Ok(());
         }
+        let is_change = self.left_out != LeftOut::Never;
+        if is_change && let Some(length) = placeholder(scan.rest()) {
+            if let LeftOut::Refused(reason) = self.left_out {
+                return Err(reason);
+            }
+            scan.at += length;
+            self.unsent.push(index);
+            column.store.push_null();
+            return Ok(());
+        }
         let start = scan.at;
         let taken = match column.reading {
             Reading::Raw => raw(&mut column.store, scan),
-            reading => typed(&mut column.store, scan, reading == Reading::Guessed),
+            reading => typed(&mut column.store, scan, reading == Reading::Guessed, is_change),
         };
         match taken {
             Ok(()) => column.store.valid(),
@@ -254,141 +290,4 @@ impl Decoder {
         }
         Ok(())
     }
-}
-
-/// What is wrong with a value: what it is made of, or what it is.
-enum Fault {
-    /// It is not JSON from where the cursor stands.
-    Syntax(Reason),
-    /// It does not fit the column.
-    Value(Reason),
-}
-
-/// Keeps a value as it is written.
-fn raw(store: &mut Store, scan: &mut Scan<'_>) -> Result<(), Fault> {
-    let Values::Text(bytes) = &mut store.values else { return Err(Fault::Value("the column holds no text")) };
-    let start = scan.at;
-    scan.skip().map_err(Fault::Syntax)?;
-    let written = scan.since(start);
-    let copied = bytes.push(|out| {
-        out.extend_from_slice(written);
-        Ok(())
-    });
-    copied.map_err(Fault::Value)
-}
-
-/// Adds a value to the column of its type.
-#[inline]
-fn typed(store: &mut Store, scan: &mut Scan<'_>, exactly: bool) -> Result<(), Fault> {
-    match &mut store.values {
-        Values::Bool(values) => {
-            let value = boolean(scan)?;
-            values.append(value);
-        }
-        Values::Int16(values) => values.push(narrow(integer(scan)?)?),
-        Values::Int32(values) => values.push(narrow(integer(scan)?)?),
-        Values::Int64(values) => values.push(integer(scan)?),
-        Values::Float32(values) => values.push(float(scan, exactly)?),
-        Values::Float64(values) => values.push(float(scan, exactly)?),
-        Values::Decimal(values, precision, scale) => {
-            let text = number_text(scan)?;
-            values.push(number::decimal(text, *precision, *scale).map_err(Fault::Value)?);
-        }
-        Values::Date(values) => values.push(text(scan, "a date is expected here, as a string", time::date)?),
-        Values::Timestamp(values, utc) => {
-            let utc = *utc;
-            values.push(text(scan, "a timestamp is expected here, as a string", |text| time::timestamp(text, utc))?);
-        }
-        Values::Text(bytes) => {
-            let quoted = string(scan, "a string is expected here")?;
-            bytes
-                .push(|out| {
-                    quoted.append_to(out);
-                    Ok(())
-                })
-                .map_err(Fault::Value)?;
-        }
-        Values::Binary(bytes) => {
-            let quoted = string(scan, "a string in base64 is expected here")?;
-            bytes.push(|out| plain(quoted, |text| base64::decode(text, out))).map_err(Fault::Value)?;
-        }
-    }
-    Ok(())
-}
-
-fn boolean(scan: &mut Scan<'_>) -> Result<bool, Fault> {
-    match scan.peek() {
-        Some(b't') => scan.literal(b"true").map(|()| true).map_err(Fault::Syntax),
-        Some(b'f') => scan.literal(b"false").map(|()| false).map_err(Fault::Syntax),
-        _ => Err(other(scan, "true or false is expected here")),
-    }
-}
-
-/// What stands here is of another kind, or nothing at all.
-fn other(scan: &mut Scan<'_>, expected: Reason) -> Fault {
-    match scan.skip() {
-        Ok(()) => Fault::Value(expected),
-        Err(reason) => Fault::Syntax(reason),
-    }
-}
-
-fn integer(scan: &mut Scan<'_>) -> Result<i64, Fault> {
-    match scan.peek() {
-        Some(b'-' | b'0'..=b'9') => {
-            let number = scan.number().map_err(Fault::Syntax)?;
-            match number.small {
-                Some(value) => Ok(value),
-                None => number::integer(number.raw).map_err(Fault::Value),
-            }
-        }
-        _ => number::integer(number_text(scan)?).map_err(Fault::Value),
-    }
-}
-
-fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, Fault> {
-    T::try_from(value).map_err(|_| Fault::Value("the number is too large for the column's type"))
-}
-
-fn float<T: std::str::FromStr + Copy + Into<f64>>(scan: &mut Scan<'_>, exactly: bool) -> Result<T, Fault> {
-    match scan.peek() {
-        Some(b'-' | b'0'..=b'9') => {
-            let number = scan.number().map_err(Fault::Syntax)?;
-            number::float(number.raw, exactly).map_err(Fault::Value)
-        }
-        _ => Err(other(scan, "a number is expected here")),
-    }
-}
-
-/// A number, which may stand in a string.
-fn number_text<'a>(scan: &mut Scan<'a>) -> Result<&'a [u8], Fault> {
-    match scan.peek() {
-        Some(b'-' | b'0'..=b'9') => scan.number().map(|number| number.raw).map_err(Fault::Syntax),
-        Some(b'"') => {
-            let quoted = scan.string().map_err(Fault::Syntax)?;
-            number::quoted(quoted.raw).map_err(Fault::Value)
-        }
-        _ => Err(other(scan, "a number is expected here")),
-    }
-}
-
-fn string<'a>(scan: &mut Scan<'a>, expected: Reason) -> Result<scan::Quoted<'a>, Fault> {
-    match scan.peek() {
-        Some(b'"') => scan.string().map_err(Fault::Syntax),
-        _ => Err(other(scan, expected)),
-    }
-}
-
-/// Reads the characters that are meant.
-fn plain<T>(quoted: scan::Quoted<'_>, read: impl FnOnce(&[u8]) -> Result<T, Reason>) -> Result<T, Reason> {
-    if !quoted.escaped {
-        return read(quoted.raw);
-    }
-    let mut meant = Vec::new();
-    quoted.append_to(&mut meant);
-    read(&meant)
-}
-
-/// Reads a string that means something else.
-fn text<T>(scan: &mut Scan<'_>, expected: Reason, read: impl FnOnce(&[u8]) -> Result<T, Reason>) -> Result<T, Fault> {
-    plain(string(scan, expected)?, read).map_err(Fault::Value)
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use headwater_engine::connector::{OFFSET, OPERATION, UNCHANGED, list_of_names};
 use headwater_engine::{EngineError, Result, select, type_names};
 use headwater_pipelines::spec::{ColumnOverride, Columns};
 
@@ -26,6 +27,8 @@ pub(crate) enum Meta {
     Headers,
     /// `_tombstone`, boolean: the message has no value; all columns of the value are NULL.
     Tombstone,
+    /// `_op`, text: what happened to the row (format debezium).
+    Operation,
 }
 
 /// Names and meanings, in order.
@@ -38,6 +41,23 @@ const METAS: [(&str, Meta); 6] = [
     ("_tombstone", Meta::Tombstone),
 ];
 
+/// The same of a change event. What is no change is no row, tombstones among it.
+const METAS_OF_CHANGES: [(&str, Meta); 6] = [
+    (OPERATION, Meta::Operation),
+    ("_partition", Meta::Partition),
+    (OFFSET, Meta::Offset),
+    ("_timestamp", Meta::Timestamp),
+    ("_key", Meta::Key),
+    ("_headers", Meta::Headers),
+];
+
+fn metas(format: Format) -> [(&'static str, Meta); 6] {
+    match format {
+        Format::Debezium => METAS_OF_CHANGES,
+        Format::Json | Format::Avro | Format::Raw => METAS,
+    }
+}
+
 /// The value of a message in format raw.
 const VALUE: &str = "_value";
 
@@ -49,6 +69,8 @@ pub(crate) enum Fill {
     Member(Wanted),
     /// The whole value.
     Value,
+    /// Names of columns that a change has left out.
+    Unsent,
 }
 
 /// A column.
@@ -74,8 +96,11 @@ impl Layout {
             _ => none,
         };
         let mut layout = Self { columns: Vec::new(), notes: Vec::new() };
-        for (name, meta) in METAS {
+        for (name, meta) in metas(format) {
             layout.columns.push(meta_column(name, meta, format, rules.get(name).copied())?);
+        }
+        if format == Format::Debezium {
+            layout.columns.push(Column { field: Field::new(UNCHANGED, list_of_names(), true), fill: Fill::Unsent });
         }
         match format {
             Format::Raw => {
@@ -85,14 +110,14 @@ impl Layout {
                 };
                 layout.columns.push(Column { field: Field::new(VALUE, data_type, true), fill: Fill::Value });
             }
-            Format::Json | Format::Avro => layout.members(label, format, &rules, guess)?,
+            Format::Json | Format::Debezium | Format::Avro => layout.members(label, format, &rules, guess)?,
         }
         if let Some(Columns::Override(declared)) = columns {
             // In the order in which they are written; those of the sample have their place already.
             for (name, rule) in declared {
                 if layout.columns.iter().all(|column| column.field.name() != name) {
                     match format {
-                        Format::Json => layout.columns.push(declared_member(name, rule)?),
+                        Format::Json | Format::Debezium => layout.columns.push(declared_member(name, rule)?),
                         Format::Avro | Format::Raw => return Err(layout.missing(label, format, name)),
                     }
                 }
@@ -108,7 +133,7 @@ impl Layout {
     pub(crate) fn known(&self, guess: &Guess) -> HashSet<Vec<u8>> {
         let columns = self.columns.iter().map(|column| column.field.name().as_str());
         let seen = guess.members.iter().map(|(name, _)| name.as_str());
-        let reserved = METAS.iter().map(|(name, _)| *name);
+        let reserved = METAS.iter().chain(&METAS_OF_CHANGES).map(|(name, _)| *name);
         columns.chain(seen).chain(reserved).map(|name| name.as_bytes().to_vec()).collect()
     }
 
@@ -127,7 +152,8 @@ impl Layout {
     ) -> Result<()> {
         let mut guessed = 0;
         for (name, kind) in &guess.members {
-            if METAS.iter().any(|(reserved, _)| reserved == name) {
+            if self.columns.iter().any(|column| column.field.name() == name && !matches!(column.fill, Fill::Member(_)))
+            {
                 self.notes.push(format!(
                     "{label}: field {name} of the messages is not read: a column about the message has that name"
                 ));
@@ -154,8 +180,15 @@ impl Layout {
         }
         if guess.broken > 0 {
             self.notes.push(format!(
-                "{label}: {} of {} messages looked at are not JSON objects",
-                guess.broken, guess.messages
+                "{label}: {} of {} messages looked at are no {}",
+                guess.broken,
+                guess.messages,
+                if format == Format::Debezium { "change events" } else { "JSON objects" }
+            ));
+        }
+        if guess.defaults {
+            self.notes.push(format!(
+                "{label}: Debezium writes the default of a column where its value is NULL: set value.converter.replace.null.with.default=false in its connector"
             ));
         }
         if guess.more {
@@ -198,7 +231,7 @@ impl Layout {
     fn missing(&self, label: &str, format: Format, name: &str) -> EngineError {
         let names: Vec<&str> = self.columns.iter().map(|column| column.field.name().as_str()).collect();
         let further = match format {
-            Format::Json => {
+            Format::Json | Format::Debezium => {
                 format!("a field that the sample does not show needs a type: `columns: {{ {name}: text }}`")
             }
             Format::Avro => "no other field is in the schemas of its subject and of the messages looked at".to_owned(),
@@ -224,6 +257,7 @@ fn meta_column(name: &str, meta: Meta, format: Format, rule: Option<&ColumnOverr
         (Meta::Key, None) => Field::new(name, DataType::Utf8, true),
         (Meta::Headers, None) => json_field(name),
         (Meta::Tombstone, None) => Field::new(name, DataType::Boolean, false),
+        (Meta::Operation, None) => Field::new(name, DataType::Utf8, false),
     };
     Ok(Column { field, fill: Fill::Meta(meta) })
 }

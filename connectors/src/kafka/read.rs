@@ -55,12 +55,13 @@ impl Read {
         // Set behind a message with members that nobody knew of: all of them are learned before the load begins again.
         let mut learned: Option<(EngineError, Guess)> = None;
         self.consumption.run(&self.windows, io, &|| output.is_closed(), &mut |message| {
-            if learned.is_none()
-                && let Err(error) = rows.push(message)
-            {
-                match error.kind {
-                    ErrorKind::Unseen => learned = Some((error, Guess::default())),
-                    _ => return self.set_aside(message, error).map(|()| Flow::More),
+            if learned.is_none() {
+                match rows.push(message) {
+                    Ok(true) => {}
+                    // What is no change is no row.
+                    Ok(false) => return Ok(Flow::More),
+                    Err(error) if error.kind == ErrorKind::Unseen => learned = Some((error, Guess::default())),
+                    Err(error) => return self.set_aside(message, error).map(|()| Flow::More),
                 }
             }
             if let Some((_, guess)) = &mut learned {
@@ -101,6 +102,7 @@ impl Read {
         let Consumption { client, topic, cancel, .. } = &self.consumption;
         match client.endpoint.format {
             Format::Json | Format::Raw => Messages::Json,
+            Format::Debezium => Messages::Changes(client.endpoint.truncates),
             Format::Avro => {
                 let (client, topic, cancel) = (client.clone(), topic.clone(), cancel.clone());
                 Messages::Avro(self.avro.clone(), Arc::new(Asking { client, topic, io: io.clone(), cancel }))

@@ -4,18 +4,24 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, ListBuilder, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::DateTime;
 use headwater_engine::{EngineError, ErrorKind, Result};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 
-use super::avro::{self, Refusal, Rules, Schemas};
+use super::avro::{self, Rules, Schemas};
+use super::debezium::Change;
+use super::endpoint::Truncates;
 use super::json::members::members;
 use super::json::store::Store;
-use super::json::{Decoder, UNSEEN, Wanted, base64};
+use super::json::{Decoder, Refusal, UNSEEN, Wanted, base64};
 use super::layout::{Column, Fill, Meta};
+
+mod changes;
+
+use changes::{Said, UNSENT, UNSENT_BY_KEY, push_change, said};
 
 /// A batch is cut at this size even if it has few rows, so that large messages stay in bounds.
 const BATCH_BYTES: usize = 4 << 20;
@@ -26,6 +32,7 @@ enum Place {
     Meta(usize),
     Member(usize),
     Value,
+    Unsent,
 }
 
 /// How messages are written, and what reading them needs.
@@ -34,6 +41,7 @@ pub(crate) enum Messages {
     /// Or not at all, if no column is a member.
     Json,
     Avro(Rules, Arc<dyn Schemas>),
+    Changes(Truncates),
 }
 
 /// Columns of members.
@@ -43,14 +51,19 @@ enum Members {
     Ignored,
     Json(Decoder),
     Avro(Box<avro::Decoder>),
+    /// Of the rows that change events are about.
+    Changes(Decoder, Truncates),
 }
 
 impl Members {
     fn new(wanted: &[Wanted], known: Option<Arc<HashSet<Vec<u8>>>>, messages: Messages) -> Option<Self> {
-        if wanted.is_empty() && known.is_none() {
+        if wanted.is_empty() && known.is_none() && !matches!(messages, Messages::Changes(_)) {
             return Some(Self::Ignored);
         }
         match messages {
+            Messages::Changes(truncates) => {
+                Decoder::new(wanted).map(|decoder| Self::Changes(decoder.knowing(known), truncates))
+            }
             Messages::Json => Decoder::new(wanted).map(|decoder| Self::Json(decoder.knowing(known))),
             Messages::Avro(rules, schemas) => {
                 avro::Decoder::new(wanted, known, rules, schemas).map(|decoder| Self::Avro(Box::new(decoder)))
@@ -61,7 +74,7 @@ impl Members {
     fn push_nulls(&mut self) {
         match self {
             Self::Ignored => {}
-            Self::Json(decoder) => decoder.push_nulls(),
+            Self::Json(decoder) | Self::Changes(decoder, _) => decoder.push_nulls(),
             Self::Avro(decoder) => decoder.push_nulls(),
         }
     }
@@ -69,7 +82,7 @@ impl Members {
     fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
         match self {
             Self::Ignored => Ok(Vec::new()),
-            Self::Json(decoder) => decoder.take(),
+            Self::Json(decoder) | Self::Changes(decoder, _) => decoder.take(),
             Self::Avro(decoder) => decoder.take(),
         }
     }
@@ -84,6 +97,8 @@ pub(crate) struct Rows {
     metas: Vec<(Meta, Store)>,
     decoder: Members,
     value: Option<Store>,
+    /// Names of columns that a change has left out.
+    unsent: Option<ListBuilder<StringBuilder>>,
     /// Rows so far.
     rows: usize,
     most_rows: usize,
@@ -106,6 +121,7 @@ impl Rows {
             EngineError::bug(format!("{label}: column {} has a type that messages do not have", column.field.name()))
         };
         let (mut metas, mut wanted, mut value, mut places) = (Vec::new(), Vec::new(), None, Vec::new());
+        let mut unsent = None;
         for column in columns {
             let store = || Store::new(column.field.data_type()).ok_or_else(|| unknown(column));
             places.push(match &column.fill {
@@ -122,12 +138,17 @@ impl Rows {
                     value = Some(store()?);
                     Place::Value
                 }
+                Fill::Unsent => {
+                    unsent = Some(ListBuilder::new(StringBuilder::new()));
+                    Place::Unsent
+                }
             });
         }
         // All types were looked at above.
         let decoder = Members::new(&wanted, known, messages).unwrap_or(Members::Ignored);
         let schema = Arc::new(Schema::new(fields));
-        Ok(Self { label: label.to_owned(), schema, places, metas, decoder, value, rows: 0, most_rows, bytes: 0 })
+        let label = label.to_owned();
+        Ok(Self { label, schema, places, metas, decoder, value, unsent, rows: 0, most_rows, bytes: 0 })
     }
 
     /// Whether the batch has its size.
@@ -140,9 +161,16 @@ impl Rows {
         self.rows
     }
 
-    /// Adds a message as a row. An error names topic, partition, offset and reason, and nothing that the message holds; then the rows are as they were.
-    pub(crate) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
-        if let Err(error) = self.push_apart(message).and_then(|()| self.push_members(message)) {
+    /// Adds a message as a row, if it is one. An error names topic, partition, offset and reason, and nothing that the message holds; then the rows are as
+    /// they were.
+    pub(crate) fn push(&mut self, message: &BorrowedMessage<'_>) -> Result<bool> {
+        let change = match said(&self.decoder, &self.label, message)? {
+            Said::Row => None,
+            Said::Change(change) => Some(change),
+            Said::Nothing => return Ok(false),
+        };
+        let pushed = self.push_apart(message, change.as_ref());
+        if let Err(error) = pushed.and_then(|()| self.push_members(message, change.as_ref())) {
             self.metas
                 .iter_mut()
                 .map(|(_, store)| store)
@@ -152,29 +180,25 @@ impl Rows {
         }
         self.rows += 1;
         self.bytes += message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
-        Ok(())
+        Ok(true)
     }
 
     /// Adds the members of a message, or nothing.
-    fn push_members(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
+    fn push_members(&mut self, message: &BorrowedMessage<'_>, change: Option<&Change<'_>>) -> Result<()> {
         match (&mut self.decoder, message.payload()) {
             (Members::Ignored, _) => Ok(()),
+            (Members::Changes(decoder, _), _) => {
+                let Some(change) = change else { return Ok(()) };
+                push_change(decoder, self.unsent.as_mut(), change)
+                    .map_err(|refusal| refused_json(&self.label, message, change.row, refusal))
+            }
             (members, None) => {
                 members.push_nulls();
                 Ok(())
             }
-            (Members::Json(decoder), Some(bytes)) => decoder.push(bytes).map_err(|refusal| {
-                let error = broken(&self.label, message, &refusal.to_string());
-                let hint = |field: Option<&str>| hint(field, "messages that are no JSON objects");
-                match refusal.reason {
-                    // What is no object at all tells nothing about fields.
-                    UNSEEN => match members(bytes) {
-                        Ok(_) => EngineError { kind: ErrorKind::Unseen, ..error },
-                        Err(refusal) => broken(&self.label, message, &refusal.to_string()).hint(hint(None)),
-                    },
-                    _ => error.hint(hint(refusal.field.as_deref())),
-                }
-            }),
+            (Members::Json(decoder), Some(bytes)) => {
+                decoder.push(bytes).map_err(|refusal| refused_json(&self.label, message, bytes, refusal))
+            }
             (Members::Avro(decoder), Some(bytes)) => {
                 decoder.push(bytes).map_err(|refusal| refused(&self.label, message, refusal))
             }
@@ -182,7 +206,7 @@ impl Rows {
     }
 
     /// Adds what a message has besides its members: its value as it is, and where it comes from.
-    fn push_apart(&mut self, message: &BorrowedMessage<'_>) -> Result<()> {
+    fn push_apart(&mut self, message: &BorrowedMessage<'_>, change: Option<&Change<'_>>) -> Result<()> {
         if let Some(value) = &mut self.value {
             match message.payload() {
                 Some(bytes) => value.push_bytes(bytes).map_err(|reason| {
@@ -193,7 +217,7 @@ impl Rows {
             }
         }
         for (meta, store) in &mut self.metas {
-            push_meta(*meta, store, message).map_err(|reason| {
+            push_meta(*meta, store, message, change).map_err(|reason| {
                 let (what, hint) = match meta {
                     Meta::Key => ("the key as text", "read it as bytea: `columns: { _key: bytea }`"),
                     Meta::Headers => ("the headers", "leave out the column _headers"),
@@ -212,10 +236,12 @@ impl Rows {
             self.metas.iter_mut().map(|(_, store)| store.take()).collect::<Result<_, _>>().map_err(failed)?;
         let members = self.decoder.take().map_err(failed)?;
         let value = self.value.as_mut().map(Store::take).transpose().map_err(failed)?;
+        let unsent: Option<ArrayRef> = self.unsent.as_mut().map(|names| Arc::new(names.finish()) as ArrayRef);
         let array = |place: &Place| match place {
             Place::Meta(index) => metas.get(*index).cloned(),
             Place::Member(index) => members.get(*index).cloned(),
             Place::Value => value.clone(),
+            Place::Unsent => unsent.clone(),
         };
         let arrays: Option<Vec<ArrayRef>> = self.places.iter().map(array).collect();
         let arrays = arrays.ok_or_else(|| EngineError::bug(format!("reading {}: a column is missing", self.label)))?;
@@ -223,6 +249,22 @@ impl Rows {
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map_err(|error| EngineError::bug(format!("reading {}: columns of one batch differ: {error}", self.label)))
+    }
+}
+
+/// What an error of JSON comes to.
+fn refused_json(label: &str, message: &BorrowedMessage<'_>, object: &[u8], refusal: Refusal) -> EngineError {
+    let error = broken(label, message, &refusal.to_string());
+    let hint = |field: Option<&str>| hint(field, "messages that are no JSON objects");
+    match refusal.reason {
+        // What is no object at all tells nothing about fields.
+        UNSEEN => match members(object) {
+            Ok(_) => EngineError { kind: ErrorKind::Unseen, ..error },
+            Err(refusal) => broken(label, message, &refusal.to_string()).hint(hint(None)),
+        },
+        UNSENT => error.hint("select `_unchanged` in each transform, or let the source send all columns: ALTER TABLE … REPLICA IDENTITY FULL"),
+        UNSENT_BY_KEY => error.hint("let the source send all columns: ALTER TABLE … REPLICA IDENTITY FULL; `on_reject: quarantine` passes over what was sent before"),
+        _ => error.hint(hint(refusal.field.as_deref())),
     }
 }
 
@@ -236,14 +278,14 @@ pub(crate) fn place(label: &str, partition: i32, offset: i64) -> String {
 }
 
 /// What an error of Avro comes to: the registry's keep their kinds.
-fn refused(label: &str, message: &BorrowedMessage<'_>, refusal: Refusal) -> EngineError {
+fn refused(label: &str, message: &BorrowedMessage<'_>, refusal: avro::Refusal) -> EngineError {
     let error = broken(label, message, &refusal.to_string());
     match refusal {
-        Refusal::Unseen { .. } => EngineError { kind: ErrorKind::Unseen, ..error },
-        Refusal::Message { field, .. } => {
+        avro::Refusal::Unseen { .. } => EngineError { kind: ErrorKind::Unseen, ..error },
+        avro::Refusal::Message { field, .. } => {
             error.hint(hint(field.as_deref(), "messages that no serializer of a schema registry has written"))
         }
-        Refusal::Schema(cause) => EngineError { message: error.message, ..cause },
+        avro::Refusal::Schema(cause) => EngineError { message: error.message, ..cause },
     }
 }
 
@@ -255,7 +297,12 @@ fn hint(field: Option<&str>, others: &str) -> String {
 }
 
 #[inline]
-fn push_meta(meta: Meta, store: &mut Store, message: &BorrowedMessage<'_>) -> Result<(), &'static str> {
+fn push_meta(
+    meta: Meta,
+    store: &mut Store,
+    message: &BorrowedMessage<'_>,
+    change: Option<&Change<'_>>,
+) -> Result<(), &'static str> {
     match meta {
         Meta::Partition => store.push_i32(message.partition()),
         Meta::Offset => store.push_i64(message.offset()),
@@ -279,6 +326,10 @@ fn push_meta(meta: Meta, store: &mut Store, message: &BorrowedMessage<'_>) -> Re
             None => store.push_null(),
         },
         Meta::Tombstone => store.push_bool(message.payload().is_none()),
+        Meta::Operation => match change {
+            Some(change) => store.push_bytes(change.operation.as_str().as_bytes())?,
+            None => store.push_null(),
+        },
     }
     Ok(())
 }

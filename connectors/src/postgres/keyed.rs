@@ -3,7 +3,7 @@
 //! The rows are copied into a temporary table of the target's types first and merged from there, in the load's one transaction. Loads of one table
 //! take turns (`swap::exclude_others`), so that two of them never wait for each other's rows.
 
-use headwater_engine::connector::{Changes, DELETED, SinkRequest};
+use headwater_engine::connector::{Changes, DELETED, KEPT, SinkRequest};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::{History, VALID_FROM};
 use headwater_pipelines::spec::WriteMode;
@@ -75,6 +75,18 @@ pub(super) async fn has_unique_index(session: &Session, relation: &Relation, key
     Ok(session.value("looking for a unique index", &sql).await?.as_deref() == Some("t"))
 }
 
+/// A row that the role doesn't see would be written a second time.
+pub(super) fn refuse_hidden(relation: &Relation) -> Result<()> {
+    if !relation.hides_rows {
+        return Ok(());
+    }
+    let message = format!(
+        "row security hides rows of {} from the connection's role, and a load by keys has to see them all",
+        relation.label()
+    );
+    Err(EngineError::config(message).hint("load as the table's owner or as a role with BYPASSRLS, or use mode append"))
+}
+
 /// A table from which others inherit has their rows too, and its own index knows nothing of them.
 pub(super) async fn refuse_heirs(session: &Session, relation: &Relation) -> Result<()> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = {})", relation.oid);
@@ -90,6 +102,7 @@ pub(super) fn create_rows(fit: &Fit, into: &str, alters: &[Alter]) -> String {
     let value = |column: &Written| match alters.iter().find(|alter| alter.column.name == column.name) {
         Some(alter) => alter.value(),
         None if column.name == DELETED => format!("false AS {}", ident(DELETED)),
+        None if column.name == KEPT => format!("CAST(NULL AS text[]) AS {}", ident(KEPT)),
         None => ident(&column.name),
     };
     let columns: Vec<String> = fit.columns.iter().map(value).collect();
@@ -100,13 +113,16 @@ impl Merge<'_> {
     /// Merges the rows into the target; counts what happened to its rows.
     pub(super) async fn run(&self, session: &Session, has_index: bool) -> Result<Changes> {
         if let Some(name) =
-            [RANK, DELETED].into_iter().find(|name| self.fit.columns.iter().any(|column| column.name == *name))
+            [RANK, DELETED, KEPT].into_iter().find(|name| self.fit.columns.iter().any(|column| column.name == *name))
         {
             let message = format!("a column is called {name}, as one that a merge needs itself");
             return Err(EngineError::config(message).hint("give it another name with AS"));
         }
         session.run("looking at the rows", &format!("ANALYZE {ROWS}")).await?;
         self.refuse_null_keys(session).await?;
+        if self.removal.is_some_and(|removal| removal.deletes.changes) {
+            self.fill_kept(session).await?;
+        }
         if self.mode == WriteMode::DeleteInsert {
             return self.replace_slices(session).await;
         }

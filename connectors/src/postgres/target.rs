@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
-use headwater_engine::connector::DELETED;
+use headwater_engine::connector::{DELETED, KEPT};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::Contract;
 
 use super::names::{ident, list, path};
 use super::relation::ColumnMeta;
-use super::types::{BaseType, MAX_PRECISION, ReadAs, Wire, oid};
+use super::types::{BaseType, ElementType, MAX_PRECISION, ReadAs, Wire, oid};
 use crate::conform::{lake_type, widens};
 use crate::contract::Drift;
 use crate::{NATIVE_FORM, NATIVE_TYPE};
@@ -80,6 +80,13 @@ impl Fit {
     pub(super) fn with_flag(&self) -> Self {
         let flag = Written { name: DELETED.to_owned(), wire: Wire::Bool, cast: None, limit: None };
         Self::new(self.columns.iter().cloned().chain([flag]).collect(), Vec::new())
+    }
+
+    /// The same with a column that names the columns of each row that keep what the target has.
+    pub(super) fn with_kept(&self) -> Self {
+        let wire = Wire::Array(Box::new(ElementType { oid: oid::TEXT, wire: Wire::Text }));
+        let kept = Written { name: KEPT.to_owned(), wire, cast: None, limit: None };
+        Self::new(self.columns.iter().cloned().chain([kept]).collect(), Vec::new())
     }
 
     /// Some of its columns, by their names.

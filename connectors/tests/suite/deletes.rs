@@ -61,6 +61,7 @@ fn request(name: &str, how: OnDelete, found: Found, max: &str) -> SinkRequest {
         when: (found == Found::Flagged).then(|| "gone".to_owned()),
         every: (found == Found::Scanned).then_some(Duration::ZERO),
         max: share(max),
+        changes: false,
     };
     let schema = match how {
         OnDelete::Soft => LoadSchema::default().with(DELETED_AT, Contract::AddColumns),

@@ -10,6 +10,7 @@
 )]
 
 mod broker;
+mod changes;
 mod cluster;
 mod compact;
 mod conformance;
@@ -23,6 +24,7 @@ mod history;
 mod incomplete;
 mod kafka;
 mod kafka_avro;
+mod kafka_changes;
 mod kafka_connect;
 mod kafka_fields;
 mod keyed;
@@ -34,6 +36,7 @@ mod postgres_sink;
 mod postgres_source;
 mod postgres_values;
 mod registry;
+mod server;
 mod store_faults;
 mod stores;
 mod stores_conformance;

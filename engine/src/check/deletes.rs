@@ -17,6 +17,17 @@ use crate::connector::{DELETED, SinkPlan, SinkRequest};
 use crate::nodes;
 use crate::transform;
 
+/// Which rows may not be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Those that a load compares with its target.
+    Compared,
+    /// The same, read without their cursors.
+    Scanned,
+    /// Changes that are new.
+    Changes,
+}
+
 /// What loads that compare are let through with.
 const ACCEPTED: &str = "what is compared are whole tables of Postgres and Delta and single files, through transforms that choose, rename, cast or compute their columns or put them together with UNION ALL; otherwise let rows say it themselves: deleted_when";
 
@@ -38,7 +49,7 @@ impl Checker<'_> {
             let steps = self.steps(task, &["load", "on_delete"]);
             self.add(&steps, Finding::error(Code::BadLoad, message).hint(hint));
         }
-        if let Some(text) = &deletes.when {
+        if let Some(text) = deletes.when.as_ref().filter(|_| !deletes.changes) {
             if schema.field_with_name(DELETED).is_ok() {
                 let message = format!("the rows have a column {DELETED}, as one that the load needs itself");
                 let steps = self.steps(task, &["load", "deleted_when"]);
@@ -47,8 +58,9 @@ impl Checker<'_> {
             self.deleted_when(task, input, text);
         }
         let scans = deletes.every.is_some();
+        let rows = if scans { Rows::Scanned } else { Rows::Compared };
         if (scans || deletes.compares_rows())
-            && let Some(why) = self.incomplete(input, scans).await
+            && let Some(why) = self.incomplete(input, rows).await
         {
             let message = format!("a row that is not read would be deleted, and {why}");
             let steps = self.steps(task, &["load", if scans { "deletes" } else { "on_delete" }]);
@@ -68,14 +80,15 @@ impl Checker<'_> {
         }
     }
 
-    /// Why rows of a relation may be missing; `scans` if its cursors are left out. What could not be looked at is reported elsewhere.
-    async fn incomplete(&self, relation: &Relation, scans: bool) -> Option<String> {
+    /// Why rows of a relation may be missing. What could not be looked at is reported elsewhere.
+    pub(super) async fn incomplete(&self, relation: &Relation, rows: Rows) -> Option<String> {
         let (mut waiting, mut seen) = (vec![relation.clone()], BTreeSet::new());
         while let Some(relation) = waiting.pop() {
             if !seen.insert(relation.clone()) {
                 continue;
             }
             let path = match &relation {
+                Relation::Table(_) if rows == Rows::Changes => continue,
                 Relation::Table(table) => {
                     let source = ExtractSource::Table(table.clone());
                     match self.incomplete_source(&source).await {
@@ -87,7 +100,10 @@ impl Checker<'_> {
             };
             let work = self.planned.works.get(path)?;
             let why = match work {
-                Work::Extract { cursor: Some(_), .. } if !scans => Some("gives new rows alone".to_owned()),
+                Work::Extract { .. } if rows == Rows::Changes => None,
+                Work::Extract { cursor: Some(_), .. } if rows == Rows::Compared => {
+                    Some("gives new rows alone".to_owned())
+                }
                 Work::Extract { source, .. } => {
                     self.incomplete_source(source).await.map(|what| format!("reads {what}"))
                 }
@@ -120,7 +136,7 @@ pub(super) fn note(request: &SinkRequest, plan: &mut SinkPlan) {
     let Some(deletes) = &request.deletes else { return };
     let done = if deletes.is_soft() { "marked in deleted_at" } else { "deleted" };
     let max = deletes.max;
-    if deletes.when.is_some() {
+    if deletes.when.is_some() && !deletes.changes {
         plan.notes.push(format!("keys for whose row `deleted_when` is true are {done}"));
     }
     if let Some(every) = deletes.every {

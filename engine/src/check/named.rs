@@ -8,7 +8,7 @@ use headwater_pipelines::spec::Columns;
 
 use super::Checker;
 use crate::columns::settle;
-use crate::connector::SinkRequest;
+use crate::connector::{BESIDE, SinkRequest};
 
 impl Checker<'_> {
     /// Whether all the columns that an extract names are there.
@@ -31,7 +31,9 @@ impl Checker<'_> {
 
     /// Whether the dataset has the columns that a load names.
     pub(super) fn named_columns(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
-        let valid: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let is_change = request.deletes.as_ref().is_some_and(|deletes| deletes.changes);
+        let valid = schema.fields().iter().map(|field| field.name().as_str());
+        let valid: Vec<&str> = valid.filter(|name| !is_change || !BESIDE.contains(name)).collect();
         let listed = |field: &'static str, names: &[String]| -> Vec<(Vec<Step>, String)> {
             let steps = self.steps(task, &["load", field]);
             let named = names.iter().enumerate();

@@ -8,6 +8,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use headwater_pipelines::plan::Deletes;
 use parking_lot::Mutex;
 
+use super::KEPT;
 use crate::error::{EngineError, Result};
 
 /// The column that says whether a row means that its key is gone. It is no column of the target.
@@ -18,12 +19,11 @@ pub fn moment() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// The columns of rows that go into the target.
+/// The columns of rows that go into the target, without those that say something of them.
 pub fn without_flag(rows: &SchemaRef, deletes: Option<&Deletes>) -> SchemaRef {
-    if deletes.is_none_or(|deletes| deletes.when.is_none()) {
-        return Arc::clone(rows);
-    }
-    let fields = rows.fields().iter().filter(|field| field.name() != DELETED);
+    let Some(deletes) = deletes.filter(|deletes| deletes.when.is_some()) else { return Arc::clone(rows) };
+    let is_said = |name: &str| name == DELETED || (deletes.changes && name == KEPT);
+    let fields = rows.fields().iter().filter(|field| !is_said(field.name()));
     Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
 }
 

@@ -31,12 +31,18 @@ mod exec;
 
 use exec::{BarrierExec, Test};
 
+/// What to do about violations of a check. It reads no further than it has to.
+const WAY_OUT: &str =
+    "look at these rows in the source, or set `on_failure: warn` to load them, which counts the violations of all rows";
+
 /// A check of one stage: what it does on violations, and the tests that run for it.
 pub struct Barrier {
     task: String,
     on_failure: OnFailure,
     /// Where rows go that violate a rule, and the dataset that they are of.
     quarantine: Option<(Arc<Quarantine>, String)>,
+    /// What to do about violations.
+    way_out: &'static str,
     progress: Arc<TaskProgress>,
     control: Arc<dyn Control>,
     session: SessionContext,
@@ -53,8 +59,14 @@ impl Barrier {
         control: Arc<dyn Control>,
         session: SessionContext,
     ) -> Self {
-        let (tests, started) = (Mutex::default(), AtomicBool::new(false));
-        Self { task: task.to_owned(), on_failure, quarantine: None, progress, control, session, tests, started }
+        let (task, tests, started) = (task.to_owned(), Mutex::default(), AtomicBool::new(false));
+        Self { task, on_failure, quarantine: None, way_out: WAY_OUT, progress, control, session, tests, started }
+    }
+
+    /// Says what to do about violations of rules that no person has written.
+    #[must_use]
+    pub fn with_way_out(self, way_out: &'static str) -> Self {
+        Self { way_out, ..self }
     }
 
     /// Sets rows of a dataset aside that violate a rule, instead of failing.
@@ -85,9 +97,7 @@ impl Barrier {
     /// The failure of the stage: every rule that was violated until then.
     fn failure(&self, violations: &[Violation]) -> EngineError {
         let told: Vec<String> = violations.iter().map(Violation::to_string).collect();
-        EngineError::data(told.join("; "))
-            .hint("look at these rows in the source, or set `on_failure: warn` to load them")
-            .in_task(&self.task)
+        EngineError::data(told.join("; ")).hint(self.way_out).in_task(&self.task)
     }
 
     /// Says of every violated rule that its rows are loaded all the same.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use datafusion::common::DFSchema;
 use datafusion::execution::memory_pool::MemoryPool;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::functions_window::expr_fn::rank;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, ident, lit};
 use headwater_pipelines::plan::{ExtractSource, Relation, Stage, TaskPath, Work};
 use headwater_pipelines::spec::{OnFailure, Rule};
 
@@ -123,11 +124,21 @@ impl Builder<'_> {
         }
     }
 
-    /// Puts a barrier behind everything that fails if two rows have one key.
-    pub(super) fn once_by_keys(&self, built: &mut Built, task: &str, keys: &[String]) -> Result<()> {
+    /// Puts a barrier behind everything that fails if two rows have one key, between which `order_by` does not choose.
+    pub(super) fn once_by_keys(
+        &self,
+        built: &mut Built,
+        task: &str,
+        keys: &[String],
+        order_by: Option<&str>,
+    ) -> Result<()> {
         let rule = Rule { unique: Some(keys.to_vec()), ..Rule::default() };
-        let input = std::mem::take(&mut built.plan);
-        let barrier = Arc::new(self.barrier(task, OnFailure::Fail, &built.relations));
+        let mut input = std::mem::take(&mut built.plan);
+        if let Some(order_by) = order_by {
+            input = last_of_each(input, keys, order_by)?;
+        }
+        let way_out = "the load replaces its target, and takes one row of each key: choose it in a transform, e.g. by DISTINCT ON";
+        let barrier = Arc::new(self.barrier(task, OnFailure::Fail, &built.relations).with_way_out(way_out));
         let rules = self.compiled(&[rule], input.schema(), &built.relations)?;
         built.plan = extension(BarrierNode { barrier: Arc::clone(&barrier), rules, input });
         built.checks.push((task.into(), barrier));
@@ -165,6 +176,15 @@ impl Builder<'_> {
         built.checks.push((task.clone(), Arc::clone(&barrier)));
         built.relations.add_plan(task, extension(BarrierNode { barrier, rules, input }), self.attempt.progress)
     }
+}
+
+/// The rows of each key that are last by a column.
+fn last_of_each(input: LogicalPlan, keys: &[String], order_by: &str) -> Result<LogicalPlan> {
+    const RANK: &str = "_hw_rank";
+    let columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+    let last = rank().partition_by(keys.iter().map(ident).collect()).order_by(vec![ident(order_by).sort(false, false)]);
+    let ranked = LogicalPlanBuilder::from(input).window(vec![last.build()?.alias(RANK)])?;
+    Ok(ranked.filter(ident(RANK).eq(lit(1_u64)))?.project(columns)?.build()?)
 }
 
 /// A plan has judged its sources; what one has become since must not delete rows.

@@ -138,13 +138,18 @@ impl Load<'_> {
     pub(super) async fn run(&self, stage: &Stage, builder: &Builder<'_>, started: Instant) -> Result<LoadEnd> {
         let mut built = pull::fitting(builder.build(stage).await?, builder).await?;
         let is_refresh = self.cursors.is_refresh();
-        if is_refresh && keeps_keys_once(self.mode) {
-            builder.once_by_keys(&mut built, self.task, &self.keys)?;
+        let changes = self.deletes.as_ref().filter(|deletes| deletes.changes);
+        if is_refresh && keeps_keys_once(self.mode) && changes.is_none() {
+            // Versions of a history are rows of their own: none of them is the last.
+            let order_by = self.order_by.as_deref().filter(|_| self.mode != WriteMode::Scd2);
+            builder.once_by_keys(&mut built, self.task, &self.keys, order_by)?;
         }
         if self.mode == WriteMode::Scd2 {
             builder.with_history(&mut built, self.order_by.as_deref())?;
         }
-        if let Some(deletes) = &self.deletes {
+        if let Some(changes) = changes {
+            super::changes::fold(&mut built, changes, &self.keys, is_refresh)?;
+        } else if let Some(deletes) = &self.deletes {
             builder.with_deletes(&mut built, deletes, is_refresh)?;
         }
         let keys = match self.scans {

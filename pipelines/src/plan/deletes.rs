@@ -18,6 +18,9 @@ use crate::sql::{self, Scope as _};
 /// The column in which a soft delete leaves its time.
 pub const DELETED_AT: &str = "deleted_at";
 
+/// What a change of a row that is gone says.
+const GONE: &str = "_op = 'd'";
+
 /// How often keys are scanned if the spec does not say.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 
@@ -34,18 +37,22 @@ pub struct Deletes {
     pub every: Option<Duration>,
     /// The largest share of the target's rows that a comparison may find missing.
     pub max: Share,
+    /// Whether the rows are changes, which are folded to the last of each key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changes: bool,
 }
 
 impl Deletes {
     /// What a load says of deletes, if it is anything.
     fn of(load: &LoadTask) -> Option<Self> {
-        let is_asked = load.deleted_when.is_some() || load.deletes.is_some();
+        let is_asked = load.changes || load.deleted_when.is_some() || load.deletes.is_some();
         let how = load.on_delete.unwrap_or(if is_asked { OnDelete::Hard } else { OnDelete::Ignore });
         (how != OnDelete::Ignore).then(|| Self {
             how,
-            when: load.deleted_when.clone(),
+            when: if load.changes { Some(GONE.to_owned()) } else { load.deleted_when.clone() },
             every: load.deletes.map(|scan| scan.every.unwrap_or(DAILY)),
             max: load.max_delete.unwrap_or_default(),
+            changes: load.changes,
         })
     }
 

@@ -16,8 +16,8 @@ use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{
-    CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT,
-    PLAN_FORMAT, REJECT_PLAN_FORMAT, STREAM_PLAN_FORMAT, Stage, TaskPath, Work,
+    CHANGE_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head,
+    LABELED_PLAN_FORMAT, PLAN_FORMAT, REJECT_PLAN_FORMAT, STREAM_PLAN_FORMAT, Stage, TaskPath, Work,
 };
 use crate::spec::{LoadSchema, Retry};
 
@@ -25,8 +25,11 @@ use crate::spec::{LoadSchema, Retry};
 pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage], is_stream: bool) -> i32 {
     let has_contract = |work: &Work| matches!(work, Work::Load { schema, .. } if *schema != LoadSchema::default());
     let deletes = |work: &Work| matches!(work, Work::Load { deletes: Some(_), .. });
+    let applies = |work: &Work| matches!(work, Work::Load { deletes: Some(deletes), .. } if deletes.changes);
     let keeps_history = |work: &Work| matches!(work, Work::Load { history: Some(_), .. });
-    if works.values().any(keeps_history) {
+    if works.values().any(applies) {
+        CHANGE_PLAN_FORMAT
+    } else if works.values().any(keeps_history) {
         HISTORY_PLAN_FORMAT
     } else if works.values().any(Work::rejects) {
         REJECT_PLAN_FORMAT

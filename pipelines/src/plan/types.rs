@@ -39,8 +39,11 @@ pub const REJECT_PLAN_FORMAT: i32 = 7;
 /// The format of plans that keep history, which a build that knows none would refuse to load.
 pub const HISTORY_PLAN_FORMAT: i32 = 8;
 
+/// The format of plans that apply changes, of which a build that knows none would load them as rows.
+pub const CHANGE_PLAN_FORMAT: i32 = 9;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 8] = [
+pub const PLAN_FORMATS: [i32; 9] = [
     PLAN_FORMAT,
     LABELED_PLAN_FORMAT,
     CURSOR_PLAN_FORMAT,
@@ -49,6 +52,7 @@ pub const PLAN_FORMATS: [i32; 8] = [
     STREAM_PLAN_FORMAT,
     REJECT_PLAN_FORMAT,
     HISTORY_PLAN_FORMAT,
+    CHANGE_PLAN_FORMAT,
 ];
 
 /// A pipeline's validated, typed cut.

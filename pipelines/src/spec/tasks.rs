@@ -150,7 +150,7 @@ pub enum OnValue {
 }
 
 /// Writes a dataset into a target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadTask {
     /// The dataset to write.
@@ -186,6 +186,10 @@ pub struct LoadTask {
     /// SQL over the columns of a row: where it is true, the row says that its key is gone at the source (upsert).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_when: Option<String>,
+    /// Whether the rows are changes of other rows, as a topic in format debezium gives them: the last `_offset` of a key counts, `_op: d` deletes it, and columns that
+    /// `_unchanged` names keep what the target has (upsert).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changes: bool,
     /// A complete scan of the source's keys from time to time, for a load with a cursor (upsert).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletes: Option<KeyScan>,

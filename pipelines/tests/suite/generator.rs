@@ -211,16 +211,8 @@ fn load(dice: &mut Dice, input: String, number: usize) -> LoadTask {
         input,
         into: dice.pick(&[format!("lake.orders{number}"), format!("reports.\"a b{number}.csv\"")]),
         mode: Some(dice.pick(&[WriteMode::Append, WriteMode::Overwrite])),
-        keys: Vec::new(),
-        track: Vec::new(),
         partition_by: if dice.one_in(3) { vec!["note".to_owned()] } else { Vec::new() },
-        order_by: None,
         schema: dice.one_in(3).then(|| schema(dice)),
-        late: None,
-        on_delete: None,
-        deleted_when: None,
-        deletes: None,
-        max_delete: None,
-        verify: None,
+        ..LoadTask::default()
     }
 }

@@ -3,11 +3,11 @@
 use super::Reason;
 
 /// Objects and lists may be nested this deep, the message itself included. One bit is kept for each level.
-pub(super) const MOST_DEEP: u32 = 127;
+pub(crate) const MOST_DEEP: u32 = 127;
 
 /// A place in a document that is known to be UTF-8.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     bytes: &'a [u8],
     /// Bytes from the start.
     pub at: usize,
@@ -15,7 +15,7 @@ pub(super) struct Scan<'a> {
 
 /// A string between its quotes, as it is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Quoted<'a> {
+pub(crate) struct Quoted<'a> {
     pub raw: &'a [u8],
     /// Whether it has a backslash.
     pub escaped: bool,
@@ -23,35 +23,35 @@ pub(super) struct Quoted<'a> {
 
 /// A number as it is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Number<'a> {
+pub(crate) struct Number<'a> {
     pub raw: &'a [u8],
     /// Its value, if it has neither point nor exponent and at most 18 digits.
     pub small: Option<i64>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// What is left.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// Bytes from a place to here.
-    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 
     #[inline]
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     /// Skips white space and looks at what follows.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<u8> {
+    pub(crate) fn next(&mut self) -> Option<u8> {
         loop {
             match self.bytes.get(self.at).copied() {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -62,19 +62,19 @@ impl<'a> Scan<'a> {
 
     /// Skips white space and takes the byte if it is the one asked for.
     #[inline]
-    pub(super) fn take(&mut self, byte: u8) -> bool {
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         let found = self.next() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
     /// Why something else stands here.
-    pub(super) fn unexpected(&self, what: &'static str) -> Reason {
+    pub(crate) fn unexpected(&self, what: &'static str) -> Reason {
         if self.at >= self.bytes.len() { "the message ends in the middle" } else { what }
     }
 
     /// Takes a literal such as `true`.
-    pub(super) fn literal(&mut self, word: &'static [u8]) -> Result<(), Reason> {
+    pub(crate) fn literal(&mut self, word: &'static [u8]) -> Result<(), Reason> {
         let rest = self.rest();
         if rest.starts_with(word) {
             self.at += word.len();
@@ -87,7 +87,7 @@ impl<'a> Scan<'a> {
 
     /// Takes a string; its opening quote is here.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Quoted<'a>, Reason> {
+    pub(crate) fn string(&mut self) -> Result<Quoted<'a>, Reason> {
         let start = self.at + 1;
         let mut escaped = false;
         self.at = start;
@@ -159,7 +159,7 @@ impl<'a> Scan<'a> {
 
     /// Takes a number.
     #[inline]
-    pub(super) fn number(&mut self) -> Result<Number<'a>, Reason> {
+    pub(crate) fn number(&mut self) -> Result<Number<'a>, Reason> {
         /// So many digits always fit.
         const SURE_DIGITS: usize = 18;
         let start = self.at;
@@ -205,7 +205,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Skips one value of any kind, which is here, and checks it.
-    pub(super) fn skip(&mut self) -> Result<(), Reason> {
+    pub(crate) fn skip(&mut self) -> Result<(), Reason> {
         // A bit for each level that is open: 1 for an object, 0 for a list.
         let (mut levels, mut depth) = (0_u128, 0_u32);
         loop {
@@ -310,7 +310,7 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
 
 impl Quoted<'_> {
     /// Appends the characters that are meant. The string has been checked.
-    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
         if !self.escaped {
             out.extend_from_slice(self.raw);
             return;

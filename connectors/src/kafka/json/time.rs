@@ -20,6 +20,16 @@ pub(crate) fn date(text: &[u8]) -> Result<i32, Reason> {
     values::date(std::str::from_utf8(text).map_err(|_| NO_DATE)?).map_err(|_| NO_DATE)
 }
 
+/// Days since 1970 that are given as such, between the years 1 and 9999: what stands for infinity lies outside.
+pub(crate) fn days(number: i64) -> Result<i32, Reason> {
+    const FIRST: i64 = -719_162;
+    const LAST: i64 = 2_932_896;
+    match (FIRST..=LAST).contains(&number) {
+        true => i32::try_from(number).map_err(|_| NO_DATE),
+        false => Err("the number is not a date, in days since 1970"),
+    }
+}
+
 /// Microseconds since 1970. With `utc` the text may have an offset, and without one means UTC; otherwise it may have none.
 pub(crate) fn timestamp(text: &[u8], utc: bool) -> Result<i64, Reason> {
     if let Some((micros, zoned)) = usual(text)

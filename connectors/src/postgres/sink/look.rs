@@ -65,6 +65,7 @@ impl PostgresSink {
                 .hint("load into a table"));
         }
         if self.mode.is_keyed() {
+            keyed::refuse_hidden(&relation)?;
             keyed::refuse_heirs(session, &relation).await?;
         }
         if self.mode == WriteMode::Scd2 {

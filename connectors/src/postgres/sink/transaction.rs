@@ -186,8 +186,12 @@ impl PostgresSink {
                 self.label()
             )));
         }
-        let is_flagged = self.deletes.as_ref().is_some_and(|deletes| deletes.when.is_some());
-        let sent = if is_flagged { &fit.with_flag() } else { fit };
+        let deletes = self.deletes.as_ref();
+        let sent = match deletes.filter(|deletes| deletes.when.is_some()) {
+            Some(deletes) if deletes.changes => &fit.with_flag().with_kept(),
+            Some(_) => &fit.with_flag(),
+            None => fit,
+        };
         session.run("making room for the rows", &keyed::create_rows(sent, &into, &target.alters)).await?;
         let (rows, bytes) = self.send(session, sent, keyed::ROWS, input).await?;
         let is_scanned = match load.keys.take() {
@@ -198,7 +202,7 @@ impl PostgresSink {
             self.alter(session, load, target, incoming).await?;
         }
         let label = self.label();
-        let removal = self.deletes.as_ref().map(|deletes| Removal { deletes, label: &label, is_scanned });
+        let removal = deletes.map(|deletes| Removal { deletes, label: &label, is_scanned });
         let merge = Merge {
             mode: self.mode,
             into: &into,

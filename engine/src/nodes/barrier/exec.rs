@@ -229,7 +229,7 @@ impl Run {
         violation: &Arc<dyn PhysicalExpr>,
         batch: &RecordBatch,
     ) -> Result<()> {
-        let verdict = verdict(violation, batch)?;
+        let verdict = verdict(label, violation, batch)?;
         let rows = verdict.true_count() as u64;
         if rows == 0 {
             return Ok(());
@@ -247,9 +247,14 @@ impl Run {
     }
 }
 
-/// Which rows violate a rule; NULL is none that does.
-fn verdict(violation: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
-    let verdict = violation.evaluate(batch)?.into_array(batch.num_rows())?;
+/// Which rows violate a rule; NULL is none that does. An error names the rule.
+fn verdict(label: &str, violation: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let verdict = violation.evaluate(batch).and_then(|verdict| verdict.into_array(batch.num_rows()));
+    let verdict = verdict.map_err(|error| {
+        let error = EngineError::from(error);
+        let message = format!("rule {label}: {}", error.message);
+        DataFusionError::from(EngineError { message, ..error })
+    })?;
     Ok(as_boolean_array(&verdict)?.clone())
 }
 

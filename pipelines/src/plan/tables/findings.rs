@@ -50,6 +50,7 @@ fn load_misfits(load: &LoadTask, extract: &ExtractTask) -> Vec<(&'static str, Fi
         ("on_delete", load.on_delete.is_some(), own),
         ("deleted_when", load.deleted_when.is_some(), own),
         ("deletes", load.deletes.is_some(), own),
+        ("changes", load.changes, own),
         ("max_delete", load.max_delete.is_some(), own),
     ];
     for (field, _, hint) in fields.into_iter().filter(|(_, written, _)| *written) {

@@ -41,7 +41,7 @@ fn what_becomes_of_rows_that_are_gone_is_in_the_plan_and_a_worker_that_knows_not
     assert_eq!(deletes(all).0, None);
     assert_eq!(deletes(&format!("{all}, on_delete: ignore")).0, None);
     let (found, format) = deletes(&format!("{all}, on_delete: soft"));
-    let soft = Deletes { how: OnDelete::Soft, when: None, every: None, max: Share::default() };
+    let soft = Deletes { how: OnDelete::Soft, when: None, every: None, max: Share::default(), changes: false };
     assert_eq!((found.clone(), format), (Some(soft), DELETE_PLAN_FORMAT));
     assert!(found.is_some_and(|found| found.compares_rows() && found.is_soft()));
     assert_eq!(deletes(all).1, CURSOR_PLAN_FORMAT);

@@ -16,10 +16,12 @@ impl Findings<'_> {
             ("on_delete", load.on_delete.is_some()),
             ("deleted_when", load.deleted_when.is_some()),
             ("deletes", load.deletes.is_some()),
+            ("changes", load.changes),
             ("max_delete", load.max_delete.is_some()),
         ];
         let written: Vec<&str> = fields.into_iter().filter(|(_, written)| *written).map(|(field, _)| field).collect();
         match load.mode {
+            Some(WriteMode::Upsert) if load.changes => self.changes(load, steps),
             Some(WriteMode::Upsert) => self.deletes_of_upsert(load, steps),
             Some(mode) => {
                 if mode == WriteMode::Scd2 && load.max_delete.is_some() {
@@ -29,6 +31,9 @@ impl Findings<'_> {
                 for field in written.iter().filter(|field| !is_later(field)) {
                     let finding = Finding::error(Code::BadLoad, format!("mode {mode} accepts no `{field}`"));
                     let hint = match mode {
+                        _ if *field == "changes" => {
+                            "changes are applied by keys: use mode upsert with keys; or remove it: they are loaded as rows, `_op` beside them"
+                        }
                         WriteMode::Overwrite => "remove it: the target holds afterwards what the source has",
                         _ => "rows are found gone by their keys: use mode upsert with keys",
                     };
@@ -37,6 +42,25 @@ impl Findings<'_> {
             }
             // It is missing, or could not be read.
             None => {}
+        }
+    }
+
+    /// Changes say themselves what is gone and which of them is the last.
+    fn changes(&mut self, load: &LoadTask, steps: &[Step]) {
+        let fields = [
+            ("order_by", load.order_by.is_some(), "changes of one key follow each other by their `_offset`"),
+            ("deleted_when", load.deleted_when.is_some(), "the `_op` of a change says what is gone"),
+            ("deletes", load.deletes.is_some(), "the `_op` of a change says what is gone"),
+            ("max_delete", load.max_delete.is_some(), "changes delete what they say, however many"),
+        ];
+        for (field, _, why) in fields.into_iter().filter(|(_, written, _)| *written) {
+            let finding = Finding::error(Code::BadLoad, format!("a load of changes accepts no `{field}`"));
+            self.add_at_key(&below(steps, field), finding.hint(format!("remove it: {why}")));
+        }
+        if load.on_delete == Some(OnDelete::Ignore) {
+            let message = "`on_delete: ignore` leaves in the target what changes say is gone";
+            let hint = "write `on_delete: soft`, which marks such rows, or remove it";
+            self.add(&below(steps, "on_delete"), Finding::error(Code::BadLoad, message).hint(hint));
         }
     }
 

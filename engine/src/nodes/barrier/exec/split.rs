@@ -18,7 +18,7 @@ pub(super) fn split(tests: &[Test], batch: RecordBatch, aside: Option<(&Quaranti
     for test in tests {
         // A plan refuses rules about several rows.
         if let Test::Row { label, violation } = test {
-            let verdict = verdict(violation, &batch)?;
+            let verdict = verdict(label, violation, &batch)?;
             if verdict.true_count() == 0 {
                 continue;
             }

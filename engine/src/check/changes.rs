@@ -1,0 +1,82 @@
+//! Loads of changes: whether their rows say what a change has to say, and whether each of them gets there.
+
+use arrow::datatypes::{DataType, SchemaRef};
+use headwater_pipelines::diagnostic::{Code, Finding};
+use headwater_pipelines::plan::{Relation, TaskPath};
+
+use super::Checker;
+use super::deletes::Rows;
+use crate::connector::{OFFSET, OPERATION, SinkPlan, SinkRequest, UNCHANGED, changed_columns, list_of_names};
+
+/// What loads of changes are let through with.
+const ACCEPTED: &str = "changes go through transforms that choose, rename, cast or compute columns, and through checks that fail or warn; a condition belongs into `_op`, so that a row which no longer fulfils it is deleted: CASE WHEN country = 'DE' THEN _op ELSE 'd' END AS _op";
+
+impl Checker<'_> {
+    /// Judges a load of changes, or one that takes changes for rows. Whether there is nothing to report.
+    pub(super) async fn changes(
+        &mut self,
+        task: &TaskPath,
+        input: &Relation,
+        request: &SinkRequest,
+        schema: &SchemaRef,
+    ) -> bool {
+        let steps = self.steps(task, &["load", "changes"]);
+        if !request.deletes.as_ref().is_some_and(|deletes| deletes.changes) {
+            return self.changes_as_rows(task, request, schema);
+        }
+        let before = self.checked.diagnostics.len();
+        for (name, data_type) in [(OPERATION, DataType::Utf8), (OFFSET, DataType::Int64), (UNCHANGED, list_of_names())]
+        {
+            let message = match schema.field_with_name(name) {
+                Ok(field) if same(field.data_type(), &data_type) => continue,
+                Ok(field) => format!("the column {name} of changes is {}, and not {}", field.data_type(), data_type),
+                Err(_) => format!("the rows have no column {name}, which changes have"),
+            };
+            let hint = "select it in each transform, or read the topic by a connection with `format: debezium`";
+            self.add(&steps, Finding::error(Code::BadLoad, message).hint(hint));
+        }
+        if changed_columns(schema).fields().is_empty() {
+            self.add(&steps, Finding::error(Code::BadLoad, "the rows have no columns but those about changes"));
+        }
+        if let Some(why) = self.incomplete(input, Rows::Changes).await {
+            let message = format!("a change that is not loaded would leave its row in the target as it was, and {why}");
+            self.add(&steps, Finding::error(Code::BadLoad, message).hint(ACCEPTED));
+        }
+        self.checked.diagnostics.len() == before
+    }
+
+    /// Rows that are gone would be written as if they were there.
+    fn changes_as_rows(&mut self, task: &TaskPath, request: &SinkRequest, schema: &SchemaRef) -> bool {
+        let has = |name: &str| schema.field_with_name(name).is_ok();
+        let are_changes = has(OPERATION)
+            && schema.field_with_name(UNCHANGED).is_ok_and(|field| same(field.data_type(), &list_of_names()));
+        let takes = request.deletes.as_ref().is_none_or(|deletes| deletes.when.is_none());
+        if !request.mode.is_keyed() || !are_changes || !takes {
+            return true;
+        }
+        let message =
+            "the rows are changes, and a load by keys would write rows that are gone, and columns that were not sent";
+        let steps = self.steps(task, &["load", "mode"]);
+        let hint = "add `changes: true` with mode upsert; or use mode append, which keeps each change";
+        self.add(&steps, Finding::error(Code::BadLoad, message).hint(hint));
+        false
+    }
+}
+
+/// Whether a type is another, whatever its items are called.
+fn same(one: &DataType, other: &DataType) -> bool {
+    match (one, other) {
+        (DataType::List(one), DataType::List(other)) => one.data_type() == other.data_type(),
+        (one, other) => one == other,
+    }
+}
+
+/// Says in a plan what changes do.
+pub(super) fn note(request: &SinkRequest, plan: &mut SinkPlan) {
+    let Some(deletes) = request.deletes.as_ref().filter(|deletes| deletes.changes) else { return };
+    let done = if deletes.is_soft() { "marked in deleted_at" } else { "deleted" };
+    plan.notes.push(format!(
+        "of each {} the last change counts; rows that are gone are {done}, and columns that a change did not send stay as they are",
+        request.keys.join(", ")
+    ));
+}
