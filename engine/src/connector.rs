@@ -35,7 +35,10 @@ mod registry;
 
 pub use asked::Asked;
 pub(crate) use asked::Asking;
-pub use changed::{BESIDE, GONE, KEPT, OFFSET, OPERATION, UNCHANGED, changed_columns, list_of_names, not_sent};
+pub use changed::{
+    AS_IT_IS, BESIDE, GONE, KEPT, MESSAGE_KEY, OPERATION, PART_BITS, POSITION, SAID, UNCHANGED, changed_columns,
+    list_of_names, not_sent,
+};
 pub use columns::{ColumnChanges, TargetColumn};
 pub use deletes::{AllKeys, DELETED, moment, refuse_too_many, without_flag};
 pub use history::{late_rows, null_keys, refuse_without_history};

@@ -21,6 +21,12 @@ pub(crate) fn of(plan: &LogicalPlan) -> Vec<(String, Origin)> {
     names.zip(origins(plan)).collect()
 }
 
+/// The first of some columns that is computed, or called otherwise than before.
+pub(crate) fn computed<'a>(outputs: &'a [(String, Origin)], names: &[&str]) -> Option<&'a str> {
+    let asked = outputs.iter().filter(|(name, _)| names.contains(&name.as_str()));
+    asked.into_iter().find(|(name, origin)| origin.plain.as_ref() != Some(name)).map(|(name, _)| name.as_str())
+}
+
 fn origins(plan: &LogicalPlan) -> Vec<Origin> {
     match plan {
         LogicalPlan::TableScan(scan) => {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 /// The name of this process, where the system has one.
 pub(crate) fn this() -> Option<String> {
+    std::fs::read_link("/proc/self").ok().filter(|link| *link == Path::new(&std::process::id().to_string()))?;
     let (started, _) = look(std::process::id())?;
     Some(format!("{} {} {started}", machine()?, std::process::id()))
 }
@@ -15,7 +16,10 @@ pub(crate) fn is_gone(name: &str) -> bool {
     let mut parts = name.rsplitn(3, ' ');
     let (started, id, of) = (parts.next(), parts.next().and_then(|id| id.parse().ok()), parts.next());
     let (Some(started), Some(id), Some(of), Some(here)) = (started, id, of, machine()) else { return false };
-    if of != here || !Path::new("/proc/self/stat").exists() {
+    // Others' processes may be hidden (hidepid), or be those of another namespace.
+    let is_shown = Path::new("/proc/1/stat").exists()
+        && std::fs::read_link("/proc/self").is_ok_and(|link| link == Path::new(&std::process::id().to_string()));
+    if of != here || !is_shown {
         return false;
     }
     match look(id) {

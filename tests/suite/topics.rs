@@ -119,3 +119,47 @@ fn a_plan_says_what_was_guessed_of_messages() {
         assert!(shown.contains("  note: ") && shown.contains("guessed"), "{shown}");
     }
 }
+
+#[test]
+fn what_would_leave_changes_out_or_their_order_unknown_is_refused_at_plan() {
+    let (world, topic, other, mut client) = (World::new(), name(), name(), broker().client());
+    let message = json!({ "key": "{\"a\":1,\"b\":2}", "value": json!({ "before": null, "after": { "a": 1, "b": 2, "n": 3 }, "op": "c" }).to_string() });
+    for topic in [&topic, &other] {
+        client.create(topic, 1).run(&json!({ "do": "send", "topic": topic, "partition": 0, "messages": [message] }));
+    }
+    let plan = |transform: &str, load: &str| {
+        let spec = format!(
+            "name: changes\nconnections:\n  cdc: {{ type: kafka, bootstrap: \"127.0.0.1:{}\", format: debezium }}\n  lake: {{ type: delta, location: \"file://{}\" }}\n\
+             tasks:\n  x: {{ extract: {{ from: cdc.\"{topic}\", cursor: auto }} }}\n  y: {{ extract: {{ from: cdc.\"{other}\", cursor: auto }} }}\n  \
+             z: {{ transform: \"{transform}\" }}\n  publish: {{ load: {{ input: z, into: lake.t, {load} }} }}\n  rest: {{ load: {{ input: y, into: lake.y, mode: append }} }}\n",
+            broker().plain,
+            world.folder.join("lake").display()
+        );
+        world.write("changes.yaml", &spec);
+        // Messages are wrapped.
+        world.run(&["plan", "changes.yaml"]).to_string().replace("\n  │ ", " ")
+    };
+    let changes = "mode: upsert, keys: [a, b], changes: true";
+    let fine = plan("SELECT a, b, n + 1 AS n, _op, _position, _unchanged FROM x", changes);
+    assert!(fine.contains("of each a, b the last change counts"), "{fine}");
+    for (transform, load, expected) in [
+        ("SELECT * FROM x WHERE n > 1", changes, "has a condition"),
+        (
+            "SELECT a, b, CASE WHEN n > 1 THEN _op ELSE 'd' END AS _op, _position, _unchanged FROM x",
+            changes,
+            "computes _op",
+        ),
+        ("SELECT a, b, _op, -_position AS _position, _unchanged FROM x", changes, "computes _position"),
+        ("SELECT * FROM x UNION ALL SELECT * FROM y", changes, "several sources"),
+        ("SELECT a, b, n, _op, _position FROM x", changes, "no column _unchanged"),
+        ("SELECT a, b, n AS _hw_kept, _op, _position, _unchanged FROM x", changes, "names that begin with _hw_"),
+        ("SELECT * FROM x", "mode: upsert, keys: [a], changes: true", "those of the messages are a, b"),
+        ("SELECT * FROM x", "mode: upsert, keys: [a, b]", "the rows are changes"),
+        ("SELECT * FROM x", "mode: append, changes: true", "accepts no `changes`"),
+        ("SELECT * FROM x", "mode: upsert, keys: [a, b], changes: true, order_by: n", "accepts no `order_by`"),
+        ("SELECT * FROM x", "mode: upsert, keys: [a, b], changes: true, on_delete: ignore", "on_delete: ignore"),
+    ] {
+        let refused = plan(transform, load);
+        assert!(refused.contains(expected), "{transform} {load}: {refused}");
+    }
+}

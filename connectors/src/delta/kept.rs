@@ -18,7 +18,7 @@ use super::held::HeldRows;
 use super::merge::{Merge, column};
 
 /// The column that says whether a row of the table was found.
-const FOUND: &str = "_hw_found";
+pub(super) const FOUND: &str = "_hw_found";
 
 impl Merge<'_> {
     /// The columns of rows that are not gone: those of the table, and which of them a change did not send.
@@ -52,6 +52,19 @@ impl Merge<'_> {
         let Some((table, hits)) = table.filter(|(_, hits)| !hits.is_empty()) else {
             return Err(self.unknown(partial).await);
         };
+        let known = self.location.some_files(table, hits, None)?.schema();
+        let is_new = |name: &&String| known.field_with_name(name).is_err();
+        let names = self.layout.schema.fields().iter().map(|field| field.name());
+        // The table has nothing in columns that the load adds.
+        let added = names.filter(is_new).map(|name| array_has(column(None, KEPT), lit(name.as_str())).is_true());
+        if let Some(is_unknown) = added.reduce(Expr::or) {
+            let unknown = partial.filter(is_unknown).map_err(EngineError::from)?;
+            if unknown.clone().limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)?
+                > 0
+            {
+                return Err(self.unknown(unknown).await);
+            }
+        }
         let there = self.scan(session, table, hits, false)?;
         let there = there.with_column(FOUND, lit(true)).map_err(EngineError::from)?;
         let both = self.joined(there, all, JoinType::Right, Vec::new())?;

@@ -6,6 +6,7 @@ use headwater_engine::connector::{DELETED, KEPT, null_keys};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::VALID_FROM;
 
+use super::kept::FOUND;
 use super::merge::{COUNT, FILE, Merge, RANK};
 use super::table::Location;
 use crate::NATIVE_TYPE;
@@ -21,7 +22,7 @@ impl Merge<'_> {
             }
         }
         if let Some(name) =
-            [FILE, RANK, COUNT, DELETED, KEPT].into_iter().find(|name| incoming.field_with_name(name).is_ok())
+            [FILE, RANK, COUNT, FOUND, DELETED, KEPT].into_iter().find(|name| incoming.field_with_name(name).is_ok())
         {
             let message = format!("a column is called {name}, as one that a merge needs itself");
             return Err(EngineError::config(message).hint("give it another name with AS"));

@@ -3,7 +3,7 @@
 //! An event is an object with `op`, `before` and `after`; with an embedded schema it is the `payload` of one. The row that it is about is `after`, and `before` if it
 //! is gone. A value that the database did not hand out, because it is stored out of line (TOAST) and the change has left it as it was, is written as a placeholder.
 
-use super::json::{Refusal, scan::Scan};
+use super::json::{Refusal, members, scan::Scan};
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,17 @@ pub(crate) fn placeholder(value: &[u8]) -> Option<usize> {
         Some(b'"' | b'[' | b'{') => PLACEHOLDERS.iter().find(|known| value.starts_with(known)).map(|known| known.len()),
         _ => None,
     }
+}
+
+/// The columns in the key of a message.
+pub(crate) fn key(key: &[u8]) -> Option<Vec<String>> {
+    let members = members::members(key).ok()?;
+    let payload = members.iter().find(|(name, _)| name == "payload").filter(|_| members.len() == 2);
+    let columns = match payload {
+        Some((_, payload)) if members.iter().any(|(name, _)| name == "schema") => members::members(payload).ok()?,
+        _ => members,
+    };
+    Some(columns.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Members of an event that say something.
@@ -249,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_message_names_its_columns() {
+        let columns = |text: &str| key(text.as_bytes()).map(|columns| columns.join(" "));
+        assert_eq!(columns(r#"{"a":1,"b":"x"}"#).as_deref(), Some("a b"));
+        assert_eq!(columns(r#"{"schema":{"type":"struct"},"payload":{"id":1}}"#).as_deref(), Some("id"));
+        assert_eq!(columns("7"), None);
+    }
+
+    #[test]
     fn a_truncate_and_what_concerns_no_row_are_told_apart() {
         let read = |message: &'static str| read(message.as_bytes()).unwrap();
         assert_eq!(read(r#"{"before":null,"after":null,"op":"t"}"#), Event::Truncate);
@@ -263,7 +282,7 @@ mod tests {
             (refusal.at, refusal.reason)
         };
         assert_eq!(refused(r#"{"id":1}"#), (0, NO_EVENT));
-        assert_eq!(refused(r#"{"op":"d","before":null}"#), (18, NO_KEY));
+        assert_eq!(refused(r#"{"op":"d","before":null}"#), (19, NO_KEY));
         assert_eq!(refused(r#"{"op":"z"}"#), (6, "`op` is none of r, c, u, d, t and m"));
         assert_eq!(refused(r#"{"op":"c","op":"d"}"#).1, "the field is there twice");
         assert_eq!(refused(r#"{"op":"u","after":[1]}"#).1, "the event has no row: `after` is missing or null");

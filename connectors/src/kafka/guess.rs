@@ -53,6 +53,8 @@ pub(crate) struct Guess {
     pub broken: usize,
     /// Format debezium: whether messages may hold defaults in place of NULL.
     pub defaults: bool,
+    /// Format debezium: the columns in the key of a message.
+    pub key: Option<Vec<String>>,
     /// Format avro: the schemas that were seen.
     pub avro: Look,
 }
@@ -67,7 +69,10 @@ impl Guess {
                 self.messages += 1;
                 self.broken += usize::from(!self.avro.look(payload, message.partition(), message.offset()));
             }
-            Format::Debezium => self.look_at_event(payload),
+            Format::Debezium => {
+                self.look_at_event(payload);
+                self.key = self.key.take().or_else(|| debezium::key(message.key()?));
+            }
             Format::Raw => {}
         }
     }
@@ -126,6 +131,7 @@ impl Guess {
         self.avro.join(other.avro);
         self.more |= other.more;
         self.defaults |= other.defaults;
+        self.key = self.key.take().or(other.key);
         self.messages += other.messages;
         self.broken += other.broken;
     }

@@ -29,7 +29,7 @@ mod value;
 use super::debezium::placeholder;
 use scan::Scan;
 use store::Store;
-use value::{Fault, raw, typed};
+use value::{Fault, document, raw, typed};
 
 /// What is wrong with a value, without the value.
 pub(crate) type Reason = &'static str;
@@ -54,6 +54,8 @@ pub(crate) enum Reading {
     Guessed,
     /// Any value, kept as it is written.
     Raw,
+    /// The same, but of a string that holds a document the document.
+    Document,
 }
 
 /// Why a message is refused.
@@ -277,6 +279,7 @@ impl Decoder {
         let start = scan.at;
         let taken = match column.reading {
             Reading::Raw => raw(&mut column.store, scan),
+            Reading::Document => document(&mut column.store, scan),
             reading => typed(&mut column.store, scan, reading == Reading::Guessed, is_change),
         };
         match taken {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use headwater_engine::connector::{OFFSET, OPERATION, UNCHANGED, list_of_names};
+use headwater_engine::connector::{MESSAGE_KEY, OPERATION, POSITION, UNCHANGED, list_of_names};
 use headwater_engine::{EngineError, Result, select, type_names};
 use headwater_pipelines::spec::{ColumnOverride, Columns};
 
@@ -29,6 +29,8 @@ pub(crate) enum Meta {
     Tombstone,
     /// `_op`, text: what happened to the row (format debezium).
     Operation,
+    /// `_position`, bigint: offset and partition in one number (format debezium).
+    Position,
 }
 
 /// Names and meanings, in order.
@@ -42,19 +44,20 @@ const METAS: [(&str, Meta); 6] = [
 ];
 
 /// The same of a change event. What is no change is no row, tombstones among it.
-const METAS_OF_CHANGES: [(&str, Meta); 6] = [
+const METAS_OF_CHANGES: [(&str, Meta); 7] = [
     (OPERATION, Meta::Operation),
+    (POSITION, Meta::Position),
     ("_partition", Meta::Partition),
-    (OFFSET, Meta::Offset),
+    ("_offset", Meta::Offset),
     ("_timestamp", Meta::Timestamp),
     ("_key", Meta::Key),
     ("_headers", Meta::Headers),
 ];
 
-fn metas(format: Format) -> [(&'static str, Meta); 6] {
+fn metas(format: Format) -> &'static [(&'static str, Meta)] {
     match format {
-        Format::Debezium => METAS_OF_CHANGES,
-        Format::Json | Format::Avro | Format::Raw => METAS,
+        Format::Debezium => &METAS_OF_CHANGES,
+        Format::Json | Format::Avro | Format::Raw => &METAS,
     }
 }
 
@@ -97,9 +100,13 @@ impl Layout {
         };
         let mut layout = Self { columns: Vec::new(), notes: Vec::new() };
         for (name, meta) in metas(format) {
-            layout.columns.push(meta_column(name, meta, format, rules.get(name).copied())?);
+            layout.columns.push(meta_column(name, *meta, format, rules.get(name).copied())?);
         }
         if format == Format::Debezium {
+            if let (Some(key), Some(operation)) = (&guess.key, layout.columns.first_mut()) {
+                let metadata = [(MESSAGE_KEY.to_owned(), key.join(", "))].into();
+                operation.field = operation.field.clone().with_metadata(metadata);
+            }
             layout.columns.push(Column { field: Field::new(UNCHANGED, list_of_names(), true), fill: Fill::Unsent });
         }
         match format {
@@ -117,7 +124,7 @@ impl Layout {
             for (name, rule) in declared {
                 if layout.columns.iter().all(|column| column.field.name() != name) {
                     match format {
-                        Format::Json | Format::Debezium => layout.columns.push(declared_member(name, rule)?),
+                        Format::Json | Format::Debezium => layout.columns.push(declared_member(name, rule, format)?),
                         Format::Avro | Format::Raw => return Err(layout.missing(label, format, name)),
                     }
                 }
@@ -160,7 +167,7 @@ impl Layout {
                 continue;
             }
             self.columns.push(match rules.get(name.as_str()) {
-                Some(rule) => declared_member(name, rule)?,
+                Some(rule) => declared_member(name, rule, format)?,
                 None => {
                     guessed += 1;
                     guessed_member(name, *kind)
@@ -258,6 +265,7 @@ fn meta_column(name: &str, meta: Meta, format: Format, rule: Option<&ColumnOverr
         (Meta::Headers, None) => json_field(name),
         (Meta::Tombstone, None) => Field::new(name, DataType::Boolean, false),
         (Meta::Operation, None) => Field::new(name, DataType::Utf8, false),
+        (Meta::Position, None) => Field::new(name, DataType::Int64, false),
     };
     Ok(Column { field, fill: Fill::Meta(meta) })
 }
@@ -281,10 +289,12 @@ fn member(field: Field, reading: Reading) -> Column {
     Column { field, fill: Fill::Member(wanted) }
 }
 
-fn declared_member(name: &str, rule: &ColumnOverride) -> Result<Column> {
+fn declared_member(name: &str, rule: &ColumnOverride, format: Format) -> Result<Column> {
     let kind = select::kind(name, rule)?;
     if matches!(kind.trim().to_ascii_lowercase().as_str(), "json" | "jsonb") {
-        return Ok(member(json_field(name), Reading::Raw));
+        // Debezium writes documents as strings.
+        let reading = if format == Format::Debezium { Reading::Document } else { Reading::Raw };
+        return Ok(member(json_field(name), reading));
     }
     let data_type = type_names::parse(name, kind).map_err(|error| {
         let hint = error.hint.as_ref().map_or_else(|| "use json".to_owned(), |hint| format!("{hint}; or json"));

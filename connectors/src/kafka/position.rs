@@ -161,7 +161,8 @@ pub(crate) fn lost(label: &str, partition: i32, wanted: i64, low: i64) -> Engine
         "{label}: messages are lost: partition {partition} begins at offset {low}, and {wanted} is the next to be read"
     ))
     .hint(format!(
-        "the topic's retention (retention.ms, retention.bytes) is shorter than the time between runs; to go on with what is left: {REFRESH}"
+        "the topic's retention (retention.ms, retention.bytes) is shorter than the time between runs; to go on with what is left: {REFRESH}, which replaces the target with it. Of change events that would be \
+         rows that have changed since: let the connector take a new snapshot into a new topic first"
     ))
 }
 

@@ -17,7 +17,7 @@ use super::endpoint::Format;
 use super::guess::Guess;
 use super::layout::Column;
 use super::position::Window;
-use super::rows::{Messages, Rows, place};
+use super::rows::{Messages, Reads, Rows, place};
 
 /// What one reader does.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub(crate) struct Read {
     pub avro: Rules,
     /// Where messages go that can't be read; without it they end the read.
     pub quarantine: Option<Arc<Quarantine>>,
+    /// Format debezium: whether a message without a key is refused.
+    pub needs_keys: bool,
     pub windows: Vec<Window>,
     /// Rows of a batch.
     pub batch_rows: usize,
@@ -102,7 +104,9 @@ impl Read {
         let Consumption { client, topic, cancel, .. } = &self.consumption;
         match client.endpoint.format {
             Format::Json | Format::Raw => Messages::Json,
-            Format::Debezium => Messages::Changes(client.endpoint.truncates),
+            Format::Debezium => {
+                Messages::Changes(Reads { truncates: client.endpoint.truncates, needs_keys: self.needs_keys })
+            }
             Format::Avro => {
                 let (client, topic, cancel) = (client.clone(), topic.clone(), cancel.clone());
                 Messages::Avro(self.avro.clone(), Arc::new(Asking { client, topic, io: io.clone(), cancel }))

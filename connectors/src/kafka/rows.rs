@@ -8,12 +8,12 @@ use arrow::array::{ArrayRef, ListBuilder, RecordBatch, RecordBatchOptions, Strin
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::DateTime;
+use headwater_engine::connector::PART_BITS;
 use headwater_engine::{EngineError, ErrorKind, Result};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 
 use super::avro::{self, Rules, Schemas};
 use super::debezium::Change;
-use super::endpoint::Truncates;
 use super::json::members::members;
 use super::json::store::Store;
 use super::json::{Decoder, Refusal, UNSEEN, Wanted, base64};
@@ -21,6 +21,7 @@ use super::layout::{Column, Fill, Meta};
 
 mod changes;
 
+pub(crate) use changes::Reads;
 use changes::{Said, UNSENT, UNSENT_BY_KEY, push_change, said};
 
 /// A batch is cut at this size even if it has few rows, so that large messages stay in bounds.
@@ -41,7 +42,7 @@ pub(crate) enum Messages {
     /// Or not at all, if no column is a member.
     Json,
     Avro(Rules, Arc<dyn Schemas>),
-    Changes(Truncates),
+    Changes(Reads),
 }
 
 /// Columns of members.
@@ -52,7 +53,7 @@ enum Members {
     Json(Decoder),
     Avro(Box<avro::Decoder>),
     /// Of the rows that change events are about.
-    Changes(Decoder, Truncates),
+    Changes(Decoder, Reads),
 }
 
 impl Members {
@@ -61,8 +62,8 @@ impl Members {
             return Some(Self::Ignored);
         }
         match messages {
-            Messages::Changes(truncates) => {
-                Decoder::new(wanted).map(|decoder| Self::Changes(decoder.knowing(known), truncates))
+            Messages::Changes(reads) => {
+                Decoder::new(wanted).map(|decoder| Self::Changes(decoder.knowing(known), reads))
             }
             Messages::Json => Decoder::new(wanted).map(|decoder| Self::Json(decoder.knowing(known))),
             Messages::Avro(rules, schemas) => {
@@ -190,7 +191,7 @@ impl Rows {
             (Members::Changes(decoder, _), _) => {
                 let Some(change) = change else { return Ok(()) };
                 push_change(decoder, self.unsent.as_mut(), change)
-                    .map_err(|refusal| refused_json(&self.label, message, change.row, refusal))
+                    .map_err(|refusal| refused_change(&self.label, message, change.row, refusal))
             }
             (members, None) => {
                 members.push_nulls();
@@ -268,6 +269,16 @@ fn refused_json(label: &str, message: &BorrowedMessage<'_>, object: &[u8], refus
     }
 }
 
+/// The same of the row of a change event.
+fn refused_change(label: &str, message: &BorrowedMessage<'_>, object: &[u8], refusal: Refusal) -> EngineError {
+    let is_of_field = refusal.field.is_some() && ![UNSENT, UNSENT_BY_KEY].contains(&refusal.reason);
+    let error = refused_json(label, message, object, refusal);
+    match is_of_field {
+        true => error.hint("set decimal.handling.mode=string and time.precision.mode=isostring in the connector, and declare a type that holds every value; docs/debezium.md says which"),
+        false => error,
+    }
+}
+
 fn broken(label: &str, message: &BorrowedMessage<'_>, reason: &str) -> EngineError {
     EngineError::data(format!("{}{reason}", place(label, message.partition(), message.offset())))
 }
@@ -326,6 +337,13 @@ fn push_meta(
             None => store.push_null(),
         },
         Meta::Tombstone => store.push_bool(message.payload().is_none()),
+        Meta::Position => {
+            let part = i64::from(message.partition());
+            if part >> PART_BITS != 0 {
+                return Err("a topic of change events has at most 4,096 partitions");
+            }
+            store.push_i64((message.offset() << PART_BITS) | part);
+        }
         Meta::Operation => match change {
             Some(change) => store.push_bytes(change.operation.as_str().as_bytes())?,
             None => store.push_null(),

@@ -112,6 +112,7 @@ impl ExecutionPlan for TopicScan {
             known: self.topic.known.clone(),
             avro: self.topic.avro.clone(),
             quarantine: self.topic.quarantine.clone(),
+            needs_keys: self.topic.needs_keys,
             windows: self.hands[partition].clone(),
             batch_rows: SESSION_BATCHES * context.session_config().batch_size(),
             limit: self.limit,

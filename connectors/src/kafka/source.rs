@@ -33,7 +33,9 @@ pub(super) async fn open(client: &Client, path: &[String], request: &SourceReque
     let follows = matches!(reading, Some(Reading::After(_)));
     let (columns, cancel) = (request.columns.as_ref(), request.cancel.clone());
     let quarantine = request.quarantine.clone();
-    let topic = Topic::open(client, path, Asked { columns, after, follows, most, quarantine, cancel }).await?;
+    let needs_keys = follows && request.cursor.as_ref().is_some_and(|request| request.by_keys);
+    let asked = Asked { columns, after, follows, needs_keys, most, quarantine, cancel };
+    let topic = Topic::open(client, path, asked).await?;
     let position = match reading {
         Some(Reading::After(_)) => Some(Position {
             to: serde_json::to_value(&topic.plan.position)

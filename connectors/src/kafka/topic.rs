@@ -46,6 +46,8 @@ pub(crate) struct Asked<'a> {
     pub after: Option<&'a Value>,
     /// A load goes on behind the position, and must miss nothing that the messages have.
     pub follows: bool,
+    /// The load merges rows by keys, and has to know the order of changes.
+    pub needs_keys: bool,
     /// How many messages are wanted at most, about.
     pub most: Option<u64>,
     /// Where messages go that can't be read.
@@ -67,6 +69,8 @@ pub(crate) struct Topic {
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
     /// What reading Avro needs.
     pub avro: Rules,
+    /// Format debezium: whether a message without a key is refused.
+    pub needs_keys: bool,
     /// Where messages go that can't be read.
     pub quarantine: Option<Arc<Quarantine>>,
     pub cancel: CancellationToken,
@@ -75,7 +79,7 @@ pub(crate) struct Topic {
 impl Topic {
     /// Looks at the bounds of the topic and at some of its messages.
     pub(crate) async fn open(client: &Client, path: &[String], asked: Asked<'_>) -> Result<Self> {
-        let Asked { columns, after, follows, most, quarantine, cancel } = asked;
+        let Asked { columns, after, follows, needs_keys, most, quarantine, cancel } = asked;
         // Dots are part of a topic's name.
         let name = path.join(".");
         let label = client.label(&name);
@@ -118,7 +122,8 @@ impl Topic {
         let known = is_open.then(|| Arc::new(layout.known(&guess)));
         let avro = Rules { follows, latest: guess.avro.latest };
         plan.position.columns = if follows { guess.members } else { Vec::new() };
-        Ok(Self { client: client.clone(), name, label, plan, layout, schema, known, avro, quarantine, cancel })
+        let client = client.clone();
+        Ok(Self { client, name, label, plan, layout, schema, known, avro, needs_keys, quarantine, cancel })
     }
 
     /// The schema of some of the columns.

@@ -22,6 +22,11 @@ impl Merge<'_> {
         if columns.is_empty() {
             return Ok(());
         }
+        // The target has nothing in columns that the load adds.
+        let added: Vec<&str> = columns.iter().copied().filter(|name| self.added.contains(name)).collect();
+        if !added.is_empty() {
+            self.refuse_unknown(session, &added).await?;
+        }
         let filled = columns.iter().map(|name| {
             let (column, name) = (ident(name), literal(name));
             format!("{column} = CASE WHEN {name} = ANY (r.{kept}) THEN h.{column} ELSE r.{column} END")

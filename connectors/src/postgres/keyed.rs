@@ -26,7 +26,7 @@ const RANK: &str = "_hw_rank";
 pub(super) const NAMED_KEYS: usize = 3;
 
 /// What a keyed load is to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Merge<'a> {
     pub mode: WriteMode,
     /// The quoted path of the target.
@@ -42,6 +42,8 @@ pub(super) struct Merge<'a> {
     pub removal: Option<Removal<'a>>,
     /// How the target keeps the versions of its rows.
     pub history: Option<&'a History>,
+    /// Columns that the load adds to the target.
+    pub added: Vec<&'a str>,
 }
 
 /// The columns of which a target has each value once, if its load says so.

@@ -102,7 +102,7 @@ pub(super) async fn find(
                 judge_server(session, label).await?;
                 reader.refuse_round(&written(session, label, table, sight).await?)?;
             }
-            return Ok(Window::default());
+            return Ok(Window { notes: reader.reach_note().into_iter().collect(), ..Window::default() });
         }
     };
     let after = after.as_ref().map(|after| {
@@ -231,6 +231,19 @@ impl<'a> Reader<'a> {
             position: Some(Position { to, shown, must_move: false, behind: 0 }),
             notes: notes.into_iter().collect(),
         })
+    }
+
+    /// Which rows a load passes over.
+    fn reach_note(&self) -> Option<String> {
+        let is_time = matches!(self.scale, Scale::Instant | Scale::Local);
+        let reach = match self.cursor.lookback {
+            Some(Reach::Time(time)) => time,
+            Some(Reach::Count(_)) => return None,
+            None => LOOKBACK,
+        };
+        let (label, name, reach) = (self.label, &self.column.name, headwater_pipelines::duration::format(reach));
+        let is_window = is_time && self.table.is_some();
+        is_window.then(|| format!("{label}: rows that come with a {name} more than {reach} behind the largest are not loaded; `lookback` sets another reach"))
     }
 
     /// Where ids have come round, only the cursor tells new rows from old ones that carry the same ids.

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch,
 use headwater_engine::connector::{AllKeys, Changes, Connection, DELETED, KEPT, SinkRequest};
 use headwater_engine::{ErrorKind, Result};
 use headwater_pipelines::plan::Deletes;
-use headwater_pipelines::spec::{OnDelete, Share, WriteMode};
+use headwater_pipelines::spec::{Contract, LoadSchema, OnDelete, Share, WriteMode};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -235,4 +235,22 @@ async fn two_loads_of_changes_at_once_lose_nothing_of_each_other() {
         let expected: Vec<String> = (0..4).map(|id| format!("{id}|r{round}|{round}")).collect();
         assert_eq!(in_lake(&folder.path().join("t")), expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_that_the_load_adds_is_known_to_nobody_if_it_was_not_sent() {
+    let database = Database::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Row { id: 7, gone: false, note: Some(Some("a".to_owned())), n: Some(Some(1)) };
+    for (connection, table) in [(postgres(&database.url), "public.made"), (delta(folder.path()), "made")] {
+        let narrow = batch(std::slice::from_ref(&whole)).project(&[0, 2, 3, 4]).unwrap();
+        merged(&connection, &request(table), narrow, AllKeys::default()).await.unwrap();
+        let adding = SinkRequest { schema: LoadSchema::All(Contract::AddColumns), ..request(table) };
+        let part = Row { note: None, n: Some(Some(2)), ..whole.clone() };
+        let error = load(&connection, &adding, &[part]).await.unwrap_err();
+        assert!(error.message.contains("column note"), "{error}");
+        load(&connection, &adding, std::slice::from_ref(&whole)).await.unwrap();
+    }
+    assert_eq!(in_lake(&folder.path().join("made")), ["7|a|1"]);
+    assert_eq!(in_postgres(&database, "public.made").await, ["7|a|1"]);
 }

@@ -122,3 +122,30 @@ async fn what_is_no_change_event_is_refused_and_defaults_in_place_of_nulls_are_n
     let source = changes(json!({})).source(&request(&topic, json!({ "id": "bigint" }), None)).await.unwrap();
     assert!(source.notes.iter().any(|note| note.contains("replace.null.with.default=false")), "{:?}", source.notes);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_declared_document_is_taken_out_of_its_string_and_the_least_number_is_read() {
+    let row = json!({ "doc": "{\"a\": [1.50, \"x\"]}", "text": "no document", "list": [1, null], "n": i64::MIN });
+    let topic = topic(&[Some(event("c", &Value::Null, &row))]);
+    let columns = json!({ "doc": "json", "text": "json", "list": "json", "n": "bigint" });
+    let found = rows(&topic, columns, "SELECT doc, text, list, n FROM t").await.unwrap();
+    assert_eq!(found, ["{\"a\": [1.50, \"x\"]}|\"no document\"|[1,null]|-9223372036854775808"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_without_a_key_are_refused_by_loads_by_keys_alone() {
+    let (topic, mut client) = (name(), broker().client());
+    let value = event("c", &Value::Null, &json!({ "id": 1 }));
+    client
+        .create(&topic, 1)
+        .run(&json!({ "do": "send", "topic": topic, "partition": 0, "messages": [{ "value": value }] }));
+    for by_keys in [true, false] {
+        let mut request = request(&topic, json!(["id"]), None);
+        request.cursor.as_mut().unwrap().by_keys = by_keys;
+        let read = read(changes(json!({})).source(&request).await.unwrap().table).await;
+        match by_keys {
+            true => assert!(read.unwrap_err().message.contains("no key")),
+            false => assert_eq!(show(&read.unwrap()), ["1"]),
+        }
+    }
+}

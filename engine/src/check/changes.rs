@@ -6,10 +6,15 @@ use headwater_pipelines::plan::{Relation, TaskPath};
 
 use super::Checker;
 use super::deletes::Rows;
-use crate::connector::{OFFSET, OPERATION, SinkPlan, SinkRequest, UNCHANGED, changed_columns, list_of_names};
+use crate::connector::{
+    MESSAGE_KEY, OPERATION, POSITION, SinkPlan, SinkRequest, UNCHANGED, changed_columns, list_of_names,
+};
 
 /// What loads of changes are let through with.
-const ACCEPTED: &str = "changes go through transforms that choose, rename, cast or compute columns, and through checks that fail or warn; a condition belongs into `_op`, so that a row which no longer fulfils it is deleted: CASE WHEN country = 'DE' THEN _op ELSE 'd' END AS _op";
+const ACCEPTED: &str = "changes of one topic go through transforms that choose, rename, cast or compute columns and give `_op`, `_position` and `_unchanged` on as they are, and through checks that fail or warn; leave rows out where the target is read";
+
+/// How the names of columns begin that a load makes for itself.
+const OWN: &str = "_hw_";
 
 impl Checker<'_> {
     /// Judges a load of changes, or one that takes changes for rows. Whether there is nothing to report.
@@ -25,7 +30,8 @@ impl Checker<'_> {
             return self.changes_as_rows(task, request, schema);
         }
         let before = self.checked.diagnostics.len();
-        for (name, data_type) in [(OPERATION, DataType::Utf8), (OFFSET, DataType::Int64), (UNCHANGED, list_of_names())]
+        for (name, data_type) in
+            [(OPERATION, DataType::Utf8), (POSITION, DataType::Int64), (UNCHANGED, list_of_names())]
         {
             let message = match schema.field_with_name(name) {
                 Ok(field) if same(field.data_type(), &data_type) => continue,
@@ -34,6 +40,21 @@ impl Checker<'_> {
             };
             let hint = "select it in each transform, or read the topic by a connection with `format: debezium`";
             self.add(&steps, Finding::error(Code::BadLoad, message).hint(hint));
+        }
+        let own = schema.fields().iter().find(|field| field.name().starts_with(OWN));
+        if let Some(field) = own {
+            let message =
+                format!("the rows have a column {}, and names that begin with {OWN} are the load's own", field.name());
+            self.add(
+                &steps,
+                Finding::error(Code::BadLoad, message).hint("give it another name with AS in a transform"),
+            );
+        }
+        let key = schema.field_with_name(OPERATION).ok().and_then(|field| field.metadata().get(MESSAGE_KEY));
+        if let Some(key) = key.filter(|key| key.split(", ").count() != request.keys.len()) {
+            let message = format!("the keys are {}, and those of the messages are {key}", request.keys.join(", "));
+            let hint = "changes of one row are in order if the keys of the load are those of the messages: name all of them, or set message.key.columns in Debezium's connector";
+            self.add(&self.steps(task, &["load", "keys"]), Finding::error(Code::BadLoad, message).hint(hint));
         }
         if changed_columns(schema).fields().is_empty() {
             self.add(&steps, Finding::error(Code::BadLoad, "the rows have no columns but those about changes"));

@@ -13,7 +13,8 @@ use headwater_pipelines::plan::{DELETED_AT, Deletes, ExtractSource, Relation, Ta
 use headwater_pipelines::spec::OnFailure;
 
 use super::Checker;
-use crate::connector::{DELETED, SinkPlan, SinkRequest};
+use crate::connector::{DELETED, SAID, SinkPlan, SinkRequest};
+use crate::lineage;
 use crate::nodes;
 use crate::transform;
 
@@ -82,10 +83,18 @@ impl Checker<'_> {
 
     /// Why rows of a relation may be missing. What could not be looked at is reported elsewhere.
     pub(super) async fn incomplete(&self, relation: &Relation, rows: Rows) -> Option<String> {
-        let (mut waiting, mut seen) = (vec![relation.clone()], BTreeSet::new());
+        let (mut waiting, mut seen, mut sources) = (vec![relation.clone()], BTreeSet::new(), 0);
         while let Some(relation) = waiting.pop() {
             if !seen.insert(relation.clone()) {
                 continue;
+            }
+            let is_source = |path: &TaskPath| matches!(self.planned.works.get(path), Some(Work::Extract { .. }));
+            sources += usize::from(match &relation {
+                Relation::Table(_) => true,
+                Relation::Task(path) => is_source(path),
+            });
+            if rows == Rows::Changes && sources > 1 {
+                return Some("it comes from several sources, whose changes have no order".to_owned());
             }
             let path = match &relation {
                 Relation::Table(_) if rows == Rows::Changes => continue,
@@ -110,7 +119,12 @@ impl Checker<'_> {
                 Work::Transform { .. } => {
                     let resolved = self.planned.queries.get(path)?;
                     let plan = transform::plan(&resolved.query, &self.relations, &self.parameters).await.ok()?;
-                    drops_rows(&plan).map(|what| format!("has {what}"))
+                    let computed = || {
+                        let outputs = lineage::of(&plan);
+                        let name = lineage::computed(&outputs, &SAID).filter(|_| rows == Rows::Changes)?;
+                        Some(format!("computes {name}"))
+                    };
+                    drops_rows(&plan).map(|what| format!("has {what}")).or_else(computed)
                 }
                 Work::Check { on_failure: OnFailure::Quarantine, .. } => Some("takes rows out".to_owned()),
                 _ => None,

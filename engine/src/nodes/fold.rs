@@ -38,6 +38,8 @@ pub struct Folding {
     pub gone: String,
     /// The column that names what a change did not send; afterwards what is still not known.
     pub unchanged: String,
+    /// Columns that are computed, though one of the source may be called so.
+    pub computed: BTreeSet<String>,
     /// Columns of the source that others are computed of: if a change did not send one, nobody knows those.
     pub computed_of: BTreeSet<String>,
     /// Whether nothing may stay unknown, because there is no target to know it.

@@ -9,23 +9,26 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit};
 use headwater_pipelines::plan::{DELETED_AT, Deletes};
 
 use super::build::Built;
-use crate::connector::{BESIDE, DELETED, GONE, KEPT, OFFSET, OPERATION, UNCHANGED, list_of_names, moment};
-use crate::error::Result;
+use crate::connector::{
+    AS_IT_IS, BESIDE, DELETED, GONE, KEPT, OPERATION, POSITION, SAID, UNCHANGED, list_of_names, moment,
+};
+use crate::error::{EngineError, Result};
 use crate::lineage;
 use crate::nodes::{FoldNode, Folding, extension};
-
-/// Where a change stands, while changes are folded.
-const POSITION: &str = "_hw_position";
 
 /// Folds the changes that a load is given. One that replaces its target leaves out what is gone, and has to know every column.
 pub(super) fn fold(built: &mut Built, deletes: &Deletes, keys: &[String], is_refresh: bool) -> Result<()> {
     let input = std::mem::take(&mut built.plan);
-    let computed_of = computed_of(&lineage::of(&input));
+    let outputs = lineage::of(&input);
+    if let Some(name) = lineage::computed(&outputs, &SAID) {
+        return Err(EngineError::config(format!("the column {name} of changes is computed")).hint(AS_IT_IS));
+    }
+    let (computed, computed_of) = computed(&outputs);
     let own = input.schema().columns().into_iter().filter(|column| !BESIDE.contains(&column.name.as_str()));
     let mut columns: Vec<Expr> = own.map(Expr::Column).collect();
     let beside = [
         ident(OPERATION).eq(lit(GONE)).is_true().alias(DELETED),
-        cast(ident(OFFSET), DataType::Int64).alias(POSITION),
+        cast(ident(POSITION), DataType::Int64).alias(POSITION),
         cast(ident(UNCHANGED), list_of_names()).alias(KEPT),
     ];
     let changes = LogicalPlanBuilder::from(input).project(columns.iter().cloned().chain(beside))?.build()?;
@@ -34,6 +37,7 @@ pub(super) fn fold(built: &mut Built, deletes: &Deletes, keys: &[String], is_ref
         position: POSITION.to_owned(),
         gone: DELETED.to_owned(),
         unchanged: KEPT.to_owned(),
+        computed,
         computed_of,
         is_whole: is_refresh,
     };
@@ -50,8 +54,9 @@ pub(super) fn fold(built: &mut Built, deletes: &Deletes, keys: &[String], is_ref
     Ok(())
 }
 
-/// Columns of the source that go into others, or are called otherwise: where one was not sent, nobody knows those.
-fn computed_of(outputs: &[(String, lineage::Origin)]) -> BTreeSet<String> {
-    let computed = outputs.iter().filter(|(name, origin)| name != UNCHANGED && origin.plain.as_ref() != Some(name));
-    computed.flat_map(|(_, origin)| origin.of.iter().cloned()).collect()
+/// Columns that are computed or called otherwise than at the source, and the source's columns that go into them: where one was not sent, nobody knows those.
+fn computed(outputs: &[(String, lineage::Origin)]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let computed = outputs.iter().filter(|(name, origin)| origin.plain.as_ref() != Some(name));
+    let names = computed.clone().map(|(name, _)| name.clone());
+    (names.collect(), computed.flat_map(|(_, origin)| origin.of.iter().cloned()).collect())
 }

@@ -4,8 +4,9 @@
 use super::names::{is_literal, is_secret_key};
 use crate::yaml::Span;
 
-/// How tokens begin, and how many characters they have at least behind that. (Their issuers' documentation; all chose the prefix so that they are found.)
-const TOKENS: [(&str, usize); 13] = [
+/// How tokens begin, and how many characters they have at least behind that, in one piece. (Their issuers' documentation; all chose the prefix so that they are
+/// found.)
+const TOKENS: [(&str, usize); 20] = [
     ("ghp_", 20),
     ("gho_", 20),
     ("ghu_", 20),
@@ -13,11 +14,18 @@ const TOKENS: [(&str, usize); 13] = [
     ("ghr_", 20),
     ("github_pat_", 20),
     ("glpat-", 16),
+    ("xoxa-", 16),
     ("xoxb-", 16),
     ("xoxp-", 16),
     ("xapp-", 16),
     ("sk-", 20),
+    ("sk_live_", 16),
+    ("rk_live_", 16),
+    ("npm_", 20),
+    ("hvs.", 20),
+    ("SG.", 16),
     ("AIza", 30),
+    ("AKIA", 16),
     ("dapi", 32),
 ];
 
@@ -35,13 +43,18 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         while let Some(word) = words.next() {
             let mut add = |span: Span| spans.push(start + span.start..start + span.end);
             token(line, &word).into_iter().for_each(&mut add);
-            let text = &line[word];
+            let text = &line[word.clone()];
             let bare = text.trim_start_matches(['\'', '"', '(', '`']);
             let next = words.peek().cloned();
             is_curl |= bare == "curl";
             is_login |= bare.to_ascii_lowercase().trim_end_matches(':').ends_with("authorization");
-            if bare.eq_ignore_ascii_case("bearer") || (is_login && bare.eq_ignore_ascii_case("basic")) {
+            if bare == "Bearer"
+                || (is_login && bare.eq_ignore_ascii_case("bearer"))
+                || (is_login && bare.eq_ignore_ascii_case("basic"))
+            {
                 next.and_then(|next| credential(line, next)).into_iter().for_each(&mut add);
+            } else if is_curl && (bare.starts_with("--user=") || (bare.starts_with("-u") && bare.len() > 2)) {
+                login(line, word.clone()).into_iter().for_each(&mut add);
             } else if is_curl && matches!(bare, "-u" | "--user") {
                 next.and_then(|next| login(line, next)).into_iter().for_each(&mut add);
             } else if bare.strip_prefix("--").is_some_and(is_secret_key) {
@@ -92,9 +105,13 @@ fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '+' | '/' | '=')
 }
 
-/// Whether a text is made by a machine: words of a language have no digits.
-fn is_random(text: &str) -> bool {
-    text.contains(|c: char| c.is_ascii_digit()) && text.contains(|c: char| c.is_ascii_alphabetic())
+/// Whether a text has a piece of such a length that is made by a machine: names are made of words and years.
+fn is_random(text: &str, least: usize) -> bool {
+    let is_made = |piece: &str| {
+        let digits = piece.chars().filter(char::is_ascii_digit).count();
+        piece.len() >= least && digits >= 2 && digits < piece.len()
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_made)
 }
 
 /// A token of a well-known service, or a signed one (JWT), in a word.
@@ -104,8 +121,9 @@ fn token(line: &str, word: &Span) -> Option<Span> {
         let at = text.find(prefix)?;
         let is_start = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
         let rest = &text[at + prefix.len()..];
-        let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).unwrap_or(rest.len());
-        let fits = is_start && length >= *least && is_random(&rest[..length]);
+        let length =
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(rest.len());
+        let fits = is_start && is_random(&rest[..length], *least);
         fits.then_some(at..at + prefix.len() + length)
     });
     let signed = || {
@@ -114,8 +132,9 @@ fn token(line: &str, word: &Span) -> Option<Span> {
         let length =
             rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(rest.len());
         let mut parts = rest[..length].split('.');
-        let is_long = |part: Option<&str>| part.is_some_and(|part| part.len() >= SHORTEST);
-        (is_long(parts.next()) && is_long(parts.next()) && parts.next().is_some()).then_some(at..at + length)
+        // Header and claims are both objects of JSON in base64.
+        let is_object = |part: Option<&str>| part.is_some_and(|part| part.starts_with("eyJ") && part.len() >= SHORTEST);
+        (is_object(parts.next()) && is_object(parts.next()) && parts.next().is_some()).then_some(at..at + length)
     };
     let span = known.or_else(signed)?;
     Some(word.start + span.start..word.start + span.end)
@@ -128,7 +147,7 @@ fn credential(line: &str, word: Span) -> Option<Span> {
     let found = &text[..length];
     let is_mixed =
         found.chars().skip(1).any(|c| c.is_ascii_uppercase()) && found.contains(|c: char| c.is_ascii_lowercase());
-    let fits = length >= SHORTEST && (is_random(found) || is_mixed || found.ends_with('='));
+    let fits = length >= SHORTEST && (is_random(found, SHORTEST) || is_mixed || found.ends_with('='));
     fits.then_some(word.start..word.start + length)
 }
 
@@ -175,6 +194,7 @@ mod tests {
         assert_eq!(found("header 'Authorization: Basic dXNlcjpwYXNz'"), ["dXNlcjpwYXNz"]);
         assert_eq!(found("curl -u admin:hunter2secret https://x.example"), ["hunter2secret"]);
         assert_eq!(found("curl -s --user 'admin:hunter2' https://x.example"), ["hunter2"]);
+        assert_eq!(found("curl -uadmin:hunter2 --user=admin:hunter3 x"), ["hunter2", "hunter3"]);
         assert_eq!(found("mysql --password hunter2 --host x"), ["hunter2"]);
         let signed = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N";
         assert_eq!(found(&format!("x={signed}&y")), [signed]);
@@ -198,6 +218,10 @@ mod tests {
             "--password is what the column was called",
             "-----BEGIN CERTIFICATE-----\nMIIEpAIBAAKCAQEA\n-----END CERTIFICATE-----",
             "desk-top-computers-and-more-words",
+            "files.\"sk-bratislava-2024-orders-of-all-customers.csv\"",
+            "ghs_emissions_2024_by_country_and_sector_all",
+            "eyJewelry-collection-2024.summary-by-quarter.csv",
+            "bearer bonds2026series-a",
         ] {
             assert_eq!(found(text), Vec::<&str>::new(), "{text}");
         }

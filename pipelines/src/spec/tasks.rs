@@ -186,7 +186,7 @@ pub struct LoadTask {
     /// SQL over the columns of a row: where it is true, the row says that its key is gone at the source (upsert).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_when: Option<String>,
-    /// Whether the rows are changes of other rows, as a topic in format debezium gives them: the last `_offset` of a key counts, `_op: d` deletes it, and columns that
+    /// Whether the rows are changes of other rows, as a topic in format debezium gives them: the last `_position` of a key counts, `_op: d` deletes it, and columns that
     /// `_unchanged` names keep what the target has (upsert).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changes: bool,

@@ -191,7 +191,7 @@ impl<'a> Scan<'a> {
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        let small = (whole && count <= SURE_DIGITS).then_some(if negative { -value } else { value });
+        let small = (whole && count <= SURE_DIGITS).then(|| if negative { -value } else { value });
         Ok(Number { raw: self.since(start), small })
     }
 

@@ -26,6 +26,27 @@ pub(super) fn raw(store: &mut Store, scan: &mut Scan<'_>) -> Result<(), Fault> {
     copied.map_err(Fault::Value)
 }
 
+/// Keeps a document that a string holds, and any other value as it is written.
+pub(super) fn document(store: &mut Store, scan: &mut Scan<'_>) -> Result<(), Fault> {
+    if scan.peek() != Some(b'"') {
+        return raw(store, scan);
+    }
+    let start = scan.at;
+    let quoted = scan.string().map_err(Fault::Syntax)?;
+    let mut meant = Vec::new();
+    quoted.append_to(&mut meant);
+    let mut inner = Scan::new(&meant);
+    inner.next();
+    let is_document = inner.skip().is_ok() && inner.next().is_none();
+    let kept = if is_document { meant.as_slice() } else { scan.since(start) };
+    let Values::Text(bytes) = &mut store.values else { return Err(Fault::Value("the column holds no text")) };
+    let copied = bytes.push(|out| {
+        out.extend_from_slice(kept);
+        Ok(())
+    });
+    copied.map_err(Fault::Value)
+}
+
 /// Adds a value to the column of its type.
 #[inline]
 pub(super) fn typed(store: &mut Store, scan: &mut Scan<'_>, exactly: bool, is_change: bool) -> Result<(), Fault> {

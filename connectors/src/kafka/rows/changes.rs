@@ -9,6 +9,15 @@ use crate::kafka::debezium::{self, Change, Event, Operation};
 use crate::kafka::endpoint::Truncates;
 use crate::kafka::json::{Decoder, LeftOut, Refusal};
 
+/// How change events are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reads {
+    /// What a truncate does.
+    pub truncates: Truncates,
+    /// Set if an event without a key is refused: it may be in any partition, without an order, and does not say which row it changes.
+    pub needs_keys: bool,
+}
+
 /// What a message is to a table.
 pub(super) enum Said<'a> {
     /// A row of its own.
@@ -20,11 +29,16 @@ pub(super) enum Said<'a> {
 
 /// Looks at what a message is.
 pub(super) fn said<'m>(members: &Members, label: &str, message: &'m BorrowedMessage<'_>) -> Result<Said<'m>> {
-    let Members::Changes(_, truncates) = members else { return Ok(Said::Row) };
+    let Members::Changes(_, reads) = members else { return Ok(Said::Row) };
     let Some(bytes) = message.payload() else { return Ok(Said::Nothing) };
     match debezium::read(bytes) {
+        Ok(Event::Change(_)) if reads.needs_keys && message.key().is_none() => {
+            let what = "the event has no key: nothing says which row it changes, and in which order";
+            Err(broken(label, message, what)
+                .hint("give the table a primary key, or name its columns in Debezium's message.key.columns; mode append keeps such events as they are"))
+        }
         Ok(Event::Change(change)) => Ok(Said::Change(change)),
-        Ok(Event::Truncate) if *truncates == Truncates::Fail => {
+        Ok(Event::Truncate) if reads.truncates == Truncates::Fail => {
             let place = place(label, message.partition(), message.offset());
             Err(EngineError::config(format!("{place}the table was truncated at the source"))
                 .hint("empty the target, then pass over the event: set `truncates: ignore` on the connection; or let Debezium leave truncates out: skipped.operations=t"))

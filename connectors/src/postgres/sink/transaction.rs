@@ -8,7 +8,7 @@ use headwater_pipelines::spec::WriteMode;
 
 use super::look::Target;
 use super::{IDLE_TIMEOUT, LOCK_TIMEOUT, PostgresSink};
-use crate::postgres::alter::{self, Alter};
+use crate::postgres::alter::{self, Alter, Change};
 use crate::postgres::casts;
 use crate::postgres::copy;
 use crate::postgres::exclusive;
@@ -212,6 +212,12 @@ impl PostgresSink {
             is_partitioned: target.relation.as_ref().is_some_and(|relation| relation.kind == 'p'),
             removal,
             history: self.history.as_ref().filter(|_| self.mode == WriteMode::Scd2),
+            added: target
+                .alters
+                .iter()
+                .filter(|alter| alter.change == Change::Add)
+                .map(|alter| alter.column.name.as_str())
+                .collect(),
         };
         Ok((rows, bytes, merge.run(session, target.has_index).await?))
     }

@@ -12,6 +12,7 @@ use arrow::util::display::array_value_to_string;
 use datafusion::error::{DataFusionError, Result};
 
 use super::{Folding, internal};
+use crate::connector::PART_BITS;
 use crate::error::EngineError;
 
 /// A row: its batch among those that are held, and its place there.
@@ -64,7 +65,8 @@ impl Folder {
         let (position, gone, unchanged) =
             (place(&folding.position)?, place(&folding.gone)?, place(&folding.unchanged)?);
         let own = [&folding.position, &folding.gone, &folding.unchanged];
-        let is_kept = |name: &String| !folding.keys.contains(name) && !own.contains(&name);
+        let is_kept =
+            |name: &String| !folding.keys.contains(name) && !own.contains(&name) && !folding.computed.contains(name);
         let names = schema.fields().iter().enumerate().map(|(index, field)| (field.name().clone(), index));
         let by_name = names.filter(|(name, _)| is_kept(name)).collect();
         let sorts = keys.iter().map(|key| SortField::new(schema.field(*key).data_type().clone())).collect();
@@ -84,8 +86,8 @@ impl Folder {
             let (key, position, is_gone) = (rows.row(row), changes.positions.value(row), changes.gone.value(row));
             match &mut current {
                 Some(group) if group.key.row() == key => {
-                    if group.position == position {
-                        return Err(self.tied(&batch, row));
+                    if group.position == position || part_of(group.position) != part_of(position) {
+                        return Err(self.scattered(&batch, row));
                     }
                     group.position = position;
                     // What was deleted before is another row. A source that sends changes again may begin behind what the row was created with.
@@ -210,11 +212,14 @@ impl Folder {
         format!("{} = {}", self.folding.keys.join(", "), values.join(", "))
     }
 
-    fn tied(&self, batch: &RecordBatch, row: usize) -> DataFusionError {
+    fn scattered(&self, batch: &RecordBatch, row: usize) -> DataFusionError {
         let key = self.key_text(batch, row);
-        let message =
-            format!("two changes of one row have one {}, so that nobody knows the later: {key}", self.folding.position);
-        EngineError::data(message).hint("the changes of a key belong into one partition of the topic").into()
+        let message = format!(
+            "changes of one row are in several partitions, so that nobody knows which of them is the last: {key}"
+        );
+        EngineError::data(message)
+            .hint("`keys` have to be the columns of the messages' keys, which choose the partition (Debezium: the primary key, or message.key.columns); where partitions were added to the topic, read a new one with a new snapshot")
+            .into()
     }
 
     fn not_computed(&self, batch: &RecordBatch, row: usize, name: &str) -> DataFusionError {
@@ -231,6 +236,11 @@ impl Folder {
         let key = self.key_text(&self.held[batch], row);
         crate::connector::not_sent(self.schema.field(column).name(), &key).into()
     }
+}
+
+/// The part of the source that a position names.
+fn part_of(position: i64) -> i64 {
+    position & ((1 << PART_BITS) - 1)
 }
 
 impl Changes<'_> {

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::super::extension;
 use super::{FoldNode, Folding};
+use crate::connector::PART_BITS;
 use crate::control::Progress;
 use crate::error::EngineError;
 use crate::relations::Relations;
@@ -32,7 +33,8 @@ fn batch(changes: &[(i64, Change)]) -> RecordBatch {
     let mut columns = [Vec::new(), Vec::new()];
     let mut unchanged = ListBuilder::new(StringBuilder::new());
     for (position, change) in changes {
-        positions.push(*position);
+        // The changes of a key are in one part of the source.
+        positions.push(*position << PART_BITS);
         let (key, values) = match change {
             Change::Written(key, values) => (key, Some(values)),
             Change::Gone(key) => (key, None),
@@ -59,7 +61,7 @@ fn batch(changes: &[(i64, Change)]) -> RecordBatch {
         ("position", Arc::new(Int64Array::from(positions))),
         ("unchanged", Arc::new(unchanged.finish())),
     ];
-    RecordBatch::try_from_iter(arrays).unwrap()
+    RecordBatch::try_from_iter_with_nullable(arrays.map(|(name, array)| (name, array, true))).unwrap()
 }
 
 /// What is left of changes in several partitions: of each key whether it is gone, its values, and which of them nobody has sent.
@@ -115,6 +117,7 @@ fn folding() -> Folding {
         position: "position".to_owned(),
         gone: "gone".to_owned(),
         unchanged: "unchanged".to_owned(),
+        computed: BTreeSet::new(),
         computed_of: BTreeSet::new(),
         is_whole: false,
     }
@@ -173,9 +176,24 @@ fn what_is_computed_of_a_column_that_was_not_sent_is_refused() {
 }
 
 #[test]
-fn two_changes_of_a_key_at_one_position_are_refused() {
+fn a_computed_column_that_is_called_like_one_that_was_not_sent_is_what_it_is() {
+    let computed = Folding { computed: BTreeSet::from(["b".to_owned()]), ..folding() };
+    let changes = [(1, written(7, 1, 2)), (2, written(7, 3, None))];
+    assert_eq!(folded(vec![vec![batch(&changes)]], computed).unwrap(), ["7 a=3 b=-"]);
+}
+
+#[test]
+fn changes_of_a_key_that_have_no_order_are_refused() {
     let error = folded(vec![vec![batch(&[(4, written(1, 1, 1))])], vec![batch(&[(4, written(1, 2, 2))])]], folding());
     assert!(error.unwrap_err().message.contains("k = 1"));
+    let first = batch(&[(4, written(1, 1, 1)), (5, written(2, 1, 1))]);
+    let second = batch(&[(6, written(1, 2, 2))]);
+    let elsewhere = Int64Array::from(vec![(6 << PART_BITS) + 1]);
+    let mut columns = second.columns().to_vec();
+    columns[4] = Arc::new(elsewhere);
+    let second = RecordBatch::try_new(second.schema(), columns).unwrap();
+    let error = folded(vec![vec![first], vec![second]], folding()).unwrap_err();
+    assert!(error.message.contains("several partitions") && error.message.contains("k = 1"), "{error}");
 }
 
 #[test]
@@ -183,7 +201,7 @@ fn keys_may_be_texts_and_null() {
     let text = RecordBatch::try_from_iter([
         ("k", Arc::new(StringArray::from(vec![Some("x"), None, Some("x"), None])) as ArrayRef),
         ("gone", Arc::new(BooleanArray::from(vec![false; 4]))),
-        ("position", Arc::new(Int64Array::from(vec![1, 2, 3, 4]))),
+        ("position", Arc::new(Int64Array::from([1, 2, 3, 4].map(|at| at << PART_BITS).to_vec()))),
         ("unchanged", batch(&vec![(1, written(1, 1, 1)); 4]).column(5).clone()),
     ])
     .unwrap();

@@ -48,7 +48,7 @@ impl Findings<'_> {
     /// Changes say themselves what is gone and which of them is the last.
     fn changes(&mut self, load: &LoadTask, steps: &[Step]) {
         let fields = [
-            ("order_by", load.order_by.is_some(), "changes of one key follow each other by their `_offset`"),
+            ("order_by", load.order_by.is_some(), "changes of one key follow each other by their `_position`"),
             ("deleted_when", load.deleted_when.is_some(), "the `_op` of a change says what is gone"),
             ("deletes", load.deletes.is_some(), "the `_op` of a change says what is gone"),
             ("max_delete", load.max_delete.is_some(), "changes delete what they say, however many"),
