@@ -194,17 +194,23 @@ fn every_spec_of_the_page_for_newcomers_keeps_its_targets_as_the_source_is() {
         "UPDATE orders SET note = 'other', updated_at = now() WHERE id = 7; INSERT INTO orders VALUES (101, 'new');
          DELETE FROM customers WHERE id = 40",
     );
-    for name in names {
-        assert_eq!(world.json(&["run", name, "--json"])["state"], "succeeded", "{name}");
-    }
     let sums = "SELECT count(*), sum(id), md5(string_agg(note, ',' ORDER BY id)) FROM";
     let orders = world.query(&format!("{sums} orders"));
-    assert_eq!(server().query(&warehouse, &format!("{sums} orders")), orders);
+    // Transactions of other tests delay rows.
+    crate::support::eventually("the orders are there", || {
+        for name in names {
+            assert_eq!(world.json(&["run", name, "--json"])["state"], "succeeded", "{name}");
+        }
+        server().query(&warehouse, &format!("{sums} orders")) == orders
+    });
     let lake = "import sys, hashlib, deltalake\n\
                 t = sorted(deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist(), key=lambda r: r['id'])\n\
                 notes = ','.join(r['note'] for r in t)\n\
                 print(len(t), sum(r['id'] for r in t), hashlib.md5(notes.encode()).hexdigest(), sep='|')";
-    assert_eq!(python(lake, &[&world.folder.join("lake/orders").display().to_string()]), orders);
+    crate::support::eventually("and in the lake", || {
+        assert_eq!(world.json(&["run", "orders", "--json"])["state"], "succeeded");
+        python(lake, &[&world.folder.join("lake/orders").display().to_string()]) == orders
+    });
     let marked = "import sys, deltalake\n\
                   t = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist()\n\
                   print(len(t), [r['id'] for r in t if r['deleted_at'] is not None])";
