@@ -40,7 +40,7 @@ pub(super) struct Window {
     /// Whether it is a small part of the table.
     pub is_bounded: bool,
     pub position: Option<Position>,
-    /// What keeps rows from being read now.
+    /// What a reader of the run should know: what keeps rows from being read now, and how far back it looks.
     pub notes: Vec<String>,
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Written {
     /// What transactions from the horizon up to this one have written is passed over.
     #[serde(skip)]
     pub(super) end: u64,
-    /// No transaction had begun from here on.
+    /// No transaction had ended from here on (`pg_snapshot_xmax`): those that are open may lie on both sides.
     #[serde(skip)]
     pub(super) next: u64,
     /// Set from a read of whole tables until the horizon has come here: it has passed over the rows of transactions up to here, which may be as old as any. So
