@@ -3,10 +3,10 @@
 //! Reads: what was committed when the table was opened, from the stored position on or from the beginning: a window of offsets for each partition, read exactly,
 //! whatever is produced meanwhile. JSON objects are decoded straight into columns; a message that does not fit fails the read with topic, partition and
 //! offset. No consumer group is joined and nothing is committed to the brokers: the position travels with the load.
-//! Avro messages are decoded the same way, with schemas of a registry that answers as Confluent's does. Change events of Debezium are decoded to the rows that they
-//! are about.
+//! Messages of Avro, Protobuf and JSON Schema are decoded the same way, with schemas of a registry that answers as Confluent's does. Change events of Debezium are decoded
+//! to the rows that they are about.
 //! Limits: Kafka 2.8 or newer, or a server that speaks its protocol with topic ids; SASL PLAIN and SCRAM; topics can't be written. Columns: see
-//! `layout.rs`; types of JSON: see `json.rs`; of Avro: see `avro.rs`.
+//! `layout.rs`; types of JSON: see `json.rs`; of messages with schemas: see `schemas.rs`.
 
 use std::sync::Arc;
 
@@ -29,11 +29,15 @@ mod endpoint;
 mod failure;
 mod guess;
 mod json;
+mod json_schema;
 mod layout;
 mod position;
+mod protobuf;
 mod read;
+mod registry;
 mod rows;
 mod scan;
+mod schemas;
 mod scram;
 mod session;
 mod silence;
@@ -41,10 +45,10 @@ mod source;
 mod topic;
 mod wire;
 
-use avro::registry::Kept;
 use cluster::Client;
 use endpoint::{Endpoint, Settings};
 use guess::Guesses;
+use registry::Kept;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     name: "kafka",
@@ -64,7 +68,7 @@ pub(crate) struct Kafka {
     /// Where sockets are driven.
     io: Option<Handle>,
     guesses: Arc<Guesses>,
-    /// Schemas of Avro messages.
+    /// Schemas of messages.
     schemas: Arc<Kept>,
 }
 
@@ -93,7 +97,7 @@ impl Connector for Kafka {
         let login = text("bootstrap").into_iter().flat_map(endpoint::logins_in);
         login
             .chain(text("password"))
-            .chain(avro::settings::secrets(settings))
+            .chain(registry::settings::secrets(settings))
             .filter(|secret| !secret.is_empty())
             .map(str::to_owned)
             .collect()

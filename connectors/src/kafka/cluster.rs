@@ -8,11 +8,11 @@ use headwater_engine::{EngineError, Result};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::avro::registry::{Kept, Registry};
 use super::endpoint::{Endpoint, Format};
 use super::failure::{self, Failure};
 use super::guess::Guesses;
 use super::json::base64;
+use super::registry::{Kept, Registry};
 use super::session::{Session, codes, key};
 use super::wire::{In, Malformed, Out};
 
@@ -36,7 +36,7 @@ pub(crate) struct Client {
     io: Option<Handle>,
     /// What messages of streams look like.
     pub(super) guesses: Arc<Guesses>,
-    /// Format avro: where its schemas are.
+    /// Where the schemas of messages are, if they have any.
     pub(super) registry: Option<Arc<Registry>>,
 }
 
@@ -93,15 +93,16 @@ pub(crate) type TopicBounds = BTreeMap<i32, Bounds>;
 
 impl Client {
     pub(crate) fn new(endpoint: Endpoint, io: Option<Handle>, guesses: Arc<Guesses>, kept: Arc<Kept>) -> Self {
-        let registry = endpoint.registry.clone().map(|at| Arc::new(Registry::new(&endpoint.name, at, kept)));
+        let registry = endpoint.registry.clone().zip(endpoint.format.language());
+        let registry = registry.map(|(at, language)| Arc::new(Registry::new(&endpoint.name, at, language, kept)));
         Self { endpoint: Arc::new(endpoint), io, guesses, registry }
     }
 
     /// What guesses at a topic are kept by: connections of other formats read its messages as something else.
     pub(crate) fn guess_key(&self, topic_id: &str) -> String {
-        match (self.endpoint.format, &self.registry) {
-            (Format::Avro, Some(registry)) => format!("{topic_id} {}", registry.address()),
-            (Format::Debezium, _) => format!("{topic_id} changes"),
+        match (self.endpoint.format, self.endpoint.format.language(), &self.registry) {
+            (_, Some(language), Some(registry)) => format!("{topic_id} {} {}", language.format(), registry.address()),
+            (Format::Debezium, ..) => format!("{topic_id} changes"),
             _ => topic_id.to_owned(),
         }
     }

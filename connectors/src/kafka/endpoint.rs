@@ -8,7 +8,8 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::avro::settings::{Address, RegistrySettings};
+use super::registry::settings::{Address, RegistrySettings};
+use super::schemas::Language;
 use super::silence::Silence;
 
 /// Settings of a `kafka` connection.
@@ -38,7 +39,7 @@ pub(crate) struct Settings {
     /// Format debezium: what an event does that says all rows of its table are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truncates: Option<Truncates>,
-    /// Format avro: the schema registry.
+    /// Formats avro, protobuf and json_schema: the schema registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<RegistrySettings>,
 }
@@ -113,10 +114,26 @@ pub(crate) enum Format {
     Json,
     /// One record of Avro each, behind the id of its schema in a schema registry; its fields are columns.
     Avro,
+    /// One message of Protobuf each, behind the id of its schema in a schema registry; its fields are columns.
+    Protobuf,
+    /// One JSON object each, behind the id of its JSON Schema in a schema registry; the schema's properties are columns.
+    JsonSchema,
     /// One change event of Debezium each, as JSON, with its schema embedded or without; the columns are those of the row that it is about.
     Debezium,
     /// Bytes, which are one column.
     Raw,
+}
+
+impl Format {
+    /// What the schemas of messages are written in, if they have any.
+    pub(crate) fn language(self) -> Option<Language> {
+        match self {
+            Self::Avro => Some(Language::Avro),
+            Self::Protobuf => Some(Language::Protobuf),
+            Self::JsonSchema => Some(Language::JsonSchema),
+            Self::Json | Self::Debezium | Self::Raw => None,
+        }
+    }
 }
 
 /// What a truncate does.
@@ -184,14 +201,18 @@ impl Endpoint {
         if settings.ca.is_some() && !settings.security.tls() {
             return Err(wrong("option 'ca' is not used without TLS", "ca").hint("set security: tls or sasl_tls"));
         }
-        match (settings.format, &settings.registry) {
-            (Format::Avro, None) => {
-                return Err(wrong("format avro needs the option 'registry'", "registry")
+        match (settings.format.language(), &settings.registry) {
+            (Some(language), None) => {
+                let what = format!("format {} needs the option 'registry'", language.format());
+                return Err(wrong(&what, "registry")
                     .hint("write registry: { url: \"https://HOST:PORT\" }: the schemas of the messages are there"));
             }
-            (Format::Json | Format::Debezium | Format::Raw, Some(_)) => {
-                return Err(wrong("option 'registry' is not used without format: avro", "format")
-                    .hint("set format: avro, or leave the option out"));
+            (None, Some(_)) => {
+                return Err(wrong(
+                    "option 'registry' is used with format: avro, protobuf or json_schema alone",
+                    "format",
+                )
+                .hint("set one of these formats, or leave the option out"));
             }
             _ => {}
         }
@@ -296,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_and_format_avro_belong_together() {
+    fn a_registry_and_a_format_with_schemas_belong_together() {
         let error = resolve(json!({ "bootstrap": "h", "format": "avro" })).unwrap_err();
         assert_eq!((error.setting.as_deref(), error.hint.is_some()), (Some("registry"), true));
         let registry = json!({ "url": "http://r:8081" });

@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use rdkafka::message::{BorrowedMessage, Message};
 use serde::{Deserialize, Serialize};
 
-use super::avro::look::Look;
-use super::avro::shape::Shape;
 use super::debezium::{self, Event, placeholder};
 use super::endpoint::Format;
 use super::json::members::members;
+use super::schemas::look::Look;
+use super::schemas::shape::Shape;
 use crate::values::{Digits, digits, is_double};
 
 /// What a member is, after the values seen so far.
@@ -33,8 +33,9 @@ pub(crate) enum Kind {
     Text,
     /// Objects, lists, and what has no type in common.
     Json,
-    /// A field of Avro messages, whose schemas say what it is.
-    Avro(Shape),
+    /// A field of messages whose schemas say what it is.
+    #[serde(alias = "avro")]
+    Schema(Shape),
 }
 
 /// Members that become columns. Objects whose names are data have more, and belong into one column of type json.
@@ -55,25 +56,26 @@ pub(crate) struct Guess {
     pub defaults: bool,
     /// Format debezium: the columns in the key of a message.
     pub key: Option<Vec<String>>,
-    /// Format avro: the schemas that were seen.
-    pub avro: Look,
+    /// The schemas that were seen, if the messages have any.
+    pub seen: Look,
 }
 
 impl Guess {
     /// Looks at a message of a topic, if it has a value.
     pub(crate) fn look_at(&mut self, format: Format, message: &BorrowedMessage<'_>) {
         let Some(payload) = message.payload() else { return };
+        if let Some(language) = format.language() {
+            self.messages += 1;
+            self.broken += usize::from(!self.seen.look(language, payload, message.partition(), message.offset()));
+            return;
+        }
         match format {
             Format::Json => self.look(payload),
-            Format::Avro => {
-                self.messages += 1;
-                self.broken += usize::from(!self.avro.look(payload, message.partition(), message.offset()));
-            }
             Format::Debezium => {
                 self.look_at_event(payload);
                 self.key = self.key.take().or_else(|| debezium::key(message.key()?));
             }
-            Format::Raw => {}
+            Format::Avro | Format::Protobuf | Format::JsonSchema | Format::Raw => {}
         }
     }
 
@@ -104,14 +106,14 @@ impl Guess {
         }
     }
 
-    /// The same, but what was known before stays as it was: a column that has been loaded keeps its place and its type. A field of Avro keeps its place,
-    /// and holds what its new schemas have too.
+    /// The same, but what was known before stays as it was: a column that has been loaded keeps its place and its type. A field of schemas keeps its
+    /// place, and holds what its new schemas have too.
     pub(crate) fn under(mut self, known: &[(String, Kind)]) -> Self {
         let seen = std::mem::take(&mut self.members);
         let widened = |(name, kind): &(String, Kind)| {
             let new = seen
                 .iter()
-                .find_map(|(seen, new)| matches!(new, Kind::Avro(_)).then_some(new).filter(|_| seen == name));
+                .find_map(|(seen, new)| matches!(new, Kind::Schema(_)).then_some(new).filter(|_| seen == name));
             (name.clone(), new.map_or(*kind, |new| kind.and(*new)))
         };
         let known: Vec<(String, Kind)> = known.iter().map(widened).collect();
@@ -125,10 +127,10 @@ impl Guess {
     /// Takes over what another one knows.
     pub(crate) fn join(&mut self, other: Self) {
         other.members.into_iter().for_each(|(name, kind)| match kind {
-            Kind::Avro(_) => self.add_kind(&name, kind),
+            Kind::Schema(_) => self.add_kind(&name, kind),
             _ => self.add(name, kind),
         });
-        self.avro.join(other.avro);
+        self.seen.join(other.seen);
         self.more |= other.more;
         self.defaults |= other.defaults;
         self.key = self.key.take().or(other.key);
@@ -214,10 +216,10 @@ impl Kind {
         }
     }
 
-    /// The column of Avro messages that holds the same.
+    /// The column of messages with schemas that holds the same.
     pub(crate) fn shape(self) -> Shape {
         match self {
-            Self::Avro(shape) => shape,
+            Self::Schema(shape) => shape,
             Self::Boolean => Shape::Boolean,
             Self::Integer { .. } => Shape::Long,
             Self::Long => Shape::Decimal { precision: 38, scale: 0 },
@@ -230,7 +232,7 @@ impl Kind {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, same) if one == same => one,
-            (Self::Avro(one), other) | (other, Self::Avro(one)) => Self::Avro(one.and(other.shape())),
+            (Self::Schema(one), other) | (other, Self::Schema(one)) => Self::Schema(one.and(other.shape())),
             (Self::Unknown, known) | (known, Self::Unknown) => known,
             (Self::Integer { .. }, Self::Integer { .. }) => Self::Integer { double: false },
             (Self::Integer { .. }, Self::Long) | (Self::Long, Self::Integer { .. }) => Self::Long,
@@ -293,24 +295,27 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_avro_keeps_its_place_and_holds_what_new_schemas_have() {
+    fn a_column_of_schemas_keeps_its_place_and_holds_what_new_ones_have() {
         let mut guess = Guess::default();
-        guess.add_kind("new", Kind::Avro(Shape::Text));
-        guess.add_kind("a", Kind::Avro(Shape::Long));
-        guess.add_kind("b", Kind::Avro(Shape::Int));
+        guess.add_kind("new", Kind::Schema(Shape::Text));
+        guess.add_kind("a", Kind::Schema(Shape::Long));
+        guess.add_kind("b", Kind::Schema(Shape::Int));
         let known = [("gone", Shape::Date), ("a", Shape::Int), ("b", Shape::Text)];
-        let mut known = known.map(|(name, shape)| (name.to_owned(), Kind::Avro(shape))).to_vec();
+        let mut known = known.map(|(name, shape)| (name.to_owned(), Kind::Schema(shape))).to_vec();
         // Loaded by a connection of format json before.
         known.push(("c".to_owned(), Kind::Integer { double: true }));
-        guess.add_kind("c", Kind::Avro(Shape::Int));
+        guess.add_kind("c", Kind::Schema(Shape::Int));
         let guess = guess.under(&known);
         let kinds: Vec<_> = guess.members.iter().map(|(name, kind)| (name.as_str(), kind.shape())).collect();
         let expected =
             [("gone", Shape::Date), ("a", Shape::Long), ("b", Shape::Json), ("c", Shape::Long), ("new", Shape::Text)];
         assert_eq!(kinds, expected);
         let stored = serde_json::to_value(&guess.members).unwrap();
-        assert_eq!(stored[1], serde_json::json!(["a", { "avro": "long" }]));
+        assert_eq!(stored[1], serde_json::json!(["a", { "schema": "long" }]));
         assert_eq!(serde_json::from_value::<Vec<(String, Kind)>>(stored).unwrap(), guess.members);
+        // As positions had it when Avro was the only format with schemas.
+        let old = serde_json::json!({ "avro": "long" });
+        assert_eq!(serde_json::from_value::<Kind>(old).unwrap(), Kind::Schema(Shape::Long));
     }
 
     #[test]

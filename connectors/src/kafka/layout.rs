@@ -57,7 +57,7 @@ const METAS_OF_CHANGES: [(&str, Meta); 7] = [
 fn metas(format: Format) -> &'static [(&'static str, Meta)] {
     match format {
         Format::Debezium => &METAS_OF_CHANGES,
-        Format::Json | Format::Avro | Format::Raw => &METAS,
+        Format::Json | Format::Avro | Format::Protobuf | Format::JsonSchema | Format::Raw => &METAS,
     }
 }
 
@@ -68,7 +68,7 @@ const VALUE: &str = "_value";
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fill {
     Meta(Meta),
-    /// A member of a JSON message, or a field of an Avro one.
+    /// A member of a JSON message, or a field of one with a schema.
     Member(Wanted),
     /// The whole value.
     Value,
@@ -117,15 +117,21 @@ impl Layout {
                 };
                 layout.columns.push(Column { field: Field::new(VALUE, data_type, true), fill: Fill::Value });
             }
-            Format::Json | Format::Debezium | Format::Avro => layout.members(label, format, &rules, guess)?,
+            Format::Json | Format::Debezium | Format::Avro | Format::Protobuf | Format::JsonSchema => {
+                layout.members(label, format, &rules, guess)?;
+            }
         }
         if let Some(Columns::Override(declared)) = columns {
             // In the order in which they are written; those of the sample have their place already.
             for (name, rule) in declared {
                 if layout.columns.iter().all(|column| column.field.name() != name) {
                     match format {
-                        Format::Json | Format::Debezium => layout.columns.push(declared_member(name, rule, format)?),
-                        Format::Avro | Format::Raw => return Err(layout.missing(label, format, name)),
+                        Format::Json | Format::Debezium | Format::JsonSchema => {
+                            layout.columns.push(declared_member(name, rule, format)?);
+                        }
+                        Format::Avro | Format::Protobuf | Format::Raw => {
+                            return Err(layout.missing(label, format, name));
+                        }
                     }
                 }
             }
@@ -174,8 +180,8 @@ impl Layout {
                 }
             });
         }
-        if format == Format::Avro {
-            self.avro_notes(label, guess);
+        if format.language().is_some() {
+            self.schema_notes(label, guess);
             return Ok(());
         }
         if guessed > 0 {
@@ -208,8 +214,8 @@ impl Layout {
         Ok(())
     }
 
-    fn avro_notes(&mut self, label: &str, guess: &Guess) {
-        self.notes.extend(guess.avro.remarks.iter().cloned());
+    fn schema_notes(&mut self, label: &str, guess: &Guess) {
+        self.notes.extend(guess.seen.remarks.iter().cloned());
         if guess.broken > 0 {
             self.notes.push(format!(
                 "{label}: {} of {} messages looked at do not begin with the id of a schema",
@@ -241,7 +247,10 @@ impl Layout {
             Format::Json | Format::Debezium => {
                 format!("a field that the sample does not show needs a type: `columns: {{ {name}: text }}`")
             }
-            Format::Avro => "no other field is in the schemas of its subject and of the messages looked at".to_owned(),
+            Format::JsonSchema => format!("a field that no schema has needs a type: `columns: {{ {name}: text }}`"),
+            Format::Avro | Format::Protobuf => {
+                "no other field is in the schemas of its subject and of the messages looked at".to_owned()
+            }
             Format::Raw => "format raw has no others".to_owned(),
         };
         EngineError::config(format!("{label} has no column {name}"))
@@ -313,7 +322,7 @@ fn guessed_member(name: &str, kind: Kind) -> Column {
         Kind::Text => typed(DataType::Utf8),
         // It takes whatever comes.
         Kind::Unknown | Kind::Json => member(json_field(name), Reading::Raw),
-        Kind::Avro(shape) => match shape.data_type() {
+        Kind::Schema(shape) => match shape.data_type() {
             Some(data_type) => typed(data_type),
             None => member(json_field(name), Reading::Raw),
         },
@@ -325,7 +334,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::kafka::avro::shape::Shape;
+    use crate::kafka::schemas::shape::Shape;
 
     fn guess(messages: &[&str]) -> Guess {
         let mut guess = Guess::default();
@@ -377,7 +386,7 @@ mod tests {
     fn fields_of_avro_are_columns_and_others_are_not_declared() {
         let mut seen = Guess::default();
         for (name, shape) in [("id", Shape::Int), ("lines", Shape::Json), ("_key", Shape::Bytes), ("at", Shape::Text)] {
-            seen.add_kind(name, Kind::Avro(shape));
+            seen.add_kind(name, Kind::Schema(shape));
         }
         let rules = columns(serde_json::json!({ "at": "timestamptz" }));
         let layout = Layout::new("c.t", Format::Avro, Some(&rules), &seen).unwrap();

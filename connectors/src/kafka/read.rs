@@ -10,14 +10,14 @@ use rdkafka::message::{BorrowedMessage, Message};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 
-use super::avro::Rules;
-use super::avro::look::{Asking, complete};
 use super::consume::{Consumption, Flow};
 use super::endpoint::Format;
 use super::guess::Guess;
 use super::layout::Column;
 use super::position::Window;
 use super::rows::{Messages, Reads, Rows, place};
+use super::schemas::Rules;
+use super::schemas::look::{Asking, complete};
 
 /// What one reader does.
 #[derive(Debug, Clone)]
@@ -29,8 +29,8 @@ pub(crate) struct Read {
     pub columns: Vec<Column>,
     /// Members that messages may have; any if absent.
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
-    /// What reading Avro needs.
-    pub avro: Rules,
+    /// What reading messages with schemas needs.
+    pub rules: Rules,
     /// Where messages go that can't be read; without it they end the read.
     pub quarantine: Option<Arc<Quarantine>>,
     /// Format debezium: whether a message without a key is refused.
@@ -102,15 +102,17 @@ impl Read {
 
     fn messages(&self, io: &Handle) -> Messages {
         let Consumption { client, topic, cancel, .. } = &self.consumption;
-        match client.endpoint.format {
-            Format::Json | Format::Raw => Messages::Json,
+        let format = client.endpoint.format;
+        if let Some(language) = format.language() {
+            let (client, topic, cancel) = (client.clone(), topic.clone(), cancel.clone());
+            let asking = Arc::new(Asking { client, topic, io: io.clone(), cancel });
+            return Messages::Schemas(language, self.rules.clone(), asking);
+        }
+        match format {
             Format::Debezium => {
                 Messages::Changes(Reads { truncates: client.endpoint.truncates, needs_keys: self.needs_keys })
             }
-            Format::Avro => {
-                let (client, topic, cancel) = (client.clone(), topic.clone(), cancel.clone());
-                Messages::Avro(self.avro.clone(), Arc::new(Asking { client, topic, io: io.clone(), cancel }))
-            }
+            _ => Messages::Json,
         }
     }
 

@@ -12,12 +12,13 @@ use headwater_engine::connector::PART_BITS;
 use headwater_engine::{EngineError, ErrorKind, Result};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 
-use super::avro::{self, Rules, Schemas};
 use super::debezium::Change;
 use super::json::members::members;
 use super::json::store::Store;
 use super::json::{Decoder, Refusal, UNSEEN, Wanted, base64};
 use super::layout::{Column, Fill, Meta};
+use super::schemas::{self, Language, Records, Rules, Schemas};
+use super::{avro, json_schema, protobuf};
 
 mod changes;
 
@@ -41,7 +42,7 @@ enum Place {
 pub(crate) enum Messages {
     /// Or not at all, if no column is a member.
     Json,
-    Avro(Rules, Arc<dyn Schemas>),
+    Schemas(Language, Rules, Arc<dyn Schemas>),
     Changes(Reads),
 }
 
@@ -51,7 +52,7 @@ enum Members {
     /// No member is read: then values are not looked at.
     Ignored,
     Json(Decoder),
-    Avro(Box<avro::Decoder>),
+    Records(Box<dyn Records>),
     /// Of the rows that change events are about.
     Changes(Decoder, Reads),
 }
@@ -66,8 +67,13 @@ impl Members {
                 Decoder::new(wanted).map(|decoder| Self::Changes(decoder.knowing(known), reads))
             }
             Messages::Json => Decoder::new(wanted).map(|decoder| Self::Json(decoder.knowing(known))),
-            Messages::Avro(rules, schemas) => {
-                avro::Decoder::new(wanted, known, rules, schemas).map(|decoder| Self::Avro(Box::new(decoder)))
+            Messages::Schemas(language, rules, schemas) => {
+                let records: Box<dyn Records> = match language {
+                    Language::Avro => Box::new(avro::Decoder::new(wanted, known, rules, schemas)?),
+                    Language::Protobuf => Box::new(protobuf::Decoder::new(wanted, known, rules, schemas)?),
+                    Language::JsonSchema => Box::new(json_schema::Decoder::new(wanted, known, rules, schemas)?),
+                };
+                Some(Self::Records(records))
             }
         }
     }
@@ -76,7 +82,7 @@ impl Members {
         match self {
             Self::Ignored => {}
             Self::Json(decoder) | Self::Changes(decoder, _) => decoder.push_nulls(),
-            Self::Avro(decoder) => decoder.push_nulls(),
+            Self::Records(records) => records.push_nulls(),
         }
     }
 
@@ -84,7 +90,7 @@ impl Members {
         match self {
             Self::Ignored => Ok(Vec::new()),
             Self::Json(decoder) | Self::Changes(decoder, _) => decoder.take(),
-            Self::Avro(decoder) => decoder.take(),
+            Self::Records(records) => records.take(),
         }
     }
 }
@@ -200,8 +206,8 @@ impl Rows {
             (Members::Json(decoder), Some(bytes)) => {
                 decoder.push(bytes).map_err(|refusal| refused_json(&self.label, message, bytes, refusal))
             }
-            (Members::Avro(decoder), Some(bytes)) => {
-                decoder.push(bytes).map_err(|refusal| refused(&self.label, message, refusal))
+            (Members::Records(records), Some(bytes)) => {
+                records.push(bytes).map_err(|refusal| refused(&self.label, message, refusal))
             }
         }
     }
@@ -288,15 +294,15 @@ pub(crate) fn place(label: &str, partition: i32, offset: i64) -> String {
     format!("{label}, partition {partition}, offset {offset}: ")
 }
 
-/// What an error of Avro comes to: the registry's keep their kinds.
-fn refused(label: &str, message: &BorrowedMessage<'_>, refusal: avro::Refusal) -> EngineError {
+/// What an error of a message with a schema comes to: the registry's keep their kinds.
+fn refused(label: &str, message: &BorrowedMessage<'_>, refusal: schemas::Refusal) -> EngineError {
     let error = broken(label, message, &refusal.to_string());
     match refusal {
-        avro::Refusal::Unseen { .. } => EngineError { kind: ErrorKind::Unseen, ..error },
-        avro::Refusal::Message { field, .. } => {
+        schemas::Refusal::Unseen { .. } => EngineError { kind: ErrorKind::Unseen, ..error },
+        schemas::Refusal::Message { field, .. } => {
             error.hint(hint(field.as_deref(), "messages that no serializer of a schema registry has written"))
         }
-        avro::Refusal::Schema(cause) => EngineError { message: error.message, ..cause },
+        schemas::Refusal::Schema(cause) => EngineError { message: error.message, ..cause },
     }
 }
 

@@ -110,7 +110,7 @@ impl ExecutionPlan for TopicScan {
             label: self.topic.label.clone(),
             columns: self.columns.clone(),
             known: self.topic.known.clone(),
-            avro: self.topic.avro.clone(),
+            rules: self.topic.rules.clone(),
             quarantine: self.topic.quarantine.clone(),
             needs_keys: self.topic.needs_keys,
             windows: self.hands[partition].clone(),

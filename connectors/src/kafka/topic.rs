@@ -13,14 +13,14 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::avro::Rules;
-use super::avro::look::{complete, judge};
 use super::cluster::{Client, TopicBounds};
 use super::consume::{Consumption, Flow};
 use super::endpoint::Format;
 use super::guess::Guess;
 use super::layout::Layout;
 use super::position::{Plan, Position, Window};
+use super::schemas::Rules;
+use super::schemas::look::{complete, judge};
 
 /// Messages that are looked at in all, about: enough for rare fields, little beside a read.
 const SAMPLE_MESSAGES: i64 = 1_000;
@@ -67,8 +67,8 @@ pub(crate) struct Topic {
     pub schema: SchemaRef,
     /// Members that messages may have, if others are to be noticed.
     pub known: Option<Arc<HashSet<Vec<u8>>>>,
-    /// What reading Avro needs.
-    pub avro: Rules,
+    /// What reading messages with schemas needs.
+    pub rules: Rules,
     /// Format debezium: whether a message without a key is refused.
     pub needs_keys: bool,
     /// Where messages go that can't be read.
@@ -114,16 +114,16 @@ impl Topic {
             }
         };
         let layout = Layout::new(&label, format, columns, &guess)?;
-        judge(&label, &layout.columns, &guess.avro)?;
+        judge(&label, &layout.columns, &guess.seen)?;
         let schema = Arc::new(layout.schema());
         // A list of columns says that others are not wanted, and of too many fields only the first are columns.
         let is_closed = guess.more || matches!(columns, Some(Columns::Only(_)));
         let is_open = follows && format != Format::Raw && !is_closed;
         let known = is_open.then(|| Arc::new(layout.known(&guess)));
-        let avro = Rules { follows, latest: guess.avro.latest };
+        let rules = Rules { follows, latest: guess.seen.latest };
         plan.position.columns = if follows { guess.members } else { Vec::new() };
         let client = client.clone();
-        Ok(Self { client, name, label, plan, layout, schema, known, avro, needs_keys, quarantine, cancel })
+        Ok(Self { client, name, label, plan, layout, schema, known, rules, needs_keys, quarantine, cancel })
     }
 
     /// The schema of some of the columns.

@@ -110,7 +110,7 @@ async fn a_schema_that_nobody_knew_of_lets_the_load_begin_again() {
     let again = source(&shop, &topic, json!(null)).await.unwrap();
     assert_eq!(fields(&again), ["id Int64", "gone Utf8", "note Utf8"]);
     let position = again.position.as_ref().unwrap().to.clone();
-    assert_eq!(position["columns"][0], json!(["id", { "avro": "long" }]));
+    assert_eq!(position["columns"][0], json!(["id", { "schema": "long" }]));
     assert_eq!(read(again.table).await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(), 301);
     // A column that was loaded keeps its place, and holds what it held.
     send(&mut client, &topic, &many(300));

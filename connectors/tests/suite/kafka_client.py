@@ -26,7 +26,84 @@ def avro(message):
     return out.getvalue()
 
 
-def value(message, name):
+clients = {}
+classes = {}
+serializers = {}
+
+
+def registry(url):
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    if url not in clients:
+        clients[url] = SchemaRegistryClient({"url": url})
+    return clients[url]
+
+
+def message_class(files, name):
+    """The class of a message type, compiled by Google's compiler from .proto files; the last one has it."""
+    import os, tempfile, grpc_tools
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from grpc_tools import protoc
+    key = json.dumps(files)
+    if key not in classes:
+        with tempfile.TemporaryDirectory() as folder:
+            for path, text in files.items():
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                with open(os.path.join(folder, path), "w") as file:
+                    file.write(text)
+            out, known = os.path.join(folder, "all.bin"), os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
+            if protoc.main(["protoc", "-I" + folder, "-I" + known, "--include_imports", "-o" + out, list(files)[-1]]):
+                raise RuntimeError("protoc refused the files")
+            with open(out, "rb") as file:
+                found = descriptor_pb2.FileDescriptorSet.FromString(file.read())
+        pool = descriptor_pool.DescriptorPool()
+        for file in found.file:
+            pool.Add(file)
+        classes[key] = pool
+    return message_factory.GetMessageClass(classes[key].FindMessageTypeByName(name))
+
+
+def serializer(spec, topic):
+    """Confluent's own serializer of a schema for a topic, which registers it."""
+    from confluent_kafka.schema_registry.avro import AvroSerializer
+    from confluent_kafka.schema_registry.json_schema import JSONSerializer
+    from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
+    key = json.dumps([topic, spec])
+    if key not in serializers:
+        client = registry(spec["registry"])
+        if "files" in spec:
+            kind = message_class(spec["files"], spec["type"])
+            serializers[key] = ProtobufSerializer(kind, client, {"use.deprecated.format": False})
+        elif spec["language"] == "avro":
+            serializers[key] = AvroSerializer(client, json.dumps(spec["schema"]))
+        else:
+            # Values are not judged here: some are to be refused where they are read.
+            serializers[key] = JSONSerializer(json.dumps(spec["schema"]), client, conf={"validate": False})
+    return serializers[key]
+
+
+def serialized(message, topic):
+    from confluent_kafka.serialization import MessageField, SerializationContext
+    from google.protobuf import json_format
+    spec, record = {name: part for name, part in message.items() if name != "record"}, message["record"]
+    if "files" in spec:
+        record = json_format.ParseDict(record, message_class(spec["files"], spec["type"])())
+    if "place" in spec:
+        # Its file was registered as a text, which the serializer does not do.
+        id = registry(spec["registry"]).get_latest_version(topic + "-value").schema_id
+        return struct.pack(">bI", 0, id) + bytes(spec["place"]) + record.SerializeToString()
+    return serializer(spec, topic)(record, SerializationContext(topic, MessageField.VALUE))
+
+
+def register(step):
+    """Registers a schema as it is written."""
+    from confluent_kafka.schema_registry import Schema, SchemaReference
+    references = [SchemaReference(each["name"], each["subject"], each["version"]) for each in step.get("references", [])]
+    registry(step["registry"]).register_schema(step["subject"], Schema(step["schema"], step["language"], references))
+
+
+def value(message, name, topic):
+    if name + "_registry" in message:
+        return serialized(message[name + "_registry"], topic)
     if name + "_avro" in message:
         return avro(message[name + "_avro"])
     if name + "_base64" in message:
@@ -56,7 +133,7 @@ def send(step):
         headers = [(key, text if text is None else text.encode("latin-1")) for key, text in message.get("headers", [])]
         while True:
             try:
-                producer.produce(step["topic"], value(message, "value"), value(message, "key"), step.get("partition", 0),
+                producer.produce(step["topic"], value(message, "value", step["topic"]), value(message, "key", step["topic"]), step.get("partition", 0),
                                  on_delivery=lambda error, _: error and failed.append(str(error)), headers=headers)
                 break
             except BufferError:
@@ -120,6 +197,8 @@ def run(step):
         kind = ResourceType.GROUP if "group" in step else ResourceType.TOPIC
         done(admin.create_acls([AclBinding(kind, step.get("group") or step["topic"], ResourcePatternType.LITERAL, "User:" + step["user"], "*",
                                            AclOperation.READ, AclPermissionType.DENY)]))
+    elif name == "register":
+        register(step)
     elif name == "send":
         send(step)
     elif name == "fill":

@@ -9,8 +9,10 @@
     reason = "a test fails by panicking, and starts its own server"
 )]
 
+mod apicurio;
 mod broker;
 mod changes;
+mod closed;
 mod cluster;
 mod compact;
 mod conformance;
@@ -27,6 +29,7 @@ mod kafka_avro;
 mod kafka_changes;
 mod kafka_connect;
 mod kafka_fields;
+mod kafka_registry;
 mod keyed;
 mod load;
 mod memory;

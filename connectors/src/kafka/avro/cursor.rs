@@ -1,12 +1,6 @@
 //! Avro's binary encoding, value by value. Nothing is allocated by a length that the message does not hold.
 
-use super::Reason;
-
-/// Steps that a message may take however short it is: values without any bytes, such as nulls in a list, cost nothing to write.
-const FREE_STEPS: usize = 1 << 20;
-
-/// Steps for each byte of a message.
-const STEPS_PER_BYTE: usize = 16;
+use crate::kafka::schemas::{Reason, Steps};
 
 const SHORT: Reason = "the message ends in the middle of its record";
 
@@ -16,13 +10,12 @@ pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     /// Bytes from the message's start.
     pub at: usize,
-    steps: usize,
+    steps: Steps,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        let steps = FREE_STEPS.saturating_add(bytes.len().saturating_mul(STEPS_PER_BYTE));
-        Self { bytes, at: at.min(bytes.len()), steps }
+        Self { bytes, at: at.min(bytes.len()), steps: Steps::of(bytes) }
     }
 
     /// Bytes that are left.
@@ -33,8 +26,7 @@ impl<'a> Cursor<'a> {
     /// Counts a value. A schema of nested records without any bytes would have more of them than there is time for.
     #[inline]
     pub(super) fn step(&mut self) -> Result<(), Reason> {
-        self.steps = self.steps.checked_sub(1).ok_or("the message has far more values than bytes")?;
-        Ok(())
+        self.steps.step()
     }
 
     #[inline]

@@ -1,38 +1,30 @@
 //! Columns that take messages one by one, each by the schema that it names.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
+use headwater_engine::EngineError;
 
 use super::cursor::Cursor;
 use super::schema::{Id, Node, Schema};
-use super::shape::Shape;
-use super::{HEADER, Reason, Refusal, Rules, Schemas, default, scalar, schema_id, walk};
+use super::{default, scalar, shape, walk};
 use crate::kafka::json::store::{Store, Values};
 use crate::kafka::json::{Reading, Wanted};
+use crate::kafka::schemas::{self, HEADER, Reason, Records, Refusal, Rules, Schemas, Target, refusal, schema_id};
 
 /// Columns for records.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    columns: Vec<Column>,
-    /// Set if no other fields may come: those that the topic's columns are, read or not.
-    known: Option<Arc<HashSet<Vec<u8>>>>,
-    rules: Rules,
+    target: Target,
+    stores: Vec<Store>,
     schemas: Arc<dyn Schemas>,
     /// What to do with messages, by the ids of their schemas.
     programs: HashMap<i32, Arc<Program>>,
     /// Messages mostly have the schema of the one before.
     last: Option<(i32, Arc<Program>)>,
     rows: usize,
-}
-
-#[derive(Debug)]
-struct Column {
-    wanted: Wanted,
-    store: Store,
 }
 
 /// How messages of a schema become rows.
@@ -56,6 +48,31 @@ struct Fallback {
 /// A reason, and the column at fault.
 type Fault = (Option<usize>, Reason);
 
+impl Records for Decoder {
+    fn push_nulls(&mut self) {
+        self.stores.iter_mut().for_each(Store::push_null);
+        self.rows += 1;
+    }
+
+    fn push(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        let id = schema_id(message).map_err(|reason| refusal(None, 0, reason))?;
+        let program = self.program(id)?;
+        let mut cursor = Cursor::new(message, HEADER);
+        if let Err((column, reason)) = self.record(&program, &mut cursor) {
+            self.stores.iter_mut().for_each(|store| store.truncate(self.rows));
+            let column = column.and_then(|index| self.target.wanted.get(index));
+            return Err(refusal(column.map(|wanted| wanted.name.clone()), cursor.at, reason));
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.rows = 0;
+        self.stores.iter_mut().map(Store::take).collect()
+    }
+}
+
 impl Decoder {
     /// Empty columns; nothing if a type is none that messages have. Fields besides the known ones, if those are given, are refused.
     pub(crate) fn new(
@@ -64,35 +81,9 @@ impl Decoder {
         rules: Rules,
         schemas: Arc<dyn Schemas>,
     ) -> Option<Self> {
-        let column = |wanted: &Wanted| Some(Column { wanted: wanted.clone(), store: Store::new(&wanted.data_type)? });
-        let columns = wanted.iter().map(column).collect::<Option<Vec<_>>>()?;
-        Some(Self { columns, known, rules, schemas, programs: HashMap::new(), last: None, rows: 0 })
-    }
-
-    /// Adds a row of NULLs.
-    pub(crate) fn push_nulls(&mut self) {
-        self.columns.iter_mut().for_each(|column| column.store.push_null());
-        self.rows += 1;
-    }
-
-    /// Takes a message as a row.
-    pub(crate) fn push(&mut self, message: &[u8]) -> Result<(), Refusal> {
-        let id = schema_id(message).map_err(|reason| refusal(None, 0, reason))?;
-        let program = self.program(id)?;
-        let mut cursor = Cursor::new(message, HEADER);
-        if let Err((column, reason)) = self.record(&program, &mut cursor) {
-            self.columns.iter_mut().for_each(|column| column.store.truncate(self.rows));
-            let column = column.and_then(|index| self.columns.get(index));
-            return Err(refusal(column.map(|column| column.wanted.name.clone()), cursor.at, reason));
-        }
-        self.rows += 1;
-        Ok(())
-    }
-
-    /// The rows as arrays, in the order of what is wanted; nothing is left.
-    pub(crate) fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
-        self.rows = 0;
-        self.columns.iter_mut().map(|column| column.store.take()).collect()
+        let stores = wanted.iter().map(|wanted| Store::new(&wanted.data_type)).collect::<Option<_>>()?;
+        let target = Target { wanted: wanted.to_vec(), known, rules };
+        Some(Self { target, stores, schemas, programs: HashMap::new(), last: None, rows: 0 })
     }
 
     fn record(&mut self, program: &Program, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
@@ -111,7 +102,7 @@ impl Decoder {
                 Some(Fallback { schema, node, bytes }) => {
                     self.value(*index, schema, *node, &mut Cursor::new(bytes, 0))?;
                 }
-                None => self.columns.iter_mut().skip(*index).take(1).for_each(|column| column.store.push_null()),
+                None => self.stores.iter_mut().skip(*index).take(1).for_each(Store::push_null),
             }
         }
         Ok(())
@@ -119,9 +110,9 @@ impl Decoder {
 
     #[inline]
     fn value(&mut self, index: usize, schema: &Schema, id: Id, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        match self.columns.get_mut(index) {
-            Some(Column { wanted, store }) => value(wanted.reading, store, schema, id, cursor),
-            None => walk::skip(schema, id, cursor),
+        match (self.target.wanted.get(index), self.stores.get_mut(index)) {
+            (Some(wanted), Some(store)) => value(wanted.reading, store, schema, id, cursor),
+            _ => walk::skip(schema, id, cursor),
         }
         .map_err(|reason| (Some(index), reason))
     }
@@ -136,7 +127,7 @@ impl Decoder {
             Some(program) => Arc::clone(program),
             None => {
                 let schema = self.schemas.schema(id).map_err(Refusal::Schema)?;
-                let program = Arc::new(self.compile(schema)?);
+                let program = Arc::new(self.compile(&schema)?);
                 self.programs.insert(id, Arc::clone(&program));
                 program
             }
@@ -146,42 +137,28 @@ impl Decoder {
     }
 
     /// Compares a schema with the columns.
-    fn compile(&self, schema: Arc<Schema>) -> Result<Program, Refusal> {
-        let mut steps = Vec::new();
-        for field in schema.fields() {
-            let column = self.columns.iter().position(|column| column.wanted.name == field.name);
-            let unseen = || Refusal::Unseen { id: schema.id, field: field.name.clone() };
-            match column.and_then(|index| self.columns.get(index)) {
-                Some(Column { wanted, .. }) => {
-                    if self.rules.follows && is_news(&schema, field.node, wanted) {
-                        return Err(unseen());
-                    }
-                    if !is_readable(&schema, field.node, wanted) {
-                        let what = format!("its type in schema {} does not fit the column's type", schema.id);
-                        return Err(refusal(Some(field.name.clone()), 0, what));
-                    }
-                }
-                None if self.known.as_ref().is_some_and(|known| !known.contains(field.name.as_bytes())) => {
-                    return Err(unseen());
-                }
-                None => {}
-            }
-            steps.push((field.node, column));
-        }
-        let filled: HashSet<usize> = steps.iter().filter_map(|(_, column)| *column).collect();
-        let missing = self.columns.iter().enumerate().filter(|(index, _)| !filled.contains(index));
-        let missing = missing.map(|(index, column)| Ok((index, self.fallback(&column.wanted)?)));
-        Ok(Program { missing: missing.collect::<Result<_, Refusal>>()?, schema, steps })
+    fn compile(&self, found: &schemas::Schema) -> Result<Program, Refusal> {
+        let schemas::Schema::Avro(schema) = found else {
+            return Err(Refusal::Schema(EngineError::bug("a schema is not of Avro")));
+        };
+        let places = self.target.places(found)?;
+        let missing = self.target.without(&places).into_iter().map(|index| {
+            let wanted = self.target.wanted.get(index);
+            Ok((index, wanted.map(|wanted| self.fallback(wanted)).transpose()?.flatten()))
+        });
+        let missing = missing.collect::<Result<_, Refusal>>()?;
+        let steps = schema.fields().iter().map(|field| field.node).zip(places).collect();
+        Ok(Program { schema: Arc::clone(schema), steps, missing })
     }
 
     /// The default that a column has in the latest schema.
     fn fallback(&self, wanted: &Wanted) -> Result<Option<Fallback>, Refusal> {
-        let Some(latest) = &self.rules.latest else { return Ok(None) };
+        let Some(schemas::Schema::Avro(latest)) = &self.target.rules.latest else { return Ok(None) };
         let field = latest.fields().iter().find(|field| field.name == wanted.name);
         let Some((field, json)) = field.and_then(|field| Some((field, field.default.as_ref()?))) else {
             return Ok(None);
         };
-        if self.rules.follows && is_news(latest, field.node, wanted) {
+        if self.target.is_news(shape::some(latest, field.node), wanted) {
             return Err(Refusal::Unseen { id: latest.id, field: field.name.clone() });
         }
         let wrong = || {
@@ -189,15 +166,10 @@ impl Decoder {
             refusal(Some(field.name.clone()), 0, what)
         };
         let bytes = default::encode(latest, field.node, json).map_err(|_| wrong())?;
-        let mut trial =
-            Store::new(&wanted.data_type).filter(|_| is_readable(latest, field.node, wanted)).ok_or_else(wrong)?;
+        let mut trial = Store::new(&wanted.data_type).filter(|_| fits(latest, field.node, wanted)).ok_or_else(wrong)?;
         value(wanted.reading, &mut trial, latest, field.node, &mut Cursor::new(&bytes, 0)).map_err(|_| wrong())?;
         Ok(Some(Fallback { schema: Arc::clone(latest), node: field.node, bytes }))
     }
-}
-
-fn refusal(field: Option<String>, at: usize, reason: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::Message { field, at, reason: reason.into() }
 }
 
 /// Takes the value that stands here.
@@ -220,17 +192,11 @@ fn value(reading: Reading, store: &mut Store, schema: &Schema, id: Id, cursor: &
     Ok(())
 }
 
-/// Whether values of a type can be read into a column.
-pub(super) fn is_readable(schema: &Schema, id: Id, wanted: &Wanted) -> bool {
-    wanted.reading == Reading::Raw || scalar::fits(schema, id, &wanted.data_type, wanted.reading == Reading::Typed)
+/// Whether values of a field, by its place, can be read into a column.
+pub(crate) fn is_readable(schema: &Schema, index: usize, wanted: &Wanted) -> bool {
+    schema.fields().get(index).is_some_and(|field| fits(schema, field.node, wanted))
 }
 
-/// Whether a type needs another column than the one that was chosen after other schemas.
-fn is_news(schema: &Schema, id: Id, wanted: &Wanted) -> bool {
-    let only_null = || match schema.node(id) {
-        Node::Null => true,
-        Node::Union(branches) => branches.iter().all(|branch| *schema.node(*branch) == Node::Null),
-        _ => false,
-    };
-    wanted.reading == Reading::Guessed && !only_null() && !Shape::of(schema, id).is_within(&wanted.data_type)
+fn fits(schema: &Schema, id: Id, wanted: &Wanted) -> bool {
+    wanted.reading == Reading::Raw || scalar::fits(schema, id, &wanted.data_type, wanted.reading == Reading::Typed)
 }

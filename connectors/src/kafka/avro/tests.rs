@@ -2,14 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Value, json};
 
-use super::shape::Shape;
+use headwater_engine::EngineError;
+
+use super::schema::Schema;
 use super::*;
 use crate::kafka::json::{Reading, Wanted};
+use crate::kafka::schemas::shape::Shape;
+use crate::kafka::schemas::{self, Records, Refusal, Rules, Schemas, text};
 
 mod properties;
 
@@ -62,8 +67,9 @@ const DEFAULTS: &str = r#"{"type":"record","name":"R","fields":[{"name":"m","typ
 struct Given(HashMap<i32, Arc<Schema>>);
 
 impl Schemas for Given {
-    fn schema(&self, id: i32) -> Result<Arc<Schema>, EngineError> {
-        self.0.get(&id).cloned().ok_or_else(|| EngineError::config(format!("no schema {id}")))
+    fn schema(&self, id: i32) -> Result<schemas::Schema, EngineError> {
+        let found = self.0.get(&id).cloned().ok_or_else(|| EngineError::config(format!("no schema {id}")))?;
+        Ok(schemas::Schema::Avro(found))
     }
 }
 
@@ -74,7 +80,7 @@ fn schema(id: i32, text: &str) -> Arc<Schema> {
 /// Columns as they are chosen for a schema.
 fn chosen(schema: &Schema) -> Vec<Wanted> {
     let column = |field: &schema::Field| {
-        let data_type = Shape::of(schema, field.node).data_type();
+        let data_type = shape::of(schema, field.node).data_type();
         let reading = if data_type.is_some() { Reading::Guessed } else { Reading::Raw };
         Wanted { name: field.name.clone(), data_type: data_type.unwrap_or(DataType::Utf8), reading }
     };
@@ -93,7 +99,7 @@ fn declared(columns: &[(&str, DataType)]) -> Vec<Wanted> {
 fn decoder(schemas: &[Arc<Schema>], wanted: &[Wanted], latest: Option<&Arc<Schema>>, follows: bool) -> Decoder {
     let given = Given(schemas.iter().map(|schema| (schema.id, Arc::clone(schema))).collect());
     let known = wanted.iter().map(|wanted| wanted.name.clone().into_bytes()).collect::<HashSet<_>>();
-    let rules = Rules { follows, latest: latest.cloned() };
+    let rules = Rules { follows, latest: latest.cloned().map(schemas::Schema::Avro) };
     Decoder::new(wanted, follows.then(|| Arc::new(known)), rules, Arc::new(given)).unwrap()
 }
 
@@ -387,6 +393,9 @@ fn a_column_holds_all_types_that_its_field_has_had() {
         (Text, Json, Json),
         (decimal(10, 2), decimal(8, 4), decimal(12, 4)),
         (decimal(38, 0), decimal(38, 10), Json),
+        (decimal(20, 0), Long, decimal(20, 0)),
+        (decimal(6, 2), Int, decimal(12, 2)),
+        (decimal(38, 2), Long, decimal(38, 2)),
     ] {
         assert_eq!((one.and(other), other.and(one)), (both, both));
         let within = |shape: Shape| both.data_type().is_none_or(|data_type| shape.is_within(&data_type));

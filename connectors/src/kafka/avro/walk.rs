@@ -3,11 +3,10 @@
 //! Records and maps are objects, lists are arrays, unions are what they hold; bytes are base64; enums, UUIDs, dates and times are strings
 //! (`2024-12-31`, `23:59:59.5`, `2024-12-31T23:59:59.5+00:00`); decimals are numbers with all their digits. NaN and infinity have no JSON, and are refused.
 
-use super::Reason;
 use super::cursor::Cursor;
 use super::schema::{Id, Node, Schema};
-use super::text;
 use crate::kafka::json::base64;
+use crate::kafka::schemas::{Reason, text};
 
 /// Values inside of each other. A schema may name itself, so that the message decides how deep it goes.
 const MOST_DEPTH: usize = 100;
@@ -101,8 +100,8 @@ impl Walk<'_> {
             }
             Node::Int => cursor.int().and_then(|value| self.plain(|| Ok(value.to_string()))),
             Node::Long => cursor.long().and_then(|value| self.plain(|| Ok(value.to_string()))),
-            Node::Float => cursor.float().and_then(|value| self.float(value, value.is_finite())),
-            Node::Double => cursor.double().and_then(|value| self.float(value, value.is_finite())),
+            Node::Float => cursor.float().and_then(|value| self.float(value)),
+            Node::Double => cursor.double().and_then(|value| self.float(value)),
             Node::Bytes => cursor.bytes().and_then(|bytes| self.quoted(|| Ok(base64::encode(bytes)))),
             Node::Fixed(size) => cursor.take(*size).and_then(|bytes| self.quoted(|| Ok(base64::encode(bytes)))),
             Node::String | Node::Uuid { fixed: false } => cursor.string().and_then(|text| self.string(text)),
@@ -150,19 +149,11 @@ impl Walk<'_> {
         self.plain(|| make().map(|text| format!("\"{text}\"")))
     }
 
-    fn string(&mut self, text: &str) -> Result<(), Reason> {
-        match &mut self.out {
-            Some(out) => serde_json::to_writer(&mut **out, text).map_err(|_| "a string can't be written"),
-            None => Ok(()),
-        }
+    fn string(&mut self, string: &str) -> Result<(), Reason> {
+        self.out.as_mut().map_or(Ok(()), |out| text::json_string(string, out))
     }
 
-    /// The shortest digits that mean just this number of its type.
-    fn float(&mut self, value: impl serde::Serialize, is_finite: bool) -> Result<(), Reason> {
-        match &mut self.out {
-            Some(_) if !is_finite => Err("NaN and infinity are not numbers of JSON"),
-            Some(out) => serde_json::to_writer(&mut **out, &value).map_err(|_| "a number can't be written"),
-            None => Ok(()),
-        }
+    fn float(&mut self, value: impl serde::Serialize + Into<f64> + Copy) -> Result<(), Reason> {
+        self.out.as_mut().map_or(Ok(()), |out| text::json_float(value, out))
     }
 }

@@ -11,16 +11,19 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::failure::Trouble;
-use super::schema::Schema;
-use super::settings::Address;
+mod failure;
+pub(crate) mod settings;
+
+use super::schemas::{Language, Named, Schema};
+use failure::Trouble;
+use settings::Address;
 
 /// How long a registry is asked again that is not to be reached or not ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -35,17 +38,17 @@ const MOST_REFERENCES: usize = 256;
 /// Schemas that are kept.
 const MOST_KEPT: usize = 4_096;
 
-/// A schema's place: registry, user, subject, id. A user may not see what another one sees, and a subject's context has ids of its own.
-type Key = (String, String, String, i32);
+/// A schema's place: registry, user, subject, id, and what it was read as. A user may not see what another one sees, and a subject's context has ids of its own.
+type Key = (String, String, String, i32, Language);
 
 /// Schemas that were fetched in this process.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<HashMap<Key, Arc<Schema>>>);
+pub(crate) struct Kept(Mutex<HashMap<Key, Schema>>);
 
 /// What a registry has.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
-    Schema(Arc<Schema>),
+    Schema(Schema),
     /// A schema that messages can't be read by, and why.
     Unusable(String),
     Missing,
@@ -54,8 +57,10 @@ pub(crate) enum Found {
 /// One registry.
 pub(crate) struct Registry {
     /// The connection's name, for messages.
-    pub(super) connection: String,
-    pub(super) at: Address,
+    connection: String,
+    at: Address,
+    /// What its schemas are written in, as far as they are asked for.
+    language: Language,
     http: OnceLock<reqwest::Client>,
     kept: Arc<Kept>,
 }
@@ -82,13 +87,16 @@ struct Answer {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Reference {
+    /// How the schema that refers to it names it.
+    #[serde(default)]
+    name: String,
     subject: String,
     version: i32,
 }
 
 impl Registry {
-    pub(crate) fn new(connection: &str, at: Address, kept: Arc<Kept>) -> Self {
-        Self { connection: connection.to_owned(), at, http: OnceLock::new(), kept }
+    pub(crate) fn new(connection: &str, at: Address, language: Language, kept: Arc<Kept>) -> Self {
+        Self { connection: connection.to_owned(), at, language, http: OnceLock::new(), kept }
     }
 
     /// Its address. It holds no login.
@@ -115,7 +123,7 @@ impl Registry {
     /// The schema of an id that messages of a subject name.
     pub(crate) async fn schema(&self, subject: &str, id: i32) -> Result<Found> {
         if let Some(schema) = self.kept.0.lock().get(&self.key(subject, id)) {
-            return Ok(Found::Schema(Arc::clone(schema)));
+            return Ok(Found::Schema(schema.clone()));
         }
         if id < 0 {
             return Ok(Found::Missing);
@@ -143,7 +151,7 @@ impl Registry {
 
     fn key(&self, subject: &str, id: i32) -> Key {
         let user = self.at.login.as_ref().map(|(user, _)| user.clone()).unwrap_or_default();
-        (self.address().to_owned(), user, subject.to_owned(), id)
+        (self.address().to_owned(), user, subject.to_owned(), id, self.language)
     }
 
     async fn found(&self, subject: &str, id: Option<i32>, body: Result<Vec<u8>, Trouble>) -> Result<Found> {
@@ -153,22 +161,23 @@ impl Registry {
         };
         let Some(id) = id.or(answer.id) else { return Err(Trouble::Foreign.at(self)) };
         let what = |what: &str| format!("schema {id} of the registry {} can't be used: {what}", self.address());
-        if let Some(kind) = answer.kind.as_deref().filter(|kind| *kind != "AVRO") {
+        let kind = answer.kind.as_deref().unwrap_or(Language::Avro.name());
+        if kind != self.language.name() {
             let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
-            return Ok(Found::Unusable(what(&format!("it is of the type {kind}, and format is avro"))));
+            let format = self.language.format();
+            return Ok(Found::Unusable(what(&format!("it is of the type {kind}, and format is {format}"))));
         }
         let Some(references) = self.references(answer.references.unwrap_or_default()).await? else {
             return Ok(Found::Unusable(what("a schema that it refers to is missing, or it refers to too many")));
         };
-        Ok(match Schema::parse(id, &answer.schema, &references) {
+        Ok(match Schema::parse(self.language, id, &answer.schema, &references) {
             Err(wrong) => Found::Unusable(what(&wrong)),
             Ok(schema) => {
-                let schema = Arc::new(schema);
                 let mut kept = self.kept.0.lock();
                 if kept.len() >= MOST_KEPT {
                     kept.clear();
                 }
-                kept.insert(self.key(subject, id), Arc::clone(&schema));
+                kept.insert(self.key(subject, id), schema.clone());
                 Found::Schema(schema)
             }
         })
@@ -179,14 +188,14 @@ impl Registry {
         serde_json::from_slice(&body).map_err(|_| Trouble::Foreign.at(self))
     }
 
-    /// The texts of schemas that one refers to, each behind those that it refers to itself; nothing if one is missing.
-    async fn references(&self, first: Vec<Reference>) -> Result<Option<Vec<String>>> {
-        let (mut known, mut texts) = (Vec::new(), Vec::new());
+    /// The schemas that one refers to, each behind those that it refers to itself; nothing if one is missing.
+    async fn references(&self, first: Vec<Reference>) -> Result<Option<Vec<Named>>> {
+        let (mut known, mut found) = (Vec::new(), Vec::new());
         // A schema's text comes when all that it refers to is there.
         let mut open: Vec<(Reference, Option<String>)> = first.into_iter().rev().map(|wanted| (wanted, None)).collect();
         while let Some((wanted, text)) = open.pop() {
             if let Some(text) = text {
-                texts.push(text);
+                found.push(Named { name: wanted.name, text });
                 continue;
             }
             if known.contains(&wanted) {
@@ -204,7 +213,7 @@ impl Registry {
             open.push((wanted, Some(answer.schema)));
             open.extend(answer.references.unwrap_or_default().into_iter().rev().map(|further| (further, None)));
         }
-        Ok(Some(texts))
+        Ok(Some(found))
     }
 
     /// Asks until there is an answer, or until it is not worth it.

@@ -8,7 +8,7 @@ use headwater_engine::{EngineError, ErrorKind};
 use serde::Deserialize;
 use url::Url;
 
-use super::registry::{ANSWER_TIMEOUT, Registry};
+use super::{ANSWER_TIMEOUT, Registry};
 
 /// Why a registry gave no schema.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Decimals, dates and times as they are written, digit for digit.
+//! Numbers, dates and times as they are written, digit for digit.
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 
@@ -10,7 +10,7 @@ const MOST_DECIMAL_BYTES: usize = 512;
 const TOO_LARGE: Reason = "the number has more digits than its type";
 
 /// An unscaled number, big-endian, as long as 128 bits hold it.
-pub(super) fn unscaled(bytes: &[u8]) -> Result<i128, Reason> {
+pub(crate) fn unscaled(bytes: &[u8]) -> Result<i128, Reason> {
     let Some(first) = bytes.first() else { return Err("a decimal has no bytes") };
     let sign = if first & 0x80 == 0 { 0 } else { 0xff };
     let start = bytes.len().saturating_sub(16);
@@ -25,7 +25,7 @@ pub(super) fn unscaled(bytes: &[u8]) -> Result<i128, Reason> {
 }
 
 /// An unscaled number of one scale in another, of at most so many digits.
-pub(super) fn rescaled(value: i128, from: usize, to: usize, precision: u8) -> Result<i128, Reason> {
+pub(crate) fn rescaled(value: i128, from: usize, to: usize, precision: u8) -> Result<i128, Reason> {
     if value == 0 {
         return Ok(0);
     }
@@ -41,7 +41,7 @@ pub(super) fn rescaled(value: i128, from: usize, to: usize, precision: u8) -> Re
 }
 
 /// A decimal of any length as a number is written.
-pub(super) fn decimal(bytes: &[u8], scale: usize) -> Result<String, Reason> {
+pub(crate) fn decimal(bytes: &[u8], scale: usize) -> Result<String, Reason> {
     let (negative, digits) = match unscaled(bytes) {
         Ok(value) => (value < 0, value.unsigned_abs().to_string()),
         Err(reason) if bytes.len() <= 16 => return Err(reason),
@@ -85,11 +85,41 @@ fn long(bytes: &[u8]) -> Result<(bool, String), Reason> {
     Ok((negative, if digits.is_empty() { "0" } else { digits }.to_owned()))
 }
 
+/// The shortest digits that mean just this number of its type, as Postgres prints it.
+pub(crate) fn float<T: serde::Serialize + Into<f64> + Copy>(value: T) -> Result<String, Reason> {
+    let wide: f64 = value.into();
+    Ok(match wide {
+        _ if wide.is_nan() => "NaN".to_owned(),
+        _ if wide.is_infinite() => if wide > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        _ => serde_json::to_string(&value).map_err(|_| "the number can't be written")?,
+    })
+}
+
+/// Adds the same to a text of JSON.
+pub(crate) fn json_float<T: serde::Serialize + Into<f64> + Copy>(value: T, out: &mut Vec<u8>) -> Result<(), Reason> {
+    match value.into().is_finite() {
+        true => serde_json::to_writer(out, &value).map_err(|_| "a number can't be written"),
+        false => Err("NaN and infinity are not numbers of JSON"),
+    }
+}
+
+/// Adds a string to a text of JSON.
+pub(crate) fn json_string(text: &str, out: &mut Vec<u8>) -> Result<(), Reason> {
+    serde_json::to_writer(out, text).map_err(|_| "a string can't be written")
+}
+
+/// Adds bytes to a text that has to be UTF-8.
+pub(crate) fn utf8(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+    std::str::from_utf8(bytes).map_err(|_| "the bytes are not UTF-8, and the column's type is text")?;
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
 /// Days from the first of January of the year 1 to 1970, by chrono's count from the year 1.
 const EPOCH_FROM_CE: i32 = 719_163;
 
 /// A day since 1970 that a date holds.
-pub(super) fn day(days: i32) -> Result<i32, Reason> {
+pub(crate) fn day(days: i32) -> Result<i32, Reason> {
     calendar(days).map(|_| days)
 }
 
@@ -99,20 +129,20 @@ fn calendar(days: i32) -> Result<NaiveDate, Reason> {
 }
 
 /// `YYYY-MM-DD`.
-pub(super) fn date(days: i32) -> Result<String, Reason> {
+pub(crate) fn date(days: i32) -> Result<String, Reason> {
     let day = calendar(days)?;
     Ok(format!("{:04}-{:02}-{:02}", day.year(), day.month(), day.day()))
 }
 
 /// Microseconds since 1970 that a timestamp holds.
-pub(super) fn micros(value: i64, millis: bool) -> Result<i64, Reason> {
+pub(crate) fn micros(value: i64, millis: bool) -> Result<i64, Reason> {
     const WRONG: Reason = "the timestamp is before the year 1 or too far in the future to be carried";
     let micros = if millis { value.checked_mul(1_000).ok_or(WRONG)? } else { value };
     DateTime::from_timestamp_micros(micros).filter(|time| time.year() >= 1).map(|_| micros).ok_or(WRONG)
 }
 
 /// `YYYY-MM-DD hh:mm:ss.ffffff` without zeros at its end, and with another letter in between.
-pub(super) fn timestamp(micros: i64, between: char) -> Result<String, Reason> {
+pub(crate) fn timestamp(micros: i64, between: char) -> Result<String, Reason> {
     let time = DateTime::from_timestamp_micros(micros).ok_or("the timestamp is too far away to be written")?;
     let day = format!("{:04}-{:02}-{:02}", time.year(), time.month(), time.day());
     let of_day = u64::from(time.num_seconds_from_midnight()) * 1_000_000 + u64::from(time.nanosecond() / 1_000);
@@ -120,7 +150,7 @@ pub(super) fn timestamp(micros: i64, between: char) -> Result<String, Reason> {
 }
 
 /// A time of day in microseconds, as Postgres prints it.
-pub(super) fn time(micros: i64) -> Result<String, Reason> {
+pub(crate) fn time(micros: i64) -> Result<String, Reason> {
     /// Midnight at the day's end is not one of Avro's times.
     const DAY: u64 = 86_400_000_000;
     let micros = u64::try_from(micros).ok().filter(|micros| *micros < DAY);
