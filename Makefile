@@ -13,6 +13,11 @@ CHAOS_SECONDS ?= 600
 # What it does when; printed, so that a run can be repeated.
 CHAOS_SEED ?= $(shell date +%s)
 
+# How many days `make soak` simulates, how many rounds two pipelines have, and what happens in them.
+SOAK_DAYS ?= 60
+SOAK_ROUNDS ?= 50
+SOAK_SEED ?= $(shell date +%s)
+
 export CARGO_TERM_COLOR ?= auto
 
 help: ## Show this help
@@ -41,6 +46,10 @@ test: build ## Run all tests
 chaos: build ## Kill, freeze and cut off a fleet for ten minutes (CHAOS_SECONDS=600)
 	@HEADWATER_CHAOS_SECONDS=$(CHAOS_SECONDS) HEADWATER_CHAOS_SEED=$(CHAOS_SEED) scripts/test --test suite chaos -- --nocapture
 
+soak: build ## Simulate 60 days of schedules, and 50 rounds of pairs of pipelines (SOAK_DAYS=60 SOAK_ROUNDS=50)
+	@HEADWATER_SIMULATION_DAYS=$(SOAK_DAYS) HEADWATER_SIMULATION_SEED=$(SOAK_SEED) HEADWATER_TWO_PIPELINES_ROUNDS=$(SOAK_ROUNDS) \
+		HEADWATER_TWO_PIPELINES_SEED=$(SOAK_SEED) scripts/test --test suite -- simulation two_pipelines --nocapture
+
 lint: setup ## Formatting, clippy, documentation, licences, SQL metadata
 	@scripts/lint
 
@@ -56,4 +65,4 @@ dev: bins ## Run everything in one process, with the demo's data directory
 install: setup ## Install the headwater command into cargo's bin folder
 	cargo install --path cli --locked
 
-.PHONY: help setup bins build demo demo-clean test chaos lint eval bench dev install
+.PHONY: help setup bins build demo demo-clean test chaos soak lint eval bench dev install

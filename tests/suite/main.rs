@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a process that is watched from outside gives no signal to wait for")]
 
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
+#[path = "../../connectors/tests/suite/apicurio.rs"]
+mod apicurio;
 mod assistant;
 mod backfills;
 mod bad_input;
@@ -11,6 +14,7 @@ mod bound;
 mod broker;
 mod catalog;
 mod chaos;
+mod clock;
 mod contracts;
 mod control_plane;
 mod conversations;
@@ -32,6 +36,7 @@ mod link;
 mod models;
 mod operations;
 mod partial;
+mod random;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
 #[path = "../../connectors/tests/suite/registry.rs"]
 mod registry;
@@ -41,6 +46,7 @@ mod schedules;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
 #[path = "../../connectors/tests/suite/server.rs"]
 mod server;
+mod simulation;
 mod source_cursors;
 mod staging;
 #[allow(dead_code, missing_docs, unreachable_pub, reason = "the connectors' tests use all of it")]
@@ -50,6 +56,8 @@ mod streams;
 mod support;
 mod topics;
 mod topics_avro;
+mod topics_registry;
+mod two_pipelines;
 mod values;
 mod whole_schemas;
 mod wire;
