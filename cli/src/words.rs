@@ -25,6 +25,7 @@ pub(crate) fn suggestion(suggest: &Suggest) -> String {
         Suggest::ListQuestions => "headwater questions list".to_owned(),
         Suggest::ListConversations => "headwater conversations list".to_owned(),
         Suggest::ListRejects => "headwater rejects list".to_owned(),
+        Suggest::ShowStream { pipeline } => format!("headwater streams show {pipeline}"),
         Suggest::ListDrafts => "headwater drafts list".to_owned(),
         Suggest::ShowDraft { draft } => format!("headwater drafts show {draft}"),
         Suggest::ApproveDraft { draft } => {
@@ -71,6 +72,7 @@ mod tests {
             Suggest::ListQuestions,
             Suggest::ListConversations,
             Suggest::ListRejects,
+            Suggest::ShowStream { pipeline: "events".to_owned() },
             Suggest::ListDrafts,
             Suggest::ShowDraft { draft: run },
             Suggest::ListSchedules,

@@ -192,7 +192,7 @@ pub struct TaskCounts {
     pub rows: u64,
     /// Their Arrow bytes.
     pub bytes: u64,
-    /// Rows that violated a rule, and messages that could not be read.
+    /// Rows and messages that were set aside.
     pub rejected: u64,
     /// Time spent producing them, upstream included, in microseconds.
     pub busy_us: u64,
@@ -263,7 +263,7 @@ impl TaskProgress {
         self.whole.iter().for_each(|whole| whole.add(rows, bytes));
     }
 
-    /// Adds rows that violated a rule, or messages that could not be read.
+    /// Adds rows or messages that were set aside.
     pub fn reject(&self, rows: u64) {
         self.rejected.fetch_add(rows, Ordering::Relaxed);
         self.whole.iter().for_each(|whole| whole.reject(rows));

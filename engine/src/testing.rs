@@ -128,11 +128,13 @@ impl Subject {
     }
 }
 
-/// Remembers handles; grants every intent.
+/// Remembers handles and warnings; grants every intent.
 #[derive(Debug, Default)]
 pub struct Recorder {
     /// What was recorded.
     pub handles: Mutex<Vec<Value>>,
+    /// What was logged as a warning.
+    pub warnings: Mutex<Vec<String>>,
 }
 
 #[async_trait::async_trait]
@@ -158,7 +160,11 @@ impl Control for Recorder {
         Ok(false)
     }
 
-    fn log(&self, _level: LogLevel, _task: Option<&str>, _message: &str) {}
+    fn log(&self, level: LogLevel, _task: Option<&str>, message: &str) {
+        if level == LogLevel::Warn {
+            self.warnings.lock().push(message.to_owned());
+        }
+    }
 }
 
 /// An attempt of a load.

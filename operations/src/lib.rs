@@ -86,7 +86,7 @@ pub use specs::{
     Against, Applied, ApplyReport, ChangeReport, ConnectionChange, DiagnosticReport, FieldReport, LoadReport,
     PipelineChange, PlanReport, PlannedSpec, PlansReport, Proposal, SpecFile, StageReport,
 };
-pub use streams::{StreamReport, StreamsReport};
+pub use streams::{StreamEntry, StreamReport, StreamsReport};
 pub use variables::AllowedVariables;
 
 /// What operations need to know of the installation.

@@ -50,6 +50,11 @@ impl Operations {
         Ok(RejectsReport { rejects, total })
     }
 
+    /// The one whose id begins like this.
+    pub async fn find_reject(&self, actor: &Actor, beginning: &str) -> Result<Uuid> {
+        Ok(self.permit(actor, Action::ReadRejects)?.find_reject(beginning).await?)
+    }
+
     /// One of them, with its content.
     pub async fn reject(&self, actor: &Actor, id: Uuid) -> Result<RejectReport> {
         let (reject, content) = self.permit(actor, Action::ReadRejects)?.reject(id).await?;

@@ -1,12 +1,15 @@
 //! A commented spec to start from, plannable as it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use headwater_engine::connector::TableInfo;
+use headwater_engine::connector::{MESSAGE_KEY, OPERATION, TableInfo};
 use headwater_engine::relations::Connections;
+use headwater_pipelines::plan::{ExtractSource, TableRef};
+use headwater_pipelines::spec::WriteMode;
 use headwater_pipelines::sql::split_name;
 use headwater_store::Suggest;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Action, Actor, OperationError, Operations, Result};
 
@@ -41,19 +44,47 @@ impl Operations {
                 .hint("choose another one")
                 .suggest(Suggest::ListConnections));
         }
-        let catalog = connections.open(connection)?.catalog(false).await;
-        connections.close().await;
-        let mut tables = catalog?;
+        let mut tables = connections.open(connection)?.catalog(false).await?;
         tables.retain(|table| matches(pattern, &table.path));
+        let are_topics = connections.spec(connection)?.name == TOPICS;
+        let keys = match are_topics && target.writes.contains(&WriteMode::Upsert) {
+            true => message_keys(&connections, connection, &tables).await,
+            false => BTreeMap::new(),
+        };
+        connections.close().await;
         if tables.is_empty() {
             return Err(OperationError::not_found(format!("nothing in connection '{connection}' matches '{from}'"))
                 .suggest(Suggest::ShowCatalog { connection: connection.clone() }));
         }
         let pipeline = name.unwrap_or_else(|| format!("{connection}_to_{into}"));
-        let copy = Copy { pipeline: &pipeline, connection, into, connector: target.name, known: &known };
+        let copy =
+            Copy { pipeline: &pipeline, connection, into, connector: target.name, known: &known, are_topics, keys };
         let is_plain = pattern.iter().rev().skip(1).all(|part| !part.contains('*'));
-        Ok(if tables.len() > MOST && is_plain { copy.whole(from, tables.len()) } else { copy.spec(&tables) })
+        Ok(if tables.len() > MOST && is_plain && !are_topics {
+            copy.whole(from, tables.len())
+        } else {
+            copy.spec(&tables)
+        })
     }
+}
+
+/// The columns by which the messages of topics are keyed whose rows are changes of others. A topic that can't be read has none.
+async fn message_keys(
+    connections: &Connections,
+    connection: &str,
+    topics: &[TableInfo],
+) -> BTreeMap<Vec<String>, Vec<String>> {
+    let mut keys = BTreeMap::new();
+    for topic in topics.iter().take(MOST) {
+        let table = TableRef { connection: connection.to_owned(), path: topic.path.clone() };
+        let read = connections.source(&ExtractSource::Table(table), None, &CancellationToken::new()).await;
+        let Ok(schema) = read.map(|read| read.schema()) else { continue };
+        let said = schema.field_with_name(OPERATION).ok().and_then(|field| field.metadata().get(MESSAGE_KEY));
+        if let Some(said) = said {
+            keys.insert(topic.path.clone(), said.split(", ").map(str::to_owned).collect());
+        }
+    }
+    keys
 }
 
 /// `*` stands for any characters within one part; a pattern has as many parts as the path.
@@ -84,6 +115,10 @@ struct Copy<'a> {
     connector: &'a str,
     /// Names of all connections, which no task or group may have.
     known: &'a BTreeSet<String>,
+    /// Whether the tables are topics, of which a run loads what is new.
+    are_topics: bool,
+    /// The keys of topics whose messages are changes of rows.
+    keys: BTreeMap<Vec<String>, Vec<String>>,
 }
 
 impl Copy<'_> {
@@ -97,13 +132,20 @@ impl Copy<'_> {
     fn write(&self, out: &mut String, tables: &[TableInfo]) -> std::fmt::Result {
         let Self { pipeline, connection, into, .. } = self;
         let (source, target) = (self.free("source", &[]), self.free("target", &[]));
-        writeln!(out, "# Copies {} of '{connection}' into '{into}', each replaced as a whole.", plural(tables.len()))?;
+        match self.are_topics {
+            true => writeln!(out, "# Loads what is new in {} of '{connection}' into '{into}'.", topics(tables.len()))?,
+            false => writeln!(
+                out,
+                "# Copies {} of '{connection}' into '{into}', each replaced as a whole.",
+                plural(tables.len())
+            )?,
+        }
         writeln!(out, "# Plan it to check it, run it to try it, apply it to approve it.")?;
         writeln!(out, "name: {pipeline}")?;
-        writeln!(
-            out,
-            "# schedule: {{ cron: \"0 6 * * *\", timezone: UTC }}     # runs every morning once it is applied"
-        )?;
+        out.push_str(match self.are_topics {
+            true => "# stream: { every: 10s }     # goes on by itself once it is applied\n",
+            false => "# schedule: { cron: \"0 6 * * *\", timezone: UTC }     # runs every morning once it is applied\n",
+        });
         writeln!(out, "tasks:")?;
         writeln!(out, "  {source}:")?;
         writeln!(out, "    group:")?;
@@ -111,9 +153,14 @@ impl Copy<'_> {
         for table in tables {
             let name = self.free(&task_name(table), &used);
             let rows = table.rows.map(|rows| format!(", about {} rows", grouped(rows))).unwrap_or_default();
-            writeln!(out, "      # {}{rows}; `columns: [a, b]` reads some of its columns only", table.kind)?;
+            let hint = match self.are_topics {
+                true => "`columns: { id: bigint }` declares types, which a sample only suggests",
+                false => "`columns: [a, b]` reads some of its columns only",
+            };
+            writeln!(out, "      # {}{rows}; {hint}", table.kind)?;
             let from = yaml(&format!("{connection}.{}", path(&table.path)));
-            writeln!(out, "      {name}: {{ extract: {{ from: {from} }} }}")?;
+            let cursor = if self.are_topics { ", cursor: auto" } else { "" };
+            writeln!(out, "      {name}: {{ extract: {{ from: {from}{cursor} }} }}")?;
             used.push(name);
         }
         writeln!(out, "  # Put a transform or a check between the two: a task reads another by its name.")?;
@@ -122,6 +169,7 @@ impl Copy<'_> {
         writeln!(out, "    group:")?;
         let mut loads: Vec<String> = Vec::new();
         for (name, table) in used.iter().zip(tables) {
+            let mode = self.mode(table);
             let alike = tables.iter().filter(|other| other.path.last() == table.path.last()).count();
             let table = match self.connector {
                 "postgres" => format!("{into}.{}", path(&table.path)),
@@ -132,13 +180,27 @@ impl Copy<'_> {
             let load = self.free(&format!("load_{name}"), &loads);
             writeln!(out, "      {load}:")?;
             let table = yaml(&table);
-            writeln!(
-                out,
-                "        load: {{ input: {source}.{name}, into: {table}, mode: overwrite }}     # or append"
-            )?;
+            writeln!(out, "        load: {{ input: {source}.{name}, into: {table}, mode: {mode}")?;
             loads.push(load);
         }
         Ok(())
+    }
+
+    /// How a table is loaded, behind `mode:`.
+    fn mode(&self, table: &TableInfo) -> String {
+        match (self.are_topics, self.keys.get(&table.path)) {
+            (false, _) => "overwrite }     # or append".to_owned(),
+            // Columns of files don't change.
+            (true, None) if self.connector == "files" => "append }".to_owned(),
+            (true, None) => "append, schema: add_columns }".to_owned(),
+            (true, Some(keys)) => {
+                let keys: Vec<String> = keys.iter().map(|key| yaml(key)).collect();
+                format!(
+                    "upsert, keys: [{}], changes: true, schema: add_columns }}     # or append, which keeps each change",
+                    keys.join(", ")
+                )
+            }
+        }
     }
 
     /// The same for more tables than anybody wants to read.
@@ -165,6 +227,13 @@ impl Copy<'_> {
         let numbered = (2..).map(|number| format!("{name}_{number}"));
         std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }
+}
+
+/// The connector whose tables are topics.
+const TOPICS: &str = "kafka";
+
+fn topics(count: usize) -> String {
+    if count == 1 { "one topic".to_owned() } else { format!("{count} topics") }
 }
 
 fn plural(count: usize) -> String {
@@ -230,10 +299,16 @@ mod tests {
         }
     }
 
+    /// A copy of plain tables into a lake.
+    fn copy<'a>(connection: &'a str, into: &'a str, known: &'a BTreeSet<String>) -> Copy<'a> {
+        let keys = BTreeMap::new();
+        Copy { pipeline: "copy", connection, into, connector: "delta", known, are_topics: false, keys }
+    }
+
     /// How many stages the written spec has; it must have no mistakes.
     fn stages(connection: &str, into: &str, connections: &[&str], tables: &[&str]) -> usize {
         let known = connections.iter().map(|name| (*name).to_owned()).collect();
-        let copy = Copy { pipeline: "copy", connection, into, connector: "delta", known: &known };
+        let copy = copy(connection, into, &known);
         let tables: Vec<TableInfo> = tables.iter().map(|name| table(name)).collect();
         let planned = plan(&Document::read("new.yaml", copy.spec(&tables)), &known);
         assert_eq!(planned.diagnostics, []);
@@ -241,9 +316,30 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_is_followed_and_one_of_changes_is_applied_by_the_keys_of_its_messages() {
+        let known = ["cdc", "lake"].map(str::to_owned).into();
+        let topic =
+            |name: &str| TableInfo { path: vec![name.to_owned()], kind: "topic".to_owned(), ..TableInfo::default() };
+        let (changes, events) = (topic("shop.public.orders"), topic("clicks"));
+        let keys = [(changes.path.clone(), vec!["id".to_owned(), "odd, name".to_owned()])].into();
+        let copy = Copy { are_topics: true, keys, ..copy("cdc", "lake", &known) };
+        let spec = copy.spec(&[changes, events]);
+        assert!(spec.contains("mode: upsert, keys: [id, 'odd, name'], changes: true"), "{spec}");
+        assert!(
+            spec.contains("into: lake.clicks, mode: append") && spec.matches("cursor: auto").count() == 2,
+            "{spec}"
+        );
+        for spec in [spec.clone(), spec.replace("# stream:", "stream:")] {
+            let planned = plan(&Document::read("new.yaml", spec), &known);
+            assert_eq!(planned.diagnostics, []);
+            assert_eq!(planned.plan.unwrap().stages.len(), 2);
+        }
+    }
+
+    #[test]
     fn many_tables_are_a_pattern() {
         let known = ["shop", "lake"].map(str::to_owned).into();
-        let copy = Copy { pipeline: "copy", connection: "shop", into: "lake", connector: "delta", known: &known };
+        let copy = copy("shop", "lake", &known);
         let document = Document::read("new.yaml", copy.whole("shop.public.*", 300));
         assert_eq!(document.diagnostics, []);
         let found = plan(&document, &known).diagnostics;
@@ -269,7 +365,7 @@ mod tests {
     #[test]
     fn tables_of_one_name_in_two_schemas_are_loaded_into_two_tables() {
         let known = ["shop", "lake"].map(str::to_owned).into();
-        let copy = Copy { pipeline: "copy", connection: "shop", into: "lake", connector: "delta", known: &known };
+        let copy = copy("shop", "lake", &known);
         let other = TableInfo { path: vec!["other".to_owned(), "orders".to_owned()], ..table("orders") };
         let spec = copy.spec(&[table("orders"), other]);
         assert!(spec.contains("into: lake.public_orders,") && spec.contains("into: lake.other_orders,"), "{spec}");

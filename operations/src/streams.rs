@@ -1,7 +1,7 @@
 //! Streams: listed, shown, paused and resumed.
 
 use headwater_pipelines::plan::Plan;
-use headwater_store::{CursorRow, StreamRow};
+use headwater_store::{CursorRow, StreamRow, Why, Workspace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,7 +11,17 @@ use crate::{Action, Actor, OperationError, Operations, Result, StreamState};
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StreamsReport {
     /// Streams by pipeline.
-    pub streams: Vec<StreamRow>,
+    pub streams: Vec<StreamEntry>,
+}
+
+/// A stream, and what keeps it from loading.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct StreamEntry {
+    /// The stream.
+    #[serde(flatten)]
+    pub stream: StreamRow,
+    /// Stages of its present run that no live worker executes, and what each waits for.
+    pub waits: Vec<Why>,
 }
 
 /// The document of `streams show`.
@@ -19,7 +29,7 @@ pub struct StreamsReport {
 pub struct StreamReport {
     /// The stream.
     #[serde(flatten)]
-    pub stream: StreamRow,
+    pub entry: StreamEntry,
     /// How far each of its loads has read.
     pub cursors: Vec<CursorRow>,
 }
@@ -27,14 +37,19 @@ pub struct StreamReport {
 impl Operations {
     /// All streams.
     pub async fn streams(&self, actor: &Actor) -> Result<StreamsReport> {
-        Ok(StreamsReport { streams: self.permit(actor, Action::ReadStreams)?.streams(None).await? })
+        let workspace = self.permit(actor, Action::ReadStreams)?;
+        let mut streams = Vec::new();
+        for stream in workspace.streams(None).await? {
+            streams.push(entry(&workspace, stream).await?);
+        }
+        Ok(StreamsReport { streams })
     }
 
     /// The stream of a pipeline.
     pub async fn stream(&self, actor: &Actor, pipeline: &str) -> Result<StreamReport> {
         let workspace = self.permit(actor, Action::ReadStreams)?;
-        let stream = workspace.stream(pipeline).await?;
-        Ok(StreamReport { stream, cursors: workspace.cursors(Some(pipeline)).await? })
+        let entry = entry(&workspace, workspace.stream(pipeline).await?).await?;
+        Ok(StreamReport { entry, cursors: workspace.cursors(Some(pipeline)).await? })
     }
 
     /// Lets a stream end behind its present batch.
@@ -63,4 +78,14 @@ impl Operations {
             _ => Ok(()),
         }
     }
+}
+
+/// A stream whose present run is looked at, if it is to run.
+async fn entry(workspace: &Workspace, stream: StreamRow) -> Result<StreamEntry> {
+    let mut waits = match stream.run_id {
+        Some(run) if stream.state == StreamState::Running => workspace.why(run, None).await?,
+        _ => Vec::new(),
+    };
+    waits.retain(|stage| !stage.is_executed());
+    Ok(StreamEntry { stream, waits })
 }

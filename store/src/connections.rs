@@ -234,6 +234,12 @@ impl Workspace {
             .hint("apply versions that do without it, or remove the pipelines first")
             .suggest(Suggest::ListPipelines));
         }
+        if let Some((run, pipeline)) = self.run_that_uses(&mut *tx, name).await? {
+            let message = format!("connection '{name}' is used by run {run} of {pipeline}, which is under way");
+            return Err(StoreError::invalid(message)
+                .hint("wait until it has ended")
+                .suggest(Suggest::CancelRun { run }));
+        }
         self.record(&mut tx, "connections.remove", name, &()).await?;
         tx.commit().await?;
         Ok(())
@@ -253,11 +259,21 @@ impl Workspace {
         )
         .fetch_all(executor)
         .await?;
-        let uses = |text: &str| match serde_json::from_str::<Plan>(text) {
-            Ok(plan) => plan.tasks.values().flat_map(|task| task.work.connections()).any(|used| used == name),
-            Err(_) => true,
-        };
-        Ok(rows.into_iter().filter(|row| uses(&row.plan)).map(|row| row.name).collect())
+        Ok(rows.into_iter().filter(|row| uses(&row.plan, name)).map(|row| row.name).collect())
+    }
+
+    /// The newest unfinished run whose version reads or writes a connection, with its pipeline.
+    async fn run_that_uses(&self, executor: impl PgExecutor<'_>, name: &str) -> Result<Option<(Uuid, String)>> {
+        let rows = sqlx::query!(
+            r#"SELECT r.id, p.name, v.plan::text AS "plan!"
+               FROM runs r JOIN versions v ON v.workspace_id = r.workspace_id AND v.id = r.version_id
+               JOIN pipelines p ON p.workspace_id = r.workspace_id AND p.id = r.pipeline_id
+               WHERE r.workspace_id = $1 AND r.state IN ('pending', 'queued', 'running') ORDER BY r.id DESC"#,
+            self.id()
+        )
+        .fetch_all(executor)
+        .await?;
+        Ok(rows.into_iter().find(|row| uses(&row.plan, name)).map(|row| (row.id, row.name)))
     }
 
     pub(crate) async fn must_have_connection(&self, name: &str) -> Result<()> {
@@ -310,4 +326,12 @@ struct SealedRow {
 fn undecipherable(name: &str) -> StoreError {
     StoreError::invalid(format!("the secrets of connection '{name}' can't be decrypted with this master key"))
         .hint("use the HEADWATER_MASTER_KEY (or the data directory) it was added with, or add it again")
+}
+
+/// Whether a plan reads or writes a connection. One that this build can't read counts as doing so.
+fn uses(plan: &str, connection: &str) -> bool {
+    match serde_json::from_str::<Plan>(plan) {
+        Ok(plan) => plan.tasks.values().flat_map(|task| task.work.connections()).any(|used| used == connection),
+        Err(_) => true,
+    }
 }

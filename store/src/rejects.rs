@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::deadline::Tx;
+use crate::ids::{AMBIGUOUS_SHOWN, Beginning};
 use crate::lifecycle::LeaseKey;
 use crate::loads::IntentRow;
 use crate::state::RejectState;
@@ -215,6 +216,21 @@ impl Workspace {
             Err(_) => RejectContent { text: None, base64: content.base64, truncated },
         };
         Ok((record.shown()?, content))
+    }
+
+    /// The one listed reject whose id begins like this: with digits of an id, dashes or not.
+    pub async fn find_reject(&self, prefix: &str) -> Result<Uuid> {
+        let beginning = Beginning::read("reject", prefix, Suggest::ListRejects)?;
+        let found = sqlx::query_scalar!(
+            "SELECT id FROM rejects WHERE workspace_id = $1 AND id >= $2 AND id <= $3 AND state <> 'pending' ORDER BY id DESC LIMIT $4",
+            self.id(),
+            beginning.from,
+            beginning.to,
+            AMBIGUOUS_SHOWN + 1
+        )
+        .fetch_all(self.reads())
+        .await?;
+        beginning.only(&found)
     }
 
     /// Notes that a person has dealt with rejects; answers with how many were kept until now. If one of the ids is unknown, nothing is changed.

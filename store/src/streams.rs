@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::deadline::Tx;
-use crate::state::{StreamEvent, StreamState};
+use crate::state::{RunState, StreamEvent, StreamState};
 use crate::{Result, StoreError, Workspace};
 
 mod advance;
@@ -24,6 +24,8 @@ pub struct StreamRow {
     pub since: DateTime<Utc>,
     /// Its present run, or its last one.
     pub run_id: Option<Uuid>,
+    /// Where that run is.
+    pub run_state: Option<RunState>,
     /// When its next run starts, if the last one failed.
     pub not_before: Option<DateTime<Utc>>,
     /// Why it does not run, or why its last run failed.
@@ -36,7 +38,7 @@ pub struct StreamRow {
     pub rejected: i64,
     /// When the last batch was committed.
     pub committed_at: Option<DateTime<Utc>>,
-    /// Rows that its loads have left for their next batches, about; absent before the first look.
+    /// Rows that its loads have left for their next batches, about; absent before the first look, and while it does not run.
     pub behind: Option<i64>,
 }
 
@@ -45,8 +47,11 @@ impl Workspace {
     pub async fn streams(&self, pipeline: Option<&str>) -> Result<Vec<StreamRow>> {
         let rows = sqlx::query!(
             r#"SELECT p.name, s.state, s.since, s.run_id, s.not_before, s.error, s.batches, s.rows, s.rejected, s.committed_at,
-                      (SELECT sum(c.behind)::bigint FROM cursors c WHERE c.workspace_id = s.workspace_id AND c.pipeline_id = s.pipeline_id) AS behind
+                      r.state AS "run_state?",
+                      (SELECT sum(c.behind)::bigint FROM cursors c
+                       WHERE c.workspace_id = s.workspace_id AND c.pipeline_id = s.pipeline_id AND s.state = 'running') AS behind
                FROM streams s JOIN pipelines p ON p.workspace_id = s.workspace_id AND p.id = s.pipeline_id
+               LEFT JOIN runs r ON r.workspace_id = s.workspace_id AND r.id = s.run_id
                WHERE s.workspace_id = $1 AND ($2::text IS NULL OR p.name = $2) ORDER BY p.name"#,
             self.id(),
             pipeline
@@ -60,6 +65,7 @@ impl Workspace {
                     state: row.state.parse()?,
                     since: row.since,
                     run_id: row.run_id,
+                    run_state: row.run_state.map(|state| state.parse()).transpose()?,
                     not_before: row.not_before,
                     error: row.error,
                     batches: row.batches,

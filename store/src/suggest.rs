@@ -64,6 +64,11 @@ pub enum Suggest {
     ListConversations,
     /// List what loads have set aside.
     ListRejects,
+    /// Show a stream.
+    ShowStream {
+        /// Its pipeline.
+        pipeline: String,
+    },
     /// List the drafts.
     ListDrafts,
     /// Show a draft.

@@ -105,7 +105,7 @@ fn an_interrupted_backfill_cancels_its_runs_and_can_be_resumed() {
 #[test]
 fn schedulers_and_workers_do_it_if_it_is_left_to_them() {
     let world = days();
-    let serving = world.start(world.command(&["serve", "--roles", "scheduler,worker"]));
+    let serving = world.serve("");
     eventually("it is ready", || serving.stderr().contains("headwater is ready"));
     world.succeed(&backfill(&["--parallel", "2", "--detach"]));
     eventually("all slices are loaded", || {

@@ -209,7 +209,7 @@ fn canceled_while_frozen(target: Target) {
     let frozen = world.start(command);
     eventually("the process is frozen", || frozen.is_stopped());
     world.succeed(&["runs", "cancel", "--newest"]);
-    let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler"]));
+    let serving = world.serve("");
     eventually("the run has ended", || world.json(&["runs", "show", "--json"])["state"] == "canceled");
     frozen.signal("CONT");
     let thawed = frozen.wait();
@@ -235,7 +235,7 @@ fn a_run_whose_process_died_is_finished_by_the_next_worker_that_comes() {
     let mut command = world.command(&["run", "crash.yaml"]);
     command.env("HEADWATER_FAILPOINTS", "after_commit=kill");
     assert!(world.start(command).wait().was_killed());
-    let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler"]));
+    let serving = world.serve("");
     eventually("the run is finished", || world.json(&["runs", "show", "--json"])["state"] == "succeeded");
     serving.signal("TERM");
     let served = serving.wait();

@@ -60,13 +60,13 @@ fn run_until(world: &World, table: &str, rows: &str) {
 }
 
 /// A client of the source that stays.
-struct Writer {
+pub(crate) struct Writer {
     psql: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Writer {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let mut command = Command::new("psql");
         command.args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1"]).arg(world.url());
         let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -74,7 +74,7 @@ impl Writer {
         Self { psql, answers }
     }
 
-    fn say(&mut self, sql: &str) {
+    pub(crate) fn say(&mut self, sql: &str) {
         writeln!(self.psql.stdin.as_mut().unwrap(), "{sql};\n\\echo done").unwrap();
         let mut line = String::new();
         while !line.ends_with("done\n") {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::broker::{broker, name};
 use crate::server::cluster;
-use crate::support::{Running, World, eventually, python, root};
+use crate::support::{World, eventually, python, root};
 
 /// The password of the source's superuser, for connections by TCP.
 const PASSWORD: &str = "only-for-tests";
@@ -105,20 +105,6 @@ fn connect(world: &World, source: &Source, topics: &str) -> Connect {
     Connect { process }
 }
 
-/// A scheduler with a worker, which ends with the value.
-struct Serving(Running);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.child.kill();
-        let _ = self.0.child.wait();
-    }
-}
-
-fn serve(world: &World) -> Serving {
-    Serving(world.start(world.command(&["serve", "--roles", "scheduler,worker"])))
-}
-
 /// Rows of the source, in a form that no reader of the targets can miss a difference in.
 const SOURCE: &str = "SELECT string_agg(concat_ws('|', id, coalesce(name, '∅'), coalesce(balance::text, '∅'), coalesce(at::text, '∅'), coalesce(born::text, '∅'),
      coalesce(md5(long), '∅'), coalesce(md5(bytes), '∅')), ' ' ORDER BY id) FROM customers";
@@ -180,12 +166,17 @@ fn a_lake_and_a_table_equal_their_source_through_everything_that_it_does() {
     );
     let world = world(&source, &topics);
     let mut running = Some(connect(&world, &source, &topics));
-    let mut serving = Some(serve(&world));
+    let mut serving = Some(world.serve(""));
     let told = || std::fs::read_to_string(world.folder.join("connect.log")).unwrap_or_default();
     eventually("the snapshot is sent", || {
         told().contains("Snapshot completed") || told().contains("Finished exporting")
     });
     world.succeed(&["apply", "p.yaml"]);
+    let from = format!("cdc.\"{topics}.public.lines\"");
+    let written = world.succeed(&["new", "--from", &from, "--into", "lake"]);
+    assert!(written.contains("mode: upsert, keys: [a, b], changes: true"), "{written}");
+    world.write("new.yaml", &written);
+    world.succeed(&["plan", "new.yaml"]);
     let equal = |what: &str| {
         let expected = source.run(SOURCE);
         let lines = source.run("SELECT string_agg(a || b || n, ' ' ORDER BY a, b) FROM lines");
@@ -220,7 +211,7 @@ print(' '.join(f\"{r['a']}{r['b']}{r['n']}\" for r in sorted(rows, key=lambda r:
     drop(serving.take());
     source.run("UPDATE customers SET name = 'second ' || id WHERE id < 20; ALTER TABLE customers ADD COLUMN extra integer; INSERT INTO customers (id, extra) VALUES (60, 5)");
     let _connect = connect(&world, &source, &topics);
-    let _serving = serve(&world);
+    let _serving = world.serve("");
     equal("after both were killed");
     eventually("the new column is there", || {
         source.run("SELECT to_regclass('mine.customers') IS NOT NULL AND EXISTS (SELECT FROM information_schema.columns WHERE table_schema = 'mine' AND column_name = 'extra')") == "t"

@@ -61,6 +61,32 @@ fn a_process_killed_at_any_step_of_a_postgres_load_with_history_leaves_every_ver
 }
 
 #[test]
+fn the_version_of_a_row_that_is_gone_ends_and_one_that_comes_back_begins_there() {
+    for (load, versions) in [
+        (INTO_LAKE, versions_of_lake as fn(&World) -> String),
+        (INTO_POSTGRES, versions_of_postgres as fn(&World) -> String),
+    ] {
+        let world = world(&load.replace("mode: scd2", "mode: scd2, deletes: { by: keys, every: 0s }, max_delete: 60%"));
+        world.query("INSERT INTO orders VALUES (1, 'a'), (2, 'b')");
+        eventually("the first rows are loaded", || {
+            run(&world);
+            versions(&world) == "1:a+ 2:b+"
+        });
+        let was = world.query("SELECT updated_at FROM orders WHERE id = 2");
+        world.query("DELETE FROM orders WHERE id = 2");
+        eventually("the version has ended", || {
+            run(&world);
+            versions(&world) == "1:a+ 2:b"
+        });
+        world.query(&format!("INSERT INTO orders VALUES (2, 'b', '{was}')"));
+        eventually("another one has begun", || {
+            run(&world);
+            versions(&world) == "1:a+ 2:b 2:b+"
+        });
+    }
+}
+
+#[test]
 fn what_a_history_can_not_be_is_refused_at_plan_and_what_opens_a_version_is_said() {
     let world = world(INTO_LAKE);
     world.query("INSERT INTO orders VALUES (1, 'a')");
@@ -80,9 +106,11 @@ fn what_a_history_can_not_be_is_refused_at_plan_and_what_opens_a_version_is_said
         ("order_by: updated_at", "order_by: id", "the column id is Int64, and a version holds since a time"),
         ("order_by: updated_at", "track: [nonsense]", "there is no column 'nonsense'"),
         ("order_by: updated_at", "track: [id]", "id is a key, which identifies a row and does not change"),
-        ("order_by: updated_at", "on_delete: soft", "mode scd2 accepts no `on_delete`"),
+        ("order_by: updated_at", "on_delete: soft", "write `on_delete: close`"),
+        ("order_by: updated_at", "deleted_when: id > 1", "'deleted_when' of mode scd2"),
         ("order_by: updated_at", "late: split", "'late' of a load"),
-        ("order_by: updated_at", "max_delete: 5%", "'max_delete' of mode scd2"),
+        ("order_by: updated_at", "max_delete: 5%", "nothing is compared"),
+        ("mode: scd2", "on_delete: close, mode: upsert", "ends versions, and the mode keeps none"),
         ("mode: scd2", "mode: upsert, track: [note]", "mode upsert accepts no `track`"),
     ] {
         world.write("bad.yaml", &spec.replace(from, to));

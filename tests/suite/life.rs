@@ -219,7 +219,7 @@ fn a_transient_failure_is_tried_again_and_loads_once() {
 fn a_run_that_no_worker_is_left_for_is_executed_by_the_command_that_asked_for_it() {
     let world = world();
     world.write("pause.yaml", "name: pause\ntasks:\n  only: { wait: 1ms }\n");
-    let serving = world.start(world.command(&["serve", "--roles", "worker,scheduler"]));
+    let serving = world.serve("");
     eventually("the worker is there", || world.json(&["admin", "doctor", "--json"])["workers"] == 1);
     serving.signal("KILL");
     assert!(serving.wait().was_killed());

@@ -169,6 +169,18 @@ fn what_is_in_use_is_not_removed_and_what_is_unknown_is_not_limited() {
 }
 
 #[test]
+fn a_connection_of_a_run_that_is_under_way_is_not_removed() {
+    let world = world();
+    world.write("copy.yaml", &copy("copy", ""));
+    let watching = world.start(world.command(&["run", "copy.yaml", "--remote"]));
+    eventually("it is queued", || world.control("SELECT count(*) FROM ready") == "1");
+    let removed = world.run(&["connections", "remove", "lake"]);
+    refused(&removed, &["is used by run", "of copy, which is under way", "runs cancel"]);
+    watching.signal("INT");
+    watching.wait();
+}
+
+#[test]
 fn what_pipelines_show_prints_can_be_applied_and_changes_nothing() {
     let world = world();
     world.write("copy.yaml", &copy("copy", ""));
@@ -199,7 +211,7 @@ fn a_failed_run_is_logged_once_and_counted() {
                 publish: { load: { input: good, into: lake.t, mode: append } }\n";
     world.write("broken.yaml", spec);
     world.succeed(&["apply", "broken.yaml"]);
-    let serving = [0, 1].map(|_| world.start(world.command(&["serve", "--roles", "worker,scheduler"])));
+    let serving = [0, 1].map(|_| world.serve(""));
     serving.iter().for_each(|serving| eventually("it is ready", || serving.stderr().contains("headwater is ready")));
     assert_eq!(world.run(&["run", "broken"]).code(), Some(1));
     let told = || serving.iter().map(|serving| serving.stderr()).collect::<String>();

@@ -4,7 +4,7 @@ use headwater_engine::failpoint::FAILPOINTS;
 use serde_json::Value;
 
 use crate::broker::{Client, broker, name};
-use crate::support::{Done, Running, World, eventually, python, root, server};
+use crate::support::{World, eventually, python, root, server};
 
 /// A world with a topic of two partitions, and an approved stream of its messages into a lake.
 fn topic() -> (World, String, Client) {
@@ -42,34 +42,6 @@ fn follow(world: &World, columns: &str) -> String {
     )
 }
 
-/// A scheduler with a worker, which ends with the test.
-struct Serving(Option<Running>);
-
-impl Serving {
-    fn running(&mut self) -> &mut Running {
-        self.0.as_mut().unwrap()
-    }
-
-    fn wait(mut self) -> Done {
-        self.0.take().unwrap().wait()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        if let Some(running) = &mut self.0 {
-            let _ = running.child.kill();
-            let _ = running.child.wait();
-        }
-    }
-}
-
-fn serve(world: &World, failpoints: &str) -> Serving {
-    let mut command = world.command(&["serve", "--roles", "scheduler,worker"]);
-    command.env("HEADWATER_FAILPOINTS", failpoints);
-    Serving(Some(world.start(command)))
-}
-
 /// Ids and notes of the lake's rows, in order.
 fn lake(world: &World) -> String {
     let path = world.folder.join("lake/events").display().to_string();
@@ -89,7 +61,7 @@ const COPY: &str = "SELECT count(*) || ' ' || coalesce(sum(price), 0) FROM copy"
 #[test]
 fn messages_are_in_the_lake_soon_after_they_came_and_offsets_with_them() {
     let (world, topic, mut client) = topic();
-    let _serving = serve(&world, "");
+    let _serving = world.serve("");
     client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#, r#"{"id":2,"note":"b"}"#]);
     eventually("they are there", || lake(&world) == "1:a 2:b");
     client.send(&topic, 1, &[r#"{"id":3,"note":"c"}"#]);
@@ -110,10 +82,10 @@ fn a_worker_killed_at_any_step_of_a_stream_leaves_every_message_once() {
         let (world, topic, mut client) = topic();
         client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#, r#"{"id":2,"note":"b"}"#, r#"{"id":3,"note":"c"}"#]);
         client.send(&topic, 1, &[r#"{"id":4,"note":"d"}"#, r#"{"id":5,"note":"e"}"#]);
-        let killed = serve(&world, &format!("{point}=kill")).wait();
+        let killed = world.serve(&format!("{point}=kill")).wait();
         assert!(killed.was_killed(), "{point}: {killed}");
         client.send(&topic, 1, &[r#"{"id":6,"note":"f"}"#]);
-        let _serving = serve(&world, "");
+        let _serving = world.serve("");
         eventually(point, || lake(&world) == "1:a 2:b 3:c 4:d 5:e 6:f");
         eventually("the control plane knows", || stream(&world)["rows"] == 6);
     }
@@ -122,7 +94,7 @@ fn a_worker_killed_at_any_step_of_a_stream_leaves_every_message_once() {
 #[test]
 fn a_stream_that_is_paused_ends_behind_its_batch_and_goes_on_from_there() {
     let world = table();
-    let _serving = serve(&world, "");
+    let _serving = world.serve("");
     eventually("it is loaded", || {
         world.query("SELECT to_regclass('copy') IS NOT NULL") == "t" && world.query(COPY) == "100 100"
     });
@@ -141,9 +113,24 @@ fn a_stream_that_is_paused_ends_behind_its_batch_and_goes_on_from_there() {
 }
 
 #[test]
+fn a_stream_that_nobody_executes_says_so() {
+    let world = table();
+    let listed = || world.succeed(&["streams", "list"]);
+    assert!(listed().contains("running: no scheduler"), "{}", listed());
+    let serving = world.serve("");
+    eventually("it is loaded", || stream(&world)["rows"] == 100);
+    eventually("nothing keeps it", || stream(&world)["waits"] == serde_json::json!([]));
+    assert!(!listed().contains("running:"), "{}", listed());
+    drop(serving);
+    eventually("its worker is silent", || listed().contains("running: worker is silent"));
+    let shown = world.succeed(&["streams", "show", "events"]);
+    assert!(shown.contains("waits") && shown.contains("last heartbeat"), "{shown}");
+}
+
+#[test]
 fn a_new_version_takes_over_behind_a_batch_and_a_version_without_stream_ends_it() {
     let world = table();
-    let _serving = serve(&world, "");
+    let _serving = world.serve("");
     eventually("it is loaded", || stream(&world)["rows"] == 100);
     let first = stream(&world)["run_id"].clone();
     world.write("p.yaml", &follow(&world, "id, price * 10 AS price"));
@@ -161,7 +148,7 @@ fn a_new_version_takes_over_behind_a_batch_and_a_version_without_stream_ends_it(
 #[test]
 fn a_stream_whose_run_is_canceled_is_paused() {
     let world = table();
-    let _serving = serve(&world, "");
+    let _serving = world.serve("");
     eventually("it is loaded", || stream(&world)["rows"] == 100);
     world.succeed(&["runs", "cancel", stream(&world)["run_id"].as_str().unwrap()]);
     eventually("it is paused", || stream(&world)["state"] == "paused");
@@ -175,7 +162,7 @@ fn a_stream_whose_run_is_canceled_is_paused() {
 fn a_message_that_does_not_fit_stops_the_stream_and_says_where_it_is() {
     let (world, topic, mut client) = topic();
     client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#]);
-    let _serving = serve(&world, "");
+    let _serving = world.serve("");
     eventually("it is loaded", || lake(&world) == "1:a");
     client.send(&topic, 0, &[r#"{"id":"x","note":"b"}"#]);
     eventually("it has failed", || stream(&world)["state"] == "failed");
@@ -191,11 +178,11 @@ fn a_worker_frozen_for_longer_than_its_lease_commits_no_batch_after_its_successo
     for point in ["after_write", "after_intent", "after_commit"] {
         let (world, topic, mut client) = topic();
         client.send(&topic, 0, &[r#"{"id":1,"note":"a"}"#, r#"{"id":2,"note":"b"}"#]);
-        let mut frozen = serve(&world, &format!("{point}=stop"));
-        eventually("it is frozen", || frozen.running().is_stopped());
-        let _serving = serve(&world, "");
+        let frozen = world.serve(&format!("{point}=stop"));
+        eventually("it is frozen", || frozen.is_stopped());
+        let _serving = world.serve("");
         eventually(point, || lake(&world) == "1:a 2:b" && stream(&world)["rows"] == 2);
-        frozen.running().signal("CONT");
+        frozen.signal("CONT");
         client.send(&topic, 1, &[r#"{"id":3,"note":"c"}"#]);
         eventually("the next message is there", || stream(&world)["rows"] == 3);
         assert_eq!(lake(&world), "1:a 2:b 3:c", "{point}");
@@ -215,7 +202,7 @@ fn change_events_of_debezium_keep_a_table_as_its_source_is() {
     );
     let spec = spec.replace("every: 10s", "every: 100ms").replace("shop.public.customers", &topic);
     world.write("p.yaml", &spec.replace("tasks:\n", &connections));
-    let _serving = serve(&world, "");
+    let _serving = world.serve("");
     let row = |id: u32, name: &str, balance: &str| format!(r#"{{"id":{id},"name":"{name}","balance":"{balance}"}}"#);
     let event = |op: &str, before: &str, after: &str| {
         format!(

@@ -6,12 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::link::Link;
 
 /// Nothing that a test starts may take longer.
@@ -55,7 +56,7 @@ pub(crate) fn python(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
-/// One Postgres for all tests of this process, run by the binary under test.
+/// A Postgres, run by the binary under test.
 pub(crate) struct Server {
     folder: PathBuf,
     socket: String,
@@ -64,17 +65,25 @@ pub(crate) struct Server {
     _keeper: Child,
 }
 
-/// The server, started at its first use.
+/// The server of all tests of this process, started at its first use.
 pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
+    SERVER.get_or_init(|| Server::start(None).migrated(None))
+}
+
+impl Server {
+    /// Starts one, perhaps on another clock than the real one.
+    fn start(clock: Option<&Clock>) -> Self {
         let folder = tempfile::Builder::new().prefix("hwt").tempdir_in("/tmp").unwrap().keep();
         open_to_all(&folder);
-        let script = r#""$0" --data-dir "$1/pg" admin psql -- -X -q -At; rm -rf "$1""#;
-        let mut keeper = Command::new("sh")
+        let script = r#""$0" --data-dir "$1/pg" admin psql -- -X -q -At; unset LD_PRELOAD; rm -rf "$@""#;
+        let mut keeper = Command::new("sh");
+        clock.into_iter().for_each(|clock| clock.wind(&mut keeper));
+        let mut keeper = keeper
             .args(["-c", script])
             .arg(headwater())
             .arg(&folder)
+            .args(clock.map(|clock| &clock.folder))
             .env_remove("DATABASE_URL")
             .env_remove("HEADWATER_DATABASE_URL")
             .stdin(Stdio::piped())
@@ -87,19 +96,31 @@ pub(crate) fn server() -> &'static Server {
         let mut socket = String::new();
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut socket).unwrap();
         assert!(!socket.trim().is_empty(), "the embedded Postgres did not start");
-        let server = Server { folder, socket: socket.trim().to_owned(), _keeper: keeper };
-        server.query("postgres", &format!("CREATE DATABASE {MIGRATED}"));
-        let migrated = Command::new(headwater())
-            .args(["admin", "migrate", "--database-url", &server.url(MIGRATED)])
-            .env("HEADWATER_DATA_DIR", server.folder.join("migrate"))
+        Self { folder, socket: socket.trim().to_owned(), _keeper: keeper }
+    }
+
+    /// Makes the database with the control plane's schema.
+    fn migrated(self, clock: Option<&Clock>) -> Self {
+        self.query("postgres", &format!("CREATE DATABASE {MIGRATED}"));
+        let mut migrate = Command::new(headwater());
+        clock.into_iter().for_each(|clock| clock.wind(&mut migrate));
+        let migrated = migrate
+            .args(["admin", "migrate", "--database-url", &self.url(MIGRATED)])
+            .env("HEADWATER_DATA_DIR", self.folder.join("migrate"))
             .output()
             .unwrap();
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
-        server
-    })
-}
+        self
+    }
 
-impl Server {
+    /// One on which nobody but the source has transactions.
+    fn for_a_source(clock: Option<&Clock>) -> &'static Self {
+        let server = Box::leak(Box::new(Self::start(clock)));
+        server.query("postgres", "ALTER SYSTEM SET autovacuum = off");
+        server.query("postgres", "SELECT pg_reload_conf()");
+        server
+    }
+
     /// URL of a database.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://headwater@localhost/{database}?host={}", self.socket)
@@ -130,6 +151,12 @@ pub(crate) struct World {
     pub(crate) source: String,
     /// The control plane's database.
     pub(crate) control: String,
+    /// The server of the source.
+    source_server: &'static Server,
+    /// The server of the control plane.
+    pub(crate) control_server: &'static Server,
+    /// What its processes run on, if not on the real clock.
+    clock: Option<Arc<Clock>>,
 }
 
 /// How a command ended.
@@ -150,42 +177,56 @@ pub(crate) struct Running {
 impl World {
     /// A new world.
     pub(crate) fn new() -> Self {
+        Self::on(server(), server(), None)
+    }
+
+    /// A world whose source has a server of its own, so that transactions of others delay none of its rows.
+    pub(crate) fn apart() -> Self {
+        Self::on(Server::for_a_source(None), server(), None)
+    }
+
+    /// The same on a clock that the test moves: source, control plane and commands.
+    pub(crate) fn simulated(clock: &Arc<Clock>) -> Self {
+        let control = Box::leak(Box::new(Server::start(Some(clock)).migrated(Some(clock))));
+        Self::on(Server::for_a_source(Some(clock)), control, Some(Arc::clone(clock)))
+    }
+
+    fn on(source_server: &'static Server, control_server: &'static Server, clock: Option<Arc<Clock>>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let server = server();
-        let folder = server.folder.join(format!("w{number}"));
+        let folder = control_server.folder.join(format!("w{number}"));
         std::fs::create_dir(&folder).unwrap();
         let (source, control) = (format!("source{number}"), format!("control{number}"));
-        server.query("postgres", &format!("CREATE DATABASE {source}"));
-        server.query("postgres", &format!("CREATE DATABASE {control} TEMPLATE {MIGRATED}"));
-        Self { folder, source, control }
+        source_server.query("postgres", &format!("CREATE DATABASE {source}"));
+        control_server.query("postgres", &format!("CREATE DATABASE {control} TEMPLATE {MIGRATED}"));
+        Self { folder, source, control, source_server, control_server, clock }
     }
 
     /// The source's URL.
     pub(crate) fn url(&self) -> String {
-        server().url(&self.source)
+        self.source_server.url(&self.source)
     }
 
     /// A link to the source's server that can be broken, and the source's URL over it.
     pub(crate) fn link(&self, lose_answer_to: Option<&'static str>) -> (Link, String) {
-        let link = Link::new(self.folder.join("link"), Path::new(&server().socket), lose_answer_to);
+        let link = Link::new(self.folder.join("link"), Path::new(&self.source_server.socket), lose_answer_to);
         let url = format!("postgres://headwater@localhost/{}?host={}", self.source, link.folder.display());
         (link, url)
     }
 
     /// Asks the source database.
     pub(crate) fn query(&self, sql: &str) -> String {
-        server().query(&self.source, sql)
+        self.source_server.query(&self.source, sql)
     }
 
     /// Asks the control plane's database.
     pub(crate) fn control(&self, sql: &str) -> String {
-        server().query(&self.control, sql)
+        self.control_server.query(&self.control, sql)
     }
 
     /// A link to the control plane's server, and the control plane's URL over it.
     pub(crate) fn control_link(&self) -> (Link, String) {
-        let link = Link::new(self.folder.join("control-link"), Path::new(&server().socket), None);
+        let link = Link::new(self.folder.join("control-link"), Path::new(&self.control_server.socket), None);
         let url = format!("postgres://headwater@localhost/{}?host={}", self.control, link.folder.display());
         (link, url)
     }
@@ -212,7 +253,7 @@ impl World {
             .args(arguments)
             .current_dir(&self.folder)
             .env_remove("DATABASE_URL")
-            .env("HEADWATER_DATABASE_URL", server().url(&self.control))
+            .env("HEADWATER_DATABASE_URL", self.control_server.url(&self.control))
             .env("HEADWATER_DATA_DIR", self.folder.join("data"))
             .env("HEADWATER_LEASE_TIME_MS", LEASE_TIME_MS)
             .env("COLUMNS", "120")
@@ -220,6 +261,7 @@ impl World {
             .env_remove("RUST_LOG")
             .env_remove("HEADWATER_FAILPOINTS")
             .stdin(Stdio::null());
+        self.clock.iter().for_each(|clock| clock.wind(&mut command));
         command
     }
 
@@ -231,6 +273,13 @@ impl World {
         let (stdout, stderr) = (file("stdout"), file("stderr"));
         command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
         Running { child: command.spawn().unwrap(), stdout, stderr }
+    }
+
+    /// Starts a scheduler with a worker. Failpoints are written as in `HEADWATER_FAILPOINTS`.
+    pub(crate) fn serve(&self, failpoints: &str) -> Running {
+        let mut command = self.command(&["serve", "--roles", "scheduler,worker"]);
+        command.env("HEADWATER_FAILPOINTS", failpoints);
+        self.start(command)
     }
 
     /// Runs a command to its end.
@@ -290,6 +339,14 @@ impl Running {
     fn done(&self, status: ExitStatus) -> Done {
         let read = |path| std::fs::read_to_string(path).unwrap();
         Done { status, stdout: read(&self.stdout), stderr: read(&self.stderr) }
+    }
+}
+
+impl Drop for Running {
+    /// A test that ends, or fails, leaves no process behind. One that has ended already is not there to be killed.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -52,3 +52,26 @@ print(*(str(r['at'].replace(tzinfo=None)) for r in deltalake.DeltaTable(sys.argv
         "{done}"
     );
 }
+
+#[test]
+fn a_condition_on_floats_behind_columns_keeps_nan_which_the_statistics_of_files_leave_out() {
+    let world = World::new();
+    let folder = world.folder.display();
+    let write = "import deltalake, pyarrow as pa, pyarrow.parquet as pq, sys
+rows = pa.table({'id': [1, 2, 3], 'x': [0.5, float('nan'), 0.25], 'note': ['a', 'b', 'c']})
+pq.write_table(rows, sys.argv[1] + '/floats.parquet')
+deltalake.write_deltalake(sys.argv[1] + '/lake/floats', rows)";
+    python(write, &[&folder.to_string()]);
+    for from in ["lake.floats", "'drop.\"floats.parquet\"'"] {
+        let spec = format!(
+            "name: copy\nconnections:\n  drop: {{ type: files, location: \"file://{folder}\" }}\n  \
+             lake: {{ type: delta, location: \"file://{folder}/lake\" }}\ntasks:\n  rows: {{ extract: {{ from: {from}, columns: [id, x] }} }}\n  \
+             large: {{ transform: \"SELECT id FROM rows WHERE x > 1\" }}\n  publish: {{ load: {{ input: large, into: lake.copied, mode: overwrite }} }}\n"
+        );
+        world.write("copy.yaml", &spec);
+        world.succeed(&["run", "copy.yaml"]);
+        let read = "import deltalake, sys
+print(deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table()['id'].to_pylist())";
+        assert_eq!(python(read, &[&format!("{folder}/lake/copied")]), "[2]", "{from}");
+    }
+}

@@ -10,11 +10,12 @@ use super::fault::Fault;
 use super::strict::{self, Definitions};
 
 /// Fields and words of the spec that a typed plan does not have: `plan` calls them `not_yet`, or a model must not fill them in.
-const LEFT_OUT: [(&str, &[&str]); 7] = [
+const LEFT_OUT: [(&str, &[&str]); 8] = [
     ("ExtractTask", &["tables", "exclude", "on_value", "on_reject", "max_rejected", "connection", "query"]),
     ("ColumnRule", &["mask"]),
     ("LoadTask", &["track", "late", "verify", "changes"]),
     ("WriteMode", &["scd2"]),
+    ("OnDelete", &["close"]),
     ("CheckTask", &["max_rejected"]),
     ("OnFailure", &["quarantine"]),
     ("Rule", &["range"]),
@@ -50,6 +51,12 @@ pub(super) static SPEC: LazyLock<Value> = LazyLock::new(|| {
     load["properties"]["mode"]["description"] = json!("How rows meet those already there.");
     load["properties"]["keys"]["description"] =
         json!("Key columns (upsert, insert_new), or those that name a slice (delete_insert).");
+    // Of history there is no word.
+    load["properties"]["on_delete"]["description"] = json!(
+        "What happens to rows of the target that are gone at the source (upsert). If absent `hard` with `deleted_when` or `deletes`, else `ignore`."
+    );
+    load["properties"]["deletes"]["description"] =
+        json!("A complete scan of the source's keys from time to time, for a load with a cursor (upsert).");
     // Columns with contracts of their own stay as a person has written them.
     load["properties"]["schema"] = json!({
         "anyOf": [{ "$ref": "#/$defs/Contract" }, { "type": "null" }],

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use headwater_operations::{RejectChoice, RejectFilter, RejectOrigin, RejectReport, RejectsReport};
-use uuid::Uuid;
 
 use crate::context::Context;
 use crate::output;
@@ -32,11 +31,11 @@ pub(crate) enum RejectsCommand {
     },
     /// Show why something was set aside, where it comes from, and what it is
     #[command(
-        after_help = "Examples:\n  headwater rejects show 0193a1b2-0000-7000-8000-000000000001\n  headwater rejects show 0193a1b2-0000-7000-8000-000000000001 --json"
+        after_help = "Examples:\n  headwater rejects show 0193a1b2-0000-7000-8000-000000000001\n  headwater rejects show 0193a1b2-0000-70 --json"
     )]
     Show {
-        /// Its id
-        id: Uuid,
+        /// Its id, or the beginning of it
+        id: String,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
@@ -58,8 +57,8 @@ pub(crate) enum RejectsCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Chosen {
-    /// Their ids
-    ids: Vec<Uuid>,
+    /// Their ids, or the beginnings of them
+    ids: Vec<String>,
     /// All of this pipeline
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
@@ -77,11 +76,15 @@ pub(super) async fn rejects(context: &Context, command: RejectsCommand) -> Resul
             if json { output::json(&report)? } else { list(&report) }
         }
         RejectsCommand::Show { id, json } => {
-            let report = operations.reject(actor, id).await?;
+            let report = operations.reject(actor, operations.find_reject(actor, &id).await?).await?;
             if json { output::json(&report)? } else { show(&report) }
         }
         RejectsCommand::Discard { chosen, json } => {
-            let choice = chosen.pipeline.map_or(RejectChoice::Ids(chosen.ids), RejectChoice::Pipeline);
+            let mut ids = Vec::new();
+            for id in &chosen.ids {
+                ids.push(operations.find_reject(actor, id).await?);
+            }
+            let choice = chosen.pipeline.map_or(RejectChoice::Ids(ids), RejectChoice::Pipeline);
             let report = operations.discard_rejects(actor, &choice).await?;
             if json {
                 output::json(&report)?;

@@ -130,7 +130,12 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Result<Exit
             }
         }
         RunsCommand::Why { run, task, json } => {
-            super::why::why(context, unfinished(context, run).await?, task.as_deref(), json).await?;
+            let is_named = run.is_some();
+            let run = unfinished(context, run).await?;
+            super::why::why(context, run, task.as_deref(), json).await?;
+            if !is_named && !json {
+                others(context, run).await?;
+            }
         }
         RunsCommand::Explain(args) => return explain::explain(context, args).await,
         RunsCommand::Cancel { run, newest, json } => {
@@ -166,6 +171,15 @@ async fn unfinished(context: &Context, run: Option<String>) -> Result<Uuid> {
         return Ok(run.run_id);
     }
     named(context, run).await
+}
+
+/// Names what is unfinished beside a run that the command has chosen.
+async fn others(context: &Context, chosen: Uuid) -> Result<()> {
+    let RunsReport { runs } = context.operations.unfinished_runs(&context.actor, NAMED).await?;
+    for RunRow { run_id, pipeline, state, .. } in runs.iter().filter(|run| run.run_id != chosen) {
+        output::line(&format!("also {state}: {pipeline}; headwater runs why {run_id}"));
+    }
+    Ok(())
 }
 
 /// The run to cancel. Nobody's run is canceled because it happens to be the newest, unless that is what the command says.

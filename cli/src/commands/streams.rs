@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use headwater_operations::{StreamReport, StreamRow, StreamState, StreamsReport};
+use headwater_operations::{Cause, RunState, StreamEntry, StreamReport, StreamRow, StreamState, StreamsReport};
 
+use super::why;
 use crate::context::Context;
 use crate::output;
 
@@ -67,10 +69,11 @@ pub(super) async fn streams(context: &Context, command: StreamsCommand) -> Resul
 }
 
 fn list(report: &StreamsReport) {
-    let rows = report.streams.iter().map(|row| {
+    let rows = report.streams.iter().map(|entry| {
+        let row = &entry.stream;
         [
             row.pipeline.clone(),
-            row.state.to_string(),
+            hindrance(entry).map_or_else(|| row.state.to_string(), |what| format!("{}: {what}", row.state)),
             output::time(Some(row.since)),
             output::count(row.batches.unsigned_abs()),
             output::count(row.rows.unsigned_abs()),
@@ -82,13 +85,43 @@ fn list(report: &StreamsReport) {
     output::table(&["pipeline", "state", "since", "commits", "rows", "rejected", "behind", "last commit"], rows);
 }
 
+/// What keeps a stream from loading that is to run, in a word or two.
+fn hindrance(entry: &StreamEntry) -> Option<&'static str> {
+    let row = &entry.stream;
+    if row.state != StreamState::Running {
+        return None;
+    }
+    if is_between_runs(row) {
+        return Some(if next_try(row).is_some() { "tries again" } else { "no scheduler" });
+    }
+    let mut causes = entry.waits.iter().flat_map(|stage| &stage.causes);
+    causes.next().map(|cause| match cause {
+        Cause::Backoff { .. } => "tries again",
+        Cause::NoWorker { .. } | Cause::Pinned { .. } => "no worker",
+        Cause::Running { .. } => "worker is silent",
+        Cause::Paused { .. } => "held by a pause",
+        Cause::Limit { .. } | Cause::NoSlot { .. } => "no place",
+        _ => "starts",
+    })
+}
+
+/// Whether its last run has ended and the next one is not made.
+fn is_between_runs(row: &StreamRow) -> bool {
+    row.state == StreamState::Running && row.run_state.is_none_or(RunState::is_final)
+}
+
+/// When its next run starts, if that is still to come.
+fn next_try(row: &StreamRow) -> Option<DateTime<Utc>> {
+    row.not_before.filter(|time| *time > Utc::now())
+}
+
 /// Rows that are there and not loaded, as the last look found.
 fn behind(row: &StreamRow) -> String {
     row.behind.map(|rows| output::count(rows.unsigned_abs())).unwrap_or_default()
 }
 
 fn show(report: &StreamReport) {
-    let row = &report.stream;
+    let row = &report.entry.stream;
     output::line(&format!("stream {}: {} since {}", row.pipeline, row.state, output::time(Some(row.since))));
     if let Some(run) = row.run_id {
         output::line(&format!("  run           {run}"));
@@ -101,13 +134,23 @@ fn show(report: &StreamReport) {
     }
     if row.committed_at.is_some() {
         output::line(&format!("  last commit   {}", output::time(row.committed_at)));
+    }
+    if row.behind.is_some() {
         output::line(&format!("  behind        {}", behind(row)));
     }
     if let Some(error) = &row.error {
         output::line(&format!("  last failure  {}", output::shown(error)));
     }
-    if row.state == StreamState::Running && row.not_before.is_some() {
-        output::line(&format!("  next try      {}", output::time(row.not_before)));
+    if is_between_runs(row) {
+        match next_try(row) {
+            Some(time) => output::line(&format!("  next try      {}", output::time(Some(time)))),
+            None => output::line(
+                "  waits         for a scheduler to make its next run: headwater up, or headwater serve --roles scheduler",
+            ),
+        }
+    }
+    for stage in &report.entry.waits {
+        output::line(&format!("  waits         {}", why::line(stage)));
     }
     for cursor in &report.cursors {
         let position = cursor.position.as_deref().unwrap_or("the beginning");

@@ -18,9 +18,14 @@ pub(super) async fn why(context: &Context, run: Uuid, task: Option<&str>, json: 
         output::line(&format!("{what} waits for nothing: the run is {}", report.state));
     }
     for answer in &report.stages {
-        output::line(&format!("{} ({}): {}", name(answer), answer.state, text(answer)));
+        output::line(&line(answer));
     }
     Ok(())
+}
+
+/// A stage and everything that it waits for.
+pub(super) fn line(answer: &Why) -> String {
+    format!("{} ({}): {}", name(answer), answer.state, text(answer))
 }
 
 fn name(answer: &Why) -> String {

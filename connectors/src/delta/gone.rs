@@ -1,4 +1,5 @@
-//! Rows of the table that are gone at the source: found by their keys, then left out of the files that are written anew, or marked in them.
+//! Rows of the table that are gone at the source: found by their keys, then left out of the files that are written anew, or marked in them. Where the table keeps
+//! history, their versions end (`history.rs`).
 //!
 //! Only keys are held, in files of this machine, and compared by joins that sort and spill: neither the keys of the source nor those of the table have to fit
 //! into memory.
@@ -13,7 +14,7 @@ use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use headwater_engine::connector::{DELETED, KEPT, list_of_names, refuse_too_many};
 use headwater_engine::{EngineError, Result};
-use headwater_pipelines::plan::{DELETED_AT, Deletes};
+use headwater_pipelines::plan::{DELETED_AT, Deletes, IS_CURRENT};
 
 use super::held::HeldRows;
 use super::merge::{Merge, column, each_key};
@@ -174,15 +175,16 @@ impl Merge<'_> {
         rows.store_as(self.load, back, self.key_columns()?).await
     }
 
-    /// Rows that can be gone. One without a key belongs to none of the source's rows, and one that is marked is gone already.
+    /// Rows that can be gone. One without a key belongs to none of the source's rows, and one that is marked or has ended is gone already.
     fn live(&self, rows: DataFrame, deletes: &Deletes) -> Result<DataFrame> {
         let mut rows = rows;
         for key in self.keys {
             rows = rows.filter(column(None, key).is_not_null()).map_err(EngineError::from)?;
         }
-        match deletes.is_soft() {
-            true => rows.filter(column(None, DELETED_AT).is_null()).map_err(EngineError::from),
-            false => Ok(rows),
+        match deletes {
+            deletes if deletes.is_soft() => rows.filter(column(None, DELETED_AT).is_null()).map_err(EngineError::from),
+            deletes if deletes.closes() => rows.filter(column(None, IS_CURRENT)).map_err(EngineError::from),
+            _ => Ok(rows),
         }
     }
 

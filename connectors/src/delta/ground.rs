@@ -12,6 +12,7 @@ use super::gone::Removal;
 use super::held::HeldRows;
 use super::merge::{BUILD_SIDE_SHARE, each_key, joined};
 use super::table::Location;
+use super::winners::first_of;
 
 /// What the table was when a merge looked at it.
 #[derive(Debug)]
@@ -62,7 +63,9 @@ impl Ground {
         let there = session.read_table(there).map_err(EngineError::from)?;
         let rows = each_key(self.rows.table(&session).await?, &self.keys, self.repeat)?;
         let same = joined(&self.keys, there, rows, JoinType::LeftSemi, Vec::new())?;
-        let same = same.limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)?;
-        if same > 0 { conflict("another writer added rows of the same keys") } else { Ok(()) }
+        match first_of(same).await? {
+            Some(_) => conflict("another writer added rows of the same keys"),
+            None => Ok(()),
+        }
     }
 }

@@ -7,21 +7,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
-use datafusion::common::JoinType;
+use chrono::Utc;
+use datafusion::common::{JoinType, ScalarValue};
 use datafusion::dataframe::DataFrame;
+use datafusion::functions::core::expr_fn::greatest;
+use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit};
+use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use headwater_engine::connector::{Changes, late_rows};
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::plan::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
 use headwater_pipelines::spec::WriteMode;
 
-use super::gone::Removal;
+use super::gone::{Removal, Touched};
 use super::ground::Ground;
 use super::held::HeldRows;
 use super::merge::{Merge, Merged, column};
-use super::winners::first_row;
+use super::winners::{first_of, first_row};
 
 /// What a load changes of a table's versions.
 struct Versions {
@@ -31,6 +35,8 @@ struct Versions {
     closed: HeldRows,
     /// Those of which only what is not tracked changes.
     corrected: HeldRows,
+    /// Those that end because their keys are gone at the source.
+    gone: HeldRows,
     /// Files that hold versions of their keys.
     files: HashSet<String>,
 }
@@ -43,12 +49,13 @@ impl Merge<'_> {
         files: &HashSet<String>,
         history: &History,
         rows: &HeldRows,
+        removal: &Removal,
     ) -> Result<Merged> {
-        let versions = self.versions(table, files, history, rows).await?;
-        let Versions { opened, closed, corrected, files } = &versions;
-        let session = self.session(HeldRows::largest([opened, closed, corrected].into_iter()).unwrap_or(rows))?;
+        let versions = self.versions(table, files, history, rows, removal).await?;
+        let Versions { opened, closed, corrected, gone, files } = &versions;
+        let session = self.session(HeldRows::largest([opened, closed, corrected, gone].into_iter()).unwrap_or(rows))?;
         let mut all = opened.table(&session).await?;
-        for others in [closed, corrected] {
+        for others in [closed, corrected, gone] {
             all = all.union(others.table(&session).await?).map_err(EngineError::from)?;
         }
         let all = rows.store(self.load, all).await?;
@@ -59,7 +66,7 @@ impl Merge<'_> {
         let changes = Changes {
             inserted: opened.rows,
             updated: closed.rows + corrected.rows,
-            deleted: 0,
+            deleted: gone.rows,
             unchanged: rows.rows.saturating_sub(opened.rows + corrected.rows),
         };
         // Another writer that adds a version of one of the keys changes what holds.
@@ -73,10 +80,13 @@ impl Merge<'_> {
         files: &HashSet<String>,
         history: &History,
         rows: &HeldRows,
+        removal: &Removal,
     ) -> Result<Versions> {
-        let session = self.session(rows)?;
         let files: Vec<String> = files.iter().cloned().collect();
+        let (gone, mut all_hits) = self.ended(table, &files, rows, removal).await?;
+        let session = self.session(rows)?;
         let hits = self.hits(&session, table, &files, rows).await?;
+        all_hits.extend(hits.iter().cloned());
         let comes = |field: &&Arc<Field>| !self.layout.absent.contains(field.name());
         let columns: Vec<&Arc<Field>> = self.layout.schema.fields().iter().filter(comes).collect();
         let is_tracked = |field: &Field| history.tracks(field.name(), self.keys, self.order_by);
@@ -112,18 +122,73 @@ impl Merge<'_> {
         })?;
         let opened = self.joined(rows.table(&session).await?, current, JoinType::LeftAnti, same)?;
         let opened = rows.store(self.load, opened).await?;
-        // What would begin while an earlier version still held, which others have ended.
         let ended = filtered(there, column(None, IS_CURRENT).is_not_true())?;
-        let until = column(Some("t"), VALID_TO);
-        let ends_later = until.clone().is_null().or(until.gt(column(Some("r"), VALID_FROM)));
-        let beside = self.joined(ended, opened.table(&session).await?, JoinType::Inner, Vec::new())?;
-        self.refuse_late(filtered(beside, ends_later)?).await?;
+        let opened = match self.deletes {
+            Some(deletes) if deletes.closes() => self.since_the_last_end(&session, ended, opened).await?,
+            _ => {
+                // What would begin while an earlier version still held, which others have ended.
+                let until = column(Some("t"), VALID_TO);
+                let ends_later = until.clone().is_null().or(until.gt(column(Some("r"), VALID_FROM)));
+                let beside = self.joined(ended, opened.table(&session).await?, JoinType::Inner, Vec::new())?;
+                self.refuse_late(filtered(beside, ends_later)?).await?;
+                opened
+            }
+        };
         Ok(Versions {
             opened,
             closed: rows.store(self.load, closed).await?,
             corrected: rows.store(self.load, corrected).await?,
-            files: hits.into_iter().collect(),
+            gone,
+            files: all_hits,
         })
+    }
+
+    /// The versions that end because their keys are gone at the source, and the files that hold versions of these keys.
+    async fn ended(
+        &self,
+        table: &DeltaTable,
+        files: &[String],
+        rows: &HeldRows,
+        removal: &Removal,
+    ) -> Result<(HeldRows, HashSet<String>)> {
+        let touched = self.touched(table, files, rows, removal).await?;
+        let Some(Touched { gone, .. }) = touched else {
+            let session = self.session(rows)?;
+            let none = rows.table(&session).await?.limit(0, Some(0)).map_err(EngineError::from)?;
+            return Ok((rows.store(self.load, none).await?, HashSet::new()));
+        };
+        let session = self.session(&gone)?;
+        let hits = self.hits(&session, table, files, &gone).await?;
+        let current = self.scan(&session, table, &hits, false)?;
+        let current = current.filter(column(None, IS_CURRENT)).map_err(EngineError::from)?;
+        let pairs = self.joined(current, gone.table(&session).await?, JoinType::Inner, Vec::new())?;
+        let now = lit(ScalarValue::TimestampMicrosecond(Some(Utc::now().timestamp_micros()), Some("UTC".into())));
+        // A version that was to begin later has held for a moment: no two versions of a key begin at one time.
+        let next = column(Some("t"), VALID_FROM) + lit(ScalarValue::new_interval_mdn(0, 0, 1_000));
+        let ended = self.version(pairs, |field| match field.name().as_str() {
+            VALID_TO => greatest(vec![now.clone(), next.clone()]),
+            IS_CURRENT => lit(false),
+            name => column(Some("t"), name),
+        })?;
+        Ok((rows.store(self.load, ended).await?, hits.into_iter().collect()))
+    }
+
+    /// Versions that begin. A key that was found gone is back, and its row may be older than that: the version begins where the last one has ended.
+    async fn since_the_last_end(
+        &self,
+        session: &SessionContext,
+        ended: DataFrame,
+        opened: HeldRows,
+    ) -> Result<HeldRows> {
+        let keys = self.keys.iter().map(|key| column(None, key)).collect();
+        let last = ended.aggregate(keys, vec![max(column(None, VALID_TO)).alias(VALID_TO)]).map_err(EngineError::from)?;
+        let pairs = self.joined(last, opened.table(session).await?, JoinType::Right, Vec::new())?;
+        let since = greatest(vec![column(Some("r"), VALID_FROM), column(Some("t"), VALID_TO)]);
+        let begun = self.version(pairs, |field| match field.name().as_str() {
+            VALID_FROM => since.clone(),
+            name => column(Some("r"), name),
+        })?;
+        opened.store(self.load, begun).await
     }
 
     /// Versions in the table's columns, of which each takes its value from one side.
@@ -144,11 +209,9 @@ impl Merge<'_> {
     /// A version can't begin before another one of its key has ended. `late` are pairs of versions and rows of which that is so.
     async fn refuse_late(&self, late: DataFrame) -> Result<()> {
         let keys: Vec<Expr> = self.keys.iter().map(|key| column(Some("t"), key)).collect();
-        let late = late.select(keys).and_then(|late| late.limit(0, Some(1)));
-        let late = late.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
-        match late.iter().find(|batch| batch.num_rows() > 0) {
+        match first_of(late.select(keys).map_err(EngineError::from)?).await? {
             None => Ok(()),
-            Some(batch) => Err(late_rows(self.keys, &format!("({})", first_row(batch)))),
+            Some(batch) => Err(late_rows(self.keys, &format!("({})", first_row(&batch)))),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use datafusion::common::JoinType;
-use datafusion::dataframe::DataFrame;
 use datafusion::functions_nested::expr_fn::array_has;
 use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::SessionContext;
@@ -16,6 +16,7 @@ use headwater_engine::{EngineError, Result};
 
 use super::held::HeldRows;
 use super::merge::{Merge, column};
+use super::winners::first_of;
 
 /// The column that says whether a row of the table was found.
 pub(super) const FOUND: &str = "_hw_found";
@@ -43,14 +44,14 @@ impl Merge<'_> {
         }
         let all = rows.table(session).await?;
         let partial = all.clone().filter(column(None, KEPT).is_not_null()).map_err(EngineError::from)?;
-        if partial.clone().limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)? == 0
-        {
+        let first = first_of(partial.clone()).await?;
+        if first.is_none() {
             let whole = self.layout.schema.fields().iter().map(|field| column(None, field.name()));
             let whole = all.select(whole.collect::<Vec<Expr>>()).map_err(EngineError::from)?;
             return rows.store_as(self.load, whole, Arc::clone(&self.layout.schema)).await;
         }
         let Some((table, hits)) = table.filter(|(_, hits)| !hits.is_empty()) else {
-            return Err(self.unknown(partial).await);
+            return Err(self.unknown(first));
         };
         let known = self.location.some_files(table, hits, None)?.schema();
         let is_new = |name: &&String| known.field_with_name(name).is_err();
@@ -58,11 +59,9 @@ impl Merge<'_> {
         // The table has nothing in columns that the load adds.
         let added = names.filter(is_new).map(|name| array_has(column(None, KEPT), lit(name.as_str())).is_true());
         if let Some(is_unknown) = added.reduce(Expr::or) {
-            let unknown = partial.filter(is_unknown).map_err(EngineError::from)?;
-            if unknown.clone().limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)?
-                > 0
-            {
-                return Err(self.unknown(unknown).await);
+            let unknown = first_of(partial.filter(is_unknown).map_err(EngineError::from)?).await?;
+            if unknown.is_some() {
+                return Err(self.unknown(unknown));
             }
         }
         let there = self.scan(session, table, hits, false)?;
@@ -72,9 +71,9 @@ impl Merge<'_> {
         let lost = both.clone().filter(lost).map_err(EngineError::from)?;
         let named = self.keys.iter().map(String::as_str).chain([KEPT]);
         let named: Vec<Expr> = named.map(|name| column(Some("r"), name)).collect();
-        let lost = lost.select(named).map_err(EngineError::from)?;
-        if lost.clone().limit(0, Some(1)).map_err(EngineError::from)?.count().await.map_err(EngineError::from)? > 0 {
-            return Err(self.unknown(lost).await);
+        let lost = first_of(lost.select(named).map_err(EngineError::from)?).await?;
+        if lost.is_some() {
+            return Err(self.unknown(lost));
         }
         let filled =
             self.layout.schema.fields().iter().map(|field| self.filled_column(field)).collect::<Result<Vec<Expr>>>()?;
@@ -93,17 +92,9 @@ impl Merge<'_> {
         Ok(value.alias(field.name()))
     }
 
-    /// The error about the first of some rows.
-    async fn unknown(&self, rows: DataFrame) -> EngineError {
-        let first = async {
-            let batches = rows.limit(0, Some(1))?.collect().await?;
-            Ok::<_, datafusion::error::DataFusionError>(batches.into_iter().find(|batch| batch.num_rows() > 0))
-        };
-        let batch = match first.await {
-            Ok(Some(batch)) => batch,
-            Ok(None) => return EngineError::bug("a row that was not sent whole is gone"),
-            Err(error) => return EngineError::from(error),
-        };
+    /// The error about a row that was not sent whole.
+    fn unknown(&self, row: Option<RecordBatch>) -> EngineError {
+        let Some(batch) = row else { return EngineError::bug("a row that was not sent whole is gone") };
         let text = |name: &str| {
             let values = batch.column_by_name(name).and_then(|values| cast(values, &DataType::Utf8).ok());
             values.map(|values| values.as_string::<i32>().value(0).to_owned()).unwrap_or_default()

@@ -94,7 +94,7 @@ impl Merge<'_> {
         };
         let merged = match table.filter(|_| !files.is_empty()) {
             Some(table) => match self.history {
-                Some(history) => self.with_history(table, &files, history, &all).await?,
+                Some(history) => self.with_history(table, &files, history, &all, &removal).await?,
                 None => self.with_table(table, &files, all.clone(), &removal).await?,
             },
             None => {

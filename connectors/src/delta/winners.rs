@@ -20,19 +20,17 @@ impl Merge<'_> {
         let rows = given.table(session).await?;
         let repeated = rows.clone().aggregate(keys.clone(), vec![count(lit(1)).alias(COUNT)]);
         let repeated = repeated.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
-        let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
-        if repeated.count().await.map_err(EngineError::from)? == 0 {
+        if first_of(repeated.map_err(EngineError::from)?).await?.is_none() {
             return Ok(given.clone());
         }
         let first = self.last_of_each(rows.distinct().map_err(EngineError::from)?, keys.clone())?;
         let winners = given.store(self.load, first).await?;
         let ties = winners.table(session).await?.aggregate(keys.clone(), vec![count(lit(1)).alias(COUNT)]);
         let ties = ties.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
-        let ties = ties.and_then(|groups| groups.select(keys)).and_then(|groups| groups.limit(0, Some(1)));
-        let ties = ties.map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
-        match ties.iter().find(|batch| batch.num_rows() > 0) {
+        let ties = ties.and_then(|groups| groups.select(keys)).map_err(EngineError::from)?;
+        match first_of(ties).await? {
             None => Ok(winners),
-            Some(batch) => Err(self.tied(batch)),
+            Some(batch) => Err(self.tied(&batch)),
         }
     }
 
@@ -71,14 +69,18 @@ impl Merge<'_> {
         let met = self.joined(there, rows.table(session).await?, JoinType::LeftSemi, Vec::new())?;
         let repeated = met.aggregate(keys(Some("t")), vec![count(lit(1)).alias(COUNT)]);
         let repeated = repeated.and_then(|groups| groups.filter(column(None, COUNT).gt(lit(1_i64))));
-        let repeated = repeated.and_then(|groups| groups.select(keys(Some("t"))));
-        let repeated = repeated.and_then(|groups| groups.limit(0, Some(1))).map_err(EngineError::from)?;
-        let repeated = repeated.collect().await.map_err(EngineError::from)?;
-        let Some(batch) = repeated.iter().find(|batch| batch.num_rows() > 0) else { return Ok(()) };
-        let (keys, example) = (self.keys.join(", "), first_row(batch));
+        let repeated = repeated.and_then(|groups| groups.select(keys(Some("t")))).map_err(EngineError::from)?;
+        let Some(batch) = first_of(repeated).await? else { return Ok(()) };
+        let (keys, example) = (self.keys.join(", "), first_row(&batch));
         Err(EngineError::data(format!("the target has several rows of the key {keys}, e.g. ({example})"))
             .hint("remove all but one of them, or load by the columns that identify a row"))
     }
+}
+
+/// A batch of one of some rows, if there are any.
+pub(super) async fn first_of(rows: DataFrame) -> Result<Option<RecordBatch>> {
+    let one = rows.limit(0, Some(1)).map_err(EngineError::from)?.collect().await.map_err(EngineError::from)?;
+    Ok(one.into_iter().find(|batch| batch.num_rows() > 0))
 }
 
 /// The first row of a batch, for messages.

@@ -1,11 +1,11 @@
-//! Rows of the target that are gone at the source: found by comparing keys on the server, then deleted or marked.
+//! Rows of the target that are gone at the source: found by comparing keys on the server, then deleted or marked, or ended where the target keeps history.
 //!
 //! Everything is compared before the rows are merged: what a load brings is never gone. The keys of rows that are gone stand in a temporary table first, so that
 //! a load which finds too many fails before it has touched one.
 
 use headwater_engine::connector::{Changes, DELETED, refuse_too_many};
 use headwater_engine::{EngineError, Result};
-use headwater_pipelines::plan::{DELETED_AT, Deletes};
+use headwater_pipelines::plan::{DELETED_AT, Deletes, IS_CURRENT, VALID_FROM, VALID_TO};
 
 use super::keyed::{Merge, ROWS, counted};
 use super::names::{ident, list};
@@ -41,11 +41,14 @@ impl Removal<'_> {
         self.is_scanned && self.deletes.is_soft() && !self.is_flagged()
     }
 
-    /// Rows of the target `t` that can be gone. One without a key belongs to none of the source's rows, and one that is marked is gone already.
+    /// Rows of the target `t` that can be gone. One without a key belongs to none of the source's rows, and one that is marked or has ended is gone already.
     fn is_live(&self, keys: &[String]) -> String {
         let mut conditions: Vec<String> = keys.iter().map(|key| format!("t.{} IS NOT NULL", ident(key))).collect();
         if self.deletes.is_soft() {
             conditions.push(format!("t.{} IS NULL", ident(DELETED_AT)));
+        }
+        if self.deletes.closes() {
+            conditions.push(format!("t.{}", ident(IS_CURRENT)));
         }
         conditions.join(" AND ")
     }
@@ -57,7 +60,7 @@ pub(super) fn create_keys(fit: &Fit, into: &str) -> String {
 }
 
 impl Merge<'_> {
-    /// Deletes or marks what is gone, and takes the mark from what is there again; how many rows that are. `winners` stands behind FROM.
+    /// Deletes, marks or ends what is gone, and takes the mark from what is there again; how many rows that are. `winners` stands behind FROM.
     pub(super) async fn remove(&self, session: &Session, removal: &Removal<'_>, winners: &str) -> Result<Changes> {
         let keys: Vec<String> = self.keys.iter().map(|key| format!("t.{}", ident(key))).collect();
         let (into, keys, live) = (self.into, keys.join(", "), removal.is_live(self.keys));
@@ -81,9 +84,20 @@ impl Merge<'_> {
         session.run("looking at the rows that are gone", &format!("ANALYZE {GONE}")).await?;
         let gone = format!("(SELECT DISTINCT {} FROM {GONE}) AS r", list(self.keys.iter().map(String::as_str)));
         let same = self.same_key("t", "r");
-        let statement = match removal.deletes.is_soft() {
-            true => format!("UPDATE {into} AS t SET {} = now() FROM {gone} WHERE {same} AND {live}", ident(DELETED_AT)),
-            false => format!("DELETE FROM {into} AS t USING {gone} WHERE {same}"),
+        let set = match removal.deletes {
+            deletes if deletes.is_soft() => Some(format!("{} = now()", ident(DELETED_AT))),
+            // A version that was to begin later has held for a moment: no two versions of a key begin at one time.
+            deletes if deletes.closes() => Some(format!(
+                "{} = greatest(now(), t.{} + interval '1 microsecond'), {} = false",
+                ident(VALID_TO),
+                ident(VALID_FROM),
+                ident(IS_CURRENT)
+            )),
+            _ => None,
+        };
+        let statement = match set {
+            Some(set) => format!("UPDATE {into} AS t SET {set} FROM {gone} WHERE {same} AND {live}"),
+            None => format!("DELETE FROM {into} AS t USING {gone} WHERE {same}"),
         };
         let removed = counted(session, &format!("{statement} RETURNING false AS is_new")).await;
         let deleted = removed.map_err(|error| refused(error, removal))?.updated;
@@ -125,7 +139,11 @@ impl Merge<'_> {
 
 /// Names the table and the way out where other tables need a row that is gone.
 fn refused(error: EngineError, removal: &Removal<'_>) -> EngineError {
-    let doing = if removal.deletes.is_soft() { "marking" } else { "deleting" };
+    let doing = match removal.deletes {
+        deletes if deletes.is_soft() => "marking",
+        deletes if deletes.closes() => "ending",
+        _ => "deleting",
+    };
     let message = format!("{doing} rows of {} that are gone at the source: {}", removal.label, error.message);
     EngineError { message, ..error }
 }

@@ -12,6 +12,9 @@ use super::relation::text;
 use super::session::Session;
 use super::target::Written;
 
+/// The column that says when the last version of a key has ended.
+const ENDED: &str = "_hw_ended";
+
 impl Merge<'_> {
     /// Ends versions, opens others, and brings what is not tracked up to date. `winners` stands behind FROM and has each key once.
     pub(super) async fn keep_history(
@@ -23,6 +26,10 @@ impl Merge<'_> {
     ) -> Result<Changes> {
         let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.into);
         session.run("locking the target", &lock).await?;
+        let ended = match &self.removal {
+            Some(removal) => self.remove(session, removal, winners).await?.deleted,
+            None => 0,
+        };
         let is_tracked = |column: &&Written| history.tracks(&column.name, self.keys, self.order_by);
         let changed = differ(self.others().filter(is_tracked), "t", "r");
         let holds = format!("{} AND t.{}", self.same_key("t", "r"), ident(IS_CURRENT));
@@ -41,7 +48,51 @@ impl Merge<'_> {
             true => 0,
             false => self.correct(session, winners, &holds, &plain).await?,
         };
-        // What would begin while an earlier version still held, which others have ended.
+        let names = self.fit.names();
+        let begin = match self.closes() {
+            true => self.since_the_last_end(winners),
+            false => {
+                self.refuse_overlap(session, winners).await?;
+                format!("SELECT {names} FROM (SELECT * FROM {winners}) AS r")
+            }
+        };
+        let open = format!(
+            "INSERT INTO {0} ({names}) OVERRIDING SYSTEM VALUE {begin}
+             WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {holds}) RETURNING true AS is_new",
+            self.into
+        );
+        let inserted = counted(session, &open).await?.inserted;
+        let unchanged = rows.saturating_sub(inserted + corrected);
+        Ok(Changes { inserted, updated: closed + corrected, deleted: ended, unchanged })
+    }
+
+    /// Whether versions end whose keys are gone at the source.
+    fn closes(&self) -> bool {
+        self.removal.is_some_and(|removal| removal.deletes.closes())
+    }
+
+    /// Selects the versions that begin, of rows `r`. A key that was found gone is back, and its row may be older than that: the version begins where the last one ended.
+    fn since_the_last_end(&self, winners: &str) -> String {
+        let value = |column: &Written| match column.name == VALID_FROM {
+            true => format!("greatest(r.{}, e.{ENDED})", ident(VALID_FROM)),
+            false => format!("r.{}", ident(&column.name)),
+        };
+        let values: Vec<String> = self.fit.columns.iter().map(value).collect();
+        let keys: Vec<String> = self.keys.iter().map(|key| format!("t.{}", ident(key))).collect();
+        format!(
+            "SELECT {} FROM (SELECT * FROM {winners}) AS r
+             LEFT JOIN (SELECT {keys}, max(t.{}) AS {ENDED} FROM {} AS t JOIN (SELECT * FROM {winners}) AS w ON {} GROUP BY {keys}) AS e ON {}",
+            values.join(", "),
+            ident(VALID_TO),
+            self.into,
+            self.same_key("t", "w"),
+            self.same_key("e", "r"),
+            keys = keys.join(", ")
+        )
+    }
+
+    /// Refuses rows that would begin while an earlier version still held, which others have ended.
+    async fn refuse_overlap(&self, session: &Session, winners: &str) -> Result<()> {
         let ends_later = format!(
             "{} AND (t.{1} IS NULL OR t.{1} > r.{2}) AND NOT EXISTS (SELECT 1 FROM {3} AS c WHERE {4} AND c.{5})",
             self.same_key("t", "r"),
@@ -51,16 +102,7 @@ impl Merge<'_> {
             self.same_key("c", "r"),
             ident(IS_CURRENT)
         );
-        self.refuse_late(session, winners, &ends_later).await?;
-        let names = self.fit.names();
-        let open = format!(
-            "INSERT INTO {0} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM (SELECT * FROM {winners}) AS r
-             WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {holds}) RETURNING true AS is_new",
-            self.into
-        );
-        let inserted = counted(session, &open).await?.inserted;
-        let unchanged = rows.saturating_sub(inserted + corrected);
-        Ok(Changes { inserted, updated: closed + corrected, deleted: 0, unchanged })
+        self.refuse_late(session, winners, &ends_later).await
     }
 
     /// What is not tracked has no history: the version that holds has it as it is.

@@ -41,8 +41,17 @@ impl Backend {
                 pid: pid.parse().map_err(|_| EngineError::bug("the server's process id is not a number"))?,
                 backend_start: start.clone(),
             }),
-            _ => Err(EngineError::bug("the session is not listed in pg_stat_activity")),
+            _ => Err(Self::unseen(session).await?),
         }
+    }
+
+    /// Another role than the one that has logged in sees nothing of the session.
+    async fn unseen(session: &Session) -> Result<EngineError> {
+        let roles = session.value("asking for the session's roles", "SELECT current_user || ' of a session of ' || session_user");
+        let roles = roles.await?.unwrap_or_default();
+        let message = format!("the role {roles} can't see that session, which a later attempt may have to end");
+        Ok(EngineError::config(message)
+            .hint("connect as the role itself, or GRANT it pg_read_all_stats and pg_signal_backend"))
     }
 
     pub(super) fn to_handle(&self) -> Value {

@@ -24,14 +24,14 @@ use crate::load::{delta, merged, path, postgres};
 use crate::values::python;
 
 /// Key, status, note, and the second at which it became so.
-type Row = (i64, Option<String>, Option<String>, Option<i64>);
+pub(crate) type Row = (i64, Option<String>, Option<String>, Option<i64>);
 
 /// A version: status, note, the second that its row names, since when it holds and until when.
 type Version = (Option<String>, Option<String>, i64, i64, Option<i64>);
 
 type Model = BTreeMap<i64, Vec<Version>>;
 
-fn request(name: &str, track: &[&str]) -> SinkRequest {
+pub(crate) fn request(name: &str, track: &[&str]) -> SinkRequest {
     let history = History { track: track.iter().map(|column| (*column).to_owned()).collect() };
     SinkRequest {
         keys: vec!["id".to_owned()],
@@ -42,7 +42,7 @@ fn request(name: &str, track: &[&str]) -> SinkRequest {
 }
 
 /// Rows as a load hands them to its sink.
-fn batch(rows: &[Row]) -> RecordBatch {
+pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
     let times = || rows.iter().map(|row| row.3.map(|at| at * 1_000_000)).collect::<TimestampMicrosecondArray>();
     let times = || -> ArrayRef { Arc::new(times().with_timezone("UTC")) };
     let texts = |text: fn(&Row) -> &Option<String>| -> ArrayRef {

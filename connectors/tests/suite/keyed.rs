@@ -16,7 +16,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
-use crate::cluster::Database;
+use crate::cluster::{Database, url};
 use crate::load::{delta, merged, path, postgres};
 use crate::values::python;
 
@@ -358,5 +358,35 @@ async fn a_slice_of_many_rows_is_replaced_by_its_key_and_not_row_by_row() {
         let rows: Vec<Row> = (0..50_000).map(|id| row(id, "a", round)).collect();
         let changes = load(&lake, &slice, &rows).await.unwrap();
         assert_eq!((changes.inserted, changes.deleted), (50_000, round as u64 * 50_000));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_which_row_security_hides_rows_from_the_role_is_refused() {
+    let (database, role) = (Database::new().await, format!("few_{}", Uuid::new_v4().simple()));
+    database
+        .run(&format!(
+            "CREATE TABLE hidden (id bigint, region text, name text, changed bigint, PRIMARY KEY (id, region));
+             ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON hidden USING (region = 'north');
+             CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+        ))
+        .await;
+    let rows = [(1, "north".to_owned(), Some("a".to_owned()), 1)];
+    let all = postgres(&database.url);
+    let request = request("public.hidden", WriteMode::Upsert, &["id", "region"]);
+    load(&all, &request, &rows).await.unwrap();
+    database.run(&format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")).await;
+    let few = postgres(&url(&role, &database.name));
+    let error = load(&few, &request, &rows).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config, "{error}");
+    assert!(error.message.contains("row security hides rows of public.hidden"), "{error}");
+    // One that was set for the session sees nothing of it, and says so.
+    database.run(&format!("ALTER DATABASE {} SET role = '{role}'", database.name)).await;
+    let set = postgres(&database.url);
+    let error = load(&set, &request, &rows).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config, "{error}");
+    assert!(error.message.contains(&format!("the role {role} of a session of postgres")), "{error}");
+    for connection in [all, few, set] {
+        connection.close().await;
     }
 }

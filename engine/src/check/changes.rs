@@ -29,18 +29,12 @@ impl Checker<'_> {
         if !request.deletes.as_ref().is_some_and(|deletes| deletes.changes) {
             return self.changes_as_rows(task, request, schema);
         }
-        let before = self.checked.diagnostics.len();
-        for (name, data_type) in
-            [(OPERATION, DataType::Utf8), (POSITION, DataType::Int64), (UNCHANGED, list_of_names())]
-        {
-            let message = match schema.field_with_name(name) {
-                Ok(field) if same(field.data_type(), &data_type) => continue,
-                Ok(field) => format!("the column {name} of changes is {}, and not {}", field.data_type(), data_type),
-                Err(_) => format!("the rows have no column {name}, which changes have"),
-            };
-            let hint = "select it in each transform, or read the topic by a connection with `format: debezium`";
+        if let Some(message) = no_changes(schema) {
+            let hint = "select them in each transform, or read the topic by a connection with `format: debezium`";
             self.add(&steps, Finding::error(Code::BadLoad, message).hint(hint));
+            return false;
         }
+        let before = self.checked.diagnostics.len();
         let own = schema.fields().iter().find(|field| field.name().starts_with(OWN));
         if let Some(field) = own {
             let message =
@@ -84,6 +78,21 @@ impl Checker<'_> {
     }
 }
 
+/// What rows lack that changes have: the columns that are not there, or else the first that has another type.
+fn no_changes(schema: &SchemaRef) -> Option<String> {
+    let own = [(OPERATION, DataType::Utf8), (POSITION, DataType::Int64), (UNCHANGED, list_of_names())];
+    let missing: Vec<&str> =
+        own.iter().map(|(name, _)| *name).filter(|name| schema.field_with_name(name).is_err()).collect();
+    if !missing.is_empty() {
+        let columns = if missing.len() == 1 { "column" } else { "columns" };
+        return Some(format!("the rows have no {columns} {}, which changes have", missing.join(", ")));
+    }
+    own.iter().find_map(|(name, data_type)| {
+        let is = schema.field_with_name(name).ok()?.data_type();
+        (!same(is, data_type)).then(|| format!("the column {name} of changes is {is}, and not {data_type}"))
+    })
+}
+
 /// Whether a type is another, whatever its items are called.
 fn same(one: &DataType, other: &DataType) -> bool {
     match (one, other) {
@@ -95,7 +104,7 @@ fn same(one: &DataType, other: &DataType) -> bool {
 /// Says in a plan what changes do.
 pub(super) fn note(request: &SinkRequest, plan: &mut SinkPlan) {
     let Some(deletes) = request.deletes.as_ref().filter(|deletes| deletes.changes) else { return };
-    let done = if deletes.is_soft() { "marked in deleted_at" } else { "deleted" };
+    let done = deletes.done();
     plan.notes.push(format!(
         "of each {} the last change counts; rows that are gone are {done}, and columns that a change did not send stay as they are",
         request.keys.join(", ")

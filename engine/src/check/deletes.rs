@@ -148,7 +148,7 @@ impl Checker<'_> {
 /// Says in a plan what becomes of rows that are gone.
 pub(super) fn note(request: &SinkRequest, plan: &mut SinkPlan) {
     let Some(deletes) = &request.deletes else { return };
-    let done = if deletes.is_soft() { "marked in deleted_at" } else { "deleted" };
+    let done = deletes.done();
     let max = deletes.max;
     if deletes.when.is_some() && !deletes.changes {
         plan.notes.push(format!("keys for whose row `deleted_when` is true are {done}"));

@@ -51,7 +51,6 @@ pub(super) fn note(request: &SinkRequest, plan: &mut SinkPlan) {
         Some(column) => column.as_str(),
         None => "the end of the run's data interval, or the time of the load",
     };
-    plan.notes.push(format!(
-        "a change of {what} opens a version that holds since {since}; rows that are gone at the source stay current"
-    ));
+    let gone = if request.deletes.is_some() { "" } else { "; rows that are gone at the source stay current" };
+    plan.notes.push(format!("a change of {what} opens a version that holds since {since}{gone}"));
 }

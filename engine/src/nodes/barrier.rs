@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use super::rules::CheckRule;
 
-use crate::control::{Control, LogLevel, TaskProgress};
+use crate::control::{Control, LogLevel};
 use crate::error::EngineError;
 use crate::rejects::Quarantine;
 
@@ -43,7 +43,6 @@ pub struct Barrier {
     quarantine: Option<(Arc<Quarantine>, String)>,
     /// What to do about violations.
     way_out: &'static str,
-    progress: Arc<TaskProgress>,
     control: Arc<dyn Control>,
     session: SessionContext,
     tests: Mutex<Vec<SpawnedTask<Result<()>>>>,
@@ -52,15 +51,9 @@ pub struct Barrier {
 
 impl Barrier {
     /// A check of the given task.
-    pub fn new(
-        task: &str,
-        on_failure: OnFailure,
-        progress: Arc<TaskProgress>,
-        control: Arc<dyn Control>,
-        session: SessionContext,
-    ) -> Self {
+    pub fn new(task: &str, on_failure: OnFailure, control: Arc<dyn Control>, session: SessionContext) -> Self {
         let (task, tests, started) = (task.to_owned(), Mutex::default(), AtomicBool::new(false));
-        Self { task, on_failure, quarantine: None, way_out: WAY_OUT, progress, control, session, tests, started }
+        Self { task, on_failure, quarantine: None, way_out: WAY_OUT, control, session, tests, started }
     }
 
     /// Says what to do about violations of rules that no person has written.

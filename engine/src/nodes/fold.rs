@@ -23,21 +23,18 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, stream};
 
+use crate::connector::POSITION;
+
 mod folder;
 
 use folder::Folder;
 
-/// How changes are folded.
+/// How changes are folded. They have a column [`POSITION`], by which changes of one key follow each other, [`DELETED`](crate::connector::DELETED), which says
+/// whether a row is gone, and [`KEPT`](crate::connector::KEPT), which names what a change did not send; afterwards it names what is still not known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Folding {
     /// Columns that identify a row.
     pub keys: Vec<String>,
-    /// The column by which changes of one key follow each other.
-    pub position: String,
-    /// The column that says whether a row is gone.
-    pub gone: String,
-    /// The column that names what a change did not send; afterwards what is still not known.
-    pub unchanged: String,
     /// Columns that are computed, though one of the source may be called so.
     pub computed: BTreeSet<String>,
     /// Columns of the source that others are computed of: if a change did not send one, nobody knows those.
@@ -86,7 +83,7 @@ impl UserDefinedLogicalNodeCore for FoldNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fold: {} by {}", self.folding.keys.join(", "), self.folding.position)
+        write!(f, "Fold: {}", self.folding.keys.join(", "))
     }
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
@@ -110,12 +107,12 @@ struct FoldExec {
 impl FoldExec {
     fn new(folding: Arc<Folding>, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let schema = input.schema();
-        let by = |name: &String, descending: bool| {
+        let by = |name: &str, descending: bool| {
             let options = SortOptions { descending, nulls_first: false };
             Ok(PhysicalSortExpr::new(Arc::new(Column::new(name, schema.index_of(name)?)), options))
         };
         let keys = folding.keys.iter().map(|key| by(key, false));
-        let sorts = keys.chain([by(&folding.position, true)]).collect::<Result<Vec<_>>>()?;
+        let sorts = keys.chain([by(POSITION, true)]).collect::<Result<Vec<_>>>()?;
         let order = LexOrdering::new(sorts).ok_or_else(|| internal("a fold has keys"))?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),

@@ -157,9 +157,7 @@ impl Builder<'_> {
     }
 
     fn barrier(&self, task: &str, on_failure: OnFailure, relations: &Relations) -> Barrier {
-        let progress = self.attempt.progress.task(task);
-        let control = Arc::clone(self.attempt.control);
-        Barrier::new(task, on_failure, progress, control, relations.session().clone())
+        Barrier::new(task, on_failure, Arc::clone(self.attempt.control), relations.session().clone())
     }
 
     fn check(&self, task: &TaskPath, work: &Work, built: &mut Built) -> Result<()> {

@@ -32,15 +32,7 @@ pub(super) fn fold(built: &mut Built, deletes: &Deletes, keys: &[String], is_ref
         cast(ident(UNCHANGED), list_of_names()).alias(KEPT),
     ];
     let changes = LogicalPlanBuilder::from(input).project(columns.iter().cloned().chain(beside))?.build()?;
-    let folding = Folding {
-        keys: keys.to_vec(),
-        position: POSITION.to_owned(),
-        gone: DELETED.to_owned(),
-        unchanged: KEPT.to_owned(),
-        computed,
-        computed_of,
-        is_whole: is_refresh,
-    };
+    let folding = Folding { keys: keys.to_vec(), computed, computed_of, is_whole: is_refresh };
     columns = changes.schema().columns().into_iter().take(columns.len()).map(Expr::Column).collect();
     let mut folded = LogicalPlanBuilder::from(extension(FoldNode { folding: Arc::new(folding), input: changes }));
     if deletes.is_soft() {

@@ -140,9 +140,7 @@ impl Load<'_> {
         let is_refresh = self.cursors.is_refresh();
         let changes = self.deletes.as_ref().filter(|deletes| deletes.changes);
         if is_refresh && keeps_keys_once(self.mode) && changes.is_none() {
-            // Versions of a history are rows of their own: none of them is the last.
-            let order_by = self.order_by.as_deref().filter(|_| self.mode != WriteMode::Scd2);
-            builder.once_by_keys(&mut built, self.task, &self.keys, order_by)?;
+            builder.once_by_keys(&mut built, self.task, &self.keys, self.order_by.as_deref())?;
         }
         if self.mode == WriteMode::Scd2 {
             builder.with_history(&mut built, self.order_by.as_deref())?;

@@ -92,7 +92,7 @@ pub struct TaskReport {
     pub rows_read: Option<u64>,
     /// Rows that left it.
     pub rows_written: i64,
-    /// Rows that violated a rule.
+    /// Rows and messages that were set aside.
     pub rows_rejected: i64,
     /// Their bytes.
     pub bytes: i64,

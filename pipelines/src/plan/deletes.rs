@@ -12,7 +12,7 @@ use super::{Plan, Planner, Relation, Work};
 use crate::decode::Step;
 use crate::diagnostic::{Code, Finding};
 use crate::path::TaskPath;
-use crate::spec::{LoadTask, OnDelete, Share};
+use crate::spec::{LoadTask, OnDelete, Share, WriteMode};
 use crate::sql::{self, Scope as _};
 
 /// The column in which a soft delete leaves its time.
@@ -27,7 +27,7 @@ const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// How a load finds rows of its target that are gone at the source, and what becomes of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deletes {
-    /// Whether the rows are marked or deleted: never `ignore`.
+    /// Whether the rows are marked, deleted, or ended: never `ignore`.
     pub how: OnDelete,
     /// A row for which this is true says that its key is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,11 @@ impl Deletes {
     /// What a load says of deletes, if it is anything.
     fn of(load: &LoadTask) -> Option<Self> {
         let is_asked = load.changes || load.deleted_when.is_some() || load.deletes.is_some();
-        let how = load.on_delete.unwrap_or(if is_asked { OnDelete::Hard } else { OnDelete::Ignore });
+        let how = load.on_delete.unwrap_or(match (is_asked, load.mode) {
+            (false, _) => OnDelete::Ignore,
+            (true, Some(WriteMode::Scd2)) => OnDelete::Close,
+            (true, _) => OnDelete::Hard,
+        });
         (how != OnDelete::Ignore).then(|| Self {
             how,
             when: if load.changes { Some(GONE.to_owned()) } else { load.deleted_when.clone() },
@@ -59,6 +63,20 @@ impl Deletes {
     /// Whether rows stay and are marked.
     pub fn is_soft(&self) -> bool {
         self.how == OnDelete::Soft
+    }
+
+    /// Whether versions of a history end.
+    pub fn closes(&self) -> bool {
+        self.how == OnDelete::Close
+    }
+
+    /// What becomes of rows that are gone, behind `are`.
+    pub fn done(&self) -> &'static str {
+        match self.how {
+            OnDelete::Soft => "marked in deleted_at",
+            OnDelete::Close => "no longer current",
+            OnDelete::Hard | OnDelete::Ignore => "deleted",
+        }
     }
 
     /// Whether the load's own rows are compared with the target: then they are all that the source has.
@@ -122,7 +140,9 @@ pub(super) fn findings(works: &BTreeMap<TaskPath, Work>, tree: &Tree<'_>) -> Vec
         match extracts.first() {
             None if deletes.every.is_some() => {
                 let message = "`deletes` scans the keys of what a cursor reads, and the load has no cursor";
-                let hint = "remove `deletes` and keep `on_delete: hard` or `soft`: the load's own rows are compared with the target";
+                let kept = if deletes.closes() { "`on_delete: close`" } else { "`on_delete: hard` or `soft`" };
+                let hint =
+                    format!("remove `deletes` and keep {kept}: the load's own rows are compared with the target");
                 let steps = tree.tasks[path].inside(&["load", "deletes"]);
                 found.push((steps, Finding::error(Code::BadLoad, message).hint(hint)));
             }

@@ -16,8 +16,9 @@ use super::cursor;
 use super::graph::{Edge, TaskGraph};
 use super::tree::Tree;
 use super::{
-    CHANGE_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, HISTORY_PLAN_FORMAT, Head,
-    LABELED_PLAN_FORMAT, PLAN_FORMAT, REJECT_PLAN_FORMAT, STREAM_PLAN_FORMAT, Stage, TaskPath, Work,
+    CHANGE_PLAN_FORMAT, CLOSE_PLAN_FORMAT, CONTRACT_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT,
+    HISTORY_PLAN_FORMAT, Head, LABELED_PLAN_FORMAT, PLAN_FORMAT, REJECT_PLAN_FORMAT, STREAM_PLAN_FORMAT, Stage,
+    TaskPath, Work,
 };
 use crate::spec::{LoadSchema, Retry};
 
@@ -27,7 +28,10 @@ pub(super) fn format_of(works: &BTreeMap<TaskPath, Work>, stages: &[Stage], is_s
     let deletes = |work: &Work| matches!(work, Work::Load { deletes: Some(_), .. });
     let applies = |work: &Work| matches!(work, Work::Load { deletes: Some(deletes), .. } if deletes.changes);
     let keeps_history = |work: &Work| matches!(work, Work::Load { history: Some(_), .. });
-    if works.values().any(applies) {
+    let closes = |work: &Work| matches!(work, Work::Load { deletes: Some(deletes), .. } if deletes.closes());
+    if works.values().any(closes) {
+        CLOSE_PLAN_FORMAT
+    } else if works.values().any(applies) {
         CHANGE_PLAN_FORMAT
     } else if works.values().any(keeps_history) {
         HISTORY_PLAN_FORMAT

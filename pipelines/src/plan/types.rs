@@ -42,8 +42,11 @@ pub const HISTORY_PLAN_FORMAT: i32 = 8;
 /// The format of plans that apply changes, of which a build that knows none would load them as rows.
 pub const CHANGE_PLAN_FORMAT: i32 = 9;
 
+/// The format of plans that end versions of a history, which a build that knows none would not read.
+pub const CLOSE_PLAN_FORMAT: i32 = 10;
+
 /// Every format that this build executes.
-pub const PLAN_FORMATS: [i32; 9] = [
+pub const PLAN_FORMATS: [i32; 10] = [
     PLAN_FORMAT,
     LABELED_PLAN_FORMAT,
     CURSOR_PLAN_FORMAT,
@@ -53,6 +56,7 @@ pub const PLAN_FORMATS: [i32; 9] = [
     REJECT_PLAN_FORMAT,
     HISTORY_PLAN_FORMAT,
     CHANGE_PLAN_FORMAT,
+    CLOSE_PLAN_FORMAT,
 ];
 
 /// A pipeline's validated, typed cut.

@@ -18,6 +18,8 @@ pub enum OnDelete {
     Soft,
     /// They are deleted.
     Hard,
+    /// The version that holds ends (scd2).
+    Close,
 }
 
 /// A complete scan of the source's keys, for loads that read new rows alone.

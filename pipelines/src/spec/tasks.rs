@@ -180,7 +180,8 @@ pub struct LoadTask {
     /// What a late change does (scd2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<LateRows>,
-    /// What happens to rows of the target that are gone at the source (upsert). If absent `hard` with `deleted_when` or `deletes`, else `ignore`.
+    /// What happens to rows of the target that are gone at the source (upsert; scd2: `close` or `ignore`). If absent `hard`, or `close` in mode scd2, with
+    /// `deleted_when` or `deletes`, else `ignore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_delete: Option<OnDelete>,
     /// SQL over the columns of a row: where it is true, the row says that its key is gone at the source (upsert).
@@ -190,7 +191,7 @@ pub struct LoadTask {
     /// `_unchanged` names keep what the target has (upsert).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changes: bool,
-    /// A complete scan of the source's keys from time to time, for a load with a cursor (upsert).
+    /// A complete scan of the source's keys from time to time, for a load with a cursor (upsert, scd2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletes: Option<KeyScan>,
     /// Largest share of the target's rows that may be gone without failing the load; `20%` if absent (upsert, scd2).

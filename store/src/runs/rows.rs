@@ -122,7 +122,7 @@ pub struct TaskRunRow {
     pub rows: i64,
     /// Their bytes.
     pub bytes: i64,
-    /// Rows that violated a rule.
+    /// Rows and messages that were set aside.
     pub rejected: i64,
     /// Time spent producing them, in microseconds.
     pub busy_us: i64,

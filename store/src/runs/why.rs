@@ -28,6 +28,14 @@ pub struct Why {
     pub causes: Vec<Cause>,
 }
 
+impl Why {
+    /// Whether a worker executes it that is not silent.
+    pub fn is_executed(&self) -> bool {
+        let live = |cause: &Cause| matches!(cause, Cause::Running { silent_ms: Some(ms), .. } if *ms <= ALIVE_MS);
+        self.causes.iter().any(live)
+    }
+}
+
 /// One thing that a stage waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

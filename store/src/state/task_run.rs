@@ -40,7 +40,7 @@ pub struct TaskEnd {
     pub rows: i64,
     /// Their Arrow bytes.
     pub bytes: i64,
-    /// Rows that violated a rule.
+    /// Rows and messages that were set aside.
     pub rejected: i64,
     /// Time spent producing them, in microseconds.
     pub busy_us: i64,

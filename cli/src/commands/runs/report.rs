@@ -107,8 +107,11 @@ fn show_many_receipts(receipts: &[Receipt], fold: &Fold) {
     }
 }
 
-/// What to do about a failed run. Running it again executes its own version, which a newer one may have corrected.
+/// What to do about a failed run. Running it again executes its own version, which a newer one may have corrected; a stream makes its next run by itself.
 fn again(report: &RunReport) -> String {
+    if report.run.trigger == "stream" {
+        return words::suggestion(&Suggest::ShowStream { pipeline: report.run.pipeline.clone() });
+    }
     let rerun = words::suggestion(&Suggest::Rerun { run: report.run.run_id, all: false });
     match report.newer_version {
         Some(newer) => format!(

@@ -12,7 +12,7 @@ use arrow::util::display::array_value_to_string;
 use datafusion::error::{DataFusionError, Result};
 
 use super::{Folding, internal};
-use crate::connector::PART_BITS;
+use crate::connector::{DELETED, KEPT, PART_BITS, POSITION};
 use crate::error::EngineError;
 
 /// A row: its batch among those that are held, and its place there.
@@ -60,13 +60,13 @@ struct Changes<'a> {
 
 impl Folder {
     pub(super) fn new(folding: Arc<Folding>, schema: &SchemaRef) -> Result<Self> {
-        let place = |name: &String| schema.index_of(name).map_err(DataFusionError::from);
-        let keys = folding.keys.iter().map(place).collect::<Result<Vec<_>>>()?;
-        let (position, gone, unchanged) =
-            (place(&folding.position)?, place(&folding.gone)?, place(&folding.unchanged)?);
-        let own = [&folding.position, &folding.gone, &folding.unchanged];
-        let is_kept =
-            |name: &String| !folding.keys.contains(name) && !own.contains(&name) && !folding.computed.contains(name);
+        let place = |name: &str| schema.index_of(name).map_err(DataFusionError::from);
+        let keys = folding.keys.iter().map(|key| place(key)).collect::<Result<Vec<_>>>()?;
+        let (position, gone, unchanged) = (place(POSITION)?, place(DELETED)?, place(KEPT)?);
+        let own = [POSITION, DELETED, KEPT];
+        let is_kept = |name: &String| {
+            !folding.keys.contains(name) && !own.contains(&name.as_str()) && !folding.computed.contains(name)
+        };
         let names = schema.fields().iter().enumerate().map(|(index, field)| (field.name().clone(), index));
         let by_name = names.filter(|(name, _)| is_kept(name)).collect();
         let sorts = keys.iter().map(|key| SortField::new(schema.field(*key).data_type().clone())).collect();
@@ -121,8 +121,7 @@ impl Folder {
         let unchanged = batch.column(self.unchanged).as_list_opt::<i32>();
         match (positions, gone, unchanged) {
             (Some(positions), ..) if positions.null_count() > 0 => {
-                let message =
-                    format!("{} is NULL, so that nobody knows which change is the later", self.folding.position);
+                let message = format!("{POSITION} is NULL, so that nobody knows which change is the later");
                 Err(EngineError::data(message).hint("select the column as it is").into())
             }
             (Some(positions), Some(gone), Some(unchanged)) => Ok(Changes { batch, positions, gone, unchanged }),

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::super::extension;
 use super::{FoldNode, Folding};
-use crate::connector::PART_BITS;
+use crate::connector::{DELETED, KEPT, PART_BITS, POSITION};
 use crate::control::Progress;
 use crate::error::EngineError;
 use crate::relations::Relations;
@@ -57,9 +57,9 @@ fn batch(changes: &[(i64, Change)]) -> RecordBatch {
         ("k", Arc::new(Int64Array::from(keys))),
         ("a", Arc::new(Int64Array::from(a))),
         ("b", Arc::new(Int64Array::from(b))),
-        ("gone", Arc::new(BooleanArray::from(gone))),
-        ("position", Arc::new(Int64Array::from(positions))),
-        ("unchanged", Arc::new(unchanged.finish())),
+        (DELETED, Arc::new(BooleanArray::from(gone))),
+        (POSITION, Arc::new(Int64Array::from(positions))),
+        (KEPT, Arc::new(unchanged.finish())),
     ];
     RecordBatch::try_from_iter_with_nullable(arrays.map(|(name, array)| (name, array, true))).unwrap()
 }
@@ -88,11 +88,11 @@ fn folded(partitions: Vec<Vec<RecordBatch>>, folding: Folding) -> Result<Vec<Str
             column.iter().nth(row).unwrap().map_or("-".to_owned(), |value| value.to_string())
         };
         for row in 0..batch.num_rows() {
-            if batch.column_by_name("gone").unwrap().as_boolean().value(row) {
+            if batch.column_by_name(DELETED).unwrap().as_boolean().value(row) {
                 found.push(format!("{} gone", number("k", row)));
                 continue;
             }
-            let unknown = batch.column_by_name("unchanged").unwrap().as_list::<i32>();
+            let unknown = batch.column_by_name(KEPT).unwrap().as_list::<i32>();
             let unknown: Vec<String> = match unknown.is_valid(row) {
                 true => {
                     unknown.value(row).as_string::<i32>().iter().map(|name| format!(" {}?", name.unwrap())).collect()
@@ -112,15 +112,7 @@ fn folded(partitions: Vec<Vec<RecordBatch>>, folding: Folding) -> Result<Vec<Str
 }
 
 fn folding() -> Folding {
-    Folding {
-        keys: vec!["k".to_owned()],
-        position: "position".to_owned(),
-        gone: "gone".to_owned(),
-        unchanged: "unchanged".to_owned(),
-        computed: BTreeSet::new(),
-        computed_of: BTreeSet::new(),
-        is_whole: false,
-    }
+    Folding { keys: vec!["k".to_owned()], computed: BTreeSet::new(), computed_of: BTreeSet::new(), is_whole: false }
 }
 
 fn written(key: i64, a: impl Into<Option<i64>>, b: impl Into<Option<i64>>) -> Change {
@@ -200,9 +192,9 @@ fn changes_of_a_key_that_have_no_order_are_refused() {
 fn keys_may_be_texts_and_null() {
     let text = RecordBatch::try_from_iter([
         ("k", Arc::new(StringArray::from(vec![Some("x"), None, Some("x"), None])) as ArrayRef),
-        ("gone", Arc::new(BooleanArray::from(vec![false; 4]))),
-        ("position", Arc::new(Int64Array::from([1, 2, 3, 4].map(|at| at << PART_BITS).to_vec()))),
-        ("unchanged", batch(&vec![(1, written(1, 1, 1)); 4]).column(5).clone()),
+        (DELETED, Arc::new(BooleanArray::from(vec![false; 4]))),
+        (POSITION, Arc::new(Int64Array::from([1, 2, 3, 4].map(|at| at << PART_BITS).to_vec()))),
+        (KEPT, batch(&vec![(1, written(1, 1, 1)); 4]).column(5).clone()),
     ])
     .unwrap();
     let mut folder = super::Folder::new(Arc::new(folding()), &text.schema()).unwrap();

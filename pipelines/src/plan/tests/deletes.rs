@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{planned, told};
-use crate::plan::{CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, Deletes, Work};
+use crate::plan::{CLOSE_PLAN_FORMAT, CURSOR_PLAN_FORMAT, DELETE_PLAN_FORMAT, Deletes, Work};
 use crate::spec::{OnDelete, Share};
 
 /// A pipeline of one load, in its fifth line; the extract of `b` has a cursor, that of `a` has none.
@@ -58,6 +58,24 @@ fn what_becomes_of_rows_that_are_gone_is_in_the_plan_and_a_worker_that_knows_not
 }
 
 #[test]
+fn a_load_that_keeps_history_ends_the_versions_of_what_is_gone_and_deletes_nothing() {
+    let (found, format) = deletes("input: a, mode: scd2, keys: [id], on_delete: close");
+    assert!(found.is_some_and(|found| found.closes() && found.compares_rows()));
+    assert_eq!(format, CLOSE_PLAN_FORMAT);
+    let (found, _) = deletes("input: b, mode: scd2, keys: [id], deletes: { by: keys }");
+    assert_eq!(found.map(|found| found.how), Some(OnDelete::Close));
+    assert_eq!(deletes("input: a, mode: scd2, keys: [id], on_delete: ignore").0, None);
+    assert_eq!(
+        refused("input: a, mode: scd2, keys: [id], on_delete: hard", "hard"),
+        ["bad_load mode scd2 keeps what rows were, and neither marks nor deletes them"]
+    );
+    assert_eq!(
+        refused("input: a, mode: upsert, keys: [id], on_delete: close", "close"),
+        ["bad_load `on_delete: close` ends versions, and the mode keeps none"]
+    );
+}
+
+#[test]
 fn a_load_whose_rows_come_by_a_cursor_is_told_how_it_can_find_what_is_gone() {
     assert_eq!(
         refused("input: b, mode: upsert, keys: [id], on_delete: hard", "hard"),
@@ -106,7 +124,7 @@ fn what_says_nothing_or_contradicts_is_refused() {
     let wrong = refused(&upsert("on_delete: hard, max_delete: 120%"), "120%");
     assert!(wrong.len() == 1 && wrong[0].contains("a share between 0% and 100%, e.g. 20%"), "{wrong:?}");
     let wrong = refused(&upsert("on_delete: gone"), "gone");
-    assert!(wrong.len() == 1 && wrong[0].contains("ignore, soft, hard"), "{wrong:?}");
+    assert!(wrong.len() == 1 && wrong[0].contains("ignore, soft, hard, close"), "{wrong:?}");
     assert!(!told(&planned(&text(&upsert("deleted_when: \"a = \"")))).is_empty());
     assert!(!told(&planned(&text(&upsert("deleted_when: \"\"")))).is_empty());
 }
