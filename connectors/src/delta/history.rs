@@ -181,7 +181,8 @@ impl Merge<'_> {
         opened: HeldRows,
     ) -> Result<HeldRows> {
         let keys = self.keys.iter().map(|key| column(None, key)).collect();
-        let last = ended.aggregate(keys, vec![max(column(None, VALID_TO)).alias(VALID_TO)]).map_err(EngineError::from)?;
+        let last =
+            ended.aggregate(keys, vec![max(column(None, VALID_TO)).alias(VALID_TO)]).map_err(EngineError::from)?;
         let pairs = self.joined(last, opened.table(session).await?, JoinType::Right, Vec::new())?;
         let since = greatest(vec![column(Some("r"), VALID_FROM), column(Some("t"), VALID_TO)]);
         let begun = self.version(pairs, |field| match field.name().as_str() {

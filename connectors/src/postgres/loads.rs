@@ -47,7 +47,8 @@ impl Backend {
 
     /// Another role than the one that has logged in sees nothing of the session.
     async fn unseen(session: &Session) -> Result<EngineError> {
-        let roles = session.value("asking for the session's roles", "SELECT current_user || ' of a session of ' || session_user");
+        let roles = session
+            .value("asking for the session's roles", "SELECT current_user || ' of a session of ' || session_user");
         let roles = roles.await?.unwrap_or_default();
         let message = format!("the role {roles} can't see that session, which a later attempt may have to end");
         Ok(EngineError::config(message)
