@@ -58,7 +58,7 @@ pub use executor::{Execution, Executor, LocalWork};
 pub use fleet::{FailureWatch, LimitsReport, WorkersReport};
 pub use glossary::{GlossaryReport, QuestionsReport, SetTerm};
 pub use headwater_engine::catalog::{CatalogChange, Difference};
-pub use headwater_engine::connector::{ColumnInfo, ForeignKey, TableInfo};
+pub use headwater_engine::connector::{Changes, ColumnInfo, ForeignKey, TableInfo};
 pub use headwater_engine::printed::{flat, json_rows, without_intervals};
 pub use headwater_engine::privacy::Mask;
 pub use headwater_engine::receipt::Receipt;

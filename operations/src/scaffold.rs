@@ -68,7 +68,7 @@ impl Operations {
     }
 }
 
-/// The columns by which the messages of topics are keyed whose rows are changes of others. A topic that can't be read has none.
+/// The columns by which the messages of topics are keyed whose rows are changes of others; none if no message shows them yet. A topic that can't be read is left out.
 async fn message_keys(
     connections: &Connections,
     connection: &str,
@@ -79,10 +79,9 @@ async fn message_keys(
         let table = TableRef { connection: connection.to_owned(), path: topic.path.clone() };
         let read = connections.source(&ExtractSource::Table(table), None, &CancellationToken::new()).await;
         let Ok(schema) = read.map(|read| read.schema()) else { continue };
-        let said = schema.field_with_name(OPERATION).ok().and_then(|field| field.metadata().get(MESSAGE_KEY));
-        if let Some(said) = said {
-            keys.insert(topic.path.clone(), said.split(", ").map(str::to_owned).collect());
-        }
+        let Ok(operation) = schema.field_with_name(OPERATION) else { continue };
+        let said = operation.metadata().get(MESSAGE_KEY).map(|said| said.split(", ").map(str::to_owned).collect());
+        keys.insert(topic.path.clone(), said.unwrap_or_default());
     }
     keys
 }
@@ -193,6 +192,9 @@ impl Copy<'_> {
             // Columns of files don't change.
             (true, None) if self.connector == "files" => "append }".to_owned(),
             (true, None) => "append, schema: add_columns }".to_owned(),
+            (true, Some(keys)) if keys.is_empty() => {
+                "append, schema: add_columns }     # no message shows keys yet: mode upsert with keys and `changes: true` applies changes".to_owned()
+            }
             (true, Some(keys)) => {
                 let keys: Vec<String> = keys.iter().map(|key| yaml(key)).collect();
                 format!(

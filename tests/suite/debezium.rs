@@ -172,11 +172,6 @@ fn a_lake_and_a_table_equal_their_source_through_everything_that_it_does() {
         told().contains("Snapshot completed") || told().contains("Finished exporting")
     });
     world.succeed(&["apply", "p.yaml"]);
-    let from = format!("cdc.\"{topics}.public.lines\"");
-    let written = world.succeed(&["new", "--from", &from, "--into", "lake"]);
-    assert!(written.contains("mode: upsert, keys: [a, b], changes: true"), "{written}");
-    world.write("new.yaml", &written);
-    world.succeed(&["plan", "new.yaml"]);
     let equal = |what: &str| {
         let expected = source.run(SOURCE);
         let lines = source.run("SELECT string_agg(a || b || n, ' ' ORDER BY a, b) FROM lines");
@@ -192,6 +187,11 @@ print(' '.join(f\"{r['a']}{r['b']}{r['n']}\" for r in sorted(rows, key=lambda r:
         eventually(&format!("{what}: the lines equal"), || python(program, &[&path]) == lines);
     };
     equal("the snapshot");
+    let from = format!("cdc.\"{topics}.public.lines\"");
+    let written = world.succeed(&["new", "--from", &from, "--into", "lake"]);
+    assert!(written.contains("mode: upsert, keys: [a, b], changes: true"), "{written}");
+    world.write("new.yaml", &written);
+    world.succeed(&["plan", "new.yaml"]);
     // Long values are not sent by updates of other columns.
     source.run("UPDATE customers SET balance = -balance WHERE id <= 20; UPDATE customers SET name = NULL, born = NULL WHERE id % 5 = 0; UPDATE lines SET n = n + 100 WHERE a > 5");
     source.run("BEGIN; UPDATE customers SET long = repeat('new ', 3000) WHERE id = 7; UPDATE customers SET at = NULL WHERE id = 7; COMMIT");

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use headwater_engine::failpoint::FAILPOINTS;
 
 use crate::clock::Clock;
@@ -133,7 +133,7 @@ impl Simulation {
         self.now.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc()
     }
 
-    /// A day: some hours at which runs come, changes before each of them, and a restart before one.
+    /// A day: some hours at which runs come, and the night, changes before each of them, and a restart before one.
     fn day(&mut self, day: i64, days: i64) {
         let midnight = self.start + TimeDelta::days(day);
         if day == days / 2 {
@@ -145,11 +145,16 @@ impl Simulation {
         let (mut hour, mut restarted) = (0, false);
         while hour < 24 {
             hour = (hour + self.random.between(1, 7)).min(24);
+            let time = midnight + TimeDelta::hours(hour.cast_signed());
+            if let Some(night) = judge::nights(self.now, time - TimeDelta::seconds(1)).first() {
+                self.change(false, false);
+                self.run_at(*night, None);
+            }
             let is_long = day == 1 && self.late.is_none();
             self.change(is_long, hour == 24);
             let restart = (!restarted && hour >= restart_at).then_some(restart);
             restarted |= restart.is_some();
-            self.run_at(midnight + TimeDelta::hours(hour.cast_signed()), restart);
+            self.run_at(time, restart);
         }
         self.judge();
     }
@@ -270,7 +275,8 @@ impl Simulation {
             let before = format!("seen_at < '{}'", nights[nights.len() - 1].to_rfc3339());
             night.visits = judge::source(world, "visits", &["id", "seen_at"], &before);
         }
-        if self.late.is_none() {
+        // The hourly pipeline has loaded them.
+        if self.late.is_none() && self.now.minute() == 0 {
             let segments = judge::source(&self.world, "customers", &["id", "segment"], "true");
             let pair = |row: &String| row.split_once('|').map(|(id, segment)| (id.to_owned(), segment.to_owned()));
             self.segments.push((self.now, segments.iter().filter_map(pair).collect()));

@@ -23,6 +23,8 @@ pub(super) struct Ground {
     pub files: HashSet<String>,
     /// Those of them that the commit removes.
     pub removed: Vec<String>,
+    /// Those of them that hold keys of the rows. A row that is left alone because the table has it is as good as written: others must not replace it meanwhile.
+    pub met: Vec<String>,
     /// Rows that were handed in.
     pub given: u64,
     /// Whether rows share their keys.
@@ -51,7 +53,7 @@ impl Ground {
             Err(EngineError::new(ErrorKind::Conflict, format!("{what} of {} while the load ran", self.location.label)))
         };
         let now = paths(&self.location, table).await?;
-        if self.removed.iter().any(|path| !now.contains(path)) {
+        if self.removed.iter().chain(&self.met).any(|path| !now.contains(path)) {
             return conflict("another writer removed files");
         }
         let added: Vec<String> = now.into_iter().filter(|path| !self.files.contains(path)).collect();

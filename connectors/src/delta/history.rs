@@ -70,7 +70,8 @@ impl Merge<'_> {
             unchanged: rows.rows.saturating_sub(opened.rows + corrected.rows),
         };
         // Another writer that adds a version of one of the keys changes what holds.
-        let ground = Ground { keys: self.keys.to_vec(), repeat: true, ..merged.ground };
+        let met = files.iter().cloned().collect();
+        let ground = Ground { keys: self.keys.to_vec(), repeat: true, met, ..merged.ground };
         Ok(Merged { changes, ground, ..merged })
     }
 

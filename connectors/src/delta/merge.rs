@@ -136,7 +136,7 @@ impl Merge<'_> {
             WriteMode::DeleteInsert => rows,
             _ => self.missing(session, table, &hits, rows).await?,
         };
-        let unchanged = before.saturating_sub(rows.rows);
+        let (unchanged, met) = (before.saturating_sub(rows.rows), hits.clone());
         // What is left may meet fewer files.
         let hits = match self.mode {
             WriteMode::InsertNew => Vec::new(),
@@ -153,7 +153,7 @@ impl Merge<'_> {
                 Changes { inserted, updated: replaced + back, deleted, unchanged }
             }
         };
-        Ok(Merged { rows: 0, written, changes, ground: self.ground(rows, hits) })
+        Ok(Merged { rows: 0, written, changes, ground: Ground { met, ..self.ground(rows, hits) } })
     }
 
     /// Some files and those that hold rows which are gone or back.
@@ -217,6 +217,7 @@ impl Merge<'_> {
             keys: self.keys.to_vec(),
             files: HashSet::new(),
             removed,
+            met: Vec::new(),
             given: 0,
             repeat: self.mode == WriteMode::DeleteInsert,
             all: rows.clone(),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use headwater_operations::{
-    AttemptRow, AttemptState, Receipt, RunError, RunReport, Suggest, TaskReport, WarningRow, task_label,
+    AttemptRow, AttemptState, Changes, Receipt, RunError, RunReport, Suggest, TaskReport, WarningRow, task_label,
 };
 
 use crate::fold::{Fold, are_many, first_lines};
@@ -158,6 +158,13 @@ fn show_receipt(receipt: &Receipt) {
         output::bytes(receipt.peak_memory),
         receipt.load_id,
     ));
+    if let Some(changes) = receipt.changes {
+        let Changes { inserted, updated, deleted, unchanged } = changes;
+        let [inserted, updated, deleted, unchanged] = [inserted, updated, deleted, unchanged].map(output::count);
+        output::line(&format!(
+            "  target: {inserted} inserted, {updated} updated, {deleted} deleted, {unchanged} unchanged"
+        ));
+    }
     for (what, columns) in receipt.columns.kinds() {
         let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
         output::line(&format!("  columns {what}: {}", columns.join(", ")));
