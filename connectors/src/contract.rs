@@ -1,5 +1,6 @@
 //! What the contract of a load says to columns of its rows that are not those of its target.
 
+use headwater_engine::connector::SinkRequest;
 use headwater_engine::{EngineError, Result};
 use headwater_pipelines::spec::{Contract, LoadSchema};
 
@@ -117,6 +118,19 @@ impl<'a> Drift<'a> {
         );
         ways.join("; or ")
     }
+}
+
+/// A scan of keys does not read a row that comes back as it was, so that no version of it would begin again.
+pub(crate) fn refuse_scan_of_history(target: &str, request: &SinkRequest) -> Result<()> {
+    let scans = request.deletes.as_ref().is_some_and(|deletes| deletes.every.is_some());
+    if request.history.is_none() || !scans {
+        return Ok(());
+    }
+    let message = format!(
+        "{target}: mode scd2 can't end versions by a scan of keys, which does not read the rows that come back"
+    );
+    Err(EngineError::config(message)
+        .hint("read the source whole, without a cursor, and write `on_delete: close`; or remove `deletes`"))
 }
 
 #[cfg(test)]

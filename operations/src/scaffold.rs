@@ -75,7 +75,7 @@ async fn message_keys(
     topics: &[TableInfo],
 ) -> BTreeMap<Vec<String>, Vec<String>> {
     let mut keys = BTreeMap::new();
-    for topic in topics.iter().take(MOST) {
+    for topic in topics {
         let table = TableRef { connection: connection.to_owned(), path: topic.path.clone() };
         let read = connections.source(&ExtractSource::Table(table), None, &CancellationToken::new()).await;
         let Ok(schema) = read.map(|read| read.schema()) else { continue };
@@ -270,12 +270,19 @@ fn path(parts: &[String]) -> String {
     parts.iter().map(quoted).collect::<Vec<_>>().join(".")
 }
 
+/// Words that are no texts in YAML.
+const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+
 /// A name as a YAML scalar.
 fn yaml(name: &str) -> String {
-    if name.contains(['"', '{', '}', ',', '#', ':', '*', ' ']) {
-        format!("'{}'", name.replace('\'', "''"))
-    } else {
-        name.to_owned()
+    let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && !WORDS.contains(&name.to_ascii_lowercase().as_str());
+    match is_plain {
+        true => name.to_owned(),
+        // A text of JSON is one of YAML, and shows no control character as it is.
+        false if name.contains(char::is_control) => serde_json::Value::from(name).to_string(),
+        false => format!("'{}'", name.replace('\'', "''")),
     }
 }
 

@@ -66,7 +66,9 @@ fn the_version_of_a_row_that_is_gone_ends_and_one_that_comes_back_begins_there()
         (INTO_LAKE, versions_of_lake as fn(&World) -> String),
         (INTO_POSTGRES, versions_of_postgres as fn(&World) -> String),
     ] {
-        let world = world(&load.replace("mode: scd2", "mode: scd2, deletes: { by: keys, every: 0s }, max_delete: 60%"));
+        let world = world(&load.replace("mode: scd2", "mode: scd2, on_delete: close, max_delete: 60%"));
+        let spec = std::fs::read_to_string(world.folder.join("p.yaml")).unwrap();
+        world.write("p.yaml", &spec.replace(", cursor: updated_at", ""));
         world.query("INSERT INTO orders VALUES (1, 'a'), (2, 'b')");
         eventually("the first rows are loaded", || {
             run(&world);
@@ -108,6 +110,7 @@ fn what_a_history_can_not_be_is_refused_at_plan_and_what_opens_a_version_is_said
         ("order_by: updated_at", "track: [id]", "id is a key, which identifies a row and does not change"),
         ("order_by: updated_at", "on_delete: soft", "write `on_delete: close`"),
         ("order_by: updated_at", "deleted_when: id > 1", "'deleted_when' of mode scd2"),
+        ("order_by: updated_at", "deletes: { by: keys }", "mode scd2 can't end versions by a scan of keys"),
         ("order_by: updated_at", "late: split", "'late' of a load"),
         ("order_by: updated_at", "max_delete: 5%", "nothing is compared"),
         ("mode: scd2", "on_delete: close, mode: upsert", "ends versions, and the mode keeps none"),

@@ -136,7 +136,8 @@ impl Simulation {
     /// A day: some hours at which runs come, and the night, changes before each of them, and a restart before one.
     fn day(&mut self, day: i64, days: i64) {
         let midnight = self.start + TimeDelta::days(day);
-        if day == days / 2 {
+        // A transaction that is open would keep the column waiting for its locks.
+        if day > days / 2 && self.late.is_none() && !self.has_channel {
             self.world.query(source::NEW_COLUMN);
             self.has_channel = true;
         }

@@ -18,7 +18,7 @@ use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use headwater_engine::connector::{Changes, late_rows};
 use headwater_engine::{EngineError, Result};
-use headwater_pipelines::plan::{HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
+use headwater_pipelines::plan::{Deletes, HISTORY_COLUMNS, History, IS_CURRENT, VALID_FROM, VALID_TO};
 use headwater_pipelines::spec::WriteMode;
 
 use super::gone::{Removal, Touched};
@@ -112,8 +112,12 @@ impl Merge<'_> {
         let pairs = self.joined(current.clone(), rows.table(&session).await?, JoinType::Inner, Vec::new())?;
         let changed = filtered(pairs.clone(), changed)?;
         self.refuse_late(filtered(changed.clone(), self.is_late(Operator::LtEq))?).await?;
+        let until = match self.closes() {
+            true => greatest(vec![column(Some("r"), VALID_FROM), a_moment_later()]),
+            false => column(Some("r"), VALID_FROM),
+        };
         let closed = self.version(changed, |field| match field.name().as_str() {
-            VALID_TO => column(Some("r"), VALID_FROM),
+            VALID_TO => until.clone(),
             IS_CURRENT => lit(false),
             name => column(Some("t"), name),
         })?;
@@ -124,24 +128,23 @@ impl Merge<'_> {
         let opened = self.joined(rows.table(&session).await?, current, JoinType::LeftAnti, same)?;
         let opened = rows.store(self.load, opened).await?;
         let ended = filtered(there, column(None, IS_CURRENT).is_not_true())?;
-        let opened = match self.deletes {
-            Some(deletes) if deletes.closes() => self.since_the_last_end(&session, ended, opened).await?,
-            _ => {
-                // What would begin while an earlier version still held, which others have ended.
-                let until = column(Some("t"), VALID_TO);
-                let ends_later = until.clone().is_null().or(until.gt(column(Some("r"), VALID_FROM)));
-                let beside = self.joined(ended, opened.table(&session).await?, JoinType::Inner, Vec::new())?;
-                self.refuse_late(filtered(beside, ends_later)?).await?;
-                opened
-            }
+        // What would begin while an earlier version still held, which others have ended.
+        let until = column(Some("t"), VALID_TO);
+        let ends_later = match self.closes() {
+            true => until.is_null(),
+            false => until.clone().is_null().or(until.gt(column(Some("r"), VALID_FROM))),
         };
-        Ok(Versions {
-            opened,
-            closed: rows.store(self.load, closed).await?,
-            corrected: rows.store(self.load, corrected).await?,
-            gone,
-            files: all_hits,
-        })
+        let beside = self.joined(ended.clone(), opened.table(&session).await?, JoinType::Inner, Vec::new())?;
+        self.refuse_late(filtered(beside, ends_later)?).await?;
+        let closed = rows.store(self.load, closed).await?;
+        let opened = match self.closes() {
+            true => {
+                let ended = ended.union(closed.table(&session).await?).map_err(EngineError::from)?;
+                self.since_the_last_end(&session, ended, opened).await?
+            }
+            false => opened,
+        };
+        Ok(Versions { opened, closed, corrected: rows.store(self.load, corrected).await?, gone, files: all_hits })
     }
 
     /// The versions that end because their keys are gone at the source, and the files that hold versions of these keys.
@@ -165,7 +168,7 @@ impl Merge<'_> {
         let pairs = self.joined(current, gone.table(&session).await?, JoinType::Inner, Vec::new())?;
         let now = lit(ScalarValue::TimestampMicrosecond(Some(Utc::now().timestamp_micros()), Some("UTC".into())));
         // A version that was to begin later has held for a moment: no two versions of a key begin at one time.
-        let next = column(Some("t"), VALID_FROM) + lit(ScalarValue::new_interval_mdn(0, 0, 1_000));
+        let next = a_moment_later();
         let ended = self.version(pairs, |field| match field.name().as_str() {
             VALID_TO => greatest(vec![now.clone(), next.clone()]),
             IS_CURRENT => lit(false),
@@ -200,9 +203,18 @@ impl Merge<'_> {
         pairs.select(columns.collect::<Vec<Expr>>()).map_err(EngineError::from)
     }
 
-    /// Whether a row is not newer than the version that holds, since when it holds or as it was last seen.
+    /// Whether versions end whose keys are gone at the source.
+    fn closes(&self) -> bool {
+        self.deletes.is_some_and(Deletes::closes)
+    }
+
+    /// Whether a row is not newer than the version that holds, since when it holds or as it was last seen. A version of a key that came back holds since the one before has
+    /// ended, which says nothing of its row.
     fn is_late(&self, operator: Operator) -> Expr {
         let compared = |name: &str| binary_expr(column(Some("r"), name), operator, column(Some("t"), name));
+        if let Some(name) = self.order_by.filter(|_| self.closes()) {
+            return compared(name);
+        }
         let seen = self.order_by.map(compared);
         let since = compared(VALID_FROM);
         seen.map_or(since.clone(), |seen| since.or(seen))
@@ -216,4 +228,9 @@ impl Merge<'_> {
             Some(batch) => Err(late_rows(self.keys, &format!("({})", first_row(&batch)))),
         }
     }
+}
+
+/// The earliest end of a version.
+fn a_moment_later() -> Expr {
+    column(Some("t"), VALID_FROM) + lit(ScalarValue::new_interval_mdn(0, 0, 1_000))
 }

@@ -26,6 +26,7 @@ use super::protocol;
 use super::table::{self, Location};
 use super::write::{self, Layout, Written};
 use crate::conform;
+use crate::contract::refuse_scan_of_history;
 
 /// How often rows are merged again because others have changed what they meet.
 const MERGES: u32 = 5;
@@ -59,6 +60,7 @@ impl DeltaSink {
             return Err(EngineError::config(format!("{}: mode {} is not supported yet", location.label, request.mode))
                 .hint("use append, overwrite, upsert, insert_new, delete_insert or scd2"));
         }
+        refuse_scan_of_history(&location.label, request)?;
         let SinkRequest { mode, keys, order_by, partition_by, schema: contract, deletes, history, .. } =
             request.clone();
         Ok(Self { location, mode, keys, order_by, partition_by, contract, deletes, history })

@@ -34,11 +34,14 @@ impl Merge<'_> {
         let changed = differ(self.others().filter(is_tracked), "t", "r");
         let holds = format!("{} AND t.{}", self.same_key("t", "r"), ident(IS_CURRENT));
         self.refuse_late(session, winners, &format!("{holds} AND ({changed}) AND ({})", self.is_late("<="))).await?;
+        let until = match self.closes() {
+            true => format!("greatest(r.{0}, t.{0} + interval '1 microsecond')", ident(VALID_FROM)),
+            false => format!("r.{}", ident(VALID_FROM)),
+        };
         let close = format!(
-            "UPDATE {} AS t SET {} = r.{}, {} = false FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({changed}) RETURNING false AS is_new",
+            "UPDATE {} AS t SET {} = {until}, {} = false FROM (SELECT * FROM {winners}) AS r WHERE {holds} AND ({changed}) RETURNING false AS is_new",
             self.into,
             ident(VALID_TO),
-            ident(VALID_FROM),
             ident(IS_CURRENT)
         );
         let closed = counted(session, &close).await?.updated;
@@ -51,11 +54,9 @@ impl Merge<'_> {
         let names = self.fit.names();
         let begin = match self.closes() {
             true => self.since_the_last_end(winners),
-            false => {
-                self.refuse_overlap(session, winners).await?;
-                format!("SELECT {names} FROM (SELECT * FROM {winners}) AS r")
-            }
+            false => format!("SELECT {names} FROM (SELECT * FROM {winners}) AS r"),
         };
+        self.refuse_overlap(session, winners).await?;
         let open = format!(
             "INSERT INTO {0} ({names}) OVERRIDING SYSTEM VALUE {begin}
              WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {holds}) RETURNING true AS is_new",
@@ -93,11 +94,14 @@ impl Merge<'_> {
 
     /// Refuses rows that would begin while an earlier version still held, which others have ended.
     async fn refuse_overlap(&self, session: &Session, winners: &str) -> Result<()> {
+        let ends_later = match self.closes() {
+            true => String::new(),
+            false => format!(" OR t.{} > r.{}", ident(VALID_TO), ident(VALID_FROM)),
+        };
         let ends_later = format!(
-            "{} AND (t.{1} IS NULL OR t.{1} > r.{2}) AND NOT EXISTS (SELECT 1 FROM {3} AS c WHERE {4} AND c.{5})",
+            "{} AND (t.{} IS NULL{ends_later}) AND NOT EXISTS (SELECT 1 FROM {} AS c WHERE {} AND c.{})",
             self.same_key("t", "r"),
             ident(VALID_TO),
-            ident(VALID_FROM),
             self.into,
             self.same_key("c", "r"),
             ident(IS_CURRENT)
@@ -118,9 +122,13 @@ impl Merge<'_> {
         Ok(counted(session, &update).await?.updated)
     }
 
-    /// Whether a row is older than the version that holds, `<`, or no newer, `<=`: since when it holds, or as it was last seen.
+    /// Whether a row is older than the version that holds, `<`, or no newer, `<=`: since when it holds, or as it was last seen. A version of a key that came back holds since
+    /// the one before has ended, which says nothing of its row.
     fn is_late(&self, operator: &str) -> String {
         let compared = |column: &str| format!("coalesce(r.{0} {operator} t.{0}, false)", ident(column));
+        if let Some(column) = self.order_by.filter(|_| self.closes()) {
+            return compared(column);
+        }
         let seen = self.order_by.map(|column| format!(" OR {}", compared(column))).unwrap_or_default();
         format!("{}{seen}", compared(VALID_FROM))
     }

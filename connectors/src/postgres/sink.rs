@@ -22,6 +22,7 @@ use super::names;
 use super::relation::Relation;
 use super::session::Session;
 use super::swap;
+use crate::contract::refuse_scan_of_history;
 use look::Target;
 use transaction::Filled;
 
@@ -78,6 +79,7 @@ impl PostgresSink {
                     .hint("name the target as connection.schema.table"));
             }
         };
+        refuse_scan_of_history(&label, request)?;
         let (keys, order_by, contract) = (request.keys.clone(), request.order_by.clone(), request.schema.clone());
         let (deletes, history, unique) = (request.deletes.clone(), request.history.clone(), keyed::unique(request));
         Ok(Self { shared, schema, name, mode: request.mode, keys, order_by, unique, contract, deletes, history })

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use headwater_engine::connector::{AllKeys, Changes, Connection, SinkRequest};
-use headwater_engine::testing::stream;
 use headwater_engine::{ErrorKind, Result};
 use headwater_pipelines::plan::Deletes;
 use headwater_pipelines::spec::{OnDelete, Share};
@@ -36,11 +33,11 @@ struct Model {
 }
 
 impl Model {
-    /// What a load makes of it that knows all `keys` of the source.
-    fn apply(&mut self, rows: &[Row], keys: &BTreeSet<i64>) -> Changes {
+    /// What a load makes of it whose rows are all that there are.
+    fn apply(&mut self, rows: &[Row]) -> Changes {
         let mut changes = Changes::default();
         for (id, versions) in &mut self.versions {
-            let is_there = keys.contains(id) || rows.iter().any(|row| row.0 == *id);
+            let is_there = rows.iter().any(|row| row.0 == *id);
             if !is_there && self.gone.insert(*id) {
                 let last = versions.last_mut().unwrap();
                 last.2 = Some(last.1 + 1);
@@ -85,35 +82,23 @@ impl Model {
     }
 }
 
-/// A load that ends what is gone: found by a scan of keys, or because its own rows are all that there are.
-fn closing(name: &str, scans: bool, max: &str) -> SinkRequest {
+/// A load whose rows are all that there are, and that ends what is gone.
+fn closing(name: &str, max: &str) -> SinkRequest {
     let max: Share = serde_json::from_value(json!(max)).unwrap();
-    let every = scans.then_some(Duration::ZERO);
-    let deletes = Deletes { how: OnDelete::Close, when: None, every, max, changes: false };
+    let deletes = Deletes { how: OnDelete::Close, when: None, every: None, max, changes: false };
     SinkRequest { deletes: Some(deletes), ..request(name, &["status"]) }
 }
 
-async fn load(
-    connection: &Arc<dyn Connection>,
-    request: &SinkRequest,
-    rows: &[Row],
-    keys: Option<&BTreeSet<i64>>,
-) -> Result<Changes> {
-    let all = keys.map(|keys| {
-        let ids: ArrayRef = Arc::new(keys.iter().copied().collect::<Int64Array>());
-        let keys = RecordBatch::try_from_iter([("id", ids)]).unwrap();
-        AllKeys::new(stream(keys.schema(), vec![keys]))
-    });
-    merged(connection, request, batch(rows), all.unwrap_or_default()).await
+async fn load(connection: &Arc<dyn Connection>, request: &SinkRequest, rows: &[Row]) -> Result<Changes> {
+    merged(connection, request, batch(rows), AllKeys::default()).await
 }
 
-/// Rows of a round, one of each key, all later than those of the rounds before; and keys that a scan finds.
-fn drawn(runner: &mut TestRunner, round: i64) -> (Vec<Row>, BTreeSet<i64>) {
+/// Rows of a round, one of each key, all later than those of the rounds before.
+fn drawn(runner: &mut TestRunner, round: i64) -> Vec<Row> {
     let statuses = prop_oneof![Just("a"), Just("b")];
     let rows = vec((0i64..6, statuses), 0..5).new_tree(runner).unwrap().current();
     let rows: BTreeMap<i64, &str> = rows.into_iter().collect();
-    let keys = vec(0i64..6, 0..7).new_tree(runner).unwrap().current();
-    (rows.into_iter().map(|(id, status)| row(id, status, LATER + round)).collect(), keys.into_iter().collect())
+    rows.into_iter().map(|(id, status)| row(id, status, LATER + round)).collect()
 }
 
 fn row(id: i64, status: &str, at: i64) -> Row {
@@ -149,15 +134,13 @@ os._exit(0)";
     rows
 }
 
-/// Loads rounds of rows, every other one with a scan of keys, and compares the table with a model behind each.
+/// Loads rounds of rows, and compares the table with a model behind each.
 async fn equals_a_model(connection: &Arc<dyn Connection>, table: &str, contents: impl AsyncFn() -> Vec<String>) {
     let (mut runner, mut model) = (TestRunner::deterministic(), Model::default());
     for round in 0..14 {
-        let (rows, keys) = drawn(&mut runner, round);
-        let scans = round % 2 == 1;
-        let known = if scans { keys.clone() } else { BTreeSet::new() };
-        let expected = model.apply(&rows, &known);
-        let changes = load(connection, &closing(table, scans, "100%"), &rows, scans.then_some(&keys)).await.unwrap();
+        let rows = drawn(&mut runner, round);
+        let expected = model.apply(&rows);
+        let changes = load(connection, &closing(table, "100%"), &rows).await.unwrap();
         assert_eq!(contents().await, model.lines(), "{table}, round {round}");
         assert_eq!(changes, expected, "{table}, round {round}");
     }
@@ -185,20 +168,25 @@ async fn a_delta_table_has_ended_the_versions_of_what_is_gone() {
 
 /// A key that was found gone is back with a row that is older than that: its version begins where the last one has ended.
 async fn comes_back(connection: &Arc<dyn Connection>, table: &str, contents: impl AsyncFn() -> Vec<String>) {
-    let request = closing(table, false, "50%");
-    load(connection, &request, &[row(1, "a", 10), row(2, "a", 10)], None).await.unwrap();
-    let changes = load(connection, &request, &[row(1, "a", 10)], None).await.unwrap();
+    let request = closing(table, "50%");
+    load(connection, &request, &[row(1, "a", 10), row(2, "a", 10)]).await.unwrap();
+    let changes = load(connection, &request, &[row(1, "a", 10)]).await.unwrap();
     assert_eq!((changes.deleted, changes.inserted), (1, 0));
-    let again = load(connection, &request, &[row(1, "a", 10)], None).await.unwrap();
+    let again = load(connection, &request, &[row(1, "a", 10)]).await.unwrap();
     assert_eq!((again.deleted, again.inserted, again.unchanged), (0, 0, 1), "what has ended does not end again");
-    load(connection, &request, &[row(1, "a", 10), row(2, "a", 10)], None).await.unwrap();
+    load(connection, &request, &[row(1, "a", 10), row(2, "a", 10)]).await.unwrap();
     let lines = contents().await;
     let versions: Vec<Vec<&str>> =
         lines.iter().map(|line| line.split('|').collect()).filter(|line: &Vec<&str>| line[0] == "2").collect();
     let [first, second] = versions.as_slice() else { panic!("{lines:?}") };
     assert_eq!((first[2], first[4], second[4]), ("10000000", "false", "true"), "{lines:?}");
     assert!(first[3] == second[2] && first[3].len() == 16, "{lines:?}");
-    let error = load(connection, &request, &[], None).await.unwrap_err();
+    // Later than its row was, though earlier than it was found gone.
+    load(connection, &request, &[row(1, "a", 10), row(2, "b", 20)]).await.unwrap();
+    let lines = contents().await;
+    let last: Vec<&str> = lines.iter().filter(|line| line.starts_with("2|")).next_back().unwrap().split('|').collect();
+    assert_eq!((last[1], last[4], lines.len()), ("b", "true", 4), "{lines:?}");
+    let error = load(connection, &request, &[]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Data);
     assert!(error.message.contains("2 of 2 rows") && error.message.contains("max_delete: 50%"), "{error}");
     assert_eq!(contents().await, lines);

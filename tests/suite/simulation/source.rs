@@ -44,7 +44,7 @@ pub(super) fn pipelines(world: &World) -> [String; 2] {
   prices: { extract: { from: shop.public.prices, cursor: updated_at } }
   visits: { transform: \"SELECT id, seen_at FROM shop.public.visits WHERE seen_at >= $interval_start AND seen_at < $interval_end\" }
   to_products: { load: { input: products, into: lake.products, mode: upsert, keys: [id], on_delete: soft } }
-  to_prices: { load: { input: prices, into: lake.prices, mode: upsert, keys: [id], order_by: updated_at, deletes: { by: keys, every: 1d } } }
+  to_prices: { load: { input: prices, into: lake.prices, mode: upsert, keys: [id], order_by: updated_at, deletes: { by: keys, every: 23h } } }
   to_visits: { load: { input: visits, into: lake.visits, mode: append } }
 ";
     [

@@ -115,8 +115,10 @@ fn tables(pool: &DescriptorPool) -> Result<File, String> {
         numbered(root.messages()).map(|(place, message)| (vec![place], message)).collect();
     while let Some((path, message)) = open.pop() {
         let id = tables.message(&message);
-        // Entries of maps are types without a place: they are not in the text.
-        let inner = message.child_messages().filter(|inner| !inner.is_map_entry());
+        // Serializers do not agree whether the entries of maps, types that are not in the text, take places: types behind one could be taken for another, and have none.
+        let is_clear =
+            message.child_messages().skip_while(|inner| !inner.is_map_entry()).all(|inner| inner.is_map_entry());
+        let inner = message.child_messages().filter(|inner| is_clear && !inner.is_map_entry());
         open.extend(numbered(inner).map(|(place, inner)| ([path.as_slice(), &[place]].concat(), inner)));
         tables.file.places.insert(path, id);
     }
