@@ -285,6 +285,7 @@ impl Simulation {
     }
 
     /// Compares the lake with the source.
+    #[allow(clippy::print_stderr, reason = "a simulation of many days shows how far it is")]
     fn judge(&mut self) {
         let what = format!("midnight of {}", self.midnight());
         let lake = judge::lake(&self.world);
