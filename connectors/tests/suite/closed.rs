@@ -184,7 +184,7 @@ async fn comes_back(connection: &Arc<dyn Connection>, table: &str, contents: imp
     // Later than its row was, though earlier than it was found gone.
     load(connection, &request, &[row(1, "a", 10), row(2, "b", 20)]).await.unwrap();
     let lines = contents().await;
-    let last: Vec<&str> = lines.iter().filter(|line| line.starts_with("2|")).next_back().unwrap().split('|').collect();
+    let last: Vec<&str> = lines.iter().rfind(|line| line.starts_with("2|")).unwrap().split('|').collect();
     assert_eq!((last[1], last[4], lines.len()), ("b", "true", 4), "{lines:?}");
     let error = load(connection, &request, &[]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Data);
