@@ -39,6 +39,8 @@ pub(super) fn pipelines(world: &World) -> [String; 2] {
   to_events: { load: { input: events, into: lake.events, mode: append } }
   to_history: { load: { input: customers, into: lake.history, mode: scd2, keys: [id], order_by: updated_at, track: [segment] } }
 ";
+    // Open: a scan is due by the wall clock. With `every: 1d`, a night that starts a second earlier than the last one scans nothing, and what is gone stays until the next
+    // night. So 23h here, until a scan is due by the run's time; then it has to be 1d again.
     let nightly = "  \
   products: { extract: { from: shop.public.products } }
   prices: { extract: { from: shop.public.prices, cursor: updated_at } }
